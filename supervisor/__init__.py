@@ -1,0 +1,3 @@
+"""supinit: the init for containers that run more than one process."""
+
+__version__ = "0.1.0"

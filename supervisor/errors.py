@@ -1,0 +1,31 @@
+"""Every exception that supinit raises. A class exists only where somebody catches it differently."""
+
+from __future__ import annotations
+
+
+class SupinitError(Exception):
+    """Anything that supinit says to the operator in one sentence."""
+
+
+class ConfigError(SupinitError):
+    """The configuration is invalid. `problems` holds one `FILE:LINE:COLUMN: PATH: sentence` each, in reading order."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StartError(SupinitError):
+    """Nothing can be started here, such as an unusable run_dir (exit code 78)."""
+
+
+class SpawnError(SupinitError):
+    """A process cannot be started.
+
+    `code` is the shell's: 127 for a command that was not found, 126 for one that cannot be executed, None for a failure
+    around it, which another try may mend.
+    """
+
+    def __init__(self, sentence: str, code: int | None) -> None:
+        super().__init__(sentence)
+        self.code = code
