@@ -1,0 +1,394 @@
+"""All lives together: the two ordering rules, the shutdown budget and the verdict.
+
+Rule 1: a wanted program starts once everything that it depends on meets its condition.
+Rule 2: during shutdown, a program stops once nothing alive depends on it.
+Both are applied to the neighbours of what has changed, until nothing changes any more.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from supervisor.core import lifecycle
+from supervisor.core.course import (
+    Asked,
+    Begun,
+    Cause,
+    Change,
+    Closing,
+    ContainerSwept,
+    Course,
+    Draining,
+    Fault,
+    Fleet,
+    FleetEvent,
+    Happened,
+    Order,
+    Over,
+    Serving,
+    ShutdownAsked,
+    ShutdownBegun,
+    ShuttingDown,
+    SweepContainer,
+    TimePassed,
+    Turn,
+    Verdict,
+)
+from supervisor.core.ending import exit_sentence
+from supervisor.core.life import (
+    DeadlinePassed,
+    DependenciesChecked,
+    DependencyFailed,
+    Done,
+    Event,
+    Failed,
+    Health,
+    Hurried,
+    Idle,
+    Life,
+    RestartRequested,
+    Running,
+    Starting,
+    StartRequested,
+    StopAnnounced,
+    StopRequested,
+    Waiting,
+)
+from supervisor.core.program import Condition, OnUnhealthy, ShutdownOn
+from supervisor.core.record import assert_never, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId
+
+HURRY_AFTER = 1.0
+"""Seconds after which a second request for a shutdown kills what is left: a doubled signal is not impatience."""
+TOLERANCE = 1e-3
+"""Seconds by which a stop under way may exceed its budget before it is cut: rounding is no reason."""
+CLOSE_INTERVAL = 0.5
+CLOSE_LIMIT = 5.0
+"""Seconds between the last sweeps of the container, and in all, before what cannot be killed is left to the kernel."""
+
+
+def new_fleet(plan: Plan) -> Fleet:
+    """Return a fleet in which nothing is up and nothing is wanted yet."""
+    return Fleet({instance: Life() for instance in plan.instances})
+
+
+def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
+    """Return what `event` leads to. Never raises: what means nothing now changes nothing."""
+    work = _Work(plan, fleet, now)
+    match event:
+        case Begun():
+            work.begin()
+        case Happened(instance, inner):
+            work.apply(instance, inner)
+        case Asked(instances, inner):
+            work.ask(instances, inner)
+        case ShutdownAsked(reason):
+            work.ask_shutdown(reason)
+        case Fault(reason):
+            work.end(Verdict(Cause.INTERNAL, 70, reason))
+        case ContainerSwept():
+            if isinstance(work.course, Closing):
+                work.course = Over()
+        case TimePassed():
+            work.pass_time()
+        case _:
+            assert_never(event)
+    work.settle()
+    return work.result()
+
+
+def next_deadline(fleet: Fleet) -> float | None:
+    """Return the time at which TimePassed will change something, unless something else does before."""
+    earliest = _course_deadline(fleet.course, fleet.ready_at)
+    for life in fleet.lives.values():
+        deadline = lifecycle.next_deadline(life)
+        if deadline is not None and deadline < earliest:
+            earliest = deadline
+    return earliest if earliest < inf else None
+
+
+def _course_deadline(course: Course, ready_at: float | None) -> float:
+    match course:
+        case Serving(deadline=deadline) if deadline is not None and ready_at is None:
+            return deadline
+        case Draining(until=until):
+            return until
+        case Closing(deadline=deadline):
+            return deadline
+        case _:
+            return inf
+
+
+def meets(condition: Condition, life: Life) -> bool:
+    """Whether a life is what a dependant with this condition waits for."""
+    match condition:
+        case Condition.STARTED:
+            return isinstance(life.phase, Starting | Running | Done)
+        case Condition.HEALTHY:
+            return life.is_up
+        case Condition.COMPLETED:
+            return isinstance(life.phase, Done)
+        case _:
+            assert_never(condition)
+
+
+class _Work:
+    """One turn while it is worked out; nothing of it is seen outside before `result`."""
+
+    def __init__(self, plan: Plan, fleet: Fleet, now: float) -> None:
+        self.plan = plan
+        self.now = now
+        self.lives = dict(fleet.lives)
+        self.course = fleet.course
+        self.ready_at = fleet.ready_at
+        self.verdict = fleet.verdict
+        self.orders: list[Order | SweepContainer] = []
+        self.changes: list[Change | ShutdownBegun] = []
+        self.touched: list[str] = []
+
+    def result(self) -> Turn:
+        fleet = Fleet(self.lives, self.course, self.ready_at, self.verdict)
+        return Turn(fleet, tuple(self.orders), tuple(self.changes))
+
+    # ---- one life
+
+    def apply(self, instance: InstanceId, event: Event) -> None:
+        before = self.lives.get(instance)
+        if before is None:
+            return
+        program = self.plan.programs[instance[0]]
+        after, actions = lifecycle.advance(program, before, event, self.now)
+        self.orders += [Order(instance, action) for action in actions]
+        if after is before:
+            return
+        self.lives[instance] = after
+        self.changes.append(Change(instance, before, after))
+        self.touched.append(instance[0])
+        if after.was_up and not before.was_up:
+            self.note_ready()
+
+    def apply_all(self, event: Event) -> None:
+        for instance in self.lives:
+            self.apply(instance, event)
+
+    # ---- what somebody asked for
+
+    def begin(self) -> None:
+        timeout = self.plan.settings.start_timeout
+        self.course = Serving(None if timeout is None else self.now + timeout)
+        self.apply_all(StartRequested())
+        self.note_ready()
+
+    def ask(self, instances: Iterable[InstanceId], event: Event) -> None:
+        if not isinstance(self.course, Serving):
+            return
+        for instance in instances:
+            if isinstance(event, StartRequested | RestartRequested):
+                self.start_dependencies(instance[0])
+            self.apply(instance, event)
+
+    def start_dependencies(self, name: str) -> None:
+        names = [name]
+        for dependant in names:  # grows: what it depends on may itself be held back by what is down
+            for dependency in self.dependencies(dependant):
+                for instance in self.plan.programs[dependency].instances:
+                    life = self.lives[instance]
+                    if not life.is_alive and not isinstance(life.phase, Done) and dependency not in names:
+                        names.append(dependency)
+                    if isinstance(life.phase, Idle | Failed):
+                        self.apply(instance, StartRequested())
+
+    def ask_shutdown(self, reason: str) -> None:
+        match self.course:
+            case Serving():
+                self.end(Verdict(Cause.ASKED, 0, reason), asked_at=self.now)
+            case Draining(asked_at=None) | ShuttingDown(asked_at=None):
+                self.course = replace(self.course, asked_at=self.now)
+            case Draining(asked_at=asked_at) | ShuttingDown(asked_at=asked_at):
+                if asked_at is not None and self.now - asked_at >= HURRY_AFTER:
+                    self.course = ShuttingDown(self.now, self.now, asked_at)
+                    self.apply_all(Hurried())
+            case _:
+                pass
+
+    # ---- the way down
+
+    def end(self, verdict: Verdict, asked_at: float | None = None) -> None:
+        """Begin the shutdown, unless it has begun."""
+        if not isinstance(self.course, Serving):
+            return
+        self.verdict = verdict
+        self.changes.append(ShutdownBegun(verdict))
+        settings = self.plan.settings
+        drain = settings.drain_delay if self.ready_at is not None else 0.0
+        if settings.shutdown_timeout is not None:
+            drain = min(drain, settings.shutdown_timeout)
+        self.course = Draining(self.now, self.now + drain, asked_at)
+        if drain == 0.0:
+            self.stop_all(self.course)
+
+    def stop_all(self, draining: Draining) -> None:
+        timeout = self.plan.settings.shutdown_timeout
+        deadline = None if timeout is None else draining.since + timeout
+        self.course = ShuttingDown(self.now, deadline, draining.asked_at)
+        self.apply_all(StopAnnounced())
+        self.touched += self.plan.programs
+
+    def may_stop(self, name: str) -> bool:
+        return not any(
+            self.lives[instance].is_alive
+            for dependant in self.plan.dependants[name]
+            for instance in self.plan.programs[dependant].instances
+        )
+
+    def budget(self, name: str) -> float | None:
+        """The seconds that a stop may take: the chain under it gets its share of what is left, each the same part."""
+        assert isinstance(self.course, ShuttingDown)
+        if self.course.deadline is None:
+            return None
+        left = max(0.0, self.course.deadline - self.now)
+        own = self.plan.programs[name].stop_time
+        needed = own + self.plan.stop_time_below[name]
+        return None if needed <= left else left * own / needed
+
+    # ---- the rules
+
+    def settle(self) -> None:
+        self.apply_rules()
+        if isinstance(self.course, Draining) and not self.is_any_alive():
+            self.stop_all(self.course)  # there is nothing left that could serve
+            self.apply_rules()
+        if isinstance(self.course, ShuttingDown) and not self.is_any_alive():
+            self.course = Closing(self.now + CLOSE_INTERVAL, self.now + CLOSE_LIMIT)
+            self.orders.append(SweepContainer())
+
+    def is_any_alive(self) -> bool:
+        return any(life.is_alive for life in self.lives.values())
+
+    def apply_rules(self) -> None:
+        seen = 0
+        while self.touched:
+            for change in self.changes[seen:]:
+                if isinstance(change, Change):
+                    self.judge(change)
+            seen = len(self.changes)
+            names, self.touched = dict.fromkeys(self.touched), []
+            if isinstance(self.course, Serving | Draining):
+                near = {near: None for name in names for near in (name, *self.plan.dependants[name])}
+                for name in near:
+                    self.start_if_met(name)
+            elif isinstance(self.course, ShuttingDown):
+                near = {near: None for name in names for near in (name, *self.dependencies(name))}
+                for name in near:
+                    self.stop_if_free(name)
+
+    def dependencies(self, name: str) -> tuple[str, ...]:
+        return tuple(dependency.program for dependency in self.plan.programs[name].depends_on)
+
+    def start_if_met(self, name: str) -> None:
+        program = self.plan.programs[name]
+        waiting = [i for i in program.instances if isinstance(self.lives[i].phase, Waiting)]
+        if not waiting:
+            return
+        missing: list[str] = []
+        for dependency in program.depends_on:
+            lives = [self.lives[instance] for instance in self.plan.programs[dependency.program].instances]
+            for life in lives:
+                if isinstance(life.phase, Failed):
+                    event = DependencyFailed(f"depends on {dependency.program}, which {life.phase.reason}")
+                    for instance in waiting:
+                        self.apply(instance, event)
+                    return
+            if not all(meets(dependency.condition, life) for life in lives):
+                missing.append(dependency.program)
+        for instance in waiting:
+            phase = self.lives[instance].phase
+            if not missing or (isinstance(phase, Waiting) and phase.on != tuple(missing)):
+                self.apply(instance, DependenciesChecked(tuple(missing)))
+
+    def stop_if_free(self, name: str) -> None:
+        if not self.may_stop(name):
+            return
+        program, budget = self.plan.programs[name], self.budget(name)
+        for instance in program.instances:
+            life = self.lives[instance]
+            too_long = budget is not None and lifecycle.stop_time_left(program, life, self.now) > budget + TOLERANCE
+            if too_long or isinstance(life.phase, Starting | Running):
+                self.apply(instance, StopRequested(budget))
+
+    # ---- the verdict
+
+    def judge(self, change: Change) -> None:
+        """End the container where the end, or the health, of a program says so."""
+        instance, before, after = change.instance, change.before, change.after
+        program = self.plan.programs[instance[0]]
+        check = program.healthcheck
+        matters = check is not None and check.on_unhealthy is OnUnhealthy.SHUTDOWN
+        if matters and after.checkup is not None and _turned_unhealthy(before, after):
+            reason = f"{program.name} is unhealthy: {after.checkup.detail}"
+            self.end(Verdict(Cause.UNHEALTHY, 1, reason, instance))
+        if not after.has_ended or before.has_ended:
+            return
+        failed = isinstance(after.phase, Failed)
+        if program.shutdown_on is ShutdownOn.EXIT or (failed and program.is_essential):
+            self.end(_verdict_on(instance, after))
+        elif all(life.has_ended for life in self.lives.values()):
+            self.finish()
+
+    def finish(self) -> None:
+        for instance, life in self.lives.items():
+            if isinstance(life.phase, Failed):
+                self.end(_verdict_on(instance, life))
+        self.end(Verdict(Cause.FINISHED, 0, "every program has ended well"))
+
+    def note_ready(self) -> None:
+        if self.ready_at is None and not self.not_up():
+            self.ready_at = self.now
+
+    def not_up(self) -> list[str]:
+        """The essential programs that have not been up yet."""
+        lives = self.lives
+        programs = (program for program in self.plan.programs.values() if program.is_essential)
+        return [p.name for p in programs if not all(lives[instance].was_up for instance in p.instances)]
+
+    # ---- time
+
+    def pass_time(self) -> None:
+        for instance, life in self.lives.items():
+            deadline = lifecycle.next_deadline(life)
+            if deadline is not None and self.now >= deadline:
+                self.apply(instance, DeadlinePassed())
+        if self.now < _course_deadline(self.course, self.ready_at):
+            return
+        match self.course:
+            case Serving():
+                reason = f"not ready within start_timeout: {', '.join(self.not_up())}"
+                self.end(Verdict(Cause.START_TIMEOUT, 75, reason))
+            case Draining():
+                self.stop_all(self.course)
+            case Closing(give_up=give_up) if self.now >= give_up:
+                self.course = Over()
+            case Closing():
+                self.course = replace(self.course, deadline=self.now + CLOSE_INTERVAL)
+                self.orders.append(SweepContainer())
+            case _:
+                pass
+
+
+def _turned_unhealthy(before: Life, after: Life) -> bool:
+    return after.health is Health.UNHEALTHY and before.health is not Health.UNHEALTHY
+
+
+def _verdict_on(instance: InstanceId, life: Life) -> Verdict:
+    name = instance[0]
+    if isinstance(life.phase, Failed):
+        return Verdict(Cause.PROGRAM_ENDED, life.phase.code, f"{name} {life.phase.reason}", instance, life.last_exit)
+    assert life.last_exit is not None
+    reason = f"{name} {exit_sentence(life.last_exit)}"
+    return Verdict(Cause.PROGRAM_ENDED, life.last_exit.shell_code, reason, instance, life.last_exit)

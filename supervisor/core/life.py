@@ -1,0 +1,349 @@
+"""The life of one instance: a goal times a phase, the events that reach it and the actions that it asks for.
+
+Rule 1: what is only true in a phase is a field of that phase, so a pid exists only where a process exists.
+Rule 2: a phase owns its deadline; leaving the phase drops it.
+Rule 3: an answer names the process that it is about by its generation; answers about an older one change nothing.
+
+Times are seconds on the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.checkup import Checkup
+    from supervisor.core.program import Scope, Signal
+
+
+class Goal(Enum):
+    """What is wanted of an instance."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class Health(Enum):
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+class Exit(Record):
+    """How a process ended: by a code or by a signal, the other is None."""
+
+    code: int | None
+    signal: Signal | None
+    at: float
+
+    @property
+    def shell_code(self) -> int:
+        """The code a shell would report: its own, or 128 + its signal."""
+        return self.code if self.code is not None else 128 + (self.signal or 0)
+
+
+class Run(Record):
+    """One process, from its spawn to its end."""
+
+    pid: int
+    since: float
+    ready_at: float | None = None
+
+
+class Blame(Record):
+    """Why supinit itself ends a run that was wanted: it counts as a failure. `sentence` starts with a verb."""
+
+    sentence: str
+
+
+# ---- phases
+
+
+class Idle(Record):
+    """Down, because someone asked or because nobody has asked yet."""
+
+
+class Waiting(Record):
+    """Wanted, held back by the programs named in `on`; empty while nobody has looked yet."""
+
+    since: float
+    on: tuple[str, ...] = ()
+
+
+class Spawning(Record):
+    """Asked to be spawned; the answer comes in the same turn."""
+
+
+class Starting(Record):
+    """Has a process that is not ready. At `deadline` it is up (`is_up_by_uptime`) or has failed to start."""
+
+    run: Run
+    deadline: float
+
+
+class Running(Record):
+    """Has a process that is ready."""
+
+    run: Run
+
+
+class Stopping(Record):
+    """In its stop sequence: `rung` is the step that was taken last, `len(program.stop)` is SIGKILL.
+
+    `pace` shortens the waits (1.0: as configured) to fit a shutdown budget. `blame` is why it was stopped against the
+    goal; with the goal up and no blame, somebody asked for a restart.
+    """
+
+    run: Run
+    since: float
+    rung: int
+    deadline: float
+    pace: float = 1.0
+    blame: Blame | None = None
+
+
+class Sweeping(Record):
+    """Its main process is gone, others of its tree may not be. At `deadline` the sweep is repeated, until `give_up`."""
+
+    run: Run
+    exit: Exit
+    deadline: float
+    give_up: float
+    asked: bool = False
+    """Whether the exit ended a stop sequence that somebody asked for."""
+    blame: Blame | None = None
+
+
+class Backoff(Record):
+    """Ended, starts again at `until`."""
+
+    until: float
+
+
+class Done(Record):
+    """Ended for good and well."""
+
+
+class Failed(Record):
+    """Ended for good and badly. `code` is what the container's exit code would be for it."""
+
+    reason: str
+    code: int
+
+
+Phase = Idle | Waiting | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Done | Failed
+
+
+class Life(Record):
+    """Everything known of one instance."""
+
+    goal: Goal = Goal.DOWN
+    phase: Phase = Idle()
+    since: float = 0.0
+    """When it came into this phase."""
+    generation: int = 0
+    """How many processes were asked for; the number of the newest."""
+    failures: int = 0
+    """Starts in a row that did not come up (start_retries)."""
+    attempts: int = 0
+    """Restarts in a row without a run of reset_after (the exponent of restart_delay, the limit of on-failure:N)."""
+    restarts: int = 0
+    """Restarts that nobody asked for, ever."""
+    was_up: bool = False
+    """Whether it has been up, or completed, once."""
+    checkup: Checkup | None = None
+    """The health checks of the running process; None without a process or without a health check."""
+    last_exit: Exit | None = None
+
+    @property
+    def run(self) -> Run | None:
+        """The main process, where there is one."""
+        match self.phase:
+            case Starting(run=run) | Running(run=run) | Stopping(run=run):
+                return run
+            case _:
+                return None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether any process of it may be there."""
+        return isinstance(self.phase, Spawning | Starting | Running | Stopping | Sweeping)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended for good, by itself."""
+        return isinstance(self.phase, Done | Failed)
+
+    @property
+    def health(self) -> Health:
+        return Health.NONE if self.checkup is None else self.checkup.health
+
+    @property
+    def is_up(self) -> bool:
+        """RUNNING and, with a health check, healthy."""
+        return isinstance(self.phase, Running) and self.health in (Health.NONE, Health.HEALTHY)
+
+
+# ---- events
+
+
+class StartRequested(Record):
+    """Somebody wants it up."""
+
+
+class StopRequested(Record):
+    """Somebody wants it down, now. `within`: seconds that its stop sequence may take at most; None: all it has."""
+
+    within: float | None = None
+
+
+class StopAnnounced(Record):
+    """It will be stopped when its turn comes; until then it lives on, but is not started again."""
+
+
+class RestartRequested(Record):
+    """Somebody wants a new process."""
+
+
+class Hurried(Record):
+    """It shall be gone now: straight to SIGKILL."""
+
+
+class DependenciesChecked(Record):
+    """`missing`: the dependencies that do not meet their condition. Empty: it may start."""
+
+    missing: tuple[str, ...] = ()
+
+
+class DependencyFailed(Record):
+    """What it waits for will never come."""
+
+    reason: str
+
+
+class Spawned(Record):
+    generation: int
+    pid: int
+
+
+class SpawnFailed(Record):
+    """`code`: 126 or 127 where another try cannot mend it, else None. `jitter`: a random number in [0, 1)."""
+
+    generation: int
+    reason: str
+    code: int | None
+    jitter: float = 0.0
+
+
+class BecameReady(Record):
+    """It said so itself."""
+
+    generation: int
+
+
+class StartFailed(Record):
+    """It said, or showed, that it came up broken."""
+
+    generation: int
+    reason: str
+
+
+class Probed(Record):
+    """A health check came back. `detail`: its last words, for the operator."""
+
+    generation: int
+    passed: bool
+    detail: str = ""
+
+
+class StepFailed(Record):
+    """A step of the stop sequence had no effect: go on to the next one."""
+
+    generation: int
+    rung: int
+
+
+class Exited(Record):
+    """The main process is gone and reaped."""
+
+    generation: int
+    code: int | None
+    signal: Signal | None = None
+
+
+class Swept(Record):
+    """Nothing of its tree is left. `jitter`: a random number in [0, 1)."""
+
+    generation: int
+    jitter: float = 0.0
+
+
+class DeadlinePassed(Record):
+    """Time went by. Early and repeated ones are harmless."""
+
+
+Event = (
+    StartRequested
+    | StopRequested
+    | StopAnnounced
+    | RestartRequested
+    | Hurried
+    | DependenciesChecked
+    | DependencyFailed
+    | Spawned
+    | SpawnFailed
+    | BecameReady
+    | StartFailed
+    | Probed
+    | StepFailed
+    | Exited
+    | Swept
+    | DeadlinePassed
+)
+
+
+# ---- actions
+
+
+class Spawn(Record):
+    generation: int
+
+
+class SendSignal(Record):
+    pid: int
+    signal: Signal
+    scope: Scope
+
+
+class WriteFifo(Record):
+    generation: int
+    rung: int
+    path: str
+    data: bytes
+
+
+class RunCommand(Record):
+    """Run a command of the stop sequence."""
+
+    generation: int
+    rung: int
+    command: tuple[str, ...]
+
+
+class RunProbe(Record):
+    generation: int
+
+
+class Sweep(Record):
+    """Kill what is left of the tree whose main process was `pid`; `final`: this is the last try."""
+
+    generation: int
+    pid: int
+    final: bool = False
+
+
+Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | Sweep

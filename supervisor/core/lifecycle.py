@@ -1,0 +1,414 @@
+"""The life of one instance: the table (goal × phase, event → phase, actions), as a total function that never raises.
+
+Rule 1: every event is accepted in every phase; one that means nothing there changes nothing.
+Rule 2: a wanted program is never forgotten: it is alive, being spawned, waiting for a named thing, has a deadline, or
+        has ended for good with a reason.
+Rule 3: a stop always ends, at the latest with SIGKILL at the end of its stop sequence.
+Rule 4: a deadline that has not come changes nothing.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from signal import SIGCONT, SIGKILL
+
+from supervisor.core.checkup import begin_checkup, note_probe, start_probe
+from supervisor.core.ending import is_exhausted, restart_delay, run_sentence, wants_restart
+from supervisor.core.life import (
+    Action,
+    Backoff,
+    BecameReady,
+    Blame,
+    DeadlinePassed,
+    DependenciesChecked,
+    DependencyFailed,
+    Done,
+    Event,
+    Exit,
+    Exited,
+    Failed,
+    Goal,
+    Health,
+    Hurried,
+    Idle,
+    Life,
+    Phase,
+    Probed,
+    RestartRequested,
+    Run,
+    RunCommand,
+    Running,
+    RunProbe,
+    SendSignal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    Spawning,
+    StartFailed,
+    Starting,
+    StartRequested,
+    StepFailed,
+    StopAnnounced,
+    Stopping,
+    StopRequested,
+    Sweep,
+    Sweeping,
+    Swept,
+    Waiting,
+    WriteFifo,
+)
+from supervisor.core.program import CommandStep, OnUnhealthy, Program, Scope, SignalStep, WriteStep
+from supervisor.core.record import assert_never, replace
+
+KILL_INTERVAL = 1.0
+"""Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
+SWEEP_LIMIT = 10.0
+"""Seconds after which what not even SIGKILL removes (a process in uninterruptible sleep) is left behind."""
+
+Step = tuple[Life, tuple[Action, ...]]
+
+
+def advance(program: Program, life: Life, event: Event, now: float) -> Step:
+    """Return the life after `event`, and what must be done now.
+
+    The actions are in order. `now` never runs backwards; it may be later than any number of deadlines.
+    """
+    match event:
+        case StartRequested():
+            return _start(replace(life, goal=Goal.UP), now)
+        case RestartRequested():
+            return _restart(program, replace(life, goal=Goal.UP), now)
+        case StopRequested(within):
+            within = None if within is None else max(0.0, within)
+            return _stop(program, replace(life, goal=Goal.DOWN), within, now)
+        case StopAnnounced():
+            return _retire(replace(life, goal=Goal.DOWN), now)
+        case Hurried():
+            return _kill(program, replace(life, goal=Goal.DOWN), now)
+        case DependenciesChecked(missing):
+            return _check_dependencies(life, missing, now)
+        case DependencyFailed(reason):
+            return _fail_waiting(life, reason, now)
+        case DeadlinePassed():
+            return _pass_deadline(program, life, now)
+        case Spawned(generation, pid) if generation == life.generation:
+            return _note_spawned(program, life, pid, now)
+        case SpawnFailed(generation, reason, code, jitter) if generation == life.generation:
+            return _note_spawn_failed(program, life, Blame(reason), code, jitter, now)
+        case BecameReady(generation) if generation == life.generation:
+            return _note_ready(life, now)
+        case StartFailed(generation, reason) if generation == life.generation:
+            return _blame(program, life, reason, now)
+        case Probed(generation, passed, detail) if generation == life.generation:
+            return _note_probe(program, life, passed, detail, now)
+        case StepFailed(generation, rung) if generation == life.generation:
+            return _skip_step(program, life, rung, now)
+        case Exited(generation, code, signal) if generation == life.generation:
+            return _note_exit(life, Exit(code, signal, now), now)
+        case Swept(generation, jitter) if generation == life.generation:
+            return _note_swept(program, life, jitter, now)
+        case Spawned() | SpawnFailed() | BecameReady() | StartFailed() | Probed() | StepFailed() | Exited() | Swept():
+            return life, ()
+        case _:
+            assert_never(event)
+
+
+def next_deadline(life: Life) -> float | None:
+    """Return the time at which DeadlinePassed will change something, unless something else does before."""
+    match life.phase:
+        case Starting(deadline=deadline):
+            return min(deadline, _probe_due(life))
+        case Running():
+            due = _probe_due(life)
+            return due if due < inf else None
+        case Stopping(deadline=deadline) | Sweeping(deadline=deadline) | Backoff(until=deadline):
+            return deadline
+        case Idle() | Waiting() | Spawning() | Done() | Failed():
+            return None
+        case _:
+            assert_never(life.phase)
+
+
+def stop_time_left(program: Program, life: Life, now: float) -> float:
+    """Return the seconds until SIGKILL, when no step helps that is left. 0.0: no stop sequence is under way."""
+    match life.phase:
+        case Stopping(rung=rung, deadline=deadline, pace=pace) if rung < len(program.stop):
+            return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[rung + 1 :])
+        case _:
+            return 0.0
+
+
+def _enter(life: Life, phase: Phase, now: float) -> Life:
+    return replace(life, phase=phase, since=now)
+
+
+# ---- what somebody asked for
+
+
+def _start(life: Life, now: float) -> Step:
+    match life.phase:
+        case Idle() | Done() | Failed():
+            return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+        case Backoff():
+            return _enter(life, Waiting(now), now), ()
+        case Stopping() | Sweeping():
+            return _expect_again(life), ()
+        case Waiting() | Spawning() | Starting() | Running():
+            return life, ()
+        case _:
+            assert_never(life.phase)
+
+
+def _expect_again(life: Life) -> Life:
+    """Spawn anew once the process is gone, whatever it was stopped for."""
+    match life.phase:
+        case Stopping():
+            return replace(life, phase=replace(life.phase, blame=None))
+        case Sweeping():
+            return replace(life, phase=replace(life.phase, asked=True, blame=None))
+        case _:
+            return life
+
+
+def _restart(program: Program, life: Life, now: float) -> Step:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return _begin_stop(program, life, run, None, None, now)
+        case _:
+            return _start(life, now)
+
+
+def _stop(program: Program, life: Life, within: float | None, now: float) -> Step:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return _begin_stop(program, life, run, within, None, now)
+        case Stopping():
+            return _shorten(program, life, life.phase, within, now), ()
+        case _:
+            return _retire(life, now)
+
+
+def _retire(life: Life, now: float) -> Step:
+    match life.phase:
+        case Waiting() | Backoff():
+            return _enter(life, Idle(), now), ()
+        case Idle() | Done() | Failed() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
+            return life, ()
+        case _:
+            assert_never(life.phase)
+
+
+def _kill(program: Program, life: Life, now: float) -> Step:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            life, _ = _begin_stop(program, life, run, None, None, now)
+            return _kill(program, life, now)
+        case Stopping(rung=rung) if rung < len(program.stop):
+            return _take_step(program, life, life.phase, len(program.stop), now)
+        case _:
+            return _retire(life, now)
+
+
+# ---- what the dependencies say
+
+
+def _check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Step:
+    if not isinstance(life.phase, Waiting) or life.goal is Goal.DOWN:
+        return life, ()
+    if missing:
+        return replace(life, phase=replace(life.phase, on=missing)), ()
+    generation = life.generation + 1
+    return _enter(replace(life, generation=generation), Spawning(), now), (Spawn(generation),)
+
+
+def _fail_waiting(life: Life, reason: str, now: float) -> Step:
+    if not isinstance(life.phase, Waiting):
+        return life, ()
+    return _enter(life, Failed(reason, 1), now), ()
+
+
+# ---- what the process does
+
+
+def _note_spawned(program: Program, life: Life, pid: int, now: float) -> Step:
+    if not isinstance(life.phase, Spawning):
+        return life, ()
+    run = Run(pid, since=now)
+    if program.healthcheck is not None:
+        life = replace(life, checkup=begin_checkup(now))
+    if life.goal is Goal.DOWN:
+        return _begin_stop(program, life, run, None, None, now)
+    patience = program.min_uptime if program.is_up_by_uptime else program.ready.timeout
+    life = _enter(life, Starting(run, deadline=now + patience), now)
+    return _pass_deadline(program, life, now)
+
+
+def _note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | None, jitter: float, now: float) -> Step:
+    if not isinstance(life.phase, Spawning):
+        return life, ()
+    if life.goal is Goal.DOWN:
+        return _enter(life, Idle(), now), ()
+    if code is not None:
+        return _enter(life, Failed(blame.sentence, code), now), ()
+    return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now), ()
+
+
+def _note_ready(life: Life, now: float) -> Step:
+    match life.phase:
+        case Starting(run=run):
+            life = replace(life, was_up=life.was_up or life.health in (Health.NONE, Health.HEALTHY))
+            return _enter(life, Running(replace(run, ready_at=now)), now), ()
+        case _:
+            return life, ()
+
+
+def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: float) -> Step:
+    check = program.healthcheck
+    if check is None or life.checkup is None or not isinstance(life.phase, Starting | Running):
+        return life, ()
+    was_unhealthy = life.health is Health.UNHEALTHY
+    life = replace(life, checkup=note_probe(check, life.checkup, passed, detail, now))
+    if passed:
+        life = replace(life, was_up=life.was_up or isinstance(life.phase, Running))
+        waits_for_itself = program.ready.notify is not None or program.ready.log is not None
+        return (life, ()) if waits_for_itself else _note_ready(life, now)
+    turned = life.health is Health.UNHEALTHY and not was_unhealthy
+    if turned and check.on_unhealthy is OnUnhealthy.RESTART and life.goal is Goal.UP:
+        stopping, actions = _blame(program, life, f"was unhealthy ({detail})", now)
+        return replace(stopping, checkup=life.checkup), actions  # the probe that turned it is to be seen, and counted
+    return life, ()
+
+
+def _blame(program: Program, life: Life, reason: str, now: float) -> Step:
+    """End a run against the goal: it failed, though its process is still there."""
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return _begin_stop(program, life, run, None, Blame(reason), now)
+        case _:
+            return life, ()
+
+
+def _note_exit(life: Life, exit_: Exit, now: float) -> Step:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            asked, blame = False, None
+        case Stopping(run=run, blame=blame):
+            asked = blame is None
+        case _:
+            return life, ()
+    phase = Sweeping(run, exit_, now + KILL_INTERVAL, now + SWEEP_LIMIT, asked=asked, blame=blame)
+    life = replace(life, checkup=None, last_exit=exit_)
+    return _enter(life, phase, now), (Sweep(life.generation, run.pid),)
+
+
+def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Step:
+    match life.phase:
+        case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
+            if life.goal is Goal.DOWN:
+                return _enter(life, Idle(), now), ()
+            if asked:
+                return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+            ran_for = exit_.at - run.since
+            came_up = run.ready_at is not None and ran_for >= program.min_uptime
+            life = replace(
+                life,
+                failures=0 if came_up else life.failures + 1,
+                attempts=0 if ran_for >= program.restart_delay.reset_after else life.attempts,
+            )
+            return _end_run(program, life, exit_, blame, jitter, now), ()
+        case _:
+            return life, ()
+
+
+def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | None, jitter: float, now: float) -> Life:
+    """Decide what follows a run that ended against the goal: Done, Failed or Backoff."""
+    succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
+    if succeeded and not wants_restart(program, succeeded):
+        return _enter(replace(life, was_up=True), Done(), now)
+    if not wants_restart(program, succeeded) or is_exhausted(program, life):
+        code = exit_.shell_code if exit_ is not None and blame is None else 1
+        return _enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1), now)
+    until = now + restart_delay(program.restart_delay, life.attempts, jitter)
+    life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
+    return _enter(life, Backoff(until), now)
+
+
+# ---- what time does
+
+
+def _probe_due(life: Life) -> float:
+    return inf if life.checkup is None or life.checkup.due is None else life.checkup.due
+
+
+def _pass_deadline(program: Program, life: Life, now: float) -> Step:
+    match life.phase:
+        case Starting(deadline=deadline) if now >= deadline:
+            if program.is_up_by_uptime:
+                return _note_ready(life, now)
+            return _blame(program, life, f"was not ready within {program.ready.timeout:g} s", now)
+        case Stopping(deadline=deadline, rung=rung) if now >= deadline:
+            return _take_step(program, life, life.phase, rung + 1, now)
+        case Sweeping(run=run, deadline=deadline, give_up=give_up) if now >= deadline:
+            final = now >= give_up
+            phase = replace(life.phase, deadline=now + KILL_INTERVAL)
+            return replace(life, phase=phase), (Sweep(life.generation, run.pid, final),)
+        case Backoff(until=until) if now >= until:
+            return _enter(life, Waiting(now), now), ()
+        case Starting() | Running() if life.checkup is not None and now >= _probe_due(life):
+            return replace(life, checkup=start_probe(life.checkup, now)), (RunProbe(life.generation),)
+        case _:
+            return life, ()
+
+
+# ---- the stop sequence
+
+
+def _begin_stop(program: Program, life: Life, run: Run, within: float | None, blame: Blame | None, now: float) -> Step:
+    phase = Stopping(run, now, 0, now, pace=_pace(program, within), blame=blame)
+    return _take_step(program, _enter(replace(life, checkup=None), phase, now), phase, 0, now)
+
+
+def _pace(program: Program, within: float | None) -> float:
+    if within is None or within >= program.stop_time:
+        return 1.0
+    return within / program.stop_time
+
+
+def _shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
+    """Fit what is left of a stop that is under way into `within`."""
+    left = stop_time_left(program, life, now)
+    if within is None or within >= left:
+        return replace(life, phase=replace(phase, blame=None))
+    ratio = within / left
+    deadline = now + (phase.deadline - now) * ratio
+    return replace(life, phase=replace(phase, blame=None, deadline=deadline, pace=phase.pace * ratio))
+
+
+def _take_step(program: Program, life: Life, phase: Stopping, rung: int, now: float) -> Step:
+    """Take step `rung` of the stop sequence; past its end stands SIGKILL to the whole tree, again and again.
+
+    SIGCONT follows a signal, since a stopped process would not act on it (signal(7)).
+    """
+    pid = phase.run.pid
+    if rung >= len(program.stop):
+        phase = replace(phase, rung=len(program.stop), deadline=now + KILL_INTERVAL)
+        return replace(life, phase=phase), (SendSignal(pid, SIGKILL, Scope.TREE),)
+    step = program.stop[rung]
+    life = replace(life, phase=replace(phase, rung=rung, deadline=now + step.wait * phase.pace))
+    match step:
+        case SignalStep(signal=signal, scope=scope):
+            return life, (SendSignal(pid, signal, scope), SendSignal(pid, SIGCONT, scope))
+        case WriteStep(path=path, data=data):
+            return life, (WriteFifo(life.generation, rung, path, data),)
+        case CommandStep(command=command):
+            return life, (RunCommand(life.generation, rung, command),)
+        case _:
+            assert_never(step)
+
+
+def _skip_step(program: Program, life: Life, rung: int, now: float) -> Step:
+    match life.phase:
+        case Stopping(rung=current) if current == rung and rung < len(program.stop):
+            return _take_step(program, life, life.phase, rung + 1, now)
+        case _:
+            return life, ()

@@ -1,0 +1,149 @@
+"""What the log says about a step of a life or of the container: one constant event, its level and its values.
+
+The list of events stands in docs/operations.md. `info`: a phase has changed; `warning`: it will be tried again;
+`error`: a human should look; `debug`: the rest.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.course import Over
+from supervisor.core.ending import exit_sentence
+from supervisor.core.life import (
+    Backoff,
+    Done,
+    Failed,
+    Health,
+    Idle,
+    Running,
+    Spawning,
+    Starting,
+    Stopping,
+    Sweeping,
+    Waiting,
+)
+from supervisor.core.program import SignalStep, WriteStep
+from supervisor.core.record import Record, assert_never
+from supervisor.core.signals import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from supervisor.core.course import Change, Fleet, Verdict
+    from supervisor.core.life import Life
+    from supervisor.core.program import Program
+
+
+class Note(Record):
+    """One line of the log."""
+
+    level: str
+    event: str
+    values: Mapping[str, object]
+
+
+def narrate(program: Program, change: Change) -> Iterator[Note]:
+    """Tell one step of one life."""
+    about = {"program": change.instance[0]}
+    if program.scale > 1:
+        about["instance"] = str(change.instance[1])
+    for level, event, values in _tell(program, change.before, change.after):
+        yield Note(level, event, about | values)
+
+
+_Telling = tuple[str, str, "dict[str, object]"]
+
+
+def _tell(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+    if after.health is not before.health:
+        yield from _tell_health(after)
+    if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Waiting):
+        yield from _tell_phase(program, before, after)
+
+
+def _tell_health(after: Life) -> Iterator[_Telling]:
+    detail = after.checkup.detail if after.checkup is not None else ""
+    if after.health is Health.HEALTHY:
+        yield "info", "program.became_healthy", {"detail": detail}
+    elif after.health is Health.UNHEALTHY:
+        yield "warning", "program.became_unhealthy", {"detail": detail}
+
+
+def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+    match after.phase:
+        case Waiting(on=on):
+            if on and (not isinstance(before.phase, Waiting) or before.phase.on != on):
+                yield "info", "program.held_back", {"waits_for": ",".join(on)}
+        case Starting(run=run):
+            yield "info", "program.started", {"pid": run.pid}
+        case Running(run=run):
+            yield "info", "program.became_ready", {"pid": run.pid, "after_seconds": _seconds(after.since - run.since)}
+        case Stopping():
+            yield from _tell_stop(program, before, after.phase)
+        case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
+            level = "info" if asked or (blame is None and exit_.code in program.success_exit_codes) else "warning"
+            ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
+            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": _seconds(exit_.at - run.since)}
+        case Backoff(until=until):
+            reason = _spawn_failure(before)
+            yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}
+        case Idle():
+            if before.is_alive:
+                yield "info", "program.stopped", {}
+        case Done():
+            yield "info", "program.completed", {}
+        case Failed(reason=reason):
+            yield "error", "program.failed", {"reason": reason}
+        case Spawning():
+            pass
+        case _:
+            assert_never(after.phase)
+
+
+def _spawn_failure(before: Life) -> str | None:
+    return "cannot be started" if isinstance(before.phase, Spawning) else None
+
+
+def _tell_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Telling]:
+    earlier = before.phase.rung if isinstance(before.phase, Stopping) else -1
+    if phase.rung == earlier:
+        return
+    if earlier < 0 and phase.blame is not None:
+        yield "warning", "program.given_up", {"reason": phase.blame.sentence}
+    if phase.rung >= len(program.stop):
+        yield "warning", "program.killed", {"pid": phase.run.pid}
+        return
+    step = program.stop[phase.rung]
+    match step:
+        case SignalStep(signal=signal, scope=scope):
+            doing = f"{signal_name(signal)} to its {scope.value}"
+        case WriteStep(path=path):
+            doing = f"write to {path}"
+        case _:
+            doing = " ".join(step.command)
+    wait = _seconds(step.wait * phase.pace)
+    yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
+
+
+def narrate_shutdown(verdict: Verdict) -> Note:
+    """Tell that the container has begun to end, and why."""
+    level = "info" if verdict.code == 0 else "error"
+    return Note(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
+
+
+def narrate_course(before: Fleet, after: Fleet) -> Iterator[Note]:
+    """Tell what else has changed for the whole container."""
+    if after.ready_at is not None and before.ready_at is None:
+        yield Note("info", "container.became_ready", {})
+    if isinstance(after.course, Over) and not isinstance(before.course, Over) and after.verdict is not None:
+        verdict = after.verdict
+        values: dict[str, object] = {"code": verdict.code, "cause": verdict.cause.value, "reason": verdict.reason}
+        if verdict.instance is not None:
+            values["program"] = verdict.instance[0]
+        if verdict.exit is not None:
+            values["exit"] = exit_sentence(verdict.exit)
+        yield Note("info" if verdict.code == 0 else "error", "container.ended", values)
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

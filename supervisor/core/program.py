@@ -1,0 +1,300 @@
+"""What the operator asked for: complete, validated and immutable.
+
+Times are seconds, sizes are bytes, signals are numbers. Defaults are the documented ones
+(docs/configuration.md), so that `Program(name="web", command=("nginx",))` is a whole program.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
+
+from supervisor.core.record import Record
+
+Signal = int
+"""A signal's number. Where it has a name it is a `signal.Signals`, which has none between SIGRTMIN and SIGRTMAX."""
+
+InstanceId = tuple[str, int]
+"""One running copy of a program: its name, and its number from 1 to `scale`."""
+
+
+class Kind(Enum):
+    SERVICE = "service"
+    ONESHOT = "oneshot"
+
+
+class Condition(Enum):
+    """What a dependant waits for."""
+
+    STARTED = "started"
+    HEALTHY = "healthy"
+    COMPLETED = "completed"
+
+
+class Dependency(Record):
+    program: str
+    condition: Condition = Condition.STARTED
+
+
+class RestartWhen(Enum):
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "no"
+
+
+class Restart(Record):
+    when: RestartWhen
+    limit: int | None = None
+    """With ON_FAILURE: restarts in a row, at most. None: no limit."""
+
+
+class RestartDelay(Record):
+    initial: float = 0.1
+    max: float = 30.0
+    factor: float = 2.0
+    reset_after: float = 10.0
+    """A run of at least this long forgets the restarts before it."""
+
+
+class ShutdownOn(Enum):
+    """Which end for good of a program ends the container."""
+
+    FAILURE = "failure"
+    EXIT = "exit"
+    NEVER = "never"
+
+
+class Scope(Enum):
+    """Whom a signal reaches: the main process, its process group, or every process of the program."""
+
+    MAIN = "main"
+    GROUP = "group"
+    TREE = "tree"
+
+
+class SignalStep(Record):
+    signal: Signal
+    wait: float
+    scope: Scope = Scope.MAIN
+
+
+class WriteStep(Record):
+    path: str
+    data: bytes
+    wait: float
+
+
+class CommandStep(Record):
+    command: tuple[str, ...]
+    wait: float
+
+
+Step = SignalStep | WriteStep | CommandStep
+
+
+class SecretFile(Record):
+    """The value of a variable that is read from a file at each start."""
+
+    path: str
+
+
+class Credentials(Record):
+    """Whom a program runs as. `name` and `home` are None for a number that has no passwd entry."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+    name: str | None = None
+    home: str | None = None
+
+
+class Limit(Record):
+    """One resource limit (setrlimit(2)); `resource` is Compose's name, such as "nofile". -1 is unlimited."""
+
+    resource: str
+    soft: int
+    hard: int
+
+
+class Readiness(Record):
+    """When a program counts as up, beside its first passing health check and `min_uptime`."""
+
+    notify: str | int | None = None
+    """"systemd", the number of s6's notification descriptor, or None."""
+    log: str | None = None
+    fail_log: str | None = None
+    timeout: float = 60.0
+
+
+class ExecProbe(Record):
+    command: tuple[str, ...]
+
+
+class HttpProbe(Record):
+    url: str
+    status: tuple[int, ...] = (200,)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class TcpProbe(Record):
+    host: str
+    port: int
+
+
+class UnixProbe(Record):
+    path: str
+
+
+class FileProbe(Record):
+    path: str
+    max_age: float | None = None
+
+
+class FastCgiProbe(Record):
+    address: str
+    """"host:port" or the path of a Unix socket."""
+    path: str = "/ping"
+
+
+class UwsgiProbe(Record):
+    address: str
+    path: str = "/"
+
+
+Probe = ExecProbe | HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe
+
+
+class OnUnhealthy(Enum):
+    NONE = "none"
+    RESTART = "restart"
+    SHUTDOWN = "shutdown"
+
+
+class HealthCheck(Record):
+    probe: Probe
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3
+    start_period: float = 0.0
+    start_interval: float = 5.0
+    on_unhealthy: OnUnhealthy = OnUnhealthy.NONE
+
+
+class LogMode(Enum):
+    PREFIX = "prefix"
+    RAW = "raw"
+    JSON = "json"
+    INHERIT = "inherit"
+    NONE = "none"
+
+
+class LogSettings(Record):
+    mode: LogMode = LogMode.PREFIX
+    file: str | None = None
+    max_size: int = 10 * 1024 * 1024
+    keep: int = 5
+    max_line: int = 64 * 1024
+
+
+class Once(Record):
+    """Run a oneshot once per key among all containers that share `dir`."""
+
+    key: str
+    dir: str
+    order: str | None = None
+
+
+class Program(Record):
+    """One entry of the table."""
+
+    name: str
+    command: tuple[str, ...]
+    kind: Kind = Kind.SERVICE
+    depends_on: tuple[Dependency, ...] = ()
+    environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
+    """In the order of the table. None takes the variable over from supinit's own environment, if it is set there."""
+    env_file: tuple[str, ...] = ()
+    inherit_environment: bool = True
+    credentials: Credentials | None = None
+    working_dir: str | None = None
+    umask: int | None = None
+    ulimits: tuple[Limit, ...] = ()
+    nice: int | None = None
+    oom_score_adj: int | None = None
+    inherit_stdin: bool = False
+    scale: int = 1
+    once: Once | None = None
+    restart: Restart = Restart(RestartWhen.ALWAYS)
+    restart_delay: RestartDelay = RestartDelay()
+    start_retries: int | None = 10
+    min_uptime: float = 1.0
+    success_exit_codes: tuple[int, ...] = (0,)
+    shutdown_on: ShutdownOn = ShutdownOn.FAILURE
+    stop: tuple[Step, ...] = (SignalStep(SIGTERM, 10.0),)
+    """The stop sequence, never empty. SIGKILL to the whole tree follows the last step."""
+    signals: tuple[tuple[Signal, Signal | None], ...] = ()
+    """What the container receives, and what this program gets for it. None drops the signal."""
+    reload: Signal | tuple[str, ...] = SIGHUP
+    """A signal to the main process, or a command."""
+    ready: Readiness = Readiness()
+    watchdog: float | None = None
+    healthcheck: HealthCheck | None = None
+    log: LogSettings = LogSettings()
+
+    @property
+    def instances(self) -> tuple[InstanceId, ...]:
+        return tuple((self.name, number) for number in range(1, self.scale + 1))
+
+    @property
+    def stop_time(self) -> float:
+        """Seconds until SIGKILL, when no step of the stop sequence helps."""
+        return sum(step.wait for step in self.stop)
+
+    @property
+    def is_essential(self) -> bool:
+        """Whether the container's own health and readiness depend on this program."""
+        return self.shutdown_on is not ShutdownOn.NEVER
+
+    @property
+    def is_up_by_uptime(self) -> bool:
+        """Whether nothing but `min_uptime` says that it is up."""
+        return self.healthcheck is None and self.ready.notify is None and self.ready.log is None
+
+
+class OwnLog(Record):
+    """How supinit's own messages look. `level`: debug, info, warning or error."""
+
+    format: str = "plain"
+    level: str = "info"
+
+
+class Settings(Record):
+    """The `supervisor:` section."""
+
+    run_dir: str = "/run/supinit"
+    socket: str | None = None
+    """None: control.sock in run_dir."""
+    socket_mode: int | None = None
+    """None: 0600, or 0660 with a socket_group."""
+    socket_group: int | None = None
+    shutdown_signals: tuple[Signal, ...] = (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGRTMIN + 3)
+    drain_delay: float = 0.0
+    marker_lease: float | None = None
+    start_timeout: float | None = None
+    shutdown_timeout: float | None = None
+    required_environment: tuple[str, ...] = ()
+    revision: str | None = None
+    log: OwnLog = OwnLog()
+    metrics_listen: tuple[str, int] | None = None
+
+    @property
+    def socket_path(self) -> str:
+        return self.socket if self.socket is not None else f"{self.run_dir}/control.sock"
+
+
+class Table(Record):
+    """A whole configuration, valid in itself. `warnings` are sentences for the operator, each with its position."""
+
+    settings: Settings
+    programs: tuple[Program, ...]
+    warnings: tuple[str, ...] = ()

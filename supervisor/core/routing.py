@@ -1,0 +1,45 @@
+"""What a signal to the container means: a shutdown, an update, or a signal to the programs that ask for it."""
+
+from __future__ import annotations
+
+from signal import SIGHUP
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import Signal
+
+
+class Shutdown(Record):
+    """Stop everything in order."""
+
+
+class Update(Record):
+    """Read the configuration again."""
+
+
+class Forward(Record):
+    """Send each named program its signal; those that drop it are not in here. May be empty."""
+
+    targets: tuple[tuple[str, Signal], ...]
+
+
+class Ignore(Record):
+    """Nobody asked for it."""
+
+
+def route(plan: Plan, signal: Signal) -> Shutdown | Update | Forward | Ignore:
+    """Return what the container does about a signal. shutdown_signals first, then the programs' maps, then SIGHUP."""
+    if signal in plan.settings.shutdown_signals:
+        return Shutdown()
+    named = [
+        (program.name, target)
+        for program in plan.programs.values()
+        for received, target in program.signals
+        if received == signal
+    ]
+    if named:
+        return Forward(tuple((name, target) for name, target in named if target is not None))
+    return Update() if signal == SIGHUP else Ignore()

@@ -1,0 +1,174 @@
+"""The one read-only view of everything: status, metrics, marker files and log lines are projections of it.
+
+Times are seconds on the monotonic clock; the edges turn them into dates.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from supervisor.core.course import Serving
+from supervisor.core.life import Backoff, Done, Failed, Health, Idle, Running, Spawning, Starting, Stopping, Sweeping
+from supervisor.core.life import Waiting as WaitingPhase
+from supervisor.core.record import Record, assert_never
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.course import Fleet, Verdict
+    from supervisor.core.life import Exit, Life
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId
+
+
+class State(Enum):
+    """supervisord's words, as far as it has them."""
+
+    PENDING = "PENDING"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    EXITED = "EXITED"
+    FATAL = "FATAL"
+
+
+class InstanceView(Record):
+    """One instance as its operator sees it. None: there is none."""
+
+    name: str
+    instance: int
+    state: State
+    health: Health
+    pid: int | None
+    since: float
+    """When it came into this state."""
+    started_at: float | None
+    """When its process was spawned."""
+    generation: int
+    restarts: int
+    last_exit: Exit | None
+    reason: str | None
+    waiting_for: tuple[str, ...]
+    starts_again_at: float | None
+    last_pass_at: float | None
+    """When its health check passed last."""
+    probe_failures: int
+    """Failed health checks in a row."""
+    probe_detail: str
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether an operator has nothing to do about it: RUNNING and not unhealthy, or EXITED."""
+        return self.state is State.EXITED or (self.state is State.RUNNING and self.health is not Health.UNHEALTHY)
+
+
+class Snapshot(Record):
+    """The container at one moment. `instances` is in the table's order."""
+
+    fleet: Fleet
+    instances: Mapping[InstanceId, InstanceView]
+    healthy_programs: Mapping[str, float | None]
+    """The programs that are healthy in every instance, and when the oldest of their last passing checks was."""
+    ready: bool
+    healthy: bool
+    stopping: bool
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.fleet.verdict
+
+
+def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapshot:
+    """Return the view of a fleet. What has not changed since `before` is taken over from it."""
+    if before is not None and before.fleet is fleet:
+        return before
+    old_lives: Mapping[InstanceId, Life] = before.fleet.lives if before is not None else {}
+    instances = {
+        instance: before.instances[instance]
+        if before is not None and old_lives.get(instance) is life
+        else _view(instance, life)
+        for instance, life in fleet.lives.items()
+    }
+    serving = isinstance(fleet.course, Serving)
+    healthy_programs = _healthy_programs(plan, fleet) if serving else {}
+    return Snapshot(
+        fleet=fleet,
+        instances=instances,
+        healthy_programs=healthy_programs,
+        ready=serving and fleet.ready_at is not None,
+        healthy=serving and _is_healthy(plan, fleet),
+        stopping=not serving,
+    )
+
+
+def _healthy_programs(plan: Plan, fleet: Fleet) -> dict[str, float | None]:
+    healthy: dict[str, float | None] = {}
+    for name, program in plan.programs.items():
+        lives = [fleet.lives[instance] for instance in program.instances]
+        if all(life.is_up for life in lives):
+            passes = [life.checkup.last_pass_at for life in lives if life.checkup is not None]
+            healthy[name] = min((at for at in passes if at is not None), default=None)
+    return healthy
+
+
+def _is_healthy(plan: Plan, fleet: Fleet) -> bool:
+    essential = (program for program in plan.programs.values() if program.is_essential)
+    lives = (fleet.lives[instance] for program in essential for instance in program.instances)
+    return all(life.is_up or isinstance(life.phase, Done) for life in lives)
+
+
+def _view(instance: InstanceId, life: Life) -> InstanceView:
+    phase, run, checkup = life.phase, life.run, life.checkup
+    return InstanceView(
+        name=instance[0],
+        instance=instance[1],
+        state=_state(life),
+        health=life.health,
+        pid=run.pid if run is not None else None,
+        since=life.since,
+        started_at=run.since if run is not None else None,
+        generation=life.generation,
+        restarts=life.restarts,
+        last_exit=life.last_exit,
+        reason=_reason(life),
+        waiting_for=phase.on if isinstance(phase, WaitingPhase) else (),
+        starts_again_at=phase.until if isinstance(phase, Backoff) else None,
+        last_pass_at=checkup.last_pass_at if checkup is not None else None,
+        probe_failures=checkup.failures if checkup is not None else 0,
+        probe_detail=checkup.detail if checkup is not None else "",
+    )
+
+
+def _state(life: Life) -> State:
+    match life.phase:
+        case Idle():
+            return State.STOPPED
+        case WaitingPhase():
+            return State.PENDING
+        case Spawning() | Starting():
+            return State.STARTING
+        case Running():
+            return State.RUNNING
+        case Stopping() | Sweeping():
+            return State.STOPPING
+        case Backoff():
+            return State.BACKOFF
+        case Done():
+            return State.EXITED
+        case Failed():
+            return State.FATAL
+        case _:
+            assert_never(life.phase)
+
+
+def _reason(life: Life) -> str | None:
+    match life.phase:
+        case Failed(reason=reason):
+            return reason
+        case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
+            return blame.sentence
+        case _:
+            return None
