@@ -1,0 +1,85 @@
+"""The one owner of every process that supinit starts, and the one place that waits.
+
+Rule 1: a process is registered in the same breath in which it is spawned, so no exit comes before its registration.
+Rule 2: sweep before reap: while the main process is a zombie its group keeps its number, so the group is killed then.
+Rule 3: the exit of a process that is not registered is an orphan's; it is counted, never taken for a program's.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from supervisor.core.record import Record
+from supervisor.process.spawn import spawn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from supervisor.process.spawn import Launch
+
+BATCH = 256
+"""Zombies reaped in one go, so that a storm of them leaves room for everything else."""
+
+
+class Death(Record):
+    """A registered process was reaped: by `owner`, which registered it, with a code or a signal."""
+
+    owner: object
+    pid: int
+    code: int | None
+    signal: int | None
+
+
+class Children:
+    """What supinit has started and not reaped, by pid."""
+
+    def __init__(self) -> None:
+        self._owners: dict[int, object] = {}
+        self.orphans_reaped = 0
+
+    @property
+    def pids(self) -> Collection[int]:
+        return self._owners.keys()
+
+    def spawn(self, owner: object, launch: Launch) -> int:
+        """Start a process for `owner` and return its pid. Raises SpawnError."""
+        pid = spawn(launch)
+        self._owners[pid] = owner
+        return pid
+
+    def reap(self) -> tuple[list[Death], bool]:
+        """Reap what is dead, up to BATCH; return the deaths of registered processes and whether more may be dead."""
+        deaths: list[Death] = []
+        for _ in range(BATCH):
+            try:
+                zombie = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return deaths, False
+            if zombie is None:
+                return deaths, False
+            if zombie.si_pid in self._owners:
+                deaths.append(self._reap_own(zombie.si_pid))
+            else:
+                os.waitpid(zombie.si_pid, 0)
+                self.orphans_reaped += 1
+        return deaths, True
+
+    def _reap_own(self, pid: int) -> Death:
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        _, status = os.waitpid(pid, 0)
+        owner = self._owners.pop(pid)
+        if os.WIFSIGNALED(status):
+            return Death(owner, pid, None, _as_signal(os.WTERMSIG(status)))
+        return Death(owner, pid, os.WEXITSTATUS(status), None)
+
+
+def _as_signal(number: int) -> int:
+    try:
+        return signal.Signals(number)
+    except ValueError:
+        return number

@@ -1,0 +1,75 @@
+"""The environment of a program's processes, made anew at each start."""
+
+from __future__ import annotations
+
+from supervisor.core.program import SecretFile
+from supervisor.errors import SpawnError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from supervisor.core.program import InstanceId, Program
+
+PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
+PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+"""What whoever started supinit said to supinit alone (sd_notify(3), sd_listen_fds(3))."""
+
+
+def make_environment(program: Program, instance: InstanceId, identity: str, own: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of an instance: supinit's own, then env_file, then `environment`, then the marks.
+
+    Raises SpawnError for a file that cannot be read; another start may find it.
+    """
+    environment = {name: value for name, value in own.items() if name not in PRIVATE}
+    if not program.inherit_environment:
+        environment = {}
+    credentials = program.credentials
+    if credentials is not None and credentials.name is not None and credentials.home is not None:
+        environment |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
+    for path in program.env_file:
+        environment.update(_parse(path, _read(path)))
+    for name, value in program.environment:
+        if isinstance(value, SecretFile):
+            environment[name] = _read(value.path).removesuffix("\n")
+        elif value is not None:
+            environment[name] = value
+        elif name in own:
+            environment[name] = own[name]
+    return environment | dict(_marks(instance, identity))
+
+
+def marks_of(instance: InstanceId, identity: str) -> frozenset[bytes]:
+    """Return the variables by which a process of an instance is known, as they stand in /proc/PID/environ."""
+    return frozenset(f"{name}={value}".encode() for name, value in _marks(instance, identity))
+
+
+def _marks(instance: InstanceId, identity: str) -> tuple[tuple[str, str], ...]:
+    return (PROGRAM, instance[0]), (INSTANCE, str(instance[1])), (IDENTITY, identity)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise SpawnError(f"cannot read {path}: {error.strerror}", None) from None
+    except UnicodeDecodeError:
+        raise SpawnError(f"cannot read {path}: it is not UTF-8", None) from None
+
+
+def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:
+    """Read NAME=VALUE lines as Compose does: comments, `export`, one pair of quotes; nothing is interpolated."""
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or " " in name:
+            raise SpawnError(f"cannot read {path}:{number}: not a NAME=VALUE line", None)
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        elif " #" in value:
+            value = value.partition(" #")[0].rstrip()
+        yield name, value

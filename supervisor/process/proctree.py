@@ -1,0 +1,86 @@
+"""The kernel's view of who is whose child, read from /proc. Everything in here may be stale when it is returned.
+
+Where /proc is not mounted, everything looks as if there were no process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class Process(Record):
+    """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and tells a recycled pid apart."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    is_zombie: bool
+    started: int
+
+
+def read_process(pid: int) -> Process | None:
+    """Return the process, or None if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            line = file.read(1024)
+    except OSError:
+        return None
+    fields = line[line.rfind(b")") + 2 :].split()
+    if len(fields) < 20:
+        return None
+    state, parent, group, session = fields[:4]
+    return Process(pid, int(parent), int(group), int(session), state in b"ZXx", int(fields[19]))
+
+
+def read_processes() -> dict[int, Process]:
+    """Return every process that can be seen, by pid."""
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return {}
+    processes = ((pid, read_process(pid)) for pid in pids)
+    return {pid: process for pid, process in processes if process is not None}
+
+
+def own_children() -> list[int]:
+    """Return the pids of supinit's own children, zombies and adopted orphans among them.
+
+    The kernel's list is complete, because only supinit itself takes children off it (by waiting for them). Kernels
+    without CONFIG_PROC_CHILDREN have no such list; all processes are read there.
+    """
+    own = os.getpid()
+    try:
+        with open(f"/proc/self/task/{own}/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return [process.pid for process in read_processes().values() if process.parent == own]
+
+
+def descendants(processes: Mapping[int, Process], ancestors: Iterable[int]) -> set[int]:
+    """Return the pids of everything below `ancestors`, which are not in it unless one is below another."""
+    children: dict[int, list[int]] = {}
+    for process in processes.values():
+        children.setdefault(process.parent, []).append(process.pid)
+    found: set[int] = set()
+    pending = list(ancestors)
+    while pending:
+        fresh = [pid for pid in children.get(pending.pop(), ()) if pid not in found]
+        found.update(fresh)
+        pending += fresh
+    return found
+
+
+def has_variables(pid: int, variables: frozenset[bytes]) -> bool:
+    """Whether the process was started with all of `variables`, each as b"NAME=value"."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return variables <= set(file.read().split(b"\0"))
+    except OSError:
+        return False

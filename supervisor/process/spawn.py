@@ -1,0 +1,211 @@
+"""Start one process: its own session, default dispositions, an empty signal mask and no descriptor but 0 to 2.
+
+Two ways: posix_spawn(3) wherever it can do the job, since it costs a quarter of a fork; fork(2) for what has to be set
+inside the child (user, limits, niceness, OOM score).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from functools import partial
+
+from supervisor.core.record import Record
+from supervisor.errors import SpawnError
+from supervisor.process.inbox import ALL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+    from supervisor.core.program import Credentials, Limit
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PERMANENT = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.ENOEXEC: 126, errno.EACCES: 126, errno.EISDIR: 126}
+PERMANENT |= {errno.ELOOP: 126, errno.E2BIG: 126, errno.EPERM: 126, errno.EINVAL: 126, errno.ENAMETOOLONG: 126}
+
+
+class Launch(Record):
+    """Everything a new process gets. The descriptors are the caller's, which closes them afterwards."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    stdin: int
+    stdout: int
+    stderr: int
+    working_dir: str | None = None
+    umask: int | None = None
+    credentials: Credentials | None = None
+    ulimits: tuple[Limit, ...] = ()
+    nice: int | None = None
+    oom_score_adj: int | None = None
+
+    @property
+    def needs_fork(self) -> bool:
+        return bool(self.credentials or self.ulimits) or self.nice is not None or self.oom_score_adj is not None
+
+
+def spawn(launch: Launch) -> int:
+    """Start the process and return its pid. Raises SpawnError; no process is left then."""
+    path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
+    try:
+        return _fork(launch, path) if launch.needs_fork else _posix_spawn(launch, path)
+    except OSError as error:
+        raise _cannot_execute(path, error) from None
+    except ValueError as error:
+        raise SpawnError(f"cannot be started: {error}", 126) from None
+
+
+def find_executable(name: str, path: str) -> str:
+    """Return the file that `name` stands for, as execvp(3) would. A name with a slash is taken as it is."""
+    if "/" in name:
+        return name
+    refused = None
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
+        if os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    if refused:
+        raise SpawnError(f"cannot be started: {refused} is not executable", 126)
+    raise SpawnError(f"cannot be started: {name} was not found in {path}", 127)
+
+
+def _cannot_execute(path: str, error: OSError) -> SpawnError:
+    code = PERMANENT.get(error.errno or 0)
+    reason = os.strerror(error.errno or 0)
+    if error.errno == errno.ENOEXEC:
+        reason += " (does it start with #! and an interpreter?)"
+    elif error.errno == errno.ENOENT and os.path.exists(path):
+        reason += " (its interpreter)"
+    return SpawnError(f"cannot be started: {path}: {reason}", code)
+
+
+def _posix_spawn(launch: Launch, path: str) -> int:
+    """The working directory and the umask are supinit's own for a moment: nothing else runs in this process."""
+    umask = os.umask(launch.umask) if launch.umask is not None else None
+    home = _enter(launch.working_dir) if launch.working_dir is not None else None
+    try:
+        return os.posix_spawn(
+            path,
+            launch.command,
+            launch.environment,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
+                (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
+                (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=ALL,
+        )
+    finally:
+        if home is not None:
+            os.fchdir(home)
+            os.close(home)
+        if umask is not None:
+            os.umask(umask)
+
+
+def _enter(working_dir: str) -> int:
+    """Change the working directory; return a descriptor of the one before."""
+    home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(working_dir)
+    except OSError as error:
+        os.close(home)
+        raise SpawnError(f"cannot enter working_dir {working_dir}: {error.strerror}", None) from None
+    return home
+
+
+def _fork(launch: Launch, path: str) -> int:
+    """Every signal is blocked around the fork: until exec, the child would note it in supinit's own inbox."""
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ALL)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(launch, path, write_end)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.close(write_end)
+    with open(read_end, "rb") as pipe:
+        message = pipe.read().decode()
+    if not message:
+        return pid
+    os.waitpid(pid, 0)
+    step, _, number = message.rpartition(" ")
+    if step == "execute":
+        raise OSError(int(number), "")
+    raise SpawnError(f"cannot {step}: {os.strerror(int(number))}", None)
+
+
+def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
+    """Turn the forked child into the program. A failure is told through the pipe as "STEP ERRNO"."""
+    step = "prepare it"
+    try:
+        for name, act in _steps(launch):
+            step = name
+            act()
+        step = "execute"
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execve(path, launch.command, launch.environment)
+    except OSError as error:
+        os.write(write_end, f"{step} {error.errno or 0}".encode())
+    except BaseException:
+        os.write(write_end, f"{step} {errno.EPERM}".encode())
+    finally:
+        os._exit(126)
+
+
+def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
+    """What a forked child does before exec, in order. Privileges go last but for the working directory."""
+    credentials = launch.credentials
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("start a session", os.setsid),
+        ("reset its signals", _reset_signals),
+        ("connect its stdin", lambda: os.dup2(launch.stdin, 0)),
+        ("connect its stdout", lambda: os.dup2(launch.stdout, 1)),
+        ("connect its stderr", lambda: os.dup2(launch.stderr, 2)),
+    ]
+    if launch.umask is not None:
+        steps.append(("set its umask", lambda: os.umask(launch.umask or 0)))
+    steps += [(f"set its ulimit {limit.resource}", partial(_limit, limit)) for limit in launch.ulimits]
+    if launch.nice is not None:
+        steps.append((f"set nice {launch.nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, launch.nice or 0)))
+    if launch.oom_score_adj is not None:
+        steps.append((f"set oom_score_adj {launch.oom_score_adj}", lambda: _set_oom_score(launch.oom_score_adj or 0)))
+    if credentials is not None:
+        steps += [
+            ("set its groups", lambda: _set_groups(credentials)),
+            (f"become group {credentials.gid}", lambda: os.setresgid(*[credentials.gid] * 3)),
+            (f"become user {credentials.name or credentials.uid}", lambda: os.setresuid(*[credentials.uid] * 3)),
+        ]
+    if launch.working_dir is not None:
+        steps.append((f"enter working_dir {launch.working_dir}", lambda: os.chdir(launch.working_dir or ".")))
+    return tuple(steps)
+
+
+def _reset_signals() -> None:
+    for number in ALL:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _limit(limit: Limit) -> None:
+    import resource
+
+    resource.setrlimit(getattr(resource, f"RLIMIT_{limit.resource.upper()}"), (limit.soft, limit.hard))
+
+
+def _set_oom_score(score: int) -> None:
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(str(score))
+
+
+def _set_groups(credentials: Credentials) -> None:
+    """Setting groups takes privileges, so whoever has the right ones already is left alone."""
+    if set(os.getgroups()) != set(credentials.groups):
+        os.setgroups(credentials.groups)

@@ -1,0 +1,120 @@
+"""Find and signal everything that belongs to a program, and nothing that does not.
+
+To a program belong, beside its main process: its process group and session (both carry the main process's number), all
+descendants, and what has left both, was adopted by supinit and still carries the program's variables.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from supervisor.core.program import Scope
+from supervisor.process.proctree import (
+    Process,
+    descendants,
+    has_variables,
+    own_children,
+    read_process,
+    read_processes,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from supervisor.core.program import Signal
+
+
+def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], started: Collection[int]) -> None:
+    """Signal a program whose main process, `leader`, is not reaped yet.
+
+    `marks` are the variables that its processes carry; `started` are the pids that supinit itself has started.
+    """
+    if scope is Scope.TREE:
+        for process in belongings(leader, marks, started):
+            signal_process(process, number)
+    try:
+        (os.kill if scope is Scope.MAIN else os.killpg)(leader, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[int]) -> int:
+    """Kill what is left of a program whose main process is reaped; return how many processes that was.
+
+    0 means that nothing is left: every survivor was handed to supinit when its parent died, so where there is no
+    unknown child there is no survivor, and the one short file that says so is all that is read.
+    """
+    if all(pid in started for pid in own_children()):
+        return 0
+    left = belongings(leader, marks, started)
+    for process in left:
+        signal_process(process, signal.SIGKILL)
+    return len(left)
+
+
+def belongings(leader: int, marks: frozenset[bytes], started: Collection[int]) -> list[Process]:
+    """Return the living processes that belong to a program, its main process excepted."""
+    processes = read_processes()
+    own = os.getpid()
+    roots = {pid for pid, process in processes.items() if leader in (process.group, process.session)}
+    roots |= {
+        pid
+        for pid, process in processes.items()
+        if process.parent == own and pid not in started and pid not in roots and has_variables(pid, marks)
+    }
+    found = roots | descendants(processes, roots | {leader})
+    others = found - {leader, own}
+    return [processes[pid] for pid in others if pid not in started and not processes[pid].is_zombie]
+
+
+def kill_everything(is_init: bool) -> int:
+    """Kill all that is left of the container; return how many processes can be seen there, 0 at its end.
+
+    PID 1 owns its namespace, so kill(2) with -1 reaches all of it at once; a subreaper owns its descendants.
+    """
+    if is_init:
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return 0
+        return sum(1 for pid in own_children() if pid != os.getpid())
+    processes = read_processes()
+    left = descendants(processes, [os.getpid()])
+    for pid in left:
+        if not processes[pid].is_zombie:
+            signal_process(processes[pid], signal.SIGKILL)
+    return len(left)
+
+
+def signal_process(process: Process, number: Signal) -> bool:
+    """Signal a process only if it is still the one that was seen. False: it is gone."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return _signal_by_number(process, number)
+    try:
+        now = read_process(process.pid)
+        if now is None or now.started != process.started:
+            return False
+        signal.pidfd_send_signal(descriptor, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _signal_by_number(process: Process, number: Signal) -> bool:
+    """Where there are no pidfds (an old kernel, gVisor): a moment stays in which the pid could be recycled."""
+    now = read_process(process.pid)
+    if now is None or now.started != process.started:
+        return False
+    try:
+        os.kill(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
