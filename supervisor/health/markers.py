@@ -1,0 +1,107 @@
+"""The marker files in run_dir: a projection of the snapshot onto the file system.
+
+Rule 1: a marker is made with a rename, so that a reader sees the whole file or none.
+Rule 2: nothing in run_dir is there when the first child starts; what an earlier life has left is removed.
+Rule 3: the modification time of health/NAME is the program's last passing check.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from functools import partial
+
+from supervisor.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.core.snapshot import Snapshot
+
+
+class Markers:
+    """The marker files of one container."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._run_dir = run_dir
+        self._standing: dict[str, float | None] = {}
+        self._lock: int | None = None
+
+    def prepare(self) -> None:
+        """Make run_dir, take it for this supinit alone and remove old markers. Raises StartError."""
+        health = os.path.join(self._run_dir, "health")
+        try:
+            os.makedirs(health, exist_ok=True)
+            self._lock = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for folder in (self._run_dir, health):
+                for name in os.listdir(folder):
+                    if folder == health or name.removeprefix(".") in ("healthy", "ready"):
+                        os.unlink(os.path.join(folder, name))
+            self._make("ready", None)
+            os.unlink(os.path.join(self._run_dir, "ready"))
+        except BlockingIOError:
+            raise StartError(
+                f"cannot use run_dir {self._run_dir}: another supinit is using it; "
+                "give each its own with supervisor.run_dir or $SUPINIT_RUN_DIR"
+            ) from None
+        except OSError as error:
+            raise StartError(
+                f"cannot write run_dir {self._run_dir}: {error.strerror}; mount a tmpfs there, or name a directory "
+                f"that uid {os.geteuid()} can write with supervisor.run_dir or $SUPINIT_RUN_DIR"
+            ) from None
+
+    def apply(self, snapshot: Snapshot) -> list[str]:
+        """Make the files say what the snapshot says; what must go goes first. Returns what went wrong, as sentences."""
+        wanted: dict[str, float | None] = {
+            f"health/{name}": passed_at for name, passed_at in snapshot.healthy_programs.items()
+        }
+        if snapshot.healthy:
+            wanted["healthy"] = None
+        if snapshot.ready:
+            wanted["ready"] = None
+        if wanted == self._standing:
+            return []
+        problems = [self._attempt(name, self._remove) for name in sorted(self._standing.keys() - wanted.keys())]
+        for name, passed_at in wanted.items():
+            if name not in self._standing:
+                problems.append(self._attempt(name, partial(self._make, passed_at=passed_at)))
+            elif self._standing[name] != passed_at:
+                problems.append(self._attempt(name, partial(self._touch, passed_at=passed_at)))
+        self._standing = wanted
+        return [problem for problem in problems if problem is not None]
+
+    def _attempt(self, name: str, act: Callable[[str], None]) -> str | None:
+        try:
+            act(name)
+        except OSError as error:
+            return f"cannot write {os.path.join(self._run_dir, name)}: {error.strerror}"
+        return None
+
+    def _make(self, name: str, passed_at: float | None) -> None:
+        path = os.path.join(self._run_dir, name)
+        folder, base = os.path.split(path)
+        hidden = os.path.join(folder, f".{base}")
+        with open(hidden, "w", encoding="ascii") as file:
+            file.write("ok\n")
+        self._touch_path(hidden, passed_at)
+        os.rename(hidden, path)
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(os.path.join(self._run_dir, name))
+        except FileNotFoundError:
+            pass
+
+    def _touch(self, name: str, passed_at: float | None) -> None:
+        try:
+            self._touch_path(os.path.join(self._run_dir, name), passed_at)
+        except FileNotFoundError:
+            self._make(name, passed_at)
+
+    def _touch_path(self, path: str, passed_at: float | None) -> None:
+        if passed_at is not None:
+            wall = time.time() - (time.monotonic() - passed_at)
+            os.utime(path, (wall, wall))

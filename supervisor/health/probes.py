@@ -1,0 +1,120 @@
+"""Ask one program once how it is. A probe says yes, or no in words; it never raises and never outlives its limit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from urllib.parse import unquote, urlsplit
+
+import h11
+
+from supervisor.core.program import (
+    ExecProbe,
+    FastCgiProbe,
+    FileProbe,
+    HttpProbe,
+    Probe,
+    TcpProbe,
+    UnixProbe,
+    UwsgiProbe,
+)
+from supervisor.core.record import Record, assert_never
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    RunCommand = Callable[[tuple[str, ...], float], Awaitable["Answer"]]
+
+MAX_ANSWER = 64 * 1024
+"""Bytes of an HTTP answer that are read at most; the status line is all that counts."""
+
+
+class Answer(Record):
+    """What a probe found. `detail`: its words for the operator."""
+
+    passed: bool
+    detail: str
+
+
+async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> Answer:
+    """Run a probe. `run_command` runs a command in the program's context and ends it at the given timeout."""
+    if isinstance(probe, ExecProbe):
+        return await run_command(probe.command, timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            return await _ask(probe)
+    except TimeoutError:
+        return Answer(False, f"no answer within {timeout:g} s")
+    except OSError as error:
+        return Answer(False, os.strerror(error.errno) if error.errno else str(error))
+
+
+async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe) -> Answer:
+    match probe:
+        case HttpProbe():
+            return await _ask_http(probe)
+        case TcpProbe(host=host, port=port):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.transport.abort()
+            return Answer(True, f"{host}:{port} accepts")
+        case UnixProbe(path=path):
+            _, writer = await asyncio.open_unix_connection(path)
+            writer.transport.abort()
+            return Answer(True, f"{path} accepts")
+        case FileProbe(path=path, max_age=max_age):
+            return _look_at(path, max_age)
+        case FastCgiProbe() | UwsgiProbe():
+            return Answer(False, "this kind of probe is not supported yet")
+        case _:
+            assert_never(probe)
+
+
+def _look_at(path: str, max_age: float | None) -> Answer:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return Answer(False, f"{path} is not there")
+    age = time.time() - status.st_mtime
+    if not stat.S_ISREG(status.st_mode):
+        return Answer(False, f"{path} is not a file")
+    if max_age is not None and age > max_age:
+        return Answer(False, f"{path} is {age:.0f} s old")
+    return Answer(True, f"{path} is there")
+
+
+async def _ask_http(probe: HttpProbe) -> Answer:
+    """One GET; redirects are an answer like any other, and not followed."""
+    parts = urlsplit(probe.url)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if parts.scheme == "http+unix":
+        host = "localhost"
+        reader, writer = await asyncio.open_unix_connection(unquote(parts.netloc))
+    else:
+        host = parts.netloc.rpartition("@")[2]
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
+    try:
+        headers = {"host": host, "user-agent": "supinit", "connection": "close", "accept": "*/*"}
+        headers |= {name.lower(): value for name, value in probe.headers}
+        status = await _exchange(
+            reader, writer, h11.Request(method="GET", target=target, headers=list(headers.items()))
+        )
+    except h11.ProtocolError as error:
+        return Answer(False, f"not an HTTP answer: {error}")
+    finally:
+        writer.transport.abort()
+    return Answer(status in probe.status, f"HTTP {status}")
+
+
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request) -> int:
+    """Send a request and return the status of its answer; the body is left unread."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
+    writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
+    while True:
+        event = connection.next_event()
+        if isinstance(event, h11.Response):
+            return event.status_code
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(4096))

@@ -1,0 +1,80 @@
+"""supinit's own messages: one line each, on the container's stderr, in the shape of the programs' lines.
+
+They are kept until structlog is there, which is loaded once the first children run.
+"""
+
+from __future__ import annotations
+
+from time import time
+
+from supervisor.logs.clock import rfc3339
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from supervisor.core.program import OwnLog
+    from supervisor.logs.sink import Sink
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Journal:
+    """What supinit has to say. Every event is a constant, "noun.past_participle"; values are keywords."""
+
+    def __init__(self, settings: OwnLog, sink: Sink) -> None:
+        self._settings = settings
+        self._sink = sink
+        self._kept: list[tuple[str, str, dict[str, object]]] = []
+        self._render: Callable[[Mapping[str, object]], str] | None = None
+
+    def write(self, level: str, event: str, **values: object) -> None:
+        """Write one line, unless its level is below the one that is set. A value that is None is left out."""
+        if LEVELS.index(level) < LEVELS.index(self._settings.level):
+            return
+        values = {"time": rfc3339(time()), **{key: value for key, value in values.items() if value is not None}}
+        if self._render is None:
+            self._kept.append((level, event, values))
+        else:
+            self._put(level, event, values)
+
+    def open(self) -> None:
+        """Load structlog and write what was kept."""
+        if self._render is None:
+            self._render = _json() if self._settings.format == "json" else _plain()
+            kept, self._kept = self._kept, []
+            for line in kept:
+                self._put(*line)
+
+    def _put(self, level: str, event: str, values: dict[str, object]) -> None:
+        assert self._render is not None
+        line = self._render({"level": level, "event": event, **values})
+        self._sink.write(line.encode(errors="backslashreplace") + b"\n")
+
+
+def _plain() -> Callable[[Mapping[str, object]], str]:
+    """`supinit | program.started program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
+    from structlog.processors import LogfmtRenderer
+
+    render = LogfmtRenderer()
+
+    def write(line: Mapping[str, object]) -> str:
+        values = {key: value for key, value in line.items() if key not in ("level", "event", "time")}
+        mark = "" if line["level"] in ("debug", "info") else f"{line['level']}: "
+        return f"supinit | {mark}{line['event']} {render(None, '', values)}".rstrip()
+
+    return write
+
+
+def _json() -> Callable[[Mapping[str, object]], str]:
+    from structlog.processors import JSONRenderer
+
+    render = JSONRenderer()
+
+    def write(line: Mapping[str, object]) -> str:
+        head = {"time": line["time"], "program": "supinit", "instance": None, "stream": "stderr"}
+        facts = {"name" if key == "program" else key: value for key, value in line.items() if key != "time"}
+        text = render(None, "", {**head, **facts})
+        return text if isinstance(text, str) else text.decode()
+
+    return write
