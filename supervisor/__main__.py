@@ -1,0 +1,5 @@
+"""`python -m supervisor` is `supinit`."""
+
+from supervisor.cli.supinit import main
+
+main()

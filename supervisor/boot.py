@@ -1,0 +1,124 @@
+"""From the command line to the first running program, with nothing imported that this does not need.
+
+The order is the point: configuration, plan, run_dir, signal handlers, the first programs; asyncio, the control socket
+and everything else come afterwards (docs/decisions/0002-staged-start.md; tests/test_boot.py holds the list of what may
+be loaded by then).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from supervisor.config.load import load
+from supervisor.core.plan import make_plan
+from supervisor.core.record import Record, replace
+from supervisor.engine import Engine
+from supervisor.errors import StartError
+from supervisor.health.markers import Markers
+from supervisor.logs.journal import Journal
+from supervisor.logs.pump import Pump
+from supervisor.logs.sink import Sink
+from supervisor.process.inbox import Inbox
+from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
+from supervisor.process.sweep import kill_everything
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.plan import Plan
+
+FLUSH_LIMIT = 2.0
+"""Seconds that the last lines may take to be written when the container's log reader is stalled."""
+TERMINATION_LOG = "/dev/termination-log"
+"""Where Kubernetes looks for a container's last words."""
+MAX_SOCKET_PATH = 107
+"""sun_path holds 108 bytes, the last one is NUL (unix(7))."""
+INTERNAL_ERROR = 70
+
+
+class Options(Record):
+    """What the command line says. None: what the table says."""
+
+    config: str
+    log_format: str | None = None
+    log_level: str | None = None
+
+
+def run(options: Options) -> int:
+    """Run the table until the container is over and return its exit code. Raises ConfigError or StartError."""
+    plan = _plan(options)
+    settings = plan.settings
+    if len(os.fsencode(settings.socket_path)) > MAX_SOCKET_PATH:
+        raise StartError(f"cannot use socket {settings.socket_path}: its path is longer than {MAX_SOCKET_PATH} bytes")
+    keep_descriptors()
+    markers = Markers(settings.run_dir)
+    markers.prepare()
+    inbox = Inbox()
+    inbox.open(signals_named_by(plan))
+    if not is_init() and not become_subreaper():
+        raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
+    pump = Pump(Sink(1), Sink(2))
+    journal = Journal(settings.log, pump.sinks[1])
+    engine = Engine(plan, pump, markers, journal, os.environ)
+    try:
+        engine.begin()
+        _loop(engine, inbox)
+    except BaseException as error:
+        journal.write("error", "internal.failed", reason=repr(error))
+        _end_at_once()
+        return INTERNAL_ERROR
+    finally:
+        journal.open()
+        pump.flush(FLUSH_LIMIT)
+    verdict = engine.fleet.verdict
+    assert verdict is not None
+    _leave_last_words(verdict.reason)
+    return verdict.code
+
+
+def signals_named_by(plan: Plan) -> set[int]:
+    """Return every signal that the table wants to hear of."""
+    mapped = {received for program in plan.programs.values() for received, _ in program.signals}
+    return mapped | set(plan.settings.shutdown_signals)
+
+
+def _plan(options: Options) -> Plan:
+    table = load(options.config, os.environ)
+    own_log = table.settings.log
+    own_log = replace(own_log, format=options.log_format or own_log.format, level=options.log_level or own_log.level)
+    return make_plan(replace(table, settings=replace(table.settings, log=own_log)))
+
+
+def _loop(engine: Engine, inbox: Inbox) -> None:
+    """Load asyncio and run its loop. Without ssl, which asyncio can do without, it costs 4 MB and 4 ms less."""
+    if engine.is_over:
+        return
+    if "asyncio" not in sys.modules and "ssl" not in sys.modules:
+        sys.modules["ssl"] = None  # type: ignore[assignment]  # makes `import ssl` raise ImportError
+        try:
+            import asyncio  # noqa: F401
+        finally:
+            del sys.modules["ssl"]
+    from supervisor.loop import Loop
+
+    Loop(engine, inbox).run()
+
+
+def _end_at_once() -> None:
+    """After an internal error there is nobody left to stop anything in order: leave nothing behind."""
+    for _ in range(100):
+        if kill_everything(is_init()) == 0:
+            return
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _leave_last_words(sentence: str) -> None:
+    if os.path.exists(TERMINATION_LOG):
+        try:
+            with open(TERMINATION_LOG, "w", encoding="utf-8") as file:
+                file.write(sentence + "\n")
+        except OSError:
+            pass  # somebody else's file; the log line says the same

@@ -1,0 +1,97 @@
+"""`supinit --check`: validate the configuration and print the plan. Nothing is started, nothing is written."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from supervisor.config.load import load
+from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
+from supervisor.core.program import SignalStep, WriteStep
+from supervisor.core.signals import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import Program, Step
+
+DOCKER_STOP_TIMEOUT = 10.0
+"""Seconds that `docker stop` waits by default before it kills (docker-container-stop(1))."""
+
+
+def check(path: str) -> int:
+    """Print the plan of a valid table and its warnings; return the exit code. Raises ConfigError."""
+    table = load(path, os.environ)
+    plan = make_plan(table)
+    sys.stdout.writelines(f"{line}\n" for line in describe(plan))
+    for warning in (*table.warnings, *warnings_on(plan)):
+        sys.stderr.write(f"warning: {warning}\n")
+    return 0
+
+
+def describe(plan: Plan) -> Iterator[str]:
+    """Yield the plan, line by line."""
+    count = len(plan.programs)
+    yield f"{count} program{'' if count == 1 else 's'}"
+    yield ""
+    yield "start order:"
+    yield from _describe_waves(plan, start_waves(plan))
+    yield ""
+    yield "stop order:"
+    yield from _describe_waves(plan, stop_waves(plan))
+    yield ""
+    yield "stop sequences:"
+    width = max(map(len, plan.programs), default=0)
+    for name, program in plan.programs.items():
+        yield f"  {name:{width}}  {describe_ladder(program)}"
+    yield ""
+    yield _describe_worst_case(plan)
+
+
+def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[str]:
+    for number, names in enumerate(waves, 1):
+        labels = (f"{name} (x{plan.programs[name].scale})" if plan.programs[name].scale > 1 else name for name in names)
+        yield f"  {number}. {', '.join(labels)}"
+
+
+def describe_ladder(program: Program) -> str:
+    """Return a stop sequence as one line: "SIGQUIT 30s → SIGTERM (group) 5s → SIGKILL"."""
+    return " → ".join((*map(_describe_step, program.stop), "SIGKILL (tree)"))
+
+
+def _describe_step(step: Step) -> str:
+    match step:
+        case SignalStep(signal=signal, wait=wait, scope=scope):
+            return f"{signal_name(signal)} ({scope.value}) {wait:g}s"
+        case WriteStep(path=path, data=data, wait=wait):
+            return f"write {data.decode(errors='replace')!r} to {path} {wait:g}s"
+        case _:
+            return f"{' '.join(step.command)} {step.wait:g}s"
+
+
+def _describe_worst_case(plan: Plan) -> str:
+    path, seconds = critical_path(plan)
+    drain = plan.settings.drain_delay
+    chain = " → ".join((*((f"drain {drain:g}s",) if drain else ()), *path))
+    line = f"worst-case shutdown: {seconds:g}s ({chain})"
+    timeout = plan.settings.shutdown_timeout
+    return line if timeout is None else f"{line}, cut to shutdown_timeout {timeout:g}s"
+
+
+def warnings_on(plan: Plan) -> Iterator[str]:
+    """Yield what is allowed and will bite all the same."""
+    _, seconds = critical_path(plan)
+    timeout = plan.settings.shutdown_timeout
+    if timeout is None and seconds > DOCKER_STOP_TIMEOUT:
+        yield (
+            f"a shutdown can take {seconds:g}s, but docker stop kills after {DOCKER_STOP_TIMEOUT:g}s: raise its "
+            "--time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
+        )
+    elif timeout is not None and seconds > timeout:
+        yield f"a shutdown can take {seconds:g}s, longer than shutdown_timeout ({timeout:g}s): stops will be cut short"
+    for name, program in plan.programs.items():
+        for received, _ in program.signals:
+            if received in plan.settings.shutdown_signals:
+                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"

@@ -1,0 +1,298 @@
+"""Turn kernel facts into events, carry out what the core decides, and keep everything visible in step with it.
+
+Nothing in here waits, and nothing needs an event loop, so the first programs run before asyncio is loaded (boot.py).
+The loop (loop.py) calls in when time has passed, a signal has come or a child has died.
+
+Rule 1: the marker files follow a decision before its orders are carried out, so none outlives what it stands for.
+Rule 2: an order's immediate result is an event of the same turn.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from supervisor.core import fleet as core
+from supervisor.core.course import (
+    Asked,
+    Begun,
+    Closing,
+    ContainerSwept,
+    Fault,
+    FleetEvent,
+    Happened,
+    Order,
+    Over,
+    ShutdownAsked,
+    ShutdownBegun,
+    SweepContainer,
+    TimePassed,
+)
+from supervisor.core.ledger import Ledger
+from supervisor.core.life import (
+    Event,
+    Exited,
+    RunCommand,
+    RunProbe,
+    SendSignal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StepFailed,
+    Sweep,
+    Swept,
+    WriteFifo,
+)
+from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
+from supervisor.core.program import InstanceId, Scope
+from supervisor.core.record import Record, assert_never, replace
+from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
+from supervisor.core.signals import signal_name
+from supervisor.core.snapshot import project
+from supervisor.errors import SpawnError
+from supervisor.process.children import Children, Death
+from supervisor.process.environment import make_environment, marks_of
+from supervisor.process.proctree import own_children
+from supervisor.process.spawn import Launch
+from supervisor.process.subreaper import is_init
+from supervisor.process.sweep import kill_everything, kill_stragglers, send
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import Signal
+    from supervisor.health.markers import Markers
+    from supervisor.logs.journal import Journal
+    from supervisor.logs.pump import Pump
+
+    Errand = tuple[InstanceId, RunCommand | RunProbe]
+
+
+class Main(Record):
+    """Owner of a main process."""
+
+    instance: InstanceId
+    generation: int
+
+
+class Engine:
+    """One container. `fleet` and `snapshot` are replaced as a whole, never changed."""
+
+    def __init__(self, plan: Plan, pump: Pump, markers: Markers, journal: Journal, own: Mapping[str, str]) -> None:
+        self.plan = plan
+        self.pump = pump
+        self.markers = markers
+        self.journal = journal
+        self.own_environment = own
+        self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
+        self.started_at = time.time()
+        self.children = Children()
+        self.ledger = Ledger()
+        self.fleet = core.new_fleet(plan)
+        self.snapshot = project(plan, self.fleet)
+        self.errands: list[Errand] = []
+        """Probes and commands that wait for the loop."""
+        self.listeners: list[Callable[[], None]] = []
+        """Called after each turn that changed something."""
+        self._sweeps: dict[InstanceId, Sweep] = {}
+
+    @property
+    def is_over(self) -> bool:
+        return isinstance(self.fleet.course, Over)
+
+    @property
+    def next_deadline(self) -> float | None:
+        return core.next_deadline(self.fleet)
+
+    # ---- what happens
+
+    def begin(self) -> None:
+        revision = self.plan.settings.revision
+        self.journal.write(
+            "info", "container.started", pid=os.getpid(), revision=revision, programs=len(self.plan.programs)
+        )
+        self.feed(Begun())
+
+    def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
+        """Take in what somebody wants of the container."""
+        self.feed(event)
+
+    def pass_time(self) -> None:
+        self.feed(TimePassed())
+
+    def happen(self, instance: InstanceId, event: Event) -> None:
+        """Take in what has happened to one instance."""
+        self.feed(Happened(instance, event))
+
+    def receive(self, signal: Signal) -> None:
+        """Act on a signal to the container."""
+        name = signal_name(signal)
+        match route(self.plan, signal):
+            case Shutdown():
+                self.journal.write("info", "signal.received", signal=name, does="shutdown")
+                self.feed(ShutdownAsked(f"{name} was received"))
+            case Update():
+                self.journal.write(
+                    "warning", "signal.received", signal=name, does="nothing: update is not supported yet"
+                )
+            case Forward(targets=targets):
+                for program, target in targets:
+                    self.journal.write(
+                        "info", "signal.forwarded", signal=name, program=program, sent=signal_name(target)
+                    )
+                    for instance in self.plan.programs[program].instances:
+                        self.send_signal(instance, target)
+            case Ignore():
+                self.journal.write("debug", "signal.ignored", signal=name)
+
+    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+        """Signal the main process of an instance. False: it has none."""
+        run = self.fleet.lives[instance].run
+        if run is None or run.pid not in self.children.pids:
+            return False
+        send(run.pid, signal, Scope.MAIN, frozenset(), ())
+        return True
+
+    def reap(self) -> bool:
+        """Reap the dead and take in what that means. True: more may be dead."""
+        deaths, more = self.children.reap()
+        self.ledger.orphans_reaped = self.children.orphans_reaped
+        self.feed(*(event for death in deaths for event in self._note_death(death)))
+        for instance, sweep in tuple(self._sweeps.items()):
+            self.feed(*self._sweep(instance, sweep))
+        if isinstance(self.fleet.course, Closing) and not own_children():
+            self.feed(ContainerSwept())
+        return more
+
+    def _note_death(self, death: Death) -> Iterable[FleetEvent]:
+        match death.owner:
+            case Main(instance=instance, generation=generation):
+                self.pump.drain(instance)
+                yield Happened(instance, Exited(generation, death.code, death.signal))
+            case owner:
+                owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
+
+    # ---- a turn
+
+    def feed(self, *events: FleetEvent) -> None:
+        """Let the core decide on `events` and on what their orders lead to, until nothing more happens."""
+        pending: Sequence[FleetEvent] = events
+        while pending:
+            orders: list[Order | SweepContainer] = []
+            for event in pending:
+                orders += self._decide(event)
+            self._publish()
+            pending = [result for order in orders for result in self._carry_out(order)]
+        if events:
+            for listener in self.listeners:
+                listener()
+
+    def _decide(self, event: FleetEvent) -> Sequence[Order | SweepContainer]:
+        turn = core.advance(self.plan, self.fleet, event, time.monotonic())
+        for change in turn.changes:
+            if isinstance(change, ShutdownBegun):
+                self._tell(narrate_shutdown(change.verdict))
+            else:
+                self.ledger.note(self.plan.programs, change)
+                self._tell(*narrate(self.plan.programs[change.instance[0]], change))
+        self._tell(*narrate_course(self.fleet, turn.fleet))
+        self.fleet = turn.fleet
+        return turn.orders
+
+    def _tell(self, *notes: Note) -> None:
+        for note in notes:
+            self.journal.write(note.level, note.event, **note.values)
+
+    def _publish(self) -> None:
+        self.snapshot = project(self.plan, self.fleet, self.snapshot)
+        for problem in self.markers.apply(self.snapshot):
+            self.journal.write("error", "marker.failed", reason=problem)
+
+    def _carry_out(self, order: Order | SweepContainer) -> Iterable[FleetEvent]:
+        if isinstance(order, SweepContainer):
+            return [] if kill_everything(is_init()) else [ContainerSwept()]
+        instance, action = order.instance, order.action
+        match action:
+            case Spawn(generation=generation):
+                return [Happened(instance, self._spawn(instance, generation))]
+            case SendSignal(pid=pid, signal=signal, scope=scope):
+                if pid in self.children.pids:
+                    send(pid, signal, scope, marks_of(instance, self.identity), self.children.pids)
+                return []
+            case WriteFifo():
+                return self._write_fifo(instance, action)
+            case RunCommand() | RunProbe():
+                self.errands.append((instance, action))
+                return []
+            case Sweep():
+                return self._sweep(instance, action)
+            case _:
+                assert_never(action)
+
+    def launch_for(self, instance: InstanceId) -> Launch:
+        """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
+        program = self.plan.programs[instance[0]]
+        null = self.pump.null
+        return Launch(
+            command=program.command,
+            environment=make_environment(program, instance, self.identity, self.own_environment),
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            working_dir=program.working_dir,
+            umask=program.umask,
+            credentials=program.credentials,
+            ulimits=program.ulimits,
+            nice=program.nice,
+            oom_score_adj=program.oom_score_adj,
+        )
+
+    def _spawn(self, instance: InstanceId, generation: int) -> Event:
+        try:
+            launch = self.launch_for(instance)
+            outlet = self.pump.open(self.plan.programs[instance[0]], instance)
+            try:
+                launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
+                return Spawned(generation, self.children.spawn(Main(instance, generation), launch))
+            finally:
+                for descriptor in outlet.ours:
+                    os.close(descriptor)
+        except SpawnError as error:
+            return SpawnFailed(generation, str(error), error.code, _jitter())
+        except OSError as error:
+            return SpawnFailed(generation, f"cannot be started: {error.strerror}", None, _jitter())
+
+    def _write_fifo(self, instance: InstanceId, action: WriteFifo) -> Iterable[FleetEvent]:
+        """A FIFO that nobody reads, or that is not there, is a step that failed (fifo(7), ENXIO)."""
+        try:
+            descriptor = os.open(action.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                os.write(descriptor, action.data)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            return [self.fail_step(instance, action, f"cannot write to {action.path}: {error.strerror}")]
+        return []
+
+    def fail_step(self, instance: InstanceId, action: WriteFifo | RunCommand, reason: str) -> FleetEvent:
+        """Say that a step of a stop sequence did not work, and return the event that goes on to the next."""
+        self.journal.write("warning", "program.step_failed", program=instance[0], reason=reason)
+        return Happened(instance, StepFailed(action.generation, action.rung))
+
+    def _sweep(self, instance: InstanceId, action: Sweep) -> Iterable[FleetEvent]:
+        """Kill what is left of a tree; done when a look finds nothing, so that what was born meanwhile goes, too."""
+        left = kill_stragglers(action.pid, marks_of(instance, self.identity), self.children.pids)
+        if left and not action.final:
+            self._sweeps[instance] = action
+            return []
+        if left:
+            self.journal.write("error", "program.left_behind", program=instance[0], processes=left)
+        self._sweeps.pop(instance, None)
+        self.pump.drain(instance)
+        return [Happened(instance, Swept(action.generation, _jitter()))]
+
+
+def _jitter() -> float:
+    return os.urandom(1)[0] / 256

@@ -1,0 +1,268 @@
+"""The loop: it sleeps until a signal, output, a request or the core's own next deadline comes, and calls the engine.
+
+Rule 1: no callback may fail unheard: an internal error is logged, and everything is stopped in order (exit code 70).
+Rule 2: nothing is armed while nothing is due: an idle container makes no system call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import traceback
+
+from supervisor.core.course import Fault
+from supervisor.core.life import Probed, RunCommand
+from supervisor.core.record import replace
+from supervisor.core.signals import signal_name
+from supervisor.errors import SpawnError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from typing import Any
+
+    from supervisor.control.server import Server
+    from supervisor.core.course import Asked, ShutdownAsked
+    from supervisor.core.ledger import Ledger
+    from supervisor.core.life import RunProbe
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Signal
+    from supervisor.core.snapshot import Snapshot
+    from supervisor.core.usage import Usage
+    from supervisor.engine import Engine
+    from supervisor.health.probes import Answer
+    from supervisor.process.inbox import Inbox
+
+
+class Loop:
+    """Drives one engine until its container is over. To the control socket, it is the container."""
+
+    def __init__(self, engine: Engine, inbox: Inbox) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._loop = asyncio.new_event_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
+        self._watchers: list[asyncio.Future[None]] = []
+        self._stalled: set[int] = set()
+        self._server: Server | None = None
+
+    def run(self) -> None:
+        """Return when the container is over."""
+        self._loop.set_exception_handler(lambda _, context: self._note_failure(context))
+        self._loop.add_reader(self._inbox.fileno(), self._guard(self._take_signals))
+        self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))
+        self._engine.listeners.append(self._after_turn)
+        for callback in (self._reap, self._take_signals, self._after_turn, self._settle_in):
+            self._loop.call_soon(self._guard(callback))
+        if not self._engine.is_over:
+            self._loop.run_forever()
+        if self._server is not None:
+            self._server.close()
+
+    # ---- what wakes it
+
+    def _take_signals(self) -> None:
+        for number in self._inbox.take():
+            if number == signal.SIGCHLD:
+                self._reap()
+            else:
+                self._engine.receive(number)
+
+    def _reap(self) -> None:
+        if self._engine.reap():
+            self._loop.call_soon(self._guard(self._reap))
+
+    def _pass_time(self) -> None:
+        self._timer = None
+        self._engine.pass_time()
+
+    def _pump(self) -> None:
+        self._engine.pump.turn()
+        self._watch_sinks()
+
+    def _watch_sinks(self) -> None:
+        for sink in self._engine.pump.sinks:
+            if sink.waiting and sink.descriptor not in self._stalled:
+                self._stalled.add(sink.descriptor)
+                self._loop.add_writer(sink.descriptor, self._guard(self._flush))
+
+    def _flush(self) -> None:
+        for sink in self._engine.pump.sinks:
+            if sink.descriptor in self._stalled and sink.flush():
+                self._stalled.discard(sink.descriptor)
+                self._loop.remove_writer(sink.descriptor)
+        self._engine.pump.resume()
+
+    # ---- after each turn
+
+    def _after_turn(self) -> None:
+        if self._engine.is_over:
+            self._loop.stop()
+            return
+        self._arm()
+        self._run_errands()
+        self._watch_sinks()
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+
+    def _arm(self) -> None:
+        deadline = self._engine.next_deadline
+        if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._guard(self._pass_time))
+
+    def _run_errands(self) -> None:
+        for instance, (generation, task) in list(self._probes.items()):
+            life = self._engine.fleet.lives[instance]
+            if task.done():
+                del self._probes[instance]
+            elif life.generation != generation or life.checkup is None:
+                task.cancel()
+        errands, self._engine.errands = self._engine.errands, []
+        for instance, action in errands:
+            if isinstance(action, RunCommand):
+                self._spawn(self._run_command(instance, action))
+            else:
+                self._probes[instance] = action.generation, self._spawn(self._run_probe(instance, action))
+
+    # ---- errands
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._note_failure({"message": "a task has failed", "exception": error})
+
+    async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
+        from supervisor.health.probes import Answer, ask
+
+        check = self._engine.plan.programs[instance[0]].healthcheck
+        assert check is not None
+        try:
+            answer = await ask(check.probe, check.timeout, lambda command, limit: self._probe(instance, command, limit))
+        except Exception as error:
+            answer = Answer(False, f"the probe itself failed: {error!r}")
+        self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
+
+    async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> Answer:
+        from supervisor.health.probes import Answer
+        from supervisor.process.commands import Command
+
+        try:
+            launch = replace(self._engine.launch_for(instance), command=command)
+            outcome = await Command().run(self._engine.children, launch, limit)
+        except SpawnError as error:
+            return Answer(False, str(error))
+        last_line = outcome.output.rpartition("\n")[2]
+        if outcome.code is not None:
+            return Answer(outcome.succeeded, last_line or f"exited with code {outcome.code}")
+        if outcome.signal is not None:
+            return Answer(False, f"was ended by {signal_name(outcome.signal)}")
+        return Answer(False, f"no answer within {limit:g} s")
+
+    async def _run_command(self, instance: InstanceId, action: RunCommand) -> None:
+        from supervisor.process.commands import Command
+
+        step = self._engine.plan.programs[instance[0]].stop[action.rung]
+        try:
+            launch = replace(self._engine.launch_for(instance), command=action.command)
+            outcome = await Command().run(self._engine.children, launch, step.wait)
+        except SpawnError as error:
+            reason = str(error)
+        else:
+            if outcome.succeeded:
+                return
+            reason = f"{action.command[0]} exited with code {outcome.code}: {outcome.output.rpartition(chr(10))[2]}"
+        self._engine.feed(self._engine.fail_step(instance, action, reason))
+
+    # ---- services that come after the first children
+
+    def _settle_in(self) -> None:
+        self._engine.journal.open()
+        self._watch_sinks()
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        self._spawn(self._serve())
+
+    async def _serve(self) -> None:
+        from supervisor.control.server import serve
+
+        settings = self._engine.plan.settings
+        mode = settings.socket_mode
+        if mode is None:
+            mode = 0o600 if settings.socket_group is None else 0o660
+        try:
+            self._server = await serve(
+                self, settings.socket_path, mode, settings.socket_group, self._usage, self._engine.journal.write
+            )
+        except OSError as error:
+            reason = f"cannot listen on {settings.socket_path}: {error.strerror}"
+            self._engine.journal.write("error", "control.failed", reason=reason)
+
+    def _usage(self) -> Mapping[InstanceId, Usage]:
+        from supervisor.process.usage import measure
+
+        lives = self._engine.fleet.lives.items()
+        return measure({instance: life.run.pid for instance, life in lives if life.run is not None})
+
+    # ---- the container, as the control socket sees it
+
+    @property
+    def plan(self) -> Plan:
+        return self._engine.plan
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._engine.snapshot
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._engine.ledger
+
+    @property
+    def started_at(self) -> float:
+        return self._engine.started_at
+
+    def ask(self, event: Asked | ShutdownAsked) -> None:
+        self._engine.ask(event)
+
+    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+        return self._engine.send_signal(instance, signal)
+
+    async def changed(self) -> None:
+        """Wait for the end of the next turn."""
+        watcher = self._loop.create_future()
+        self._watchers.append(watcher)
+        await watcher
+
+    # ---- internal errors
+
+    def _guard(self, callback: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                callback()
+            except Exception as error:
+                self._note_failure({"message": "a callback has failed", "exception": error})
+                self._engine.ask(Fault(f"internal error: {error!r}"))
+
+        return run
+
+    def _note_failure(self, context: Mapping[str, Any]) -> None:
+        error = context.get("exception")
+        trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else None
+        self._engine.journal.write("error", "internal.failed", reason=context["message"], traceback=trace)
