@@ -1,0 +1,124 @@
+"""Variables in a text, as Compose has them.
+
+`$VAR` and `${VAR}` are its value, empty when it is not set. `${VAR:-default}` takes the default when it is not set or
+empty, `${VAR-default}` only when it is not set; `:+` and `+` take the other text when it is (not empty, set); `:?` and
+`?` refuse with the message. What follows an operator may hold variables itself, and is worked out only when it is
+needed. `$$` is a dollar sign. Any other `$` is an error, as in Compose, and never silently a dollar sign.
+(Compose specification, "Interpolation".)
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+_LETTERS_AND_DIGITS = _LETTERS | frozenset("0123456789")
+_OPERATORS = (":-", ":+", ":?", "-", "+", "?")
+_MAX_DEPTH = 20
+
+
+class _Variable:
+    """One `$…`: a name and, behind an operator, more text with variables."""
+
+    __slots__ = ("name", "operand", "operator")
+
+    def __init__(self, name: str, operator: str = "", operand: tuple[str | _Variable, ...] = ()) -> None:
+        self.name = name
+        self.operator = operator
+        self.operand = operand
+
+
+def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Return the text with its variables replaced, and the names that were not set and had no default.
+
+    Raises ValueError, with a whole sentence, for a malformed variable and for one that `?` requires.
+    """
+    unset: list[str] = []
+    return _evaluate(_parse(text, 0), environ, unset), tuple(unset)
+
+
+def _parse(text: str, depth: int) -> tuple[str | _Variable, ...]:
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"cannot nest variables deeper than {_MAX_DEPTH} levels")
+    parts: list[str | _Variable] = []
+    position = 0
+    while (dollar := text.find("$", position)) >= 0:
+        parts.append(text[position:dollar])
+        following = text[dollar + 1 : dollar + 2]
+        if following == "$":
+            parts.append("$")
+            position = dollar + 2
+        elif following == "{":
+            position = _closing_brace(text, dollar + 1) + 1
+            parts.append(_parse_braced(text[dollar + 2 : position - 1], depth))
+        elif following in _LETTERS:
+            position = _end_of_name(text, dollar + 1)
+            parts.append(_Variable(text[dollar + 1 : position]))
+        else:
+            raise ValueError(f"cannot take {_excerpt(text, dollar)} for a variable (a dollar sign is written $$)")
+    parts.append(text[position:])
+    return tuple(parts)
+
+
+def _parse_braced(inside: str, depth: int) -> _Variable:
+    end = _end_of_name(inside, 0)
+    name, rest = inside[:end], inside[end:]
+    if name and not rest:
+        return _Variable(name)
+    operator = next((operator for operator in _OPERATORS if rest.startswith(operator)), "")
+    if not name or not operator:
+        forms = "${VAR}, or VAR followed by :-, -, :+, +, :? or ?"
+        raise ValueError(f"cannot take {_excerpt('${' + inside + '}', 0)} for a variable (allowed: {forms})")
+    return _Variable(name, operator, _parse(rest[len(operator) :], depth + 1))
+
+
+def _evaluate(parts: tuple[str | _Variable, ...], environ: Mapping[str, str], unset: list[str]) -> str:
+    return "".join(part if isinstance(part, str) else _value(part, environ, unset) for part in parts)
+
+
+def _value(variable: _Variable, environ: Mapping[str, str], unset: list[str]) -> str:
+    value = environ.get(variable.name)
+    operator = variable.operator
+    is_there = bool(value) if operator.startswith(":") else value is not None
+    if operator.endswith("+"):
+        return _evaluate(variable.operand, environ, unset) if is_there else ""
+    if value is not None and is_there:
+        return value
+    if operator.endswith("-"):
+        return _evaluate(variable.operand, environ, unset)
+    if operator.endswith("?"):
+        state = "is not set" if value is None else "is empty"
+        message = _evaluate(variable.operand, environ, unset)
+        raise ValueError(
+            f"cannot do without the variable {variable.name}, which {state}" + (message and f": {message}")
+        )
+    unset.append(variable.name)
+    return ""
+
+
+def _closing_brace(text: str, start: int) -> int:
+    """Return where the brace at `start` is closed. Braces in a default count in pairs, so that it may be JSON."""
+    depth = 0
+    for position in range(start, len(text)):
+        if text[position] == "{":
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+    raise ValueError(f"cannot find the closing brace of {_excerpt(text, start - 1)}")
+
+
+def _end_of_name(text: str, start: int) -> int:
+    end = start
+    if text[start : start + 1] in _LETTERS:
+        while text[end : end + 1] in _LETTERS_AND_DIGITS:
+            end += 1
+    return end
+
+
+def _excerpt(text: str, start: int) -> str:
+    end = start + 20
+    return repr(text[start:end] + ("…" if len(text) > end else ""))

@@ -1,0 +1,136 @@
+"""A configuration file and what it includes, as one table.
+
+Rule 1: nothing is half loaded: the result is a table that is valid in itself, or every problem of every file.
+Rule 2: a file is read once. Anchors do not cross files.
+"""
+
+from __future__ import annotations
+
+import os
+
+from supervisor.config.reading import Reading, Refused, join
+from supervisor.config.schema import DOCUMENT
+from supervisor.config.source import parse, read_file
+from supervisor.config.table import read_programs, read_settings
+from supervisor.config.tree import Mapping, Sequence
+from supervisor.core.program import Table
+from supervisor.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping as MappingOf
+
+    from supervisor.config.tree import Node, Scalar
+    from supervisor.core.program import Program, Settings
+
+
+def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True) -> Table:
+    """Read the configuration at `path`. Raises ConfigError with every problem, in reading order."""
+    reading = Reading(environ)
+    documents = _Documents(reading)
+    try:
+        documents.read(path)
+    except OSError as error:
+        raise ConfigError((_cannot_read(path, error),)) from None
+    settings: Settings | None = None
+    programs: tuple[Program, ...] | None = None
+    try:
+        settings = read_settings(documents.supervisor, reading)
+    except Refused:
+        pass  # the programs are read all the same, for their own problems
+    try:
+        programs = read_programs(documents.programs, reading)
+    except Refused:
+        pass
+    if needs_programs and not documents.programs and not reading.problems:
+        reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is nothing to run")
+    if settings is None or programs is None or reading.problems:
+        raise ConfigError(reading.problems)
+    return Table(settings, programs, reading.warnings)
+
+
+class _Documents:
+    """The sections of all files, put together."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.supervisor: Node | None = None
+        self.programs: dict[str, tuple[Scalar, Node]] = {}
+        self.being_read: list[str] = []
+        self.read_before: set[str] = set()
+
+    def read(self, file: str) -> None:
+        """Take the sections of a file and of what it includes. Raises OSError where the file itself is unreadable."""
+        data = read_file(file)
+        identity = os.path.realpath(file)
+        self.read_before.add(identity)
+        self.reading.open(file)
+        document = parse(data, file, self.reading)
+        if document is None:
+            return
+        try:
+            given = DOCUMENT.read_keys(document, "", self.reading).given
+        except Refused:
+            return
+        if "supervisor" in given:
+            self._take_settings(given["supervisor"])
+        if "programs" in given:
+            self._take_programs(given["programs"])
+        if "include" in given:
+            self.being_read.append(identity)
+            self._include(given["include"], os.path.dirname(file))
+            self.being_read.pop()
+
+    def _take_settings(self, node: Node) -> None:
+        if self.supervisor is not None:
+            self.reading.problem(node, "supervisor", f"cannot be given twice, first at {_place(self.supervisor)}")
+        else:
+            self.supervisor = node
+
+    def _take_programs(self, node: Node) -> None:
+        if type(node) is not Mapping:
+            self.reading.problem(node, "programs", "cannot be anything but a mapping of names to programs")
+            return
+        for name, (key, program) in node.entries.items():
+            if name in self.programs:
+                sentence = f"cannot be defined twice, first at {_place(self.programs[name][0])}"
+                self.reading.problem(key, join("programs", name), sentence)
+            else:
+                self.programs[name] = (key, program)
+
+    def _include(self, node: Node, directory: str) -> None:
+        try:
+            patterns = DOCUMENT.keys["include"].kind.read(node, "include", self.reading)
+        except Refused:
+            return
+        items = node.items if type(node) is Sequence else []
+        for number, (pattern, item) in enumerate(zip(patterns, items, strict=True)):
+            for file in _matches(pattern, directory):
+                self._include_file(file, item, f"include[{number}]")
+
+    def _include_file(self, file: str, item: Node, path: str) -> None:
+        identity = os.path.realpath(file)
+        if identity in self.being_read:
+            self.reading.problem(item, path, f"cannot include {file}, which includes this file")
+        elif identity not in self.read_before:
+            try:
+                self.read(file)
+            except OSError as error:
+                self.reading.problem(item, path, _cannot_read(file, error))
+
+
+def _matches(pattern: str, directory: str) -> list[str]:
+    """Return the files that a pattern stands for, sorted; a path without wildcards always stands for itself."""
+    if not any(wildcard in pattern for wildcard in "*?["):
+        return [os.path.join(directory, pattern)]
+    from glob import glob
+
+    return sorted(os.path.join(directory, match) for match in glob(pattern, root_dir=directory or None))
+
+
+def _cannot_read(file: str, error: OSError) -> str:
+    return f"cannot read {file}: {error.strerror or error}"
+
+
+def _place(node: Node) -> str:
+    return f"{node.file}:{node.line}:{node.column}"

@@ -1,0 +1,91 @@
+"""One reading of a configuration: what its variables stand for, and all that was found wrong on the way.
+
+Rule 1: a problem is added and reading goes on, so that one pass finds them all. Where no value is left to go on with,
+`Refused` is raised; whoever reads the parts of a whole catches it, and raises it again after the last part.
+Rule 2: the same sentence about the same place is said once, however many aliases lead there.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.interpolation import interpolate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import NoReturn
+
+    from supervisor.config.tree import Node, Scalar
+
+
+class Refused(Exception):
+    """There is no value: what is wrong with it has been reported."""
+
+
+class Reading:
+    def __init__(self, environ: Mapping[str, str], accepts_later: bool = False) -> None:
+        """With `accepts_later`, keys that are not supported yet are read like any other."""
+        self.environ = environ
+        self.accepts_later = accepts_later
+        self._files: dict[str, int] = {}
+        self._problems: dict[tuple[int, int, int, str], str] = {}
+        self._warnings: dict[tuple[int, int, int, str], str] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences with their positions, in reading order."""
+        return tuple(self._problems[place] for place in sorted(self._problems))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self._warnings[place] for place in sorted(self._warnings))
+
+    def open(self, file: str) -> None:
+        """Make `file` the last in reading order."""
+        self._files.setdefault(file, len(self._files))
+
+    def problem(self, node: Node, path: str, sentence: str, allowed: str = "") -> None:
+        self.problem_at(
+            node.file, node.line, node.column, path, f"{sentence} (allowed: {allowed})" if allowed else sentence
+        )
+
+    def problem_at(self, file: str, line: int, column: int, path: str, sentence: str) -> None:
+        place = (self._files.get(file, 0), line, column, sentence)
+        self._problems.setdefault(place, _with_position(file, line, column, path, sentence))
+
+    def refuse(self, node: Node, path: str, sentence: str, allowed: str = "") -> NoReturn:
+        self.problem(node, path, sentence, allowed)
+        raise Refused
+
+    def expand(self, scalar: Scalar, path: str) -> str:
+        """Return the text with its variables replaced. An unset one becomes empty, with a warning."""
+        try:
+            text, unset = interpolate(scalar.text, self.environ)
+        except ValueError as error:
+            self.refuse(scalar, path, str(error))
+        for name in unset:
+            sentence = f"the variable {name} is not set, an empty text is taken for it"
+            place = (self._files.get(scalar.file, 0), scalar.line, scalar.column, sentence)
+            self._warnings.setdefault(place, _with_position(scalar.file, scalar.line, scalar.column, path, sentence))
+        return text
+
+
+def join(path: str, key: str) -> str:
+    """Return the path of a key under `path`, which is empty for the document itself."""
+    return f"{path}.{key}" if path else key
+
+
+def quote(text: str) -> str:
+    """Return the text as it may stand in a message: quoted, on one line, and not without end."""
+    return repr(text if len(text) <= 60 else text[:57] + "…")
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ", did you mean …?" or nothing. For errors only: difflib is not free."""
+    from difflib import get_close_matches
+
+    matches = get_close_matches(word, known, n=1)
+    return f", did you mean {matches[0]}?" if matches else ""
+
+
+def _with_position(file: str, line: int, column: int, path: str, sentence: str) -> str:
+    return f"{file}:{line}:{column}: {path}: {sentence}" if path else f"{file}:{line}:{column}: {sentence}"

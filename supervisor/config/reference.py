@@ -1,0 +1,103 @@
+"""The reference of every key as Markdown, from the same table that the keys are read by: docs/configuration.md.
+
+`python -m supervisor.config.reference > docs/configuration.md`; a test holds the page against this.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from supervisor.config.kinds import ByShape, ListOf, Made, MapOf, OrNull
+from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
+from supervisor.config.sections import Section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervisor.config.kinds import ValueKind
+
+HEAD = """\
+# Configuration
+
+One YAML document, UTF-8, read safely. `supinit --check` validates it and prints the plan, `supinit --schema` prints its
+JSON Schema for editors. This page is made from the table that reads the keys.
+
+- **Durations** are seconds or texts with units: `90`, `1.5`, `"500ms"`, `"1m30s"` (us, ms, s, m, h, d).
+- **Sizes** are bytes or texts with units, 1024-based: `4096`, `"10mb"`, `"1g"`.
+- **Signals** are names or numbers: `SIGQUIT`, `QUIT`, `3`, `SIGRTMIN+3`.
+- **Variables** in values are replaced as in Compose, after the document is parsed, so that a value never changes its
+  structure: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR-default}`, `${VAR:?message}`, `${VAR:+other}`; `$$` is a `$`.
+- **Keys** that are unknown are errors, keys that start with `x-` are yours. Anchors and merge keys work. A key that is
+  null counts as left out.
+"""
+
+
+def reference() -> str:
+    """Return the whole page."""
+    parts = [HEAD]
+    parts += _section("Top level", DOCUMENT, depth=2, nested=False)
+    parts += _section("`supervisor`", SUPERVISOR, depth=2)
+    parts += _section("`programs.NAME`", PROGRAM, depth=2)
+    return "\n".join(parts)
+
+
+def _section(title: str, section: Section, depth: int, nested: bool = True) -> Iterator[str]:
+    yield f"{'#' * depth} {title}\n"
+    yield "| key | value | default | |\n| --- | --- | --- | --- |"
+    for key in section.keys.values():
+        about = f"{key.about} *(Not supported yet.)*" if key.later else key.about
+        default = "required" if key.is_required else _default(key.default)
+        yield f"| `{key.name}` | {_escape(_value(key.kind))} | {default} | {_escape(about)} |"
+    yield ""
+    if nested:
+        for key in section.keys.values():
+            for inner in _sections_in(key.kind):
+                yield from _section(f"{title[:-1]}.{key.name}`", inner, min(depth + 1, 4))
+
+
+def _value(kind: ValueKind) -> str:
+    inner = list(_sections_in(kind))
+    if not inner:
+        return kind.allowed
+    others = [part for part in _plain_parts(kind) if part]
+    return "; or ".join((*others, "a mapping, see below" if not isinstance(kind, ListOf) else "a list, see below"))
+
+
+def _plain_parts(kind: ValueKind) -> list[str]:
+    if isinstance(kind, ByShape):
+        return [part.allowed for part in kind.alternatives.values() if not list(_sections_in(part))]
+    return []
+
+
+def _sections_in(kind: ValueKind) -> Iterator[Section]:
+    """Find the sections that a kind holds, however wrapped."""
+    match kind:
+        case Section():
+            yield kind
+        case ByShape():
+            for alternative in kind.alternatives.values():
+                yield from _sections_in(alternative)
+        case ListOf():
+            yield from _sections_in(kind.item)
+        case MapOf():
+            yield from _sections_in(kind.value)
+        case Made() | OrNull():
+            yield from _sections_in(kind.kind)
+        case _:
+            pass
+
+
+def _default(default: object) -> str:
+    if default is None or default in ("", [], {}):
+        return ""
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,97 @@
+"""What the keys of a section demand of each other. A rule reports, and says the same as a JSON Schema.
+
+A key that is null is not given.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.kinds import or_variable
+from supervisor.core.program import Kind, RestartWhen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.config.kinds import Schema
+    from supervisor.config.sections import Place
+
+
+class ExactlyOne:
+    """One of these keys is given, and no other of them."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def check(self, place: Place) -> None:
+        given = [key for key in self.keys if key in place.node.entries and not place.node.entries[key][1].is_null]
+        if not given:
+            place.problem(f"cannot do without one of {', '.join(self.keys)}")
+        for key in given[1:]:
+            place.problem_with(key, f"cannot be given together with {given[0]}", f"one of {', '.join(self.keys)}")
+
+    def json_schema(self) -> Schema:
+        return {"oneOf": [_given(key) for key in self.keys]}
+
+
+class Excludes:
+    """These keys are given only without that one, which says the same in another way."""
+
+    def __init__(self, key: str, *others: str) -> None:
+        self.key = key
+        self.others = others
+
+    def check(self, place: Place) -> None:
+        for other in self.others:
+            if self.key in place.given and other in place.given:
+                place.problem_with(other, f"cannot be given together with {self.key}", "one of the two")
+
+    def json_schema(self) -> Schema:
+        return {"not": {"allOf": [_given(self.key), {"anyOf": [_given(other) for other in self.others]}]}}
+
+
+class Needs:
+    """This key is given only with that one, which it says more about."""
+
+    def __init__(self, key: str, other: str) -> None:
+        self.key = key
+        self.other = other
+
+    def check(self, place: Place) -> None:
+        if self.key in place.given and self.other not in place.given:
+            place.problem_with(self.key, f"cannot be given without {self.other}")
+
+    def json_schema(self) -> Schema:
+        return {"if": _given(self.key), "then": _given(self.other)}
+
+
+class OneshotOnly:
+    """This key is for a program that runs once."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def check(self, place: Place) -> None:
+        is_service = "type" not in place.given or place.values.get("type") is Kind.SERVICE
+        if self.key in place.given and is_service:
+            place.problem_with(self.key, "cannot be given to a service", "with type: oneshot")
+
+    def json_schema(self) -> Schema:
+        is_oneshot = {"required": ["type"], "properties": {"type": or_variable({"const": Kind.ONESHOT.value})}}
+        return {"if": _given(self.key), "then": is_oneshot}
+
+
+class OneshotEnds:
+    """A oneshot that ended well is done: nothing starts it again, as in systemd."""
+
+    def check(self, place: Place) -> None:
+        restart = place.values.get("restart")
+        if place.values.get("type") is Kind.ONESHOT and restart is not None and restart.when is RestartWhen.ALWAYS:
+            place.problem_with("restart", "cannot be always for a oneshot", "no, on-failure, on-failure:5")
+
+    def json_schema(self) -> Schema:
+        return {
+            "if": {"required": ["type"], "properties": {"type": {"const": Kind.ONESHOT.value}}},
+            "then": {"properties": {"restart": {"not": {"enum": ["always", "unless-stopped"]}}}},
+        }
+
+
+def _given(key: str) -> Schema:
+    return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}

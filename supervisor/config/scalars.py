@@ -1,0 +1,238 @@
+"""The scalars that keys are made of: for each what reads it, what is allowed, and its JSON Schema."""
+
+from __future__ import annotations
+
+from signal import SIGCHLD, SIGKILL, SIGSTOP, Signals
+
+from supervisor.config.accounts import parse_group, parse_user
+from supervisor.config.addresses import parse_address, parse_listen_address, parse_probe_url, parse_server
+from supervisor.config.kinds import Choice, Value, or_variable
+from supervisor.config.quantities import (
+    MAX_DURATION,
+    parse_duration,
+    parse_integer,
+    parse_limit,
+    parse_mode,
+    parse_number,
+    parse_size,
+)
+from supervisor.core.program import Restart, RestartWhen
+from supervisor.core.signals import parse_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from enum import Enum
+
+    from supervisor.config.kinds import Schema
+    from supervisor.core.program import Signal
+
+_TRUE = ("true", "yes", "on")
+_FALSE = ("false", "no", "off")
+_UNCATCHABLE = (SIGKILL, SIGSTOP, SIGCHLD)
+_LETTERS_AND_DIGITS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_NAME_LETTERS = _LETTERS_AND_DIGITS | frozenset("_.-")
+_RESERVED_NAMES = ("all", "supinit")
+_LIMITS = (
+    "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
+    "sigpending", "stack",
+)  # fmt: skip
+
+
+def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
+    """Make the kind of a whole number within these limits, both included."""
+
+    def parse(text: str) -> int | None:
+        number = parse_integer(text)
+        is_within = number is not None and minimum <= number and (maximum is None or number <= maximum)
+        return number if is_within else None
+
+    limits = f"from {minimum} to {maximum}" if maximum is not None else f"of at least {minimum}"
+    schema: Schema = {"type": "integer", "minimum": minimum}
+    if maximum is not None:
+        schema["maximum"] = maximum
+    return Value(parse, f"a whole number {limits}", _number_schema(schema, "^[+-]?[0-9]+$"), unit)
+
+
+def number(minimum: float) -> Value:
+    def parse(text: str) -> float | None:
+        value = parse_number(text)
+        return value if value is not None and value >= minimum else None
+
+    schema = _number_schema({"type": "number", "minimum": minimum}, r"^[0-9]*\.?[0-9]+$|^[0-9]+\.$")
+    return Value(parse, f"a number of at least {minimum:g}", schema)
+
+
+def duration(may_be_zero: bool = True) -> Value:
+    def parse(text: str) -> float | None:
+        seconds = parse_duration(text)
+        return seconds if seconds or may_be_zero else None
+
+    limits = {"minimum" if may_be_zero else "exclusiveMinimum": 0, "maximum": int(MAX_DURATION)}
+    digits = "^" if may_be_zero else "^(?=.*[1-9])"
+    pattern = f"{digits}(([0-9]*[.]?[0-9]*(us|ms|s|m|h|d))+|[0-9]*[.]?[0-9]*)$"
+    schema = _number_schema({"type": "number", **limits}, pattern)
+    more = "" if may_be_zero else " more than 0,"
+    return Value(parse, f"a duration{more} such as 90, 1.5, 500ms or 1m30s", schema, "seconds")
+
+
+def size(minimum: int) -> Value:
+    def parse(text: str) -> int | None:
+        value = parse_size(text)
+        return value if value is not None and value >= minimum else None
+
+    schema = _number_schema({"type": "number", "minimum": minimum}, "^[0-9]*[.]?[0-9]*([bB]|[kKmMgG][bB]?)?$")
+    return Value(parse, f"a size of at least {minimum} such as 4096, 64kb, 10mb or 1g", schema, "bytes")
+
+
+def words(enum: type[Enum]) -> Choice:
+    """Make the choice of an enumeration's values."""
+    return Choice({str(member.value): member for member in enum})
+
+
+def _number_schema(schema: Schema, pattern: str) -> Schema:
+    return or_variable({"anyOf": [schema, {"type": "string", "pattern": pattern}]})
+
+
+def _flag(text: str) -> bool | None:
+    word = text.lower()
+    return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _catchable_signal(text: str) -> Signal | None:
+    signal = parse_signal(text)
+    return None if signal in _UNCATCHABLE else signal
+
+
+def _signal_or_none(text: str) -> Signal | None:
+    """Read a signal, or "none" as 0: None would say that it is neither."""
+    return 0 if text == "none" else parse_signal(text)
+
+
+def _regular_expression(text: str) -> str | None:
+    import re
+    import warnings
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"cannot be used as a regular expression: {error}") from None
+    return text or None
+
+
+def _program_name(text: str) -> str | None:
+    is_name = text[:1] in _LETTERS_AND_DIGITS and _NAME_LETTERS.issuperset(text) and text not in _RESERVED_NAMES
+    return text if is_name else None
+
+
+def _header_name(text: str) -> str | None:
+    return text if text and _LETTERS_AND_DIGITS.union("!#$%&'*+-.^_`|~").issuperset(text) else None
+
+
+def _header_value(text: str) -> str | None:
+    return text if text.isprintable() and text.isascii() else None
+
+
+def _restart(text: str) -> Restart | None:
+    word, colon, limit_text = text.partition(":")
+    if word == "on-failure":
+        limit = parse_integer(limit_text)
+        is_limit = limit is not None and limit >= 1
+        return Restart(RestartWhen.ON_FAILURE, limit if colon else None) if is_limit or not colon else None
+    if text in ("always", "unless-stopped"):
+        return Restart(RestartWhen.ALWAYS)
+    return Restart(RestartWhen.NEVER) if text.lower() in _FALSE else None
+
+
+_names = "|".join(signal.name[3:] for signal in Signals)
+_names_of_signals = f"(SIG)?({_names}|RTMIN[+][0-9]+|RTMAX-[0-9]+)"
+_signal_schema: Schema = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": 64},
+        {"type": "string", "pattern": f"^({_names_of_signals}|{_names_of_signals.lower()}|[0-9]+)$"},
+    ]
+}
+_uncatchable_names = "|".join(f"(SIG)?{signal.name[3:]}|{signal.value}" for signal in _UNCATCHABLE)
+_catchable_schema: Schema = {
+    "allOf": [
+        _signal_schema,
+        {"not": {"pattern": f"^({_uncatchable_names}|{_uncatchable_names.lower()})$"}},
+        {"not": {"enum": [signal.value for signal in _UNCATCHABLE]}},
+    ]
+}
+_port_pattern = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_any_scalar: Schema = {"type": ["string", "number", "boolean"]}
+_not_empty: Schema = {**_any_scalar, "minLength": 1}
+_name_pattern = f"^(?!({'|'.join(_RESERVED_NAMES)})$)[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+ANY_TEXT = Value(lambda text: text, "a text", _any_scalar)
+TEXT = Value(lambda text: text or None, "a text that is not empty", _not_empty)
+FLAG = Value(_flag, "true or false", or_variable({"enum": [True, False, *_TRUE, *_FALSE]}))
+SIGNAL = Value(parse_signal, "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3", or_variable(_signal_schema))
+CATCHABLE_SIGNAL = Value(
+    _catchable_signal,
+    "a signal such as SIGTERM, but none of SIGKILL, SIGSTOP and SIGCHLD",
+    or_variable(_catchable_schema),
+)
+SIGNAL_OR_NONE = Value(
+    _signal_or_none, f"{SIGNAL.allowed}, or none", or_variable({"anyOf": [_signal_schema, {"const": "none"}]})
+)
+MODE = Value(
+    parse_mode,
+    "permission bits in octal, such as 022",
+    or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]{1,4}$"}]}),
+)
+LIMIT = Value(
+    parse_limit,
+    "a whole number, -1 or unlimited",
+    or_variable({"anyOf": [{"type": "integer", "minimum": -1}, {"type": "string", "pattern": "^([0-9]+|unlimited)$"}]}),
+)
+RESOURCE = Value(
+    lambda text: text if text in _LIMITS else None, f"one of {', '.join(_LIMITS)}", {"enum": list(_LIMITS)}
+)
+USER = Value(parse_user, "a user's name or number, alone or with a group as in app:www", _not_empty)
+GROUP = Value(parse_group, "a group's name or number", _not_empty)
+ADDRESS = Value(
+    parse_address,
+    "host:port, with a port from 1 to 65535",
+    or_variable({"type": "string", "pattern": f":{_port_pattern}$"}),
+)
+LISTEN_ADDRESS = Value(parse_listen_address, f"{ADDRESS.allowed}; :port is every interface", ADDRESS.json_schema())
+SERVER = Value(
+    parse_server,
+    "host:port, or the absolute path of a Unix socket",
+    or_variable({"type": "string", "pattern": f"^/|:{_port_pattern}$"}),
+)
+URL = Value(
+    parse_probe_url,
+    "http://host:port/path, or http+unix://%2Fpath%2Fof.sock/path",
+    or_variable({"type": "string", "pattern": "^http(://|[+]unix://%2[Ff])"}),
+)
+REGULAR_EXPRESSION = Value(
+    _regular_expression, "a regular expression that is not empty", {**_not_empty, "format": "regex"}
+)
+VARIABLE_NAME = Value(
+    lambda text: text if text and "=" not in text else None,
+    "the name of a variable",
+    {**_not_empty, "pattern": "^[^=]+$"},
+)
+HEADER_NAME = Value(_header_name, "the name of an HTTP header", {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"})
+HEADER_VALUE = Value(_header_value, "a text of printable ASCII characters", _any_scalar)
+PROGRAM_NAME = Value(
+    _program_name,
+    "letters, digits, dots, underscores and dashes, a letter or digit first, and neither all nor supinit",
+    {"pattern": _name_pattern},
+)
+RESTART = Value(
+    _restart,
+    "always, on-failure, on-failure:5, no or unless-stopped",
+    or_variable(
+        {
+            "anyOf": [
+                {"enum": ["always", "unless-stopped", "on-failure", *_FALSE, False]},
+                {"type": "string", "pattern": "^on-failure:[+]?0*[1-9][0-9]*$"},
+            ]
+        }
+    ),
+)

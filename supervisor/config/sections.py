@@ -1,0 +1,157 @@
+"""A mapping with fixed keys, the keys themselves, and what they demand of each other.
+
+A section reads every key it knows, gives the values to `make`, and leaves out what is not given: defaults belong to the
+records that are made. A key's `default` is what the records do, in the operator's words; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.kinds import OrNull, refuse_shape
+from supervisor.config.reading import Refused, join, suggestion
+from supervisor.config.tree import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    from supervisor.config.kinds import Schema, ValueKind
+    from supervisor.config.reading import Reading
+    from supervisor.config.tree import Node
+
+    class Rule(Protocol):
+        def check(self, place: Place) -> None:
+            """Report where the keys that are given do not go together."""
+
+        def json_schema(self) -> Schema: ...
+
+
+class Key:
+    """One key of a section, and all that its documentation needs."""
+
+    __slots__ = ("about", "default", "is_required", "kind", "later", "name", "since")
+
+    def __init__(
+        self,
+        name: str,
+        kind: ValueKind,
+        about: str,
+        default: object = None,
+        is_required: bool = False,
+        later: bool = False,
+        since: str = "0.1.0",
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.about = about
+        """One line for the operator."""
+        self.default = default
+        """As it could be written in the table. None: leaving it out means what `about` says."""
+        self.is_required = is_required
+        self.later = later
+        """Not supported yet: refused, never ignored."""
+        self.since = since
+
+    def json_schema(self) -> Schema:
+        schema = self.kind.json_schema()
+        if not self.is_required:
+            schema = {"anyOf": [schema, {"type": "null"}]}
+        schema = {**schema, "description": self.about + (" (Not supported yet.)" if self.later else "")}
+        if self.default is not None:
+            schema["default"] = self.default
+        return schema
+
+
+class Place:
+    """A section where it stands: what it holds, and where its rules report to."""
+
+    __slots__ = ("given", "is_intact", "node", "path", "reading", "values")
+
+    def __init__(self, node: Mapping, path: str, reading: Reading) -> None:
+        self.node = node
+        self.path = path
+        self.reading = reading
+        self.given: dict[str, Node] = {}
+        """By key, in the order of the document, without those that are null."""
+        self.values: dict[str, Any] = {}
+        """What was read of them; lacks those that were refused."""
+        self.is_intact = True
+
+    def problem(self, sentence: str, allowed: str = "") -> None:
+        self.is_intact = False
+        self.reading.problem(self.node, self.path, sentence, allowed)
+
+    def problem_with(self, key: str, sentence: str, allowed: str = "") -> None:
+        self.is_intact = False
+        self.reading.problem(self.node.entries[key][0], join(self.path, key), sentence, allowed)
+
+
+class Section:
+    """Keys and rules. `make` takes the values by their keys; a ValueError that it raises is a sentence about them."""
+
+    __slots__ = ("keys", "make", "required", "rules")
+
+    def __init__(self, *keys: Key, make: Callable[..., object], rules: tuple[Rule, ...] = ()) -> None:
+        self.keys = {key.name: key for key in keys}
+        self.required = tuple(key for key in keys if key.is_required)
+        self.make = make
+        self.rules = rules
+
+    @property
+    def allowed(self) -> str:
+        return f"a mapping with the keys {', '.join(self.keys)}"
+
+    def read(self, node: Node, path: str, reading: Reading) -> Any:
+        place = self.read_parts(node, path, reading)
+        if not place.is_intact:
+            raise Refused
+        try:
+            return self.make(**place.values)
+        except ValueError as error:
+            reading.refuse(node, path, str(error))
+
+    def read_parts(self, node: Node, path: str, reading: Reading) -> Place:
+        """Read what can be read of the keys, and report the rest. Raises Refused for what is not even a mapping."""
+        place = self.read_keys(node, path, reading)
+        for name, value_node in place.given.items():
+            try:
+                place.values[name] = self.keys[name].kind.read(value_node, f"{path}.{name}", reading)
+            except Refused:
+                place.is_intact = False
+        for rule in self.rules:
+            rule.check(place)
+        return place
+
+    def read_keys(self, node: Node, path: str, reading: Reading) -> Place:
+        """Find the keys that are given, but read no value."""
+        if type(node) is not Mapping:
+            refuse_shape(node, path, reading, self.allowed)
+        place = Place(node, path, reading)
+        for name, (_, value_node) in node.entries.items():
+            key = self.keys.get(name)
+            if key is None:
+                if not name.startswith("x-"):
+                    place.problem_with(name, f"unknown key{suggestion(name, self.keys)}", ", ".join(self.keys))
+            elif value_node.is_null and type(key.kind) is not OrNull and not key.is_required:
+                continue
+            elif key.later and not reading.accepts_later:
+                place.problem_with(name, "cannot be used: it is not supported yet")
+            else:
+                place.given[name] = value_node
+        for key in self.required:
+            if key.name not in node.entries:
+                place.problem(f"cannot do without {key.name}", key.kind.allowed)
+        return place
+
+    def json_schema(self) -> Schema:
+        schema: Schema = {
+            "type": "object",
+            "properties": {key.name: key.json_schema() for key in self.keys.values()},
+            "patternProperties": {"^x-": True},
+            "additionalProperties": False,
+        }
+        if self.required:
+            schema["required"] = [key.name for key in self.required]
+        if self.rules:
+            schema["allOf"] = [rule.json_schema() for rule in self.rules]
+        return schema

@@ -1,0 +1,78 @@
+"""A file's bytes into a tree, with everything that can be wrong with them as text and as YAML."""
+
+from __future__ import annotations
+
+import yaml
+
+from supervisor.config.composer import Composer, Stopped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.config.reading import Reading
+    from supervisor.config.tree import Node
+
+MAX_BYTES = 16 * 1024 * 1024
+
+
+def read_file(path: str) -> bytes:
+    """Return the content of the file. Raises OSError, also for one that is too large to be a configuration."""
+    with open(path, "rb", buffering=0) as file:
+        chunks = bytearray()
+        while chunk := file.read(MAX_BYTES + 1 - len(chunks)):
+            chunks += chunk
+    if len(chunks) > MAX_BYTES:
+        raise OSError(f"it is larger than {MAX_BYTES // 1024 // 1024} MiB")
+    return bytes(chunks)
+
+
+def parse(data: bytes, file: str, reading: Reading) -> Node | None:
+    """Build the tree of the one document in `data`, YAML as UTF-8.
+
+    Returns None for an empty document, and also after a problem that left nothing to read.
+    """
+    text = _decode(data, file, reading)
+    if text is None:
+        return None
+    loader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+    try:
+        return Composer(file, reading, loader(text).get_event).document()
+    except Stopped:
+        return None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        words = ", ".join(filter(None, (error.context, error.problem)))
+        reading.problem_at(file, line, column, "", f"cannot be read as YAML: {words}")
+    except yaml.YAMLError:
+        line, column, character = _first_unprintable(text)
+        reading.problem_at(file, line, column, "", f"cannot be read as YAML: {character} is not allowed unescaped")
+    return None
+
+
+def _decode(data: bytes, file: str, reading: Reading) -> str | None:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _position(data[: error.start].decode("utf-8-sig", "replace"))
+        reading.problem_at(file, line, column, "", f"cannot be read as UTF-8: byte 0x{data[error.start]:02x}")
+        return None
+    if "\0" in text:
+        line, column = _position(text[: text.index("\0")])
+        reading.problem_at(file, line, column, "", "cannot hold a NUL byte")
+        return None
+    return text
+
+
+def _position(before: str) -> tuple[int, int]:
+    """Return line and column of what follows `before`, from 1."""
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+def _first_unprintable(text: str) -> tuple[int, int, str]:
+    """Find the character that YAML does not allow, for the parsers name it by its number only, each in its own way."""
+    for offset, character in enumerate(text):
+        is_control = character < " " or "\x7f" <= character <= "\x9f"
+        is_none = "\ud800" <= character <= "\udfff" or character in "\ufffe\uffff"
+        if is_none or (is_control and character not in "\t\n\r\x85"):
+            return *_position(text[:offset]), f"the character U+{ord(character):04X}"
+    return 1, 1, "a control character"

@@ -1,0 +1,128 @@
+"""Sections into the records that the rest of supinit works with, and what is true only of a table as a whole.
+
+Dependencies exist and have no cycle, and the environment has what the settings require of it.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.accounts import add_groups
+from supervisor.config.reading import Refused, join, quote, suggestion
+from supervisor.config.scalars import PROGRAM_NAME
+from supervisor.config.schema import PROGRAM, SUPERVISOR
+from supervisor.config.tree import Mapping, Sequence
+from supervisor.core.plan import find_cycles
+from supervisor.core.program import Kind, Program, Restart, RestartWhen, Settings, SignalStep
+from supervisor.core.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import Any
+
+    from supervisor.config.reading import Reading
+    from supervisor.config.sections import Place
+    from supervisor.config.tree import Node, Scalar
+
+_AS_THEY_ARE = (
+    "command", "depends_on", "environment", "env_file", "inherit_environment", "working_dir", "umask", "ulimits",
+    "nice", "oom_score_adj", "scale", "once", "restart", "restart_delay", "start_retries", "min_uptime",
+    "success_exit_codes", "shutdown_on", "stop", "signals", "ready", "watchdog", "healthcheck", "log",
+)  # fmt: skip
+"""The keys whose value is the field of the same name."""
+
+
+def read_settings(node: Node | None, reading: Reading) -> Settings:
+    """Read the `supervisor:` section; None: it is not there. Raises Refused, once what is wrong has been reported."""
+    settings = Settings()
+    if node is not None:
+        place = SUPERVISOR.read_parts(node, "supervisor", reading)
+        _require_environment(place)
+        if not place.is_intact:
+            raise Refused
+        settings = _settings(**place.values)
+    run_dir = reading.environ.get("SUPINIT_RUN_DIR")
+    return replace(settings, run_dir=run_dir) if run_dir else settings
+
+
+def read_programs(nodes: dict[str, tuple[Scalar, Node]], reading: Reading) -> tuple[Program, ...]:
+    """Read the programs of all files. Raises Refused, once everything wrong with any of them has been reported."""
+    places = {name: place for name, (key, node) in nodes.items() if (place := _read_place(name, key, node, reading))}
+    dependencies = {name: _dependency_places(place) for name, place in places.items()}
+    for name, targets in dependencies.items():
+        _check_names(name, targets, nodes, reading)
+    _check_cycles(dependencies, reading)
+    if reading.problems:
+        raise Refused
+    return tuple(_program(name, place.values) for name, place in places.items())
+
+
+def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> Place | None:
+    """Read one program. None: it is no mapping, which has been reported."""
+    path = join("programs", name)
+    try:
+        PROGRAM_NAME.read_text(name, key, path, reading)
+    except Refused:
+        pass  # its other problems are worth knowing all the same
+    try:
+        return PROGRAM.read_parts(node, path, reading)
+    except Refused:
+        return None
+
+
+def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **given: Any) -> Settings:
+    return Settings(metrics_listen=metrics, revision=revision or None, **given)
+
+
+def _program(name: str, given: dict[str, Any]) -> Program:
+    fields = {key: given[key] for key in _AS_THEY_ARE if key in given}
+    fields["kind"] = given.get("type", Kind.SERVICE)
+    if "restart" not in given and fields["kind"] is Kind.ONESHOT:
+        fields["restart"] = Restart(RestartWhen.NEVER)
+    if "user" in given:
+        credentials = given["user"]
+        fields["credentials"] = replace(credentials, groups=add_groups(credentials, given.get("group_add", ())))
+    if "stop_signal" in given or "stop_grace_period" in given:
+        (step,) = Program._defaults["stop"]
+        fields["stop"] = (SignalStep(given.get("stop_signal", step.signal), given.get("stop_grace_period", step.wait)),)
+    if "reload_signal" in given or "reload_command" in given:
+        fields["reload"] = given.get("reload_signal", given.get("reload_command"))
+    return Program(name=name, **fields)
+
+
+def _require_environment(place: Place) -> None:
+    node = place.given.get("required_environment")
+    for number, name in enumerate(place.values.get("required_environment", ())):
+        if not place.reading.environ.get(name) and type(node) is Sequence:
+            state = "is empty" if name in place.reading.environ else "is not set"
+            path = f"supervisor.required_environment[{number}]"
+            place.reading.problem(node.items[number], path, f"cannot start without the variable {name}, which {state}")
+            place.is_intact = False
+
+
+def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:
+    """Report what a program depends on and is not there."""
+    for target, (node, path) in targets.items():
+        if target not in programs:
+            others = [other for other in programs if other != name]
+            sentence = f"cannot depend on {quote(target)}, which is no program{suggestion(target, others)}"
+            reading.problem(node, path, sentence, ", ".join(others) or "nothing: there is no other program")
+
+
+def _check_cycles(dependencies: dict[str, dict[str, tuple[Node, str]]], reading: Reading) -> None:
+    """Report programs that wait for each other, where the first of them names the second."""
+    for cycle in find_cycles({name: tuple(targets) for name, targets in dependencies.items()}):
+        around = (*cycle, cycle[0])
+        node, path = dependencies[around[0]][around[1]]
+        reading.problem(node, path, f"cannot wait in a circle: {' → '.join(around)}")
+
+
+def _dependency_places(place: Place) -> dict[str, tuple[Node, str]]:
+    """Return, by the name of each dependency, the node and the path where it is named. Empty where it was refused."""
+    node = place.given.get("depends_on")
+    path = f"{place.path}.depends_on"
+    named: list[tuple[Node, str]] = []
+    if type(node) is Sequence:
+        named = [(item, f"{path}[{number}]") for number, item in enumerate(node.items)]
+    elif type(node) is Mapping:
+        named = [(key, join(path, name)) for name, (key, _) in node.entries.items()]
+    return {dependency.program: at for dependency, at in zip(place.values.get("depends_on", ()), named, strict=False)}

@@ -1,0 +1,419 @@
+"""Every way in which a table can be wrong: the whole line that the operator reads, without the name of the file."""
+
+from __future__ import annotations
+
+import pytest
+
+from supervisor.errors import ConfigError
+
+from .documents import FILE, later_table_of, problems_of, table_of
+
+PROGRAM_KEYS = (
+    "preset, command, type, depends_on, environment, env_file, inherit_environment, user, group_add, working_dir,"
+    " umask, ulimits, nice, oom_score_adj, stdin, scale, once, restart, restart_delay, start_retries, min_uptime,"
+    " success_exit_codes, shutdown_on, stop_signal, stop_grace_period, stop, signals, reload_signal, reload_command,"
+    " ready, watchdog, healthcheck, log"
+)
+SIGNAL = "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3"
+CATCHABLE = "a signal such as SIGTERM, but none of SIGKILL, SIGSTOP and SIGCHLD"
+DURATION = "a duration such as 90, 1.5, 500ms or 1m30s"
+SOME_DURATION = "a duration more than 0, such as 90, 1.5, 500ms or 1m30s"
+TEXT = "a text that is not empty"
+COMMAND = "a text split as a shell splits words; or a list, each item a text"
+STEP = "a mapping with the keys signal, write, command, wait, scope"
+PROBES = "test, http, tcp, unix, file, fastcgi, uwsgi"
+RESOURCES = (
+    "one of as, core, cpu, data, fsize, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending, stack"
+)
+TEST_FORMS = "CMD and a command, CMD-SHELL and one text, or NONE alone"
+RESTART = "always, on-failure, on-failure:5, no or unless-stopped"
+A_PROGRAM = f"a mapping with the keys {PROGRAM_KEYS}"
+NAME = "letters, digits, dots, underscores and dashes, a letter or digit first, and neither all nor supinit"
+
+
+WRONG = "programs:\n  db: {command: postgres}\n  web: {command: nginx, <<:\n {%s}}"
+
+
+def case(keys: str, *problems: str) -> tuple[str, tuple[str, ...]]:
+    return keys, problems
+
+
+PROGRAM_CASES = [
+    case("▸restrat: no", f"restrat: unknown key, did you mean restart? (allowed: {PROGRAM_KEYS})"),
+    case("▸zzz: 1", f"zzz: unknown key (allowed: {PROGRAM_KEYS})"),
+    case("nice: ▸20", "nice: cannot be '20' (allowed: a whole number from -20 to 19)"),
+    case("nice: ▸1.5", "nice: cannot be '1.5' (allowed: a whole number from -20 to 19)"),
+    case("nice: ▸[1]", "nice: cannot be a list (allowed: a whole number from -20 to 19)"),
+    case("nice: ▸{a: 1}", "nice: cannot be a mapping (allowed: a whole number from -20 to 19)"),
+    case("nice: ▸''", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
+    case("nice: ▸$NO", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
+    case("oom_score_adj: ▸1001", "oom_score_adj: cannot be '1001' (allowed: a whole number from -1000 to 1000)"),
+    case("scale: ▸0", "scale: cannot be '0' (allowed: a whole number from 1 to 1000)"),
+    case("scale: ▸1001", "scale: cannot be '1001' (allowed: a whole number from 1 to 1000)"),
+    case("type: ▸daemon", "type: cannot be 'daemon' (allowed: service, oneshot)"),
+    case("type: ▸onshot", "type: cannot be 'onshot', did you mean oneshot? (allowed: service, oneshot)"),
+    case("type: ▸[oneshot]", "type: cannot be a list (allowed: service, oneshot)"),
+    case(
+        "shutdown_on: ▸fail",
+        "shutdown_on: cannot be 'fail', did you mean failure? (allowed: failure, exit, never)",
+    ),
+    case("inherit_environment: ▸1", "inherit_environment: cannot be '1' (allowed: true or false)"),
+    case("working_dir: ▸''", f"working_dir: cannot be '' (allowed: {TEXT})"),
+    case('working_dir: ▸"a\\0b"', "working_dir: cannot hold a NUL byte"),
+    case("umask: ▸8", "umask: cannot be '8' (allowed: permission bits in octal, such as 022)"),
+    case("user: ▸nobody-here", "user: cannot find the user 'nobody-here'"),
+    case("user: ▸0:nobody-here", "user: cannot find the group 'nobody-here'"),
+    case("user: 0, group_add: [▸no-such]", "group_add[0]: cannot find the group 'no-such'"),
+    case("▸group_add: [0]", "group_add: cannot be given without user"),
+    case("env_file: ▸/a", f"env_file: cannot be '/a' (allowed: a list, each item {TEXT})"),
+    case("env_file: [/a, ▸~]", f"env_file[1]: cannot be null (allowed: {TEXT})"),
+    case("environment: {▸'': 1}", "environment.: cannot be '' (allowed: the name of a variable)"),
+    case("environment: {▸A=B: 1}", "environment.A=B: cannot be 'A=B' (allowed: the name of a variable)"),
+    case(
+        "environment: {A: ▸[1]}", "environment.A: cannot be a list (allowed: a text; or a mapping with the keys file)"
+    ),
+    case("environment: {A: ▸{}}", f"environment.A: cannot do without file (allowed: {TEXT})"),
+    case(
+        "environment: {A: ▸{▸fil: x}}",
+        f"environment.A: cannot do without file (allowed: {TEXT})",
+        "environment.A.fil: unknown key, did you mean file? (allowed: file)",
+    ),
+    case("environment: [A=1, B, ▸A=2]", "environment: cannot name 'A=2' twice, first in line 4"),
+    case("environment: [▸'=1']", "environment[0]: cannot be '=1' (allowed: NAME=value, or NAME to take it over)"),
+    case("environment: {A: ▸'${X'}", "environment.A: cannot find the closing brace of '${X'"),
+    case(
+        "environment: {A: ▸'${X:?no X}', B: ▸'$'}",
+        "environment.A: cannot do without the variable X, which is not set: no X",
+        "environment.B: cannot take '$' for a variable (a dollar sign is written $$)",
+    ),
+    case(
+        "environment: ▸A",
+        "environment: cannot be 'A' (allowed: a list, each item NAME=value, or NAME to take it over;"
+        " or a mapping of names to texts, to null or to {file: PATH})",
+    ),
+    case("ulimits: {▸files: 1}", f"ulimits.files: cannot be 'files' (allowed: {RESOURCES})"),
+    case("ulimits: {cpu: ▸-2}", "ulimits.cpu: cannot be '-2' (allowed: a whole number, -1 or unlimited)"),
+    case(
+        "ulimits: {cpu: ▸{soft: 1}}",
+        "ulimits.cpu: cannot do without hard (allowed: a whole number, -1 or unlimited)",
+    ),
+    case("ulimits: {cpu: ▸{soft: 2, hard: 1}}", "ulimits.cpu: cannot have a soft limit above the hard one"),
+    case("ulimits: {cpu: ▸{soft: -1, hard: 1}}", "ulimits.cpu: cannot have a soft limit above the hard one"),
+    case("ulimits: ▸1", "ulimits: cannot be '1' (allowed: a mapping of resources to limits)"),
+    case("stdin: ▸inherit", "stdin: cannot be inherit: stdin belongs to the main program (allowed: null)"),
+    case("stdin: ▸/dev/null", "stdin: cannot be '/dev/null' (allowed: null)"),
+    case("restart: ▸sometimes", f"restart: cannot be 'sometimes' (allowed: {RESTART})"),
+    case("restart: ▸true", f"restart: cannot be 'true' (allowed: {RESTART})"),
+    case("restart: ▸on-failure:0", f"restart: cannot be 'on-failure:0' (allowed: {RESTART})"),
+    case("restart: ▸'on-failure:'", f"restart: cannot be 'on-failure:' (allowed: {RESTART})"),
+    case(
+        "type: oneshot, ▸restart: always",
+        "restart: cannot be always for a oneshot (allowed: no, on-failure, on-failure:5)",
+    ),
+    case(
+        "▸restart: unless-stopped, type: oneshot",
+        "restart: cannot be always for a oneshot (allowed: no, on-failure, on-failure:5)",
+    ),
+    case("restart_delay: {initial: ▸-1}", f"restart_delay.initial: cannot be '-1' (allowed: {DURATION})"),
+    case("restart_delay: {factor: ▸0.5}", "restart_delay.factor: cannot be '0.5' (allowed: a number of at least 1)"),
+    case(
+        "restart_delay: ▸5",
+        "restart_delay: cannot be '5' (allowed: a mapping with the keys initial, max, factor, reset_after)",
+    ),
+    case(
+        "start_retries: ▸0",
+        "start_retries: cannot be '0' (allowed: a whole number of at least 1)",
+    ),
+    case("min_uptime: ▸soon", f"min_uptime: cannot be 'soon' (allowed: {DURATION})"),
+    case(
+        "success_exit_codes: [▸256]", "success_exit_codes[0]: cannot be '256' (allowed: a whole number from 0 to 255)"
+    ),
+    case(
+        "success_exit_codes: ▸[]",
+        "success_exit_codes: cannot be empty"
+        " (allowed: a list that is not empty, each item a whole number from 0 to 255)",
+    ),
+    case("stop_signal: ▸FOO", f"stop_signal: cannot be 'FOO' (allowed: {SIGNAL})"),
+    case("stop_signal: ▸0", f"stop_signal: cannot be '0' (allowed: {SIGNAL})"),
+    case("stop_signal: ▸65", f"stop_signal: cannot be '65' (allowed: {SIGNAL})"),
+    case("stop_grace_period: ▸x", f"stop_grace_period: cannot be 'x' (allowed: {DURATION})"),
+    case("stop: ▸[]", f"stop: cannot be empty (allowed: a list that is not empty, each item {STEP})"),
+    case("stop: [▸{signal: TERM}]", f"stop[0]: cannot do without wait (allowed: {DURATION})"),
+    case("stop: [▸{wait: 1}]", "stop[0]: cannot do without one of signal, write, command"),
+    case(
+        "stop: [{signal: TERM, ▸command: x, wait: 1}]",
+        "stop[0].command: cannot be given together with signal (allowed: one of signal, write, command)",
+    ),
+    case("stop: [{command: x, wait: 1, ▸scope: tree}]", "stop[0].scope: cannot be given without signal"),
+    case("stop: [{signal: ▸X, wait: 1}]", f"stop[0].signal: cannot be 'X' (allowed: {SIGNAL})"),
+    case("stop: [{signal: 1, wait: 1, scope: ▸all}]", "stop[0].scope: cannot be 'all' (allowed: main, group, tree)"),
+    case("stop: [{write: ▸{data: x}, wait: 1}]", f"stop[0].write: cannot do without path (allowed: {TEXT})"),
+    case("stop: [{write: ▸{path: x}, wait: 1}]", "stop[0].write: cannot do without data (allowed: a text)"),
+    case(
+        "stop: [{signal: TERM, wait: 1}], ▸stop_signal: TERM, ▸stop_grace_period: 1",
+        "stop_signal: cannot be given together with stop (allowed: one of the two)",
+        "stop_grace_period: cannot be given together with stop (allowed: one of the two)",
+    ),
+    case("signals: {▸FOO: TERM}", f"signals.FOO: cannot be 'FOO' (allowed: {CATCHABLE})"),
+    case("signals: {▸KILL: TERM}", f"signals.KILL: cannot be 'KILL' (allowed: {CATCHABLE})"),
+    case("signals: {HUP: ▸x}", f"signals.HUP: cannot be 'x' (allowed: {SIGNAL}, or none)"),
+    case("signals: {USR1: none, ▸SIGUSR1: 1}", "signals: cannot name 'SIGUSR1' twice, first in line 4"),
+    case(
+        "reload_signal: HUP, ▸reload_command: x",
+        "reload_command: cannot be given together with reload_signal (allowed: one of the two)",
+    ),
+    case("ready: {timeout: ▸0}", f"ready.timeout: cannot be '0' (allowed: {SOME_DURATION})"),
+    case(
+        "log: {mode: ▸rwa}", "log.mode: cannot be 'rwa', did you mean raw? (allowed: prefix, raw, json, inherit, none)"
+    ),
+    case(
+        "log: {max_line: ▸0}",
+        "log.max_line: cannot be '0' (allowed: a size of at least 1 such as 4096, 64kb, 10mb or 1g)",
+    ),
+    case("healthcheck: ▸{}", f"healthcheck: cannot do without one of {PROBES}"),
+    case("healthcheck: ▸{interval: 1}", f"healthcheck: cannot do without one of {PROBES}"),
+    case(
+        "healthcheck: {tcp: 'a:1', ▸unix: /a}",
+        f"healthcheck.unix: cannot be given together with tcp (allowed: one of {PROBES})",
+    ),
+    case(
+        "healthcheck: {test: ▸[CMD]}",
+        f"healthcheck.test: cannot be used as a test: ['CMD'] (allowed: {TEST_FORMS})",
+    ),
+    case(
+        "healthcheck: {test: ▸[curl, -f]}",
+        f"healthcheck.test: cannot be used as a test: ['curl', '-f'] (allowed: {TEST_FORMS})",
+    ),
+    case(
+        "healthcheck: {test: ▸[CMD-SHELL, a, b]}",
+        f"healthcheck.test: cannot be used as a test: ['CMD-SHELL', 'a', 'b'] (allowed: {TEST_FORMS})",
+    ),
+    case(
+        "healthcheck: {test: ▸[]}",
+        "healthcheck.test: cannot be empty (allowed: a list that is not empty, each item a text)",
+    ),
+    case("healthcheck: {test: ▸''}", f"healthcheck.test: cannot be '' (allowed: {TEXT})"),
+    case("healthcheck: {tcp: ▸a}", "healthcheck.tcp: cannot be 'a' (allowed: host:port, with a port from 1 to 65535)"),
+    case(
+        "healthcheck: {tcp: ▸'a:99999'}",
+        "healthcheck.tcp: cannot be 'a:99999' (allowed: host:port, with a port from 1 to 65535)",
+    ),
+    case(
+        "healthcheck: {http: {url: ▸'https://a/'}}",
+        "healthcheck.http.url: cannot be https: a health check asks on the loopback interface, without TLS",
+    ),
+    case(
+        "healthcheck: {http: {url: ▸a}}",
+        "healthcheck.http.url: cannot be 'a' (allowed: http://host:port/path, or http+unix://%2Fpath%2Fof.sock/path)",
+    ),
+    case(
+        "healthcheck: {http: ▸{}}",
+        "healthcheck.http: cannot do without url"
+        " (allowed: http://host:port/path, or http+unix://%2Fpath%2Fof.sock/path)",
+    ),
+    case(
+        "healthcheck: {http: {url: 'http://a', status: [▸99]}}",
+        "healthcheck.http.status[0]: cannot be '99' (allowed: a whole number from 100 to 599)",
+    ),
+    case(
+        "healthcheck: {http: {url: 'http://a', headers: {▸'A B': x, C: ▸\"a\\r\\nb\"}}}",
+        "healthcheck.http.headers.A B: cannot be 'A B' (allowed: the name of an HTTP header)",
+        "healthcheck.http.headers.C: cannot be 'a\\r\\nb' (allowed: a text of printable ASCII characters)",
+    ),
+    case(
+        "healthcheck: {unix: /a, retries: ▸0}",
+        "healthcheck.retries: cannot be '0' (allowed: a whole number of at least 1)",
+    ),
+    case("healthcheck: {unix: /a, interval: ▸0s}", f"healthcheck.interval: cannot be '0s' (allowed: {SOME_DURATION})"),
+    case(
+        "healthcheck: {unix: /a, on_unhealthy: ▸kill}",
+        "healthcheck.on_unhealthy: cannot be 'kill' (allowed: none, restart, shutdown)",
+    ),
+    case(
+        "depends_on: ▸db",
+        f"depends_on: cannot be 'db' (allowed: a list, each item {TEXT}; or a mapping of programs to conditions)",
+    ),
+    case(
+        "depends_on: [▸dbb]",
+        "depends_on[0]: cannot depend on 'dbb', which is no program, did you mean db? (allowed: db)",
+    ),
+    case("depends_on: {▸zzz: }", "depends_on.zzz: cannot depend on 'zzz', which is no program (allowed: db)"),
+    case("depends_on: [db, ▸db]", "depends_on: cannot name 'db' twice, first in line 4"),
+    case(
+        "depends_on: {db: {condition: ▸ready}}",
+        "depends_on.db.condition: cannot be 'ready' (allowed: started, healthy, completed, service_started,"
+        " service_healthy, service_completed_successfully)",
+    ),
+    case("depends_on: [▸web]", "depends_on[0]: cannot wait in a circle: web → web"),
+    case("▸preset: nginx", "preset: cannot be used: it is not supported yet"),
+    case("▸once: {key: a, dir: b}", "once: cannot be used: it is not supported yet"),
+    case("▸watchdog: 5", "watchdog: cannot be used: it is not supported yet"),
+    case(
+        "ready: {▸notify: systemd, ▸log: a, ▸fail_log: b}",
+        "ready.notify: cannot be used: it is not supported yet",
+        "ready.log: cannot be used: it is not supported yet",
+        "ready.fail_log: cannot be used: it is not supported yet",
+    ),
+    case(
+        "log: {▸file: a, ▸max_size: 1, ▸keep: 1}",
+        "log.file: cannot be used: it is not supported yet",
+        "log.max_size: cannot be used: it is not supported yet",
+        "log.keep: cannot be used: it is not supported yet",
+    ),
+    case("healthcheck: {▸fastcgi: {address: /a}}", "healthcheck.fastcgi: cannot be used: it is not supported yet"),
+    case("healthcheck: {▸uwsgi: {address: /a}}", "healthcheck.uwsgi: cannot be used: it is not supported yet"),
+]
+
+
+@pytest.mark.parametrize(("keys", "problems"), PROGRAM_CASES, ids=[keys for keys, _ in PROGRAM_CASES])
+def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
+    keys: str, problems: tuple[str, ...]
+) -> None:
+    """Each ▸ in the keys, which are the fourth line of the document, stands where a problem is reported."""
+    parts = keys.split("▸")
+    columns = [len(" {") + len("".join(parts[:number])) + 1 for number in range(1, len(parts))]
+    assert problems_of(WRONG % "".join(parts)) == [
+        f"4:{column}: programs.web.{problem}" for column, problem in zip(columns, problems, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("programs: {web: {}}", [f"1:17: programs.web: cannot do without command (allowed: {COMMAND})"]),
+        ("programs: {web: {command: }}", [f"1:27: programs.web.command: cannot be null (allowed: {COMMAND})"]),
+        ("programs: {web: }", [f"1:17: programs.web: cannot be null (allowed: {A_PROGRAM})"]),
+        ("programs: {web: x}", [f"1:17: programs.web: cannot be 'x' (allowed: {A_PROGRAM})"]),
+        ("programs: []", ["1:11: programs: cannot be anything but a mapping of names to programs"]),
+        (
+            "programs: {web: {command: []}}",
+            ["1:27: programs.web.command: cannot be empty (allowed: the program to run, and its arguments)"],
+        ),
+        (
+            "programs: {web: {command: ['', a]}}",
+            ["1:27: programs.web.command: cannot be empty (allowed: the program to run, and its arguments)"],
+        ),
+        (
+            "programs: {web: {command: ' '}}",
+            ["1:27: programs.web.command: cannot be empty (allowed: the program to run, and its arguments)"],
+        ),
+        (
+            "programs: {web: {command: \"a 'b\"}}",
+            ["1:27: programs.web.command: cannot be split into words: no closing quotation"],
+        ),
+        (
+            "programs: {web: {command: [a, ~, [b]]}}",
+            [
+                "1:31: programs.web.command[1]: cannot be null (allowed: a text)",
+                "1:34: programs.web.command[2]: cannot be a list (allowed: a text)",
+            ],
+        ),
+        ("programs: {all: {command: x}}", [f"1:12: programs.all: cannot be 'all' (allowed: {NAME})"]),
+        ("programs: {supinit: {command: x}}", [f"1:12: programs.supinit: cannot be 'supinit' (allowed: {NAME})"]),
+        ("programs: {-a: {command: x}}", [f"1:12: programs.-a: cannot be '-a' (allowed: {NAME})"]),
+        ("programs: {a b: {command: x}}", [f"1:12: programs.a b: cannot be 'a b' (allowed: {NAME})"]),
+        ("programs: {'a/b': {command: x}}", [f"1:12: programs.a/b: cannot be 'a/b' (allowed: {NAME})"]),
+        (
+            "programs: {'': {nice: 99}}",
+            [
+                f"1:12: programs.: cannot be '' (allowed: {NAME})",
+                f"1:16: programs.: cannot do without command (allowed: {COMMAND})",
+                "1:23: programs..nice: cannot be '99' (allowed: a whole number from -20 to 19)",
+            ],
+        ),
+        (
+            "programs: {a: {command: x, depends_on: [b]}, b: {command: x, depends_on: {c: }},\n"
+            "  c: {command: x, depends_on: [d, a]}, d: {command: x, nice: 99}}",
+            [
+                "1:41: programs.a.depends_on[0]: cannot wait in a circle: a → b → c → a",
+                "2:62: programs.d.nice: cannot be '99' (allowed: a whole number from -20 to 19)",
+            ],
+        ),
+        (
+            "programs: {a: {command: x, depends_on: [b]}}",
+            [
+                "1:41: programs.a.depends_on[0]: cannot depend on 'b', which is no program"
+                " (allowed: nothing: there is no other program)"
+            ],
+        ),
+        (
+            "prgrams: {}",
+            ["1:1: prgrams: unknown key, did you mean programs? (allowed: include, supervisor, programs)"],
+        ),
+        ("- a", ["1:1: cannot be a list (allowed: a mapping with the keys include, supervisor, programs)"]),
+        ("a", ["1:1: cannot be 'a' (allowed: a mapping with the keys include, supervisor, programs)"]),
+        ("include: a.yaml", [f"1:10: include: cannot be 'a.yaml' (allowed: a list, each item {TEXT})"]),
+        ("include: ['']", [f"1:11: include[0]: cannot be '' (allowed: {TEXT})"]),
+        ("supervisor: {log: {format: xml}}", ["1:28: supervisor.log.format: cannot be 'xml' (allowed: plain, json)"]),
+        (
+            "supervisor: {log: {level: warn}}",
+            [
+                "1:27: supervisor.log.level: cannot be 'warn', did you mean warning?"
+                " (allowed: debug, info, warning, error)"
+            ],
+        ),
+        (
+            "supervisor: {shutdown_signals: [TERM, STOP]}",
+            [f"1:39: supervisor.shutdown_signals[1]: cannot be 'STOP' (allowed: {CATCHABLE})"],
+        ),
+        (
+            "supervisor: {shutdown_signals: []}",
+            [
+                "1:32: supervisor.shutdown_signals: cannot be empty"
+                f" (allowed: a list that is not empty, each item {CATCHABLE})"
+            ],
+        ),
+        (
+            "supervisor: {socket_mode: rw}",
+            ["1:27: supervisor.socket_mode: cannot be 'rw' (allowed: permission bits in octal, such as 022)"],
+        ),
+        ("supervisor: {socket_group: no-such}", ["1:28: supervisor.socket_group: cannot find the group 'no-such'"]),
+        ("supervisor: {run_dir: ''}", [f"1:23: supervisor.run_dir: cannot be '' (allowed: {TEXT})"]),
+        ("supervisor: {drain_delay: x}", [f"1:27: supervisor.drain_delay: cannot be 'x' (allowed: {DURATION})"]),
+        (
+            "supervisor: {required_environment: [A=B]}",
+            ["1:37: supervisor.required_environment[0]: cannot be 'A=B' (allowed: the name of a variable)"],
+        ),
+        (
+            "supervisor: {metrics: {listen: ':1'}, marker_lease: 5}",
+            [
+                "1:24: supervisor.metrics.listen: cannot be used: it is not supported yet",
+                "1:39: supervisor.marker_lease: cannot be used: it is not supported yet",
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_document_is_refused_with_the_place_the_path_and_what_is_allowed(
+    text: str, problems: list[str]
+) -> None:
+    assert problems_of(text) == problems
+
+
+def test_a_long_value_is_cut_and_stays_on_one_line() -> None:
+    (problem,) = problems_of(f'programs: {{web: {{command: x, nice: "a\\nb{"x" * 100}"}}}}')
+    assert problem == (
+        f"1:36: programs.web.nice: cannot be 'a\\nb{'x' * 54}…' (allowed: a whole number from -20 to 19)"
+    )
+
+
+def test_a_service_cannot_be_done_once_and_a_pattern_must_be_one() -> None:
+    text = """\
+programs:
+  a: {command: x, once: {key: a, dir: b}, ready: {log: "(", fail_log: "[[a]", notify: {fd: 2}}}
+  b: {command: x, type: nonsense, once: {key: "", dir: b}}
+"""
+    with pytest.raises(ConfigError) as refusal:
+        later_table_of(text)
+    assert refusal.value.problems == (
+        f"{FILE}:2:19: programs.a.once: cannot be given to a service (allowed: with type: oneshot)",
+        f"{FILE}:2:56: programs.a.ready.log: cannot be used as a regular expression:"
+        " missing ), unterminated subpattern at position 0",
+        f"{FILE}:2:92: programs.a.ready.notify.fd: cannot be '2' (allowed: a whole number from 3 to 1023)",
+        f"{FILE}:3:25: programs.b.type: cannot be 'nonsense' (allowed: service, oneshot)",
+        f"{FILE}:3:47: programs.b.once.key: cannot be '' (allowed: {TEXT})",
+    )
+
+
+def test_a_table_that_was_refused_leaves_nothing_behind_for_the_next() -> None:
+    problems_of("programs: {web: {nice: x}}")
+    assert len(table_of("programs: {web: {command: x}}").programs) == 1
