@@ -273,14 +273,19 @@ def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: fl
         waits_for_itself = program.ready.notify is not None or program.ready.log is not None
         return (life, ()) if waits_for_itself else _note_ready(life, now)
     turned = life.health is Health.UNHEALTHY and not was_unhealthy
-    if turned and check.on_unhealthy is OnUnhealthy.RESTART and life.goal is Goal.UP:
+    if turned and check.on_unhealthy is OnUnhealthy.RESTART:
         stopping, actions = _blame(program, life, f"was unhealthy ({detail})", now)
         return replace(stopping, checkup=life.checkup), actions  # the probe that turned it is to be seen, and counted
     return life, ()
 
 
 def _blame(program: Program, life: Life, reason: str, now: float) -> Step:
-    """End a run against the goal: it failed, though its process is still there."""
+    """End a run against the goal: it failed, though its process is still there.
+
+    What is to be stopped anyway is left alone: its turn comes when nothing alive depends on it.
+    """
+    if life.goal is Goal.DOWN:
+        return life, ()
     match life.phase:
         case Starting(run=run) | Running(run=run):
             return _begin_stop(program, life, run, None, Blame(reason), now)
@@ -345,6 +350,9 @@ def _pass_deadline(program: Program, life: Life, now: float) -> Step:
         case Starting(deadline=deadline) if now >= deadline:
             if program.is_up_by_uptime:
                 return _note_ready(life, now)
+            if life.goal is Goal.DOWN:
+                later = now + max(KILL_INTERVAL, program.ready.timeout)
+                return replace(life, phase=replace(life.phase, deadline=later)), ()
             return _blame(program, life, f"was not ready within {program.ready.timeout:g} s", now)
         case Stopping(deadline=deadline, rung=rung) if now >= deadline:
             return _take_step(program, life, life.phase, rung + 1, now)

@@ -1,0 +1,145 @@
+"""Random programs, events and tables for the laws of the core.
+
+`random` and not hypothesis: the laws want tens of thousands of steps a second, and a walk is short enough to be read as
+it is. A walk is named by its seed, so a failure can be had again.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
+
+from supervisor.core.life import (
+    BecameReady,
+    DeadlinePassed,
+    DependenciesChecked,
+    DependencyFailed,
+    Event,
+    Exited,
+    Hurried,
+    Probed,
+    RestartRequested,
+    Spawned,
+    SpawnFailed,
+    StartFailed,
+    StartRequested,
+    StepFailed,
+    StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.program import (
+    CommandStep,
+    Condition,
+    Dependency,
+    HealthCheck,
+    Kind,
+    OnUnhealthy,
+    Program,
+    Readiness,
+    Restart,
+    RestartDelay,
+    RestartWhen,
+    Scope,
+    ShutdownOn,
+    SignalStep,
+    Step,
+    TcpProbe,
+    WriteStep,
+)
+
+SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
+
+
+def random_step(rng: Random) -> Step:
+    wait = rng.choice(SECONDS)
+    match rng.randrange(5):
+        case 0:
+            return WriteStep("/run/web.fifo", b"q", wait)
+        case 1:
+            return CommandStep(("web", "quit"), wait)
+        case _:
+            return SignalStep(rng.choice((SIGTERM, SIGINT, SIGQUIT, SIGKILL)), wait, rng.choice(tuple(Scope)))
+
+
+def random_healthcheck(rng: Random) -> HealthCheck:
+    return HealthCheck(
+        TcpProbe("127.0.0.1", 8000),
+        interval=rng.choice((0.5, 30.0)),
+        retries=rng.choice((1, 3)),
+        start_period=rng.choice((0.0, 20.0)),
+        start_interval=rng.choice((0.5, 5.0)),
+        on_unhealthy=rng.choice(tuple(OnUnhealthy)),
+    )
+
+
+def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency, ...] = ()) -> Program:
+    return Program(
+        name,
+        (name,),
+        kind=rng.choice(tuple(Kind)),
+        depends_on=depends_on,
+        scale=rng.choice((1, 1, 2)),
+        restart=Restart(rng.choice(tuple(RestartWhen)), rng.choice((None, None, 0, 1, 3))),
+        restart_delay=RestartDelay(
+            initial=rng.choice((0.0, 0.1, 5.0)),
+            max=rng.choice((0.0, 30.0)),
+            factor=rng.choice((1.0, 2.0)),
+            reset_after=rng.choice((0.0, 10.0)),
+        ),
+        start_retries=rng.choice((None, 0, 1, 3)),
+        min_uptime=rng.choice((0.0, 1.0)),
+        shutdown_on=rng.choice(tuple(ShutdownOn)),
+        stop=tuple(random_step(rng) for _ in range(rng.randint(1, 3))),
+        ready=Readiness(
+            notify=rng.choice((None, None, "systemd", 3)),
+            log=rng.choice((None, None, "up")),
+            timeout=rng.choice((0.0, 5.0, 60.0)),
+        ),
+        healthcheck=rng.choice((None, random_healthcheck(rng))),
+    )
+
+
+def random_table(rng: Random, largest: int = 6) -> tuple[Program, ...]:
+    """Return programs whose dependencies have no cycle, in an order that is not that of the graph."""
+    names = [f"p{number}" for number in range(rng.randint(1, largest))]
+    table = []
+    for number, name in enumerate(names):
+        needs = rng.sample(names[:number], rng.randint(0, min(3, number)))
+        table.append(random_program(rng, name, tuple(Dependency(need, rng.choice(tuple(Condition))) for need in needs)))
+    rng.shuffle(table)
+    return tuple(table)
+
+
+def random_request(rng: Random) -> Event:
+    """Return what an operator may ask of an instance."""
+    return rng.choice((StartRequested(), StopRequested(), StopRequested(2.0), RestartRequested()))
+
+
+def every_event(rng: Random, generation: int) -> tuple[Event, ...]:
+    """Return one event of each kind, as an answer about `generation` where it is an answer."""
+    return (
+        StartRequested(),
+        StopRequested(rng.choice((None, -1.0, *SECONDS))),
+        StopAnnounced(),
+        RestartRequested(),
+        Hurried(),
+        DependenciesChecked(rng.choice(((), ("db",), ("db", "cache")))),
+        DependencyFailed("depends on db, which exited with code 1"),
+        DeadlinePassed(),
+        *every_answer(rng, generation),
+    )
+
+
+def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
+    """Return one event of each kind that names its process."""
+    return (
+        Spawned(generation, rng.randint(2, 9)),
+        SpawnFailed(generation, "cannot be started", rng.choice((None, 126, 127)), rng.random()),
+        BecameReady(generation),
+        StartFailed(generation, "came up broken"),
+        Probed(generation, rng.random() < 0.5, "refused"),
+        StepFailed(generation, rng.randint(0, 4)),
+        Exited(generation, *rng.choice(((0, None), (7, None), (None, SIGTERM), (None, SIGKILL)))),
+        Swept(generation, rng.random()),
+    )

@@ -1,0 +1,232 @@
+"""The four laws of one life, over random walks of random programs."""
+
+from __future__ import annotations
+
+from random import Random
+from signal import SIGKILL
+
+import pytest
+
+from supervisor.core.life import (
+    Action,
+    Backoff,
+    DeadlinePassed,
+    DependenciesChecked,
+    Done,
+    Event,
+    Exited,
+    Failed,
+    Goal,
+    Hurried,
+    Idle,
+    Life,
+    Phase,
+    Running,
+    SendSignal,
+    Spawn,
+    Spawned,
+    Spawning,
+    Starting,
+    StartRequested,
+    StopAnnounced,
+    Stopping,
+    StopRequested,
+    Sweep,
+    Sweeping,
+    Swept,
+    Waiting,
+)
+from supervisor.core.lifecycle import KILL_INTERVAL, SWEEP_LIMIT, advance, next_deadline
+from supervisor.core.program import Program
+from supervisor.core.record import Record
+
+from .chance import SECONDS, every_answer, every_event, random_program
+
+
+class Stop(Record):
+    """A place on a walk: a life that has come about by events, and its time."""
+
+    seed: int
+    program: Program
+    life: Life
+    now: float
+
+
+@pytest.fixture(scope="module")
+def stops() -> list[Stop]:
+    """Every stop on many random walks. Half of the steps bring the life on, so that all phases are seen."""
+    return [stop for seed in range(80) for stop in _walk(seed)]
+
+
+def _walk(seed: int) -> list[Stop]:
+    rng = Random(seed)
+    program, life, now = random_program(rng), Life(), 0.0
+    path = [Stop(seed, program, life, now)]
+    for _ in range(rng.randint(5, 25)):
+        offset = rng.choice((0, 0, 0, 0, -1, 1))
+        event = _next_for(life) if rng.random() < 0.5 else rng.choice(every_event(rng, life.generation + offset))
+        deadline = next_deadline(life)
+        now = max(now, deadline) if deadline is not None and rng.random() < 0.5 else now + rng.choice(SECONDS)
+        life, _ = advance(program, life, event, now)
+        path.append(Stop(seed, program, life, now))
+    return path
+
+
+def _next_for(life: Life) -> Event:
+    match life.phase:
+        case Idle() | Done() | Failed():
+            return StartRequested()
+        case Waiting():
+            return DependenciesChecked()
+        case Spawning():
+            return Spawned(life.generation, 100 + life.generation)
+        case Running() | Stopping():
+            return Exited(life.generation, 0)
+        case Sweeping():
+            return Swept(life.generation)
+        case _:
+            return DeadlinePassed()
+
+
+def test_the_walks_see_every_phase(stops: list[Stop]) -> None:
+    assert {type(stop.life.phase) for stop in stops} == set(Phase.__args__)
+
+
+def test_every_event_is_accepted_in_every_phase(stops: list[Stop]) -> None:
+    rng = Random(0)
+    for stop in stops:
+        for event in every_event(rng, stop.life.generation):
+            after, actions = advance(stop.program, stop.life, event, stop.now)
+            assert isinstance(after, Life), (stop, event)
+            assert all(isinstance(action, Action) for action in actions), (stop, event)
+
+
+def test_an_answer_about_another_process_changes_nothing(stops: list[Stop]) -> None:
+    rng = Random(0)
+    for stop in stops:
+        for generation in (stop.life.generation - 1, stop.life.generation + 1):
+            for answer in every_answer(rng, generation):
+                assert advance(stop.program, stop.life, answer, stop.now) == (stop.life, ()), (stop, answer)
+
+
+def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
+    for stop in stops:
+        life = stop.life
+        if life.goal is Goal.UP:
+            assert life.is_alive or isinstance(life.phase, Waiting | Backoff | Done | Failed), stop
+        if isinstance(life.phase, Starting | Stopping | Sweeping | Backoff):
+            assert next_deadline(life) is not None, stop
+        if isinstance(life.phase, Failed):
+            assert life.phase.reason and life.phase.code != 0, stop
+
+
+def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
+    for stop in stops:
+        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Waiting | Backoff), stop
+
+
+def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) -> None:
+    for stop in stops:
+        assert (stop.life.run is not None) == isinstance(stop.life.phase, Starting | Running | Stopping), stop
+        assert stop.life.checkup is None or stop.life.run is not None, stop
+
+
+@pytest.mark.parametrize(
+    "request_", [StopRequested(), StopRequested(3.0), StopRequested(0.0), Hurried()], ids=["stop", "3 s", "0 s", "now"]
+)
+def test_a_stop_ends_within_its_ladder_even_if_only_sigkill_works(stops: list[Stop], request_: Event) -> None:
+    for stop in stops:
+        if isinstance(stop.life.phase, Spawning):
+            continue
+        limit = 0.0 if isinstance(request_, Hurried) else stop.program.stop_time
+        if isinstance(request_, StopRequested) and request_.within is not None:
+            limit = min(limit, request_.within)
+        life, ended_at = _stubborn_end(stop, request_)
+        assert not life.is_alive, stop
+        assert ended_at <= stop.now + limit + 1e-6 or _was_at_its_last_step(stop, ended_at), (stop, ended_at)
+
+
+def _was_at_its_last_step(stop: Stop, ended_at: float) -> bool:
+    """SIGKILL had been sent, or the sweep begun, before the stop was asked for: it is only repeated."""
+    phase = stop.life.phase
+    at_kill = isinstance(phase, Stopping) and phase.rung == len(stop.program.stop)
+    return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL
+
+
+def _stubborn_end(stop: Stop, request_: Event) -> tuple[Life, float]:
+    """Stop a process that ignores all but SIGKILL, with nothing but the passing of its deadlines."""
+    life, now = stop.life, stop.now
+    life, actions = advance(stop.program, life, request_, now)
+    for _ in range(20):
+        answer: Event
+        match actions:
+            case (SendSignal(signal=signal), *_) if signal == SIGKILL:
+                answer = Exited(life.generation, None, SIGKILL)
+            case (Sweep(), *_):
+                answer = Swept(life.generation)
+            case _:
+                deadline = next_deadline(life)
+                if not life.is_alive or deadline is None:
+                    return life, now
+                answer, now = DeadlinePassed(), max(now, deadline)
+        life, actions = advance(stop.program, life, answer, now)
+    return life, now
+
+
+def test_a_stop_of_what_is_being_spawned_begins_with_its_process(stops: list[Stop]) -> None:
+    for stop in stops:
+        if isinstance(stop.life.phase, Spawning):
+            life, actions = advance(stop.program, stop.life, StopRequested(), stop.now)
+            assert actions == ()
+            life, actions = advance(stop.program, life, Spawned(life.generation, 7), stop.now)
+            assert isinstance(life.phase, Stopping)
+            assert actions
+
+
+def test_a_deadline_that_has_not_come_changes_nothing(stops: list[Stop]) -> None:
+    for stop in stops:
+        deadline = next_deadline(stop.life)
+        if deadline is None:
+            times = [stop.now, stop.now + 1e9]
+        else:
+            times = [time for time in (stop.now, (stop.now + deadline) / 2, deadline - 1e-6) if time < deadline]
+        for time in times:
+            assert advance(stop.program, stop.life, DeadlinePassed(), time) == (stop.life, ()), (stop, time)
+
+
+def test_a_deadline_that_has_come_moves_on(stops: list[Stop]) -> None:
+    """Or the loop would spin."""
+    for stop in stops:
+        life, deadline = stop.life, next_deadline(stop.life)
+        if deadline is None:
+            continue
+        now = max(stop.now, deadline)
+        for _ in range(len(stop.program.stop) + 2):
+            life, _ = advance(stop.program, life, DeadlinePassed(), now)
+            deadline = next_deadline(life)
+            if deadline is None or deadline > now:
+                break
+        else:
+            pytest.fail(f"{life} stays where it is at {now}: {stop}")
+
+
+def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:
+    for stop in stops:
+        _, actions = advance(stop.program, stop.life, DependenciesChecked(), stop.now)
+        waits = isinstance(stop.life.phase, Waiting)
+        assert actions == ((Spawn(stop.life.generation + 1),) if waits else ()), stop
+
+
+def test_a_sweep_is_given_up_after_its_limit(stops: list[Stop]) -> None:
+    for stop in stops:
+        phase = stop.life.phase
+        if isinstance(phase, Sweeping):
+            late = max(phase.deadline, stop.life.since + SWEEP_LIMIT)
+            _, actions = advance(stop.program, stop.life, DeadlinePassed(), late)
+            assert actions == (Sweep(stop.life.generation, phase.run.pid, final=True),), stop
+
+
+def test_an_announced_stop_leaves_a_process_alone(stops: list[Stop]) -> None:
+    for stop in stops:
+        after, actions = advance(stop.program, stop.life, StopAnnounced(), stop.now)
+        assert (after.run, after.goal, actions) == (stop.life.run, Goal.DOWN, ()), stop

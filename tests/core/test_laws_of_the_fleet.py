@@ -1,0 +1,222 @@
+"""The laws of all lives together, over random graphs, walks and processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from signal import SIGINT, SIGQUIT, SIGTERM
+
+import pytest
+
+from supervisor.core.course import (
+    Asked,
+    Closing,
+    ContainerSwept,
+    Course,
+    Draining,
+    Fault,
+    FleetEvent,
+    Happened,
+    Over,
+    Serving,
+    ShutdownAsked,
+    ShuttingDown,
+    TimePassed,
+)
+from supervisor.core.fleet import advance, meets, next_deadline
+from supervisor.core.life import Backoff, Done, Exited, Failed, Goal, Stopping, Waiting
+from supervisor.core.plan import Plan, critical_path
+from supervisor.core.program import Settings
+
+from .chance import SECONDS, every_answer, random_request, random_table
+from .worlds import World, ignoring_all_but_sigkill, plan_of
+
+COURSES = (Serving, Draining, ShuttingDown, Closing, Over)
+
+SEEDS = range(80)
+
+
+def _world(seed: int) -> tuple[World, Random]:
+    rng = Random(seed)
+    settings = Settings(
+        drain_delay=rng.choice((0.0, 0.0, 2.0)),
+        start_timeout=rng.choice((None, 5.0)),
+        shutdown_timeout=rng.choice((None, 3.0, 30.0)),
+    )
+    plan = plan_of(*random_table(rng), settings=settings)
+    obeys = {name: tuple(rng.sample((SIGTERM, SIGINT, SIGQUIT), rng.randint(0, 3))) for name in plan.programs}
+    unspawnable = {name: ("cannot be started", rng.choice((None, 127))) for name in plan.programs if rng.random() < 0.1}
+    return World(plan, obeys=obeys, unspawnable=unspawnable).begin(), rng
+
+
+def _event(world: World, rng: Random) -> FleetEvent:
+    instance = rng.choice(tuple(world.fleet.lives))
+    generation = world.fleet.lives[instance].generation
+    chance = rng.random()
+    if chance < 0.3 and world.pids:
+        victim = rng.choice(tuple(world.pids))
+        return Happened(victim, world.death(victim, *rng.choice(((0, None), (7, None), (None, SIGTERM)))))
+    if chance < 0.6:
+        answers = every_answer(rng, generation + rng.choice((0, 0, -1)))
+        return Happened(instance, rng.choice([answer for answer in answers if not isinstance(answer, Exited)]))
+    if chance < 0.8:
+        some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
+        return Asked(tuple(some), random_request(rng))
+    if chance < 0.85:
+        return rng.choice((ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
+    return TimePassed()
+
+
+def _walk(seed: int) -> Iterator[World]:
+    """Yield a world after each event of a random walk."""
+    world, rng = _world(seed)
+    yield world
+    for _ in range(rng.randint(5, 25)):
+        deadline = next_deadline(world.fleet)
+        late = deadline is not None and rng.random() < 0.5
+        time = max(world.now, deadline) if late and deadline is not None else world.now + rng.choice(SECONDS)
+        world.tell(_event(world, rng), at=time)
+        yield world
+
+
+def _unspawned(world: World) -> list[str]:
+    """The instances that wait though there is nothing left to wait for, or wait for what will never come."""
+    lives, programs = world.fleet.lives, world.plan.programs
+    wrong = []
+    for (name, number), life in lives.items():
+        if not isinstance(life.phase, Waiting):
+            continue
+        missing = []
+        for dependency in programs[name].depends_on:
+            theirs = [lives[instance] for instance in programs[dependency.program].instances]
+            if any(isinstance(their.phase, Failed) for their in theirs):
+                wrong.append(f"{name}:{number} waits for {dependency.program}, which has failed")
+            if not all(meets(dependency.condition, their) for their in theirs):
+                missing.append(dependency.program)
+        if not missing or life.phase.on != tuple(missing):
+            wrong.append(f"{name}:{number} waits for {life.phase.on} and lacks {missing}")
+    return wrong
+
+
+def _forgotten(world: World) -> list[object]:
+    wanted = [life for life in world.fleet.lives.values() if life.goal is Goal.UP]
+    return [life for life in wanted if not (life.is_alive or isinstance(life.phase, Waiting | Backoff | Done | Failed))]
+
+
+def _early_change(world: World) -> object:
+    deadline = next_deadline(world.fleet)
+    times = [world.now + 1e9] if deadline is None else [t for t in (world.now, deadline - 1e-6) if t < deadline]
+    for time in times:
+        turn = advance(world.plan, world.fleet, TimePassed(), time)
+        if (turn.fleet, turn.orders, turn.changes) != (world.fleet, (), ()):
+            return turn
+    return None
+
+
+def _kept_while_going_down(world: World) -> list[object]:
+    """What waits or will be started, though the programs are being stopped."""
+    if isinstance(world.fleet.course, Serving | Draining):
+        return []
+    lives = world.fleet.lives.values()
+    return [life for life in lives if isinstance(life.phase, Waiting | Backoff) or life.goal is Goal.UP]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(_unspawned, id="what waits, waits for what it lacks"),
+        pytest.param(_forgotten, id="a wanted program is never forgotten"),
+        pytest.param(_early_change, id="a deadline that has not come changes nothing"),
+        pytest.param(_kept_while_going_down, id="nothing is wanted once programs are being stopped"),
+    ],
+)
+def test_after_every_event_of_a_walk(wrong: Callable[[World], object]) -> None:
+    for seed in SEEDS:
+        for world in _walk(seed):
+            assert not wrong(world), (seed, wrong(world), world.fleet)
+
+
+def test_the_course_goes_one_way_and_the_verdict_stays() -> None:
+    seen: set[type[Course]] = set()
+    for seed in SEEDS:
+        course, verdict = 0, None
+        for world in _walk(seed):
+            fleet = world.fleet
+            seen.add(type(fleet.course))
+            assert COURSES.index(type(fleet.course)) >= course, seed
+            assert fleet.verdict == verdict or verdict is None, seed
+            assert (fleet.verdict is None) == isinstance(fleet.course, Serving), seed
+            course, verdict = COURSES.index(type(fleet.course)), fleet.verdict
+    assert seen >= {Serving, Draining, Over}
+
+
+def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
+    for seed in SEEDS:
+        spawned = None
+        for world in _walk(seed):
+            if not isinstance(world.fleet.course, Serving | Draining):
+                spawned = len(world.spawned) if spawned is None else spawned
+                assert len(world.spawned) == spawned, seed
+
+
+@pytest.mark.parametrize("patience", ["once", "hurried"])
+def test_a_shutdown_ends_in_time_even_if_only_sigkill_works(patience: str) -> None:
+    for seed in SEEDS:
+        *_, world = _walk(seed)
+        if not isinstance(world.fleet.course, Serving):
+            continue
+        world.obeys = ignoring_all_but_sigkill(world.plan)
+        begun_at, limit = world.now, critical_path(world.plan)[1]
+        timeout = world.plan.settings.shutdown_timeout
+        world.tell(ShutdownAsked("SIGTERM"))
+        if patience == "hurried":
+            world.pass_to(begun_at + 1.1).tell(ShutdownAsked("SIGTERM"))
+            limit = min(limit, 1.1)
+        world.run_out()
+        ended_at = max((time for time, _ in world.deaths), default=0.0)
+        assert ended_at <= begun_at + min(limit, timeout if timeout is not None else limit) + 1e-6, seed
+        assert world.pids == {}, seed
+
+
+def test_a_shutdown_begun_by_a_program_ends_in_time_too() -> None:
+    """What is being spawned in the very turn in which another program brings the container down is stopped, too."""
+    ended = 0
+    for seed in range(200):
+        rng = Random(seed)
+        settings = Settings(shutdown_timeout=2.0)
+        plan = plan_of(*random_table(rng), settings=settings)
+        culprit = rng.choice(tuple(plan.programs))
+        unspawnable = {culprit: ("cannot be started", 127)}
+        world = World(plan, obeys=ignoring_all_but_sigkill(plan), unspawnable=unspawnable).begin()
+        if isinstance(world.fleet.course, Serving) or world.verdict.code != 127:
+            continue
+        begun_at = world.now
+        world.run_out()
+        ended += 1
+        assert all(time <= begun_at + 2.0 + 1e-6 for time, _ in world.deaths), seed
+    assert ended > 20
+
+
+def test_during_a_shutdown_a_program_stops_once_nothing_alive_depends_on_it() -> None:
+    for seed in SEEDS:
+        world, _ = _world(seed)
+        if not isinstance(world.fleet.course, Serving):
+            continue
+        world.changes.clear()
+        world.tell(ShutdownAsked("SIGTERM")).run_out()
+        assert _out_of_order(world.plan, world) == [], seed
+
+
+def _out_of_order(plan: Plan, world: World) -> list[str]:
+    wrong = []
+    first = {change.instance: change.before for change in reversed(world.changes)}
+    alive = {instance for instance, before in first.items() if before.is_alive}
+    for change in world.changes:
+        name = change.instance[0]
+        begins = isinstance(change.after.phase, Stopping) and not isinstance(change.before.phase, Stopping)
+        holders = [instance for instance in alive if instance[0] in plan.dependants[name]]
+        if begins and holders and not isinstance(world.fleet.course, Serving):
+            wrong.append(f"{name} stops before {holders}")
+        if not change.after.is_alive:
+            alive.discard(change.instance)
+    return wrong

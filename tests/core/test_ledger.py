@@ -1,0 +1,109 @@
+"""The counters, from the steps of lives."""
+
+from __future__ import annotations
+
+from signal import SIGKILL, SIGTERM
+
+import pytest
+
+from supervisor.core.course import Change
+from supervisor.core.ledger import BUCKETS, Histogram, Ledger
+from supervisor.core.life import DeadlinePassed, Exited, StopRequested
+from supervisor.core.program import HealthCheck, OnUnhealthy, Program, TcpProbe
+from supervisor.core.record import replace
+
+from .worlds import OneLife, World, plan_of, program
+
+WEB = program("web")
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), interval=10.0, retries=1)
+
+
+def _world(subject: Program, **obeys: tuple[int, ...]) -> World:
+    return World(plan_of(subject, program("other")), obeys=obeys).begin().pass_to(2.0)
+
+
+def _count(world: World) -> Ledger:
+    ledger = Ledger()
+    for change in world.changes:
+        ledger.note(world.plan.programs, change)
+    return ledger
+
+
+def test_exits_are_counted_by_code_and_by_signal() -> None:
+    world = _world(WEB)
+    for code, signal in ((7, None), (0, None), (7, None), (None, SIGKILL)):
+        world.exits("web", code, signal).pass_to(world.now + 60.0)
+    assert _count(world).of(("web", 1)).exits == {"7": 2, "0": 1, "SIGKILL": 1}
+
+
+def test_a_stop_is_timed_from_its_first_step_to_its_exit() -> None:
+    world = _world(WEB, web=()).stop("web").pass_to(6.0).exits("web")
+    entry = _count(world).of(("web", 1))
+    assert (entry.stop_seconds.total_seconds, sum(entry.stop_seconds.counts), entry.kills) == (4.0, 1, 0)
+
+
+def test_a_crash_is_no_stop() -> None:
+    assert sum(_count(_world(WEB).exits("web", 7)).of(("web", 1)).stop_seconds.counts) == 0
+
+
+def test_a_stop_that_took_sigkill_is_a_kill() -> None:
+    world = _world(WEB, web=()).stop("web").pass_to(30.0)
+    entry = _count(world).of(("web", 1))
+    assert (entry.kills, entry.exits, entry.stop_seconds.total_seconds) == (1, {"SIGKILL": 1}, 10.0)
+
+
+def test_a_process_that_outlives_sigkill_for_a_while_is_killed_once() -> None:
+    ledger, web = Ledger(), OneLife(WEB).spawn()
+    for event, at in ((StopRequested(), 2.0), (DeadlinePassed(), 12.0), (DeadlinePassed(), 13.0), (Exited(1, 0), 13.5)):
+        before = web.life
+        ledger.note({"web": WEB}, Change(("web", 1), before, web.tell(event, at=at).life))
+    entry = ledger.of(("web", 1))
+    assert (entry.kills, entry.exits, entry.stop_seconds.total_seconds) == (1, {"0": 1}, 11.5)
+
+
+def test_a_kill_of_the_operator_is_no_stop_that_took_sigkill() -> None:
+    assert _count(_world(WEB).exits("web", None, SIGKILL)).of(("web", 1)).kills == 0
+
+
+def test_probes_are_timed_and_failures_counted() -> None:
+    world = _world(replace(WEB, healthcheck=CHECK))
+    world.probed("web", passed=True).pass_to(15.0).probed("web", passed=False)
+    entry = _count(world).of(("web", 1))
+    assert (entry.probe_seconds.total_seconds, sum(entry.probe_seconds.counts)) == (5.0, 2)
+    assert entry.probe_failures == 1
+
+
+def test_the_failure_that_leads_to_a_restart_is_counted() -> None:
+    world = _world(replace(WEB, healthcheck=replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)))
+    world.probed("web", passed=True).pass_to(15.0).probed("web", passed=False)
+    entry = _count(world).of(("web", 1))
+    assert (entry.probe_failures, sum(entry.probe_seconds.counts), entry.exits) == (1, 2, {"SIGTERM": 1})
+
+
+def test_a_probe_that_a_stop_cut_off_is_not_counted() -> None:
+    world = _world(replace(WEB, healthcheck=CHECK)).stop("web")
+    assert sum(_count(world).of(("web", 1)).probe_seconds.counts) == 0
+
+
+def test_a_step_without_news_counts_nothing() -> None:
+    world = _world(WEB, web=(SIGTERM,)).exits("web", 7)
+    ledger, life = _count(world), world.life("web")
+    ledger.note(world.plan.programs, Change(("web", 1), life, life))
+    assert ledger.of(("web", 1)).exits == {"7": 1}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "index"),
+    [(0.0, 0), (0.005, 0), (0.006, 1), (60.0, len(BUCKETS) - 1), (60.1, len(BUCKETS))],
+    ids=["zero", "on a bound", "above a bound", "on the last bound", "above the last bound"],
+)
+def test_a_histogram_counts_each_value_once(seconds: float, index: int) -> None:
+    histogram = Histogram()
+    histogram.observe(seconds)
+    assert histogram.counts == [int(place == index) for place in range(len(BUCKETS) + 1)]
+    assert histogram.total_seconds == seconds
+
+
+def test_stopping_twice_is_one_stop() -> None:
+    world = _world(WEB, web=()).stop("web").pass_to(3.0).ask(StopRequested(1.0), "web").pass_to(30.0)
+    assert sum(_count(world).of(("web", 1)).stop_seconds.counts) == 1

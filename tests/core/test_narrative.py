@@ -1,0 +1,108 @@
+"""What the log says about the steps of a life."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.course import Cause, Over, ShutdownAsked, Verdict
+from supervisor.core.fleet import advance
+from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
+from supervisor.core.program import Condition, HealthCheck, OnUnhealthy, Program, Restart, RestartWhen, TcpProbe
+from supervisor.core.record import replace
+
+from .worlds import World, plan_of, program
+
+WEB = program("web")
+NEVER = Restart(RestartWhen.NEVER)
+
+
+def _events(world: World, name: str = "web") -> list[tuple[str, str]]:
+    subject = world.plan.programs[name]
+    changes = [change for change in world.changes if change.instance[0] == name]
+    return [(note.level, note.event) for change in changes for note in narrate(subject, change)]
+
+
+def _world(*table: Program, **obeys: tuple[int, ...]) -> World:
+    return World(plan_of(*table), obeys=obeys).begin()
+
+
+def test_an_ordinary_life_is_info() -> None:
+    world = _world(WEB, program("other")).pass_to(2.0).stop("web")
+    assert _events(world) == [
+        ("info", "program.started"),
+        ("info", "program.became_ready"),
+        ("info", "program.stop_begun"),
+        ("info", "program.exited"),
+        ("info", "program.stopped"),
+    ]
+
+
+def test_a_crash_that_is_tried_again_is_a_warning() -> None:
+    world = _world(WEB, program("other")).exits("web", 7)
+    assert _events(world)[1:] == [("warning", "program.exited"), ("warning", "program.restart_delayed")]
+
+
+def test_an_end_for_good_and_badly_is_an_error() -> None:
+    world = _world(replace(WEB, restart=NEVER), program("other")).exits("web", 7)
+    assert _events(world)[-1] == ("error", "program.failed")
+
+
+def test_a_kill_is_a_warning() -> None:
+    world = _world(WEB, program("other"), web=()).stop("web").pass_to(20.0)
+    assert ("warning", "program.killed") in _events(world)
+
+
+def test_what_is_held_back_is_told_once() -> None:
+    world = _world(program("web", "db", condition=Condition.HEALTHY), program("db")).pass_to(0.5)
+    assert _events(world) == [("info", "program.held_back")]
+
+
+def test_an_unhealthy_program_that_is_restarted_is_told_with_its_reason() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1, on_unhealthy=OnUnhealthy.RESTART)
+    world = _world(replace(WEB, healthcheck=check), web=()).probed("web", passed=True)
+    world.changes.clear()
+    world.probed("web", passed=False)
+    assert _events(world) == [
+        ("warning", "program.became_unhealthy"),
+        ("warning", "program.given_up"),
+        ("info", "program.stop_begun"),
+    ]
+
+
+@pytest.mark.parametrize(("scale", "values"), [(1, {"program": "web"}), (2, {"program": "web", "instance": "2"})])
+def test_an_instance_is_named_where_there_are_several(scale: int, values: dict[str, str]) -> None:
+    world = _world(replace(WEB, scale=scale))
+    notes = list(narrate(world.plan.programs["web"], world.changes[-1]))
+    assert notes == [Note("info", "program.started", {**values, "pid": 100 + scale})]
+
+
+def test_the_end_is_told_once_with_its_verdict() -> None:
+    plan = plan_of(replace(WEB, restart=NEVER))
+    world = World(plan).begin()
+    before = world.fleet
+    world.exits("web", None, SIGTERM)
+    assert list(narrate_course(before, world.fleet)) == [
+        Note(
+            "error",
+            "container.ended",
+            {
+                "code": 143,
+                "cause": "program ended",
+                "reason": "web was ended by SIGTERM",
+                "program": "web",
+                "exit": "was ended by SIGTERM",
+            },
+        )
+    ]
+    assert isinstance(world.fleet.course, Over)
+    assert list(narrate_course(world.fleet, world.fleet)) == []
+
+
+def test_a_shutdown_that_was_asked_for_is_info() -> None:
+    world = _world(WEB)
+    turn = advance(world.plan, world.fleet, ShutdownAsked("received SIGTERM"), 1.0)
+    assert turn.fleet.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
+    note = narrate_shutdown(Verdict(Cause.ASKED, 0, "received SIGTERM"))
+    assert note == Note("info", "container.shutdown_begun", {"cause": "asked", "reason": "received SIGTERM"})

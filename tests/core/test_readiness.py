@@ -1,0 +1,171 @@
+"""When a process counts as up, and what happens to one that never is, or is no longer well."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.life import (
+    Backoff,
+    BecameReady,
+    Blame,
+    DeadlinePassed,
+    Event,
+    Failed,
+    Health,
+    Probed,
+    Run,
+    Running,
+    RunProbe,
+    StartFailed,
+    Starting,
+    Stopping,
+)
+from supervisor.core.lifecycle import next_deadline
+from supervisor.core.program import HealthCheck, OnUnhealthy, Program, Readiness, Restart, RestartWhen, TcpProbe
+from supervisor.core.record import replace
+
+from .worlds import OneLife
+
+WEB = Program("web", ("web",))
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 8000), interval=10.0, retries=2)
+CHECKED = replace(WEB, healthcheck=CHECK)
+NOTIFIED = replace(WEB, ready=Readiness(notify="systemd", timeout=60.0))
+LOGGED = replace(WEB, ready=Readiness(log="spawned", timeout=60.0))
+
+UNREADY = Run(100, 0.0)
+
+
+def _ready(at: float) -> Running:
+    return Running(Run(100, 0.0, ready_at=at))
+
+
+def test_without_anything_else_it_is_up_once_min_uptime_has_passed() -> None:
+    web = OneLife(WEB).spawn()
+    assert (web.phase, web.life.was_up) == (Starting(UNREADY, 1.0), False)
+    assert web.tell(DeadlinePassed(), at=1.0).phase == _ready(1.0)
+    assert web.life.was_up
+
+
+def test_with_min_uptime_0_it_is_up_at_once() -> None:
+    web = OneLife(replace(WEB, min_uptime=0.0)).spawn()
+    assert (web.phase, web.life.was_up) == (_ready(0.0), True)
+
+
+def test_with_a_health_check_it_is_up_with_the_first_pass() -> None:
+    web = OneLife(CHECKED).spawn()
+    assert (web.phase, web.actions) == (Starting(UNREADY, 60.0), (RunProbe(1),))
+    assert web.tell(DeadlinePassed(), at=5.0).phase == Starting(UNREADY, 60.0)
+    assert web.tell(Probed(1, True, "open"), at=6.0).phase == _ready(6.0)
+    assert (web.life.was_up, web.life.health) == (True, Health.HEALTHY)
+
+
+@pytest.mark.parametrize("program", [NOTIFIED, LOGGED], ids=["notify", "log"])
+def test_what_says_so_itself_is_up_when_it_says_so(program: Program) -> None:
+    web = OneLife(program).spawn()
+    assert web.tell(DeadlinePassed(), at=5.0).phase == Starting(UNREADY, 60.0)
+    assert web.tell(BecameReady(1), at=6.0).phase == _ready(6.0)
+    assert web.life.was_up
+
+
+def test_what_says_so_itself_is_not_up_by_a_health_check() -> None:
+    web = OneLife(replace(NOTIFIED, healthcheck=CHECK)).spawn().tell(Probed(1, True), at=1.0)
+    assert (web.phase, web.life.health, web.life.was_up) == (Starting(UNREADY, 60.0), Health.HEALTHY, False)
+    assert web.tell(BecameReady(1), at=2.0).life.was_up
+
+
+def test_what_says_so_itself_and_has_a_health_check_has_been_up_once_both_hold() -> None:
+    web = OneLife(replace(NOTIFIED, healthcheck=CHECK)).spawn().tell(BecameReady(1), at=1.0)
+    assert (web.phase, web.life.was_up, web.life.is_up) == (_ready(1.0), False, False)
+    web.tell(Probed(1, True), at=2.0)
+    assert (web.phase, web.life.was_up, web.life.is_up) == (_ready(1.0), True, True)
+
+
+def test_ready_twice_changes_nothing() -> None:
+    assert OneLife(NOTIFIED).spawn().tell(BecameReady(1), at=1.0).refuses(BecameReady(1))
+
+
+@pytest.mark.parametrize("program", [NOTIFIED, LOGGED, CHECKED], ids=["notify", "log", "healthcheck"])
+def test_not_ready_in_time_is_a_failed_start(program: Program) -> None:
+    web = OneLife(replace(program, start_retries=1)).spawn().tell(DeadlinePassed(), at=60.0)
+    blame = Blame("was not ready within 60 s")
+    assert web.phase == Stopping(UNREADY, 60.0, 0, 70.0, blame=blame)
+    assert web.end(None, SIGTERM, at=61.0).phase == Failed("was not ready within 60 s", 1)
+
+
+def test_a_failed_start_is_tried_again_as_one_that_did_not_come_up() -> None:
+    web = OneLife(NOTIFIED).spawn().tell(DeadlinePassed(), at=60.0).end(0, at=61.0)
+    assert web.phase == Backoff(61.1)
+    assert (web.life.failures, web.life.restarts) == (1, 1)
+
+
+def test_a_process_that_says_that_it_came_up_broken_is_stopped_as_a_failed_start() -> None:
+    web = OneLife(replace(LOGGED, start_retries=1)).spawn().tell(StartFailed(1, "said: no python application"), at=1.0)
+    assert web.phase == Stopping(UNREADY, 1.0, 0, 11.0, blame=Blame("said: no python application"))
+    assert web.end(0, at=2.0).phase == Failed("said: no python application", 1)
+
+
+def test_a_run_that_was_ready_but_ended_before_min_uptime_did_not_come_up() -> None:
+    web = OneLife(NOTIFIED).spawn().tell(BecameReady(1), at=0.1).end(0, at=0.9)
+    assert (web.life.failures, web.life.was_up) == (1, True)
+
+
+def test_a_run_that_ended_before_it_was_ready_did_not_come_up_however_long_it_was() -> None:
+    assert OneLife(NOTIFIED).spawn().end(0, at=50.0).life.failures == 1
+
+
+@pytest.mark.parametrize("policy", [OnUnhealthy.NONE, OnUnhealthy.SHUTDOWN], ids=["none", "shutdown"])
+def test_an_unhealthy_process_runs_on(policy: OnUnhealthy) -> None:
+    """Where the container is to end, the fleet sees to it."""
+    web = OneLife(replace(WEB, healthcheck=replace(CHECK, on_unhealthy=policy))).spawn().tell(Probed(1, True))
+    web.tell(Probed(1, False), Probed(1, False), at=20.0)
+    assert (web.phase, web.life.health, web.life.is_up) == (_ready(0.0), Health.UNHEALTHY, False)
+
+
+def _unhealthy(restart: RestartWhen = RestartWhen.ALWAYS) -> OneLife:
+    check = replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)
+    web = OneLife(replace(WEB, restart=Restart(restart), healthcheck=check)).spawn()
+    return web.tell(Probed(1, True), at=1.0).tell(Probed(1, False, "x"), Probed(1, False, "refused"), at=30.0)
+
+
+def test_on_unhealthy_restart_stops_it_as_a_failure_and_starts_it_again() -> None:
+    web = _unhealthy()
+    run = Run(100, 0.0, ready_at=1.0)
+    assert web.phase == Stopping(run, 30.0, 0, 40.0, blame=Blame("was unhealthy (refused)"))
+    assert web.end(0, at=31.0).phase == Backoff(31.1)
+    assert (web.life.restarts, web.life.failures) == (1, 0)
+
+
+def test_on_unhealthy_restart_keeps_the_health_in_sight_until_the_process_is_gone() -> None:
+    web = _unhealthy()
+    assert web.life.health is Health.UNHEALTHY
+    assert web.end(0, at=31.0).life.health is Health.NONE
+
+
+def test_on_unhealthy_restart_is_the_end_where_restart_says_no() -> None:
+    assert _unhealthy(RestartWhen.NEVER).end(0, at=31.0).phase == Failed("was unhealthy (refused)", 1)
+
+
+def test_a_new_process_starts_with_a_new_checkup() -> None:
+    web = _unhealthy().end(0, at=31.0).tell(DeadlinePassed(), at=32.0).spawn(200)
+    assert (web.life.health, web.actions) == (Health.STARTING, (RunProbe(2),))
+
+
+@pytest.mark.parametrize("event", [Probed(1, True), Probed(1, False)], ids=["pass", "fail"])
+def test_a_probe_of_a_program_without_a_health_check_changes_nothing(event: Event) -> None:
+    assert OneLife(WEB).spawn().refuses(event)
+
+
+def test_the_next_probe_is_a_deadline() -> None:
+    web = OneLife(CHECKED).spawn()
+    assert next_deadline(web.life) == 60.0
+    web.tell(Probed(1, True), at=2.0)
+    assert next_deadline(web.life) == 12.0
+    assert web.tell(DeadlinePassed(), at=12.0).actions == (RunProbe(1),)
+    assert next_deadline(web.life) is None
+
+
+def test_probes_are_never_two_at_a_time() -> None:
+    web = OneLife(CHECKED).spawn()
+    assert web.tell(DeadlinePassed(), at=30.0).actions == ()

@@ -1,0 +1,236 @@
+"""The one read-only view: states, health and the container's own markers."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.checkup import Checkup
+from supervisor.core.course import Fleet, ShutdownAsked
+from supervisor.core.life import (
+    Backoff,
+    BecameReady,
+    Blame,
+    Done,
+    Exit,
+    Failed,
+    Health,
+    Idle,
+    Life,
+    Phase,
+    Probed,
+    Run,
+    Running,
+    Spawning,
+    Starting,
+    Stopping,
+    Sweeping,
+    Waiting,
+)
+from supervisor.core.program import (
+    HealthCheck,
+    Kind,
+    Program,
+    Readiness,
+    Restart,
+    RestartWhen,
+    Settings,
+    ShutdownOn,
+    TcpProbe,
+)
+from supervisor.core.record import replace
+from supervisor.core.snapshot import InstanceView, Snapshot, State, project
+
+from .worlds import World, plan_of, program
+
+RUN = Run(100, 1.0)
+EXIT = Exit(7, None, 3.0)
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), interval=10.0, retries=1)
+WEB = program("web")
+CHECKED = replace(WEB, healthcheck=CHECK)
+JOB = replace(program("job"), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+OTHER = program("other")
+
+
+def _view(life: Life) -> InstanceView:
+    return project(plan_of(WEB), Fleet({("web", 1): life})).instances["web", 1]
+
+
+@pytest.mark.parametrize(
+    ("phase", "state"),
+    [
+        (Idle(), State.STOPPED),
+        (Waiting(1.0), State.PENDING),
+        (Spawning(), State.STARTING),
+        (Starting(RUN, 2.0), State.STARTING),
+        (Running(RUN), State.RUNNING),
+        (Stopping(RUN, 1.0, 0, 11.0), State.STOPPING),
+        (Sweeping(RUN, EXIT, 4.0, 13.0), State.STOPPING),
+        (Backoff(5.0), State.BACKOFF),
+        (Done(), State.EXITED),
+        (Failed("exited with code 7", 7), State.FATAL),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, State) else value.value,
+)
+def test_every_phase_has_its_state(phase: Phase, state: State) -> None:
+    assert _view(Life(phase=phase)).state is state
+
+
+@pytest.mark.parametrize("phase", [Starting(RUN, 2.0), Running(RUN), Stopping(RUN, 1.0, 0, 11.0)], ids=repr)
+def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
+    view = _view(Life(phase=phase))
+    assert (view.pid, view.started_at) == (100, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "waiting_for", "starts_again_at"),
+    [
+        pytest.param(Failed("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
+        pytest.param(Waiting(1.0, ("db",)), None, ("db",), None, id="waiting"),
+        pytest.param(Backoff(5.0), None, (), 5.0, id="backoff"),
+        pytest.param(Stopping(RUN, 1.0, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),
+        pytest.param(Stopping(RUN, 1.0, 0, 2.0), None, (), None, id="asked"),
+    ],
+)
+def test_a_phase_shows_what_is_true_in_it(
+    phase: Phase, reason: str | None, waiting_for: tuple[str, ...], starts_again_at: float | None
+) -> None:
+    view = _view(Life(phase=phase))
+    assert (view.pid is None, view.reason) == (not isinstance(phase, Stopping), reason)
+    assert (view.waiting_for, view.starts_again_at) == (waiting_for, starts_again_at)
+
+
+def test_a_view_holds_what_an_operator_asks_for() -> None:
+    checkup = Checkup(1.0, Health.UNHEALTHY, failures=3, last_pass_at=2.0, detail="refused")
+    life = Life(phase=Running(RUN), since=2.0, generation=4, restarts=3, checkup=checkup, last_exit=EXIT)
+    assert _view(life) == InstanceView(
+        name="web",
+        instance=1,
+        state=State.RUNNING,
+        health=Health.UNHEALTHY,
+        pid=100,
+        since=2.0,
+        started_at=1.0,
+        generation=4,
+        restarts=3,
+        last_exit=EXIT,
+        reason=None,
+        waiting_for=(),
+        starts_again_at=None,
+        last_pass_at=2.0,
+        probe_failures=3,
+        probe_detail="refused",
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "health", "fine"),
+    [
+        pytest.param(Running(RUN), Health.HEALTHY, True, id="healthy"),
+        pytest.param(Running(RUN), None, True, id="no health check"),
+        pytest.param(Running(RUN), Health.STARTING, True, id="not yet checked"),
+        pytest.param(Running(RUN), Health.UNHEALTHY, False, id="unhealthy"),
+        pytest.param(Starting(RUN, 2.0), None, False, id="starting"),
+        pytest.param(Done(), None, True, id="exited"),
+        pytest.param(Idle(), None, False, id="stopped"),
+        pytest.param(Failed("x", 1), None, False, id="fatal"),
+    ],
+)
+def test_fine_is_running_and_not_unhealthy_or_exited(phase: Phase, health: Health | None, fine: bool) -> None:
+    checkup = None if health is None else Checkup(1.0, health)
+    assert _view(Life(phase=phase, checkup=checkup)).is_fine is fine
+
+
+# ---- the container
+
+
+def _markers(world: World) -> tuple[list[str], bool, bool]:
+    """What stands in run_dir: the names in health/, then `healthy` and `ready`."""
+    snapshot = project(world.plan, world.fleet)
+    return list(snapshot.healthy_programs), snapshot.healthy, snapshot.ready
+
+
+def _world(*table: Program, drain: float = 0.0) -> World:
+    return World(plan_of(*table, settings=Settings(drain_delay=drain))).begin()
+
+
+def test_a_program_without_a_health_check_is_healthy_while_it_is_running() -> None:
+    world = _world(WEB)
+    assert _markers(world) == ([], False, False)
+    assert _markers(world.pass_to(1.0)) == (["web"], True, True)
+    assert _markers(world.exits("web", 1)) == ([], False, True)
+
+
+def test_a_program_with_a_health_check_is_healthy_while_it_passes() -> None:
+    world = _world(CHECKED)
+    assert _markers(world.pass_to(5.0)) == ([], False, False)
+    assert _markers(world.probed("web", passed=True)) == (["web"], True, True)
+    assert _markers(world.pass_to(20.0).probed("web", passed=False)) == ([], False, True)
+    assert _markers(world.pass_to(40.0).probed("web", passed=True)) == (["web"], True, True)
+
+
+def test_a_program_is_as_old_as_the_oldest_of_its_last_passes() -> None:
+    world = _world(replace(CHECKED, scale=2))
+    world.happens("web", Probed(1, True), number=1).pass_to(4.0).happens("web", Probed(1, True), number=2)
+    assert project(world.plan, world.fleet).healthy_programs == {"web": 0.0}
+
+
+def test_a_program_is_healthy_only_in_every_instance() -> None:
+    world = _world(replace(WEB, scale=2)).pass_to(5.0)
+    assert _markers(world) == (["web"], True, True)
+    assert _markers(world.exits("web", 1, number=2)) == ([], False, True)
+
+
+def test_what_has_completed_holds_the_container_not_back() -> None:
+    world = _world(JOB, WEB).exits("job", 0).pass_to(1.0)
+    assert _markers(world) == (["web"], True, True)
+
+
+def test_instances_may_be_some_healthy_and_some_completed() -> None:
+    world = _world(replace(JOB, scale=2), WEB).pass_to(5.0).exits("job", 0, number=1)
+    assert _markers(world) == (["web"], True, True)
+
+
+def test_what_never_ends_the_container_holds_neither_back() -> None:
+    optional = replace(OTHER, shutdown_on=ShutdownOn.NEVER, ready=Readiness(notify="systemd"))
+    world = _world(WEB, optional).pass_to(5.0)
+    assert _markers(world) == (["web"], True, True)
+    assert _markers(world.happens("other", BecameReady(1))) == (["web", "other"], True, True)
+
+
+def test_what_somebody_stopped_makes_the_container_unhealthy_and_leaves_it_ready() -> None:
+    assert _markers(_world(WEB, OTHER).pass_to(5.0).stop("other")) == (["web"], False, True)
+
+
+@pytest.mark.parametrize("drain", [0.0, 5.0], ids=["at once", "draining"])
+def test_once_a_shutdown_has_begun_no_marker_stands(drain: float) -> None:
+    plan = plan_of(WEB, settings=Settings(drain_delay=drain))
+    world = World(plan, obeys={"web": ()}).begin().pass_to(5.0).tell(ShutdownAsked("SIGTERM"))
+    assert (world.alive, _markers(world)) == (["web"], ([], False, False))
+    assert project(plan, world.fleet).stopping
+
+
+def test_the_verdict_is_part_of_the_view() -> None:
+    world = _world(WEB)
+    assert project(world.plan, world.fleet).verdict is None
+    world.tell(ShutdownAsked("SIGTERM"))
+    assert project(world.plan, world.fleet).verdict == world.verdict
+
+
+# ---- what has not changed is taken over
+
+
+def test_the_view_of_an_unchanged_fleet_is_the_same_one() -> None:
+    world = _world(WEB)
+    snapshot = project(world.plan, world.fleet)
+    assert project(world.plan, world.fleet, snapshot) is snapshot
+
+
+def test_the_view_of_an_unchanged_life_is_the_same_one() -> None:
+    world = World(plan_of(WEB, OTHER), obeys={"web": (SIGTERM,)}).begin()
+    before: Snapshot = project(world.plan, world.fleet)
+    after = project(world.plan, world.stop("web").fleet, before)
+    assert after.instances["other", 1] is before.instances["other", 1]
+    assert after.instances["web", 1].state is State.STOPPED
+    assert after == project(world.plan, world.fleet)

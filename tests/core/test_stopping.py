@@ -1,0 +1,293 @@
+"""The stop sequence of one program, step by step, and what may come between."""
+
+from __future__ import annotations
+
+from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
+
+import pytest
+
+from supervisor.core.life import (
+    Action,
+    BecameReady,
+    Blame,
+    DeadlinePassed,
+    DependenciesChecked,
+    DependencyFailed,
+    Event,
+    Exit,
+    Exited,
+    Failed,
+    Goal,
+    Hurried,
+    Idle,
+    Probed,
+    RestartRequested,
+    Run,
+    RunCommand,
+    SendSignal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    Spawning,
+    StartFailed,
+    Starting,
+    StartRequested,
+    StepFailed,
+    StopAnnounced,
+    Stopping,
+    StopRequested,
+    Sweep,
+    Sweeping,
+    Swept,
+    Waiting,
+    WriteFifo,
+)
+from supervisor.core.lifecycle import next_deadline, stop_time_left
+from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, WriteStep
+from supervisor.core.record import replace
+
+from .worlds import OneLife
+
+LADDER: tuple[Step, ...] = (
+    WriteStep("/run/web.fifo", b"q", 30.0),
+    CommandStep(("web", "-s", "quit"), 20.0),
+    SignalStep(SIGTERM, 5.0, Scope.GROUP),
+)
+WEB = Program("web", ("web",))
+LADDERED = replace(WEB, stop=LADDER)
+RUN = Run(100, 0.0)
+
+WRITE = (WriteFifo(1, 0, "/run/web.fifo", b"q"),)
+COMMAND = (RunCommand(1, 1, ("web", "-s", "quit")),)
+TERM = (SendSignal(100, SIGTERM, Scope.GROUP), SendSignal(100, SIGCONT, Scope.GROUP))
+KILL = (SendSignal(100, SIGKILL, Scope.TREE),)
+
+
+def _climb(web: OneLife, *events: Event) -> list[tuple[float, tuple[Action, ...]]]:
+    """Return what each event leads to, and what the deadlines after them do, up to the first SIGKILL."""
+    seen = []
+    for event in events:
+        web.tell(event)
+        seen.append((web.now, web.actions))
+    while web.actions != KILL:
+        web.tell(DeadlinePassed(), at=next_deadline(web.life))
+        seen.append((web.now, web.actions))
+    return [(time, actions) for time, actions in seen if actions]
+
+
+def test_every_step_has_its_time_and_sigkill_to_the_tree_follows_the_last() -> None:
+    steps = _climb(OneLife(LADDERED).spawn(), StopRequested())
+    assert steps == [(0.0, WRITE), (30.0, COMMAND), (50.0, TERM), (55.0, KILL)]
+
+
+@pytest.mark.parametrize("scope", Scope, ids=lambda scope: scope.value)
+@pytest.mark.parametrize("signal", [SIGINT, SIGQUIT, SIGTERM], ids=lambda signal: signal.name)
+def test_a_signal_is_followed_by_sigcont_since_a_stopped_process_would_not_act_on_it(signal: int, scope: Scope) -> None:
+    web = OneLife(replace(WEB, stop=(SignalStep(signal, 10.0, scope),))).spawn().tell(StopRequested())
+    assert web.actions == (SendSignal(100, signal, scope), SendSignal(100, SIGCONT, scope))
+    assert web.life.phase == Stopping(RUN, 0.0, 0, 10.0)
+
+
+def test_a_step_that_failed_makes_room_for_the_next_at_once() -> None:
+    steps = _climb(OneLife(LADDERED).spawn(), StopRequested(), StepFailed(1, 0), StepFailed(1, 1))
+    assert steps == [(0.0, WRITE), (0.0, COMMAND), (0.0, TERM), (5.0, KILL)]
+
+
+@pytest.mark.parametrize("rung", [1, 2, 3, -1])
+def test_a_failure_of_another_step_changes_nothing(rung: int) -> None:
+    assert OneLife(LADDERED).spawn().tell(StopRequested()).refuses(StepFailed(1, rung))
+
+
+def test_sigkill_is_repeated_until_the_process_is_gone() -> None:
+    web = OneLife(WEB).spawn()
+    _climb(web, StopRequested())
+    assert [web.tell(DeadlinePassed(), at=time).actions for time in (11.0, 12.0, 13.0)] == [KILL, KILL, KILL]
+    assert web.life.phase == Stopping(RUN, 0.0, 1, 14.0)
+
+
+def test_a_process_that_is_gone_is_swept_before_the_life_goes_on() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested(), Exited(1, None, SIGTERM), at=3.0)
+    assert web.actions == (Sweep(1, 100),)
+    assert web.phase == Sweeping(RUN, Exit(None, SIGTERM, 3.0), 4.0, 13.0, asked=True)
+    assert web.tell(Swept(1), at=3.5).phase == Idle()
+
+
+def test_a_crash_is_swept_too() -> None:
+    web = OneLife(WEB).spawn().tell(Exited(1, 7), at=3.0)
+    assert web.actions == (Sweep(1, 100),)
+    assert web.phase == Sweeping(RUN, Exit(7, None, 3.0), 4.0, 13.0)
+
+
+def test_a_sweep_is_repeated_every_second_and_its_last_try_is_final() -> None:
+    web = OneLife(WEB).spawn().tell(Exited(1, 7))
+    assert web.tell(DeadlinePassed(), at=1.0).actions == (Sweep(1, 100),)
+    assert web.tell(DeadlinePassed(), at=9.5).actions == (Sweep(1, 100),)
+    assert web.tell(DeadlinePassed(), at=10.5).actions == (Sweep(1, 100, final=True),)
+
+
+@pytest.mark.parametrize(
+    ("within", "times"),
+    [
+        pytest.param(None, [0.0, 30.0, 50.0, 55.0], id="all it has"),
+        pytest.param(60.0, [0.0, 30.0, 50.0, 55.0], id="more than it needs"),
+        pytest.param(5.5, [0.0, 3.0, 5.0, 5.5], id="a tenth"),
+        pytest.param(0.0, [0.0, 0.0, 0.0, 0.0], id="nothing"),
+        pytest.param(-1.0, [0.0, 0.0, 0.0, 0.0], id="less than nothing"),
+    ],
+)
+def test_a_budget_cuts_every_step_by_the_same_share(within: float | None, times: list[float]) -> None:
+    steps = _climb(OneLife(LADDERED).spawn(), StopRequested(within))
+    assert [time for time, _ in steps] == pytest.approx(times)
+
+
+def test_a_tighter_budget_cuts_what_is_left_of_a_stop() -> None:
+    web = OneLife(LADDERED).spawn().tell(StopRequested())
+    web.tell(StopRequested(4.5), at=10.0)  # 45 s were left
+    assert stop_time_left(LADDERED, web.life, 10.0) == pytest.approx(4.5)
+    assert [time for time, _ in _climb(web)] == pytest.approx([12.0, 14.0, 14.5])
+
+
+@pytest.mark.parametrize("within", [None, 45.0, 100.0], ids=["none", "as much", "more"])
+def test_a_budget_that_is_not_tighter_changes_nothing(within: float | None) -> None:
+    web = OneLife(LADDERED).spawn().tell(StopRequested())
+    web.now = 10.0
+    assert web.refuses(StopRequested(within))
+
+
+def test_a_budget_after_sigkill_changes_nothing() -> None:
+    web = OneLife(WEB).spawn()
+    _climb(web, StopRequested())
+    assert web.refuses(StopRequested(0.0))
+
+
+@pytest.mark.parametrize("before", [(), (StopRequested(),)], ids=["running", "stopping"])
+def test_hurry_goes_straight_to_sigkill(before: tuple[Event, ...]) -> None:
+    web = OneLife(LADDERED).spawn().tell(*before).tell(Hurried(), at=2.0)
+    assert web.actions == KILL
+    assert isinstance(web.phase, Stopping)
+    assert (web.phase.rung, web.phase.deadline, web.life.goal) == (3, 3.0, Goal.DOWN)
+
+
+def test_hurry_twice_kills_once() -> None:
+    assert OneLife(WEB).spawn().tell(Hurried()).refuses(Hurried())
+
+
+def test_start_while_stopping_spawns_again_once_the_process_is_gone() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested(), StartRequested())
+    assert web.phase == Stopping(RUN, 0.0, 0, 10.0)
+    assert web.end(None, SIGTERM, at=2.0).phase == Waiting(2.0)
+    assert web.tell(DependenciesChecked()).actions == (Spawn(2),)
+
+
+def test_stop_while_stopping_for_a_restart_stays_down() -> None:
+    web = OneLife(WEB).spawn().tell(RestartRequested(), StopRequested())
+    assert web.end(None, SIGTERM).phase == Idle()
+
+
+def test_restart_goes_through_the_stop_sequence() -> None:
+    web = OneLife(WEB).spawn().tell(RestartRequested())
+    assert web.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
+    assert web.end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+
+
+def test_restart_while_starting_begins_with_a_stop() -> None:
+    web = OneLife(WEB).spawn()
+    assert isinstance(web.phase, Starting)
+    assert isinstance(web.tell(RestartRequested()).phase, Stopping)
+
+
+@pytest.mark.parametrize("goal", [StopRequested(), RestartRequested()], ids=["for good", "for a restart"])
+def test_restart_while_stopping_takes_no_further_step(goal: Event) -> None:
+    web = OneLife(WEB).spawn().tell(goal, RestartRequested())
+    assert web.actions == ()
+    assert web.end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+
+
+@pytest.mark.parametrize("again", [StartRequested(), RestartRequested()], ids=["start", "restart"])
+def test_a_request_while_sweeping_after_a_crash_spawns_again_without_delay(again: Event) -> None:
+    web = OneLife(WEB).spawn().tell(Exited(1, 7), again)
+    assert web.tell(Swept(1), at=1.0).phase == Waiting(1.0)
+    assert (web.life.failures, web.life.restarts) == (0, 0)
+
+
+def test_stop_while_sweeping_after_a_crash_stays_down() -> None:
+    assert OneLife(WEB).spawn().tell(Exited(1, 7), StopRequested(), Swept(1)).phase == Idle()
+
+
+def test_stop_while_spawning_stops_the_process_as_soon_as_it_is_there() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested())
+    assert (web.phase, web.actions) == (Spawning(), ())
+    assert web.tell(Spawned(1, 100)).phase == Stopping(RUN, 0.0, 0, 10.0)
+
+
+def test_stop_while_spawning_forgets_a_spawn_that_failed() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested())
+    assert web.tell(SpawnFailed(1, "not found", 127)).phase == Idle()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param((StartRequested(),), id="waiting"),
+        pytest.param((StartRequested(), DependenciesChecked(), SpawnFailed(1, "out of memory", None)), id="backoff"),
+    ],
+)
+@pytest.mark.parametrize("stop", [StopRequested(), StopAnnounced(), Hurried()], ids=["stop", "announced", "hurry"])
+def test_what_has_no_process_is_down_at_once(before: tuple[Event, ...], stop: Event) -> None:
+    web = OneLife(WEB).tell(*before, stop)
+    assert (web.phase, web.life.goal, web.actions) == (Idle(), Goal.DOWN, ())
+
+
+def test_a_stop_keeps_what_ended_for_good_as_it_is() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependencyFailed("depends on db, which exited with code 1"))
+    web.tell(StopRequested())
+    assert web.phase == Failed("depends on db, which exited with code 1", 1)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [StartFailed(1, "came up broken"), Probed(1, False), BecameReady(1), Spawned(1, 7), Swept(1)],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_stop_under_way_is_not_disturbed(event: Event) -> None:
+    assert OneLife(WEB).spawn().tell(StopRequested()).refuses(event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        StartFailed(1, "came up broken"),
+        BecameReady(1),
+        Exited(1, 7),
+        Swept(1),
+        StepFailed(1, 0),
+        Probed(1, True),
+        Spawned(1, 7),
+        SpawnFailed(1, "not found", 127),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_an_answer_about_an_older_process_changes_nothing(event: Event) -> None:
+    web = OneLife(WEB).spawn().end(1, at=0.5).tell(DeadlinePassed(), at=0.6).spawn(200)
+    assert web.life.generation == 2
+    assert web.refuses(event)
+
+
+def test_what_was_announced_to_stop_is_left_alone_until_its_turn_comes() -> None:
+    """Its dependants still need it: neither a late readiness nor bad news begins its stop out of order."""
+    notified = replace(WEB, ready=replace(WEB.ready, notify="systemd", timeout=60.0))
+    web = OneLife(notified).spawn().tell(StopAnnounced(), at=1.0)
+    assert web.refuses(StartFailed(1, "came up broken"))
+    web.tell(DeadlinePassed(), at=60.0)
+    assert (web.phase, web.actions) == (Starting(RUN, 120.0), ())
+
+
+def test_a_crash_of_what_was_announced_to_stop_leaves_it_down() -> None:
+    assert OneLife(WEB).spawn().tell(StopAnnounced()).end(7).phase == Idle()
+
+
+def test_a_blamed_stop_that_somebody_repeats_is_no_failure_any_more() -> None:
+    web = OneLife(WEB).spawn().tell(StartFailed(1, "came up broken"))
+    assert web.phase == Stopping(RUN, 0.0, 0, 10.0, blame=Blame("came up broken"))
+    assert web.tell(RestartRequested()).end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+    assert web.life.failures == 0

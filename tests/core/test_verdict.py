@@ -1,0 +1,195 @@
+"""Why the container ends, and with which exit code (the contract's table)."""
+
+from __future__ import annotations
+
+from signal import SIGKILL, SIGTERM
+
+import pytest
+
+from supervisor.core.course import Cause, Draining, Fault, Over, Serving, ShutdownAsked, Verdict
+from supervisor.core.life import Exit, Failed, StartFailed, StartRequested
+from supervisor.core.program import (
+    Condition,
+    HealthCheck,
+    Kind,
+    OnUnhealthy,
+    Program,
+    Readiness,
+    Restart,
+    RestartWhen,
+    Settings,
+    ShutdownOn,
+    TcpProbe,
+)
+from supervisor.core.record import replace
+
+from .worlds import World, plan_of, program
+
+NEVER = Restart(RestartWhen.NEVER)
+WEB = replace(program("web"), restart=NEVER)
+OTHER = program("other")
+JOB = replace(program("job"), kind=Kind.ONESHOT, restart=NEVER)
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1, on_unhealthy=OnUnhealthy.SHUTDOWN)
+
+
+def _world(*table: Program) -> World:
+    return World(plan_of(*table)).begin()
+
+
+def test_a_shutdown_that_was_asked_for_ends_with_0() -> None:
+    world = _world(WEB, OTHER).tell(ShutdownAsked("received SIGTERM"))
+    assert world.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
+
+
+def test_a_shutdown_that_was_hurried_ends_with_0() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin().tell(ShutdownAsked("received SIGTERM"))
+    world.tell(ShutdownAsked("received SIGINT"), at=2.0)
+    assert (world.verdict, world.fleet.course) == (Verdict(Cause.ASKED, 0, "received SIGTERM"), Over())
+
+
+def test_a_program_that_fails_during_a_shutdown_does_not_change_the_verdict() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin().tell(ShutdownAsked("received SIGTERM")).exits("web", 7)
+    assert world.verdict.code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "expected", "reason"),
+    [
+        pytest.param(7, None, 7, "web exited with code 7", id="code"),
+        pytest.param(None, SIGTERM, 143, "web was ended by SIGTERM", id="SIGTERM"),
+        pytest.param(None, SIGKILL, 137, "web was ended by SIGKILL", id="SIGKILL"),
+    ],
+)
+def test_a_program_that_fails_for_good_gives_its_code(
+    code: int | None, signal: int | None, expected: int, reason: str
+) -> None:
+    world = _world(WEB, OTHER).exits("web", code, signal)
+    exit_ = Exit(code, signal, 0.0)
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, expected, reason, ("web", 1), exit_)
+    assert world.alive == []
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_command_that_cannot_be_run_gives_the_shells_code(code: int) -> None:
+    sentence = "cannot be started: web: no such file"
+    world = World(plan_of(program("web"), OTHER), unspawnable={"web": (sentence, code)}).begin()
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, code, f"web {sentence}", ("web", 1))
+
+
+def test_a_program_that_is_never_ready_gives_1() -> None:
+    web = replace(WEB, ready=Readiness(notify="systemd", timeout=5.0))
+    world = _world(web, OTHER).pass_to(5.0)
+    assert (world.verdict.cause, world.verdict.code) == (Cause.PROGRAM_ENDED, 1)
+    assert world.verdict.reason == "web was not ready within 5 s"
+
+
+def test_a_program_that_came_up_broken_gives_1() -> None:
+    web = replace(WEB, ready=Readiness(log="up", fail_log="broken"))
+    assert _world(web, OTHER).happens("web", StartFailed(1, "said: broken")).verdict.code == 1
+
+
+def test_on_unhealthy_shutdown_gives_1() -> None:
+    world = _world(replace(WEB, healthcheck=CHECK), OTHER).probed("web", passed=True).probed("web", passed=False)
+    assert world.verdict == Verdict(Cause.UNHEALTHY, 1, "web is unhealthy: the probe's words", ("web", 1))
+
+
+@pytest.mark.parametrize("policy", [OnUnhealthy.NONE, OnUnhealthy.RESTART], ids=["none", "restart"])
+def test_other_unhealthy_programs_do_not_end_the_container(policy: OnUnhealthy) -> None:
+    web = replace(program("web"), healthcheck=replace(CHECK, on_unhealthy=policy))
+    world = _world(web, OTHER).probed("web", passed=True).probed("web", passed=False)
+    assert isinstance(world.fleet.course, Serving)
+
+
+def test_start_timeout_gives_75() -> None:
+    web = replace(WEB, ready=Readiness(notify="systemd"))
+    world = World(plan_of(web, settings=Settings(start_timeout=5.0))).begin().run_out()
+    assert world.verdict == Verdict(Cause.START_TIMEOUT, 75, "not ready within start_timeout: web")
+
+
+def test_an_internal_error_gives_70_after_every_child_was_stopped() -> None:
+    world = _world(WEB, OTHER).tell(Fault("a bug"))
+    assert (world.verdict, world.alive) == (Verdict(Cause.INTERNAL, 70, "a bug"), [])
+    assert isinstance(world.fleet.course, Over)
+
+
+def test_the_first_verdict_stands() -> None:
+    web, db = replace(WEB, name="web"), replace(WEB, name="db")
+    world = World(plan_of(web, db), obeys={"web": (), "db": ()}).begin().exits("web", 7).exits("db", 9)
+    assert (world.verdict.instance, world.verdict.code) == (("web", 1), 7)
+
+
+@pytest.mark.parametrize(
+    ("shutdown_on", "code", "expected"),
+    [
+        pytest.param(ShutdownOn.FAILURE, 0, None, id="failure, ended well"),
+        pytest.param(ShutdownOn.FAILURE, 7, 7, id="failure, failed"),
+        pytest.param(ShutdownOn.EXIT, 0, 0, id="exit, ended well"),
+        pytest.param(ShutdownOn.EXIT, 7, 7, id="exit, failed"),
+        pytest.param(ShutdownOn.NEVER, 0, None, id="never, ended well"),
+        pytest.param(ShutdownOn.NEVER, 7, None, id="never, failed"),
+    ],
+)
+def test_shutdown_on_says_which_end_for_good_ends_the_container(
+    shutdown_on: ShutdownOn, code: int, expected: int | None
+) -> None:
+    world = _world(replace(WEB, shutdown_on=shutdown_on), OTHER).exits("web", code)
+    assert (world.fleet.verdict.code if world.fleet.verdict is not None else None) == expected
+    assert isinstance(world.fleet.course, Serving) == (expected is None)
+
+
+@pytest.mark.parametrize("shutdown_on", ShutdownOn, ids=lambda shutdown_on: shutdown_on.value)
+def test_an_end_that_is_followed_by_a_restart_does_not_end_the_container(shutdown_on: ShutdownOn) -> None:
+    world = _world(replace(program("web"), shutdown_on=shutdown_on), OTHER).exits("web", 7)
+    assert isinstance(world.fleet.course, Serving)
+
+
+@pytest.mark.parametrize("shutdown_on", ShutdownOn, ids=lambda shutdown_on: shutdown_on.value)
+def test_a_stop_that_somebody_asked_for_does_not_end_the_container(shutdown_on: ShutdownOn) -> None:
+    world = _world(replace(WEB, shutdown_on=shutdown_on), OTHER).stop("web", "other")
+    assert isinstance(world.fleet.course, Serving)
+
+
+def test_every_program_ended_well_gives_0() -> None:
+    world = _world(JOB, replace(JOB, name="second")).exits("job")
+    assert isinstance(world.fleet.course, Serving)
+    assert world.exits("second").verdict == Verdict(Cause.FINISHED, 0, "every program has ended well")
+
+
+def test_every_program_ended_and_one_badly_gives_its_code_though_it_may_never_end_the_container() -> None:
+    world = _world(replace(JOB, name="optional", shutdown_on=ShutdownOn.NEVER), JOB).exits("optional", 7)
+    assert isinstance(world.fleet.course, Serving)
+    assert world.exits("job").verdict.code == 7
+
+
+def test_what_is_stopped_has_not_ended_so_the_container_stays() -> None:
+    world = _world(JOB, OTHER).stop("other").exits("job")
+    assert isinstance(world.fleet.course, Serving)
+    assert world.ask(StartRequested(), "other").alive == ["other"]
+
+
+def test_the_last_process_that_ends_by_itself_is_not_waited_upon_for_a_drain() -> None:
+    world = World(plan_of(JOB, settings=Settings(drain_delay=5.0))).begin().pass_to(2.0)
+    assert world.fleet.ready_at is not None
+    assert world.exits("job").fleet.course == Over()
+
+
+def test_a_failure_drains_too() -> None:
+    world = World(plan_of(WEB, OTHER, settings=Settings(drain_delay=5.0))).begin().pass_to(2.0).exits("web", 7)
+    assert (world.fleet.course, world.alive) == (Draining(2.0, 7.0), ["other"])
+
+
+def test_a_dependant_that_fails_with_its_dependency_gives_1() -> None:
+    db = replace(WEB, name="db", shutdown_on=ShutdownOn.NEVER)
+    world = _world(db, program("web", "db", condition=Condition.HEALTHY), OTHER).exits("db", 7)
+    assert world.phase("web") == Failed("depends on db, which exited with code 7", 1)
+    assert (world.verdict.instance, world.verdict.code) == (("web", 1), 1)
+
+
+def test_a_dependency_that_ends_the_container_is_named_itself() -> None:
+    world = _world(replace(WEB, name="db"), program("web", "db", condition=Condition.HEALTHY)).exits("db", 7)
+    assert (world.verdict.instance, world.verdict.code) == (("db", 1), 7)
+
+
+def test_the_end_of_one_instance_of_several_counts() -> None:
+    world = _world(replace(WEB, scale=3)).exits("web", 7, number=2)
+    assert (world.verdict.instance, world.verdict.code) == (("web", 2), 7)

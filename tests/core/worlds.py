@@ -1,0 +1,227 @@
+"""Small worlds for the core: one life by itself, or a fleet whose orders are carried out the moment they are given."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from signal import SIGCONT, SIGKILL, SIGTERM
+
+from supervisor.core import fleet as fleet_rules
+from supervisor.core import lifecycle
+from supervisor.core.course import (
+    Asked,
+    Begun,
+    Change,
+    ContainerSwept,
+    Fleet,
+    FleetEvent,
+    Happened,
+    Over,
+    SweepContainer,
+    TimePassed,
+    Verdict,
+)
+from supervisor.core.life import (
+    Action,
+    DependenciesChecked,
+    Event,
+    Exited,
+    Life,
+    Phase,
+    Probed,
+    RunProbe,
+    SendSignal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StartRequested,
+    StopRequested,
+    Sweep,
+    Swept,
+)
+from supervisor.core.plan import Plan, make_plan
+from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
+
+
+def plan_of(*programs: Program, settings: Settings | None = None) -> Plan:
+    return make_plan(Table(settings or Settings(), programs))
+
+
+def program(name: str, *needs: str, condition: Condition = Condition.STARTED) -> Program:
+    return Program(name, ("true",), depends_on=tuple(Dependency(need, condition) for need in needs))
+
+
+class OneLife:
+    """One program from its first start request on, with the hands of a clock. `actions`: what the last event led to."""
+
+    def __init__(self, subject: Program) -> None:
+        self.program = subject
+        self.life = Life()
+        self.now = 0.0
+        self.actions: tuple[Action, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        return self.life.phase
+
+    def tell(self, *events: Event, at: float | None = None) -> OneLife:
+        self.now = self.now if at is None else at
+        for event in events:
+            self.life, self.actions = lifecycle.advance(self.program, self.life, event, self.now)
+        return self
+
+    def spawn(self, pid: int = 100, at: float | None = None) -> OneLife:
+        """Bring it to its next process, from Idle or from where it waits."""
+        self.tell(StartRequested(), DependenciesChecked(), at=at)
+        return self.tell(Spawned(self.life.generation, pid))
+
+    def end(self, code: int | None = 0, signal: Signal | None = None, at: float | None = None) -> OneLife:
+        """End its process, and everything of its tree."""
+        generation = self.life.generation
+        return self.tell(Exited(generation, code, signal), Swept(generation), at=at)
+
+    def refuses(self, event: Event) -> bool:
+        """Whether an event leaves everything as it is."""
+        before = self.life
+        self.tell(event)
+        return self.life == before and self.actions == ()
+
+
+class World:
+    """A fleet with processes that do as they are told: `obeys` names the signals that end a program's process.
+
+    SIGKILL ends every process. What is not named obeys SIGTERM. `unspawnable` gives the answer to Spawn of a program
+    that cannot be started. `deaths` and `kills` are (time, instance); `spawned` lists the instances in order.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        obeys: Mapping[str, tuple[Signal, ...]] | None = None,
+        unspawnable: Mapping[str, tuple[str, int | None]] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.fleet: Fleet = fleet_rules.new_fleet(plan)
+        self.now = 0.0
+        self.obeys = obeys or {}
+        self.unspawnable = unspawnable or {}
+        self.pids: dict[InstanceId, int] = {}
+        self.next_pid = 100
+        self.probes: list[InstanceId] = []
+        self.spawned: list[InstanceId] = []
+        self.signals: list[tuple[float, InstanceId, Signal]] = []
+        self.deaths: list[tuple[float, InstanceId]] = []
+        self.changes: list[Change] = []
+
+    # ---- what happens
+
+    def tell(self, event: FleetEvent, at: float | None = None) -> World:
+        """Let something happen, and carry out everything that it leads to."""
+        self.now = self.now if at is None else at
+        events = deque([event])
+        while events:
+            turn = fleet_rules.advance(self.plan, self.fleet, events.popleft(), self.now)
+            self.fleet = turn.fleet
+            self.changes += [change for change in turn.changes if isinstance(change, Change)]
+            for order in turn.orders:
+                if isinstance(order, SweepContainer):
+                    events.append(ContainerSwept())
+                else:
+                    answers = self.obey(order.instance, order.action)
+                    events.extend(Happened(order.instance, answer) for answer in answers)
+        return self
+
+    def obey(self, instance: InstanceId, action: Action) -> list[Event]:
+        match action:
+            case Spawn(generation) if instance[0] in self.unspawnable:
+                return [SpawnFailed(generation, *self.unspawnable[instance[0]])]
+            case Spawn(generation):
+                self.next_pid += 1
+                self.pids[instance] = self.next_pid
+                self.spawned.append(instance)
+                return [Spawned(generation, self.next_pid)]
+            case SendSignal(pid, signal, _) if self.pids.get(instance) == pid:
+                if signal != SIGCONT:
+                    self.signals.append((self.now, instance, signal))
+                if signal != SIGKILL and signal not in self.obeys.get(instance[0], (SIGTERM,)):
+                    return []
+                return [self.death(instance, None, signal)]
+            case RunProbe():
+                self.probes.append(instance)
+                return []
+            case Sweep(generation):
+                return [Swept(generation)]
+            case _:
+                return []
+
+    def death(self, instance: InstanceId, code: int | None, signal: Signal | None = None) -> Exited:
+        del self.pids[instance]
+        self.deaths.append((self.now, instance))
+        return Exited(self.fleet.lives[instance].generation, code, signal)
+
+    # ---- short forms
+
+    def begin(self) -> World:
+        return self.tell(Begun())
+
+    def exits(self, name: str, code: int | None = 0, signal: Signal | None = None, *, number: int = 1) -> World:
+        return self.tell(Happened((name, number), self.death((name, number), code, signal)))
+
+    def happens(self, name: str, event: Event, *, number: int = 1) -> World:
+        return self.tell(Happened((name, number), event))
+
+    def probed(self, name: str, passed: bool) -> World:
+        return self.happens(name, Probed(self.fleet.lives[name, 1].generation, passed, "the probe's words"))
+
+    def ask(self, event: Event, *names: str) -> World:
+        return self.tell(Asked(tuple(i for name in names for i in self.plan.programs[name].instances), event))
+
+    def stop(self, *names: str) -> World:
+        return self.ask(StopRequested(), *names)
+
+    def pass_to(self, time: float) -> World:
+        """Let time pass, deadline by deadline, until `time`."""
+        for _ in range(10_000):
+            deadline = fleet_rules.next_deadline(self.fleet)
+            if deadline is None or deadline > time:
+                self.now = max(self.now, time)
+                return self
+            self.tell(TimePassed(), at=max(self.now, deadline))
+        raise AssertionError(f"a deadline that passing does not move: {fleet_rules.next_deadline(self.fleet)}")
+
+    def run_out(self) -> World:
+        """Let time pass until the container is over."""
+        for _ in range(10_000):
+            deadline = fleet_rules.next_deadline(self.fleet)
+            if deadline is None:
+                break
+            self.tell(TimePassed(), at=max(self.now, deadline))
+        assert isinstance(self.fleet.course, Over), self.fleet
+        return self
+
+    # ---- what is to be seen
+
+    def life(self, name: str, number: int = 1) -> Life:
+        return self.fleet.lives[name, number]
+
+    def phase(self, name: str, number: int = 1) -> Phase:
+        return self.fleet.lives[name, number].phase
+
+    @property
+    def alive(self) -> list[str]:
+        """The programs that have a process, sorted."""
+        return sorted({name for name, _ in self.pids})
+
+    @property
+    def stop_order(self) -> list[str]:
+        return [name for _, (name, _) in self.deaths]
+
+    @property
+    def verdict(self) -> Verdict:
+        assert self.fleet.verdict is not None
+        return self.fleet.verdict
+
+
+def ignoring_all_but_sigkill(plan: Plan) -> dict[str, tuple[Signal, ...]]:
+    return dict.fromkeys(plan.programs, ())
