@@ -1,0 +1,99 @@
+"""One call of supctl: what was asked for, how the supervisor is asked, and what becomes of its answer.
+
+Exit codes: docs/supctl.md. Every error is one line on stderr that says what to do next.
+"""
+
+from __future__ import annotations
+
+import sys
+from os import environ
+
+from supervisor.control.client import connect, exchange
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+    from collections.abc import Mapping
+
+    from supervisor.control.client import Response
+
+FAILED, WRONG_USE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 4, 69, 77
+CODES = {400: WRONG_USE, 403: NOT_PERMITTED, 404: NO_SUCH_PROGRAM}
+"""What an answer's status means for the exit code; every other error is FAILED."""
+ERASE = "\r\x1b[K"
+DEFAULT_RUN_DIR = "/run/supinit"
+
+
+class Call(Record):
+    """A command with its words and options; an option without a value has the value ""."""
+
+    command: str
+    words: tuple[str, ...] = ()
+    options: Mapping[str, str] = {}
+    socket: str | None = None
+    as_json: bool = False
+
+    @property
+    def accept(self) -> str:
+        return "application/json" if self.as_json else "text/plain"
+
+    @property
+    def path(self) -> str:
+        """Where the control socket is."""
+        run_dir = environ.get("SUPINIT_RUN_DIR") or DEFAULT_RUN_DIR
+        return self.socket or environ.get("SUPINIT_SOCKET") or f"{run_dir}/control.sock"
+
+
+def ask(call: Call, method: str, target: str, body: str = "") -> Response | int:
+    """Return the answer of the supervisor; where there is none, say so and return the exit code."""
+    connection = reach(call)
+    if isinstance(connection, int):
+        return connection
+    try:
+        return exchange(connection, method, target, call.accept, body)
+    except OSError as error:
+        return complain(f"cannot get an answer on {call.path}: {why(error)}; is the container stopping?", UNREACHABLE)
+
+
+def reach(call: Call) -> socket | int:
+    """Return a connection to the supervisor; where it cannot be reached, say so and return the exit code."""
+    try:
+        return connect(call.path)
+    except PermissionError:
+        sentence = f"cannot open {call.path}: permission denied; run supctl as root or as supinit's own user"
+        return complain(sentence, NOT_PERMITTED)
+    except OSError as error:
+        return complain(unreachable(call.path, error), UNREACHABLE)
+
+
+def unreachable(path: str, error: OSError) -> str:
+    hint = "is supinit running? -s or SUPINIT_SOCKET names another socket"
+    return f"cannot reach supinit at {path}: {why(error)}; {hint}"
+
+
+def why(error: OSError) -> str:
+    """Return the error's own words, without its number."""
+    return (error.strerror or str(error)).lower()
+
+
+def finish(call: Call, response: Response | int) -> int:
+    """Print an answer and return the exit code: results to stdout, errors to stderr, with --json all to stdout."""
+    if isinstance(response, int):
+        return response
+    succeeded = response.status < 400
+    if succeeded or call.as_json:
+        show(response.body)
+        return 0 if succeeded else CODES.get(response.status, FAILED)
+    return complain(response.body.decode("utf-8", "replace").strip(), CODES.get(response.status, FAILED))
+
+
+def show(body: bytes) -> None:
+    """Print what the supervisor has laid out, untouched."""
+    sys.stdout.buffer.write(body)
+
+
+def complain(sentence: str, code: int) -> int:
+    """Say what went wrong, in the place of what shows progress, and return the exit code."""
+    sys.stderr.write(f"{ERASE if sys.stderr.isatty() else ''}supctl: {sentence}\n")
+    return code

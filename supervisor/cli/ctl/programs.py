@@ -1,0 +1,41 @@
+"""start, stop, restart and signal: one request for all names, so that an unknown one leaves everything untouched."""
+
+from __future__ import annotations
+
+import sys
+
+from supervisor.cli.ctl.call import ERASE, Call, ask, finish
+from supervisor.control.client import json_object, quote
+
+VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting"}
+
+
+def change(call: Call) -> int:
+    """Start, stop or restart, and wait for the result unless told otherwise."""
+    fields: list[tuple[str, str | bool]] = [("wait", "no-wait" not in call.options)]
+    if "timeout" in call.options:
+        fields.append(("timeout", call.options["timeout"]))
+    shows_progress = "no-wait" not in call.options and not call.as_json and sys.stderr.isatty()
+    if shows_progress:
+        _progress(f"{VERBS[call.command]} {' '.join(call.words)} ...")
+    try:
+        response = ask(call, "POST", f"/v1/programs/{_names(call.words)}/{call.command}", json_object(fields))
+    finally:
+        if shows_progress:
+            _progress(ERASE)
+    return finish(call, response)
+
+
+def signal(call: Call) -> int:
+    """Send a signal to the main processes."""
+    body = json_object([("signal", call.words[0])])
+    return finish(call, ask(call, "POST", f"/v1/programs/{_names(call.words[1:])}/signal", body))
+
+
+def _names(words: tuple[str, ...]) -> str:
+    return ",".join(quote(word) for word in words)
+
+
+def _progress(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,207 @@
+"""supctl, the client: its commands, and how a command line is read. What the commands do stands in `cli/ctl`.
+
+`healthcheck` runs every few seconds in every container: nothing is imported in here, or below, that it does not need,
+argparse least of all. A test holds the list.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from supervisor.cli.ctl.call import FAILED, WRONG_USE, Call, complain
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+
+def _change(call: Call) -> int:
+    from supervisor.cli.ctl.programs import change
+
+    return change(call)
+
+
+def _signal(call: Call) -> int:
+    from supervisor.cli.ctl.programs import signal
+
+    return signal(call)
+
+
+def _status(call: Call) -> int:
+    from supervisor.cli.ctl.showing import status
+
+    return status(call)
+
+
+def _version(call: Call) -> int:
+    from supervisor.cli.ctl.showing import version
+
+    return version(call)
+
+
+def _metrics(call: Call) -> int:
+    from supervisor.cli.ctl.showing import metrics
+
+    return metrics(call)
+
+
+def _shutdown(call: Call) -> int:
+    from supervisor.cli.ctl.showing import shutdown
+
+    return shutdown(call)
+
+
+def _healthcheck(call: Call) -> int:
+    from supervisor.cli.ctl.probing import healthcheck
+
+    return healthcheck(call)
+
+
+def _wait(call: Call) -> int:
+    from supervisor.cli.ctl.probing import wait
+
+    return wait(call)
+
+
+class Command(Record):
+    """One command. `options`: each with the name of its value, "" for one that takes none."""
+
+    run: Callable[[Call], int]
+    words: str
+    summary: str
+    options: Mapping[str, str] = {}
+    least_words: int = 0
+    most_words: int | None = None
+
+    @property
+    def usage(self) -> str:
+        options = "".join(f" [--{name}{' ' + value if value else ''}]" for name, value in self.options.items())
+        return f"{options} {self.words}".rstrip() if self.words else options
+
+
+WAITING = {"no-wait": "", "timeout": "TIME"}
+COMMANDS = {
+    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
+    "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
+    "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
+    "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
+    "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
+    "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
+    "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
+    "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
+    "metrics": Command(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
+    "version": Command(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run supctl and return its exit code."""
+    call = parse(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(call, Wrong):
+        return complain(f"{call.sentence}; see supctl --help", FAILED if call.command == "healthcheck" else WRONG_USE)
+    if call.command == "help":
+        sys.stdout.write(manual(call.words))
+        return 0
+    try:
+        code = COMMANDS[call.command].run(call)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads has enough; what is buffered must not fail again at exit
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    except KeyboardInterrupt:
+        return 128 + 2
+
+
+class Wrong(Record):
+    """A command line that means nothing."""
+
+    sentence: str
+    command: str | None
+
+
+def parse(arguments: Sequence[str]) -> Call | Wrong:
+    """Read a command line. Options may stand anywhere before a `--`."""
+    rest, words, options = list(arguments), list[str](), dict[str, str]()
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            words += rest
+            break
+        if argument in ("-h", "--help"):
+            return Call("help", tuple(words))
+        if not argument.startswith("-") or argument == "-":
+            words.append(argument)
+            continue
+        name, value = _split_option(argument)
+        command = words[0] if words else None
+        taken = _options_of(command).get(name)
+        if taken is None:
+            return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""), command)
+        if taken and value is None:
+            if not rest:
+                return Wrong(f"cannot use {argument} without its {taken}", command)
+            value = rest.pop(0)
+        elif not taken and value is not None:
+            return Wrong(f"cannot give {argument.partition('=')[0]} a value", command)
+        options[name] = value or ""
+    return _call(words, options)
+
+
+def _split_option(argument: str) -> tuple[str, str | None]:
+    """Return ("timeout", "5s") for --timeout=5s and ("socket", "x") for -sx; None where no value is attached."""
+    if argument.startswith("-s") and not argument.startswith("--"):
+        return "socket", argument[2:] or None
+    name, equals, value = argument.removeprefix("--").partition("=")
+    return name if argument.startswith("--") else "", value if equals else None
+
+
+def _options_of(command: str | None) -> Mapping[str, str]:
+    known = COMMANDS.get(command) if command is not None else None
+    return {"socket": "PATH", "json": "", **(known.options if known is not None else {})}
+
+
+def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
+    """Check the number of words."""
+    if not words:
+        return Wrong("cannot do nothing: name a command", None)
+    name, rest = words[0], tuple(words[1:])
+    if name == "help":
+        return Call("help", rest)
+    command = COMMANDS.get(name)
+    if command is None:
+        return Wrong(f"cannot {name}: there is no such command", None)
+    if len(rest) < command.least_words or "" in rest:
+        return Wrong(f"cannot {name} without {command.words}", name)
+    if command.most_words is not None and len(rest) > command.most_words:
+        return Wrong(f"cannot use {rest[command.most_words]} with {name}", name)
+    socket, as_json = options.pop("socket", None), options.pop("json", None) is not None
+    return Call(name, rest, options, socket, as_json)
+
+
+def manual(words: Sequence[str] = ()) -> str:
+    """Return the help on a command, or on all."""
+    if words and words[0] in COMMANDS:
+        command = COMMANDS[words[0]]
+        return f"usage: supctl {words[0]}{command.usage}\n\n{command.summary}\n"
+    lines = [f"  {name + command.usage:<52}  {command.summary}" for name, command in COMMANDS.items()]
+    return MANUAL.format(commands="\n".join(lines))
+
+
+MANUAL = """\
+usage: supctl [-s SOCKET] [--json] COMMAND
+
+{commands}
+
+NAME is a program, NAME:2 an instance of it, all is every program. TIME is 30, 500ms or 1m30s.
+SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else /run/supinit/control.sock.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program, 69 supinit cannot be reached,
+77 not permitted.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The smallest HTTP client that supctl needs. Health checks run it every few seconds, so it imports next to nothing.
+
+It speaks to our own server only, which sends a Content-Length with everything. Errors are OSErrors.
+"""
+
+from __future__ import annotations
+
+try:
+    import _socket as socket  # socket itself takes enum, selectors and 4 ms with it
+except ImportError:
+    import socket  # type: ignore[no-redef]  # what _socket is the core of
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:,")
+HEAD_LIMIT = 64 * 1024
+
+
+class Response(Record):
+    """An answer. Header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def connect(path: str, timeout: float | None = None) -> socket.socket:
+    """Return a connection to the control socket; `timeout` holds for each of its steps."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def exchange(connection: socket.socket, method: str, target: str, accept: str, body: str = "") -> Response:
+    """Send one request and return its answer; the connection is closed afterwards.
+
+    Raises ConnectionError if the server closes before it has answered, TimeoutError if it takes too long.
+    """
+    payload = body.encode()
+    head = f"{method} {target} HTTP/1.1\r\nHost: supinit\r\nAccept: {accept}\r\nConnection: close\r\n"
+    if method == "POST":
+        head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
+    try:
+        connection.sendall(head.encode("ascii") + b"\r\n" + payload)
+        return _receive(connection)
+    finally:
+        connection.close()
+
+
+def _receive(connection: socket.socket) -> Response:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += _more(connection)
+        if len(data) > HEAD_LIMIT:
+            raise ConnectionError("its answer has no end")
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    fields = first.split(" ", 2)
+    if len(fields) < 2 or not fields[0].startswith("HTTP/1.") or not fields[1].isdecimal():
+        raise ConnectionError("its answer is no HTTP")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    parts, missing = [body], int(headers.get("content-length", "0")) - len(body)
+    while missing > 0:
+        parts.append(_more(connection))
+        missing -= len(parts[-1])
+    return Response(int(fields[1]), headers, b"".join(parts))
+
+
+def _more(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise ConnectionError("it closed the connection")
+    return data
+
+
+def quote(text: str) -> str:
+    """Return the text as it may stand in a path or a query."""
+    return "".join(chr(byte) if byte in SAFE else f"%{byte:02X}" for byte in text.encode("utf-8", "surrogateescape"))
+
+
+def query(pairs: Iterable[tuple[str, str]]) -> str:
+    """Return "?a=b&c=d", or nothing for no pairs."""
+    text = "&".join(f"{name}={quote(value)}" for name, value in pairs)
+    return f"?{text}" if text else ""
+
+
+def json_object(fields: Iterable[tuple[str, str | bool]]) -> str:
+    """Return a JSON object of texts and truths, without importing json."""
+    return "{" + ", ".join(f'"{name}": {_json_value(value)}' for name, value in fields) + "}"
+
+
+def _json_value(value: str | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    escaped = "".join(char if char.isalnum() and char.isascii() else f"\\u{ord(char):04x}" for char in value[:1000])
+    return f'"{escaped}"'

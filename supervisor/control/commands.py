@@ -1,0 +1,168 @@
+"""Start, stop, restart, signal and shutdown: one event to the core for all that are named, then the wait for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.control.message import Answer, Refused, Request, json_answer, printable, text_answer
+from supervisor.control.naming import label, resolve, resolve_one
+from supervisor.control.outcome import Missed, Pending, Wish, judge
+from supervisor.control.span import short_time
+from supervisor.control.view import entries
+from supervisor.control.waiting import read_timeout, until
+from supervisor.core.course import Asked, ShutdownAsked
+from supervisor.core.life import RestartRequested, StartRequested, StopRequested
+from supervisor.core.record import Record
+from supervisor.core.signals import parse_signal, signal_name
+
+if TYPE_CHECKING:
+    from supervisor.control.console import Console
+    from supervisor.control.outcome import Outcome
+    from supervisor.core.life import Event
+    from supervisor.core.program import InstanceId, Signal
+
+EVENTS: dict[Wish, Event] = {Wish.START: StartRequested(), Wish.STOP: StopRequested(), Wish.RESTART: RestartRequested()}
+DEPTH = 32
+"""Levels of nesting at which no body of ours is; json would take its time, and the stack, for thousands."""
+
+
+class _Wait(Record):
+    """How long the client waits. `timeout` in seconds; None: until it has come about or cannot."""
+
+    wanted: bool
+    timeout: float | None
+
+
+async def start(console: Console, request: Request, name: str) -> Answer:
+    return await _carry_out(Wish.START, console, request, name)
+
+
+async def stop(console: Console, request: Request, name: str) -> Answer:
+    return await _carry_out(Wish.STOP, console, request, name)
+
+
+async def restart(console: Console, request: Request, name: str) -> Answer:
+    return await _carry_out(Wish.RESTART, console, request, name)
+
+
+def signal(console: Console, request: Request, name: str) -> Answer:
+    """Send a signal to the main process of every instance that has one; each name needs one at least."""
+    body = read_body(request)
+    number = _read_signal(body.get("signal"))
+    names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
+    snapshot, plan = console.container.snapshot, console.container.plan
+    targets: dict[InstanceId, None] = {}
+    for part in names:
+        alive = [i for i in resolve_one(plan, part) if snapshot.instances[i].pid is not None]
+        if not alive:
+            raise Refused(409, "not_running", f"cannot signal {part}: it has no process")
+        targets.update(dict.fromkeys(alive))
+    _note(console, request, f"signal {signal_name(number)}", name)
+    for instance in targets:
+        console.container.send_signal(instance, number)
+    return _answer(console, request, tuple(targets), 200)
+
+
+def shutdown(console: Console, request: Request) -> Answer:
+    _note(console, request, "shutdown", "")
+    console.container.ask(ShutdownAsked("asked for on the control socket"))
+    if request.wants_text:
+        return text_answer("the container is stopping", 202)
+    return json_answer({"stopping": True}, 202)
+
+
+def read_body(request: Request) -> dict[str, object]:
+    """Read a JSON object; no body is an empty one. Raises Refused."""
+    if not request.body.strip():
+        return {}
+    import json
+
+    try:
+        if request.body.count(b"[") + request.body.count(b"{") > DEPTH:
+            raise ValueError("it is nested too deeply")
+        body = json.loads(request.body)
+    except ValueError as error:
+        raise Refused(400, "invalid_body", f"cannot read the body as JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Refused(400, "invalid_body", "cannot read the body: it is no JSON object")
+    return body
+
+
+async def _carry_out(wish: Wish, console: Console, request: Request, name: str) -> Answer:
+    container = console.container
+    instances = resolve(container.plan, name.split(","))
+    wait = _read_wait(read_body(request))
+    if container.snapshot.stopping and wish is not Wish.STOP:
+        raise Refused(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
+    _note(console, request, wish.value, name)
+    asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
+    container.ask(Asked(instances, EVENTS[wish]))
+    if not wait.wanted:
+        return _answer(console, request, instances, 202)
+
+    def outcomes() -> dict[InstanceId, Outcome]:
+        plan, snapshot = container.plan, container.snapshot
+        lives = snapshot.fleet.lives
+        return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at[i]) for i in instances}
+
+    def is_settled() -> bool:
+        return not any(isinstance(outcome, Pending) for outcome in outcomes().values())
+
+    await until(container, is_settled, wait.timeout)
+    _refuse_missed(wish, console, outcomes(), wait.timeout)
+    return _answer(console, request, instances, 200)
+
+
+def _refuse_missed(wish: Wish, console: Console, outcomes: dict[InstanceId, Outcome], timeout: float | None) -> None:
+    """Raise Refused where something failed, or was not there within `timeout`; failures first, they are final."""
+    plan, snapshot = console.container.plan, console.container.snapshot
+    missed = [f"{label(plan, i)} {outcome.reason}" for i, outcome in outcomes.items() if isinstance(outcome, Missed)]
+    late = [i for i, outcome in outcomes.items() if isinstance(outcome, Pending)]
+    if missed:
+        more = {"programs": entries(console, outcomes)}
+        raise Refused(409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}", more=more)
+    if late and timeout is not None:
+        states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
+        sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"
+        raise Refused(504, "timeout", sentence, more={"programs": entries(console, outcomes)})
+
+
+def _read_wait(body: dict[str, object]) -> _Wait:
+    wanted = body.get("wait", True)
+    if not isinstance(wanted, bool):
+        raise Refused(400, "invalid_body", f"cannot read wait: {wanted!r} is neither true nor false")
+    return _Wait(wanted, read_timeout(body.get("timeout")))
+
+
+def _read_signal(value: object) -> Signal:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    number = parse_signal(text) if text else None
+    if number is None:
+        raise Refused(400, "invalid_signal", f"cannot send the signal {value!r}; write SIGUSR1, HUP or 10")
+    return number
+
+
+def _with_instance(name: str, instance: object) -> str:
+    if instance is None:
+        return name
+    if not isinstance(instance, int) or isinstance(instance, bool):
+        raise Refused(400, "invalid_body", f"cannot read instance: {instance!r} is no whole number")
+    return f"{name}:{instance}"
+
+
+def _answer(console: Console, request: Request, instances: tuple[InstanceId, ...], status: int) -> Answer:
+    if not request.wants_text:
+        return json_answer({"programs": entries(console, instances)}, status)
+    plan, views = console.container.plan, console.container.snapshot.instances
+    lines = []
+    for instance in instances:
+        view = views[instance]
+        pid = f", pid {view.pid}" if view.pid is not None else ""
+        lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
+    return text_answer("\n".join(lines), status)
+
+
+def _note(console: Console, request: Request, action: str, name: str) -> None:
+    """Leave a trace of who asked for what."""
+    peer = request.peer
+    console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)

@@ -1,0 +1,243 @@
+"""One HTTP connection: requests one after the other, each within its limits, none of them trusted.
+
+Rule 1: what a client can make us hold is bounded: a head of HEAD_LIMIT, a body of BODY_LIMIT, READ_AHEAD beyond.
+Rule 2: what a client can make us wait for is bounded: PATIENCE for a whole request, and for taking its answer.
+Rule 3: after every answer the loop turns, however many requests have been sent ahead.
+Rule 4: a client that leaves while its answer is awaited ends the wait (a closed or half-closed connection).
+Rule 5: an answer that needs no waiting is with the kernel before anything else happens, the end of the container too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import h11
+
+from supervisor.control.message import Answer, Refused, Request, refusal
+from supervisor.control.router import respond
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from supervisor.control.console import Console
+    from supervisor.control.peer import Peer, Rights
+
+HEAD_LIMIT = 16 * 1024
+BODY_LIMIT = 64 * 1024
+READ_AHEAD = 64 * 1024
+PATIENCE = 10.0
+LINGER = 1.0
+"""Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is swallowed so that its answer arrives."""
+LINGER_LIMIT = 1024 * 1024
+_CHUNK = 4096
+
+
+class _Gone(Exception):
+    """There is nobody left to answer."""
+
+
+class Connection:
+    def __init__(
+        self,
+        console: Console,
+        peer: Peer,
+        rights: Rights,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._console = console
+        self._peer = peer
+        self._rights = rights
+        self._reader = reader
+        self._writer = writer
+        self._patience = patience
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
+        self._is_head = False
+        writer.transport.set_write_buffer_limits(high=0)  # so that drain() returns when the kernel has it all
+
+    async def serve(self) -> None:
+        """Answer requests until one side has enough, and close the connection."""
+        try:
+            while await self._serve_one():
+                await asyncio.sleep(0)
+        except (_Gone, ConnectionError):
+            pass
+        finally:
+            self._close()
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with a refusal whatever is asked, and close the connection."""
+        try:
+            await self._send_last(refused)
+        except (_Gone, ConnectionError):
+            pass
+        finally:
+            self._close()
+
+    async def _serve_one(self) -> bool:
+        """Answer one request. False: it was the last one."""
+        try:
+            request = await self._read_request()
+        except Refused as refused:
+            await self._send_last(refused)
+            return False
+        if request is None:
+            return False
+        await self._send(await self._respond(request))
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    def _close(self) -> None:
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
+        self._writer.close()
+
+    # ---- reading
+
+    async def _read_request(self) -> Request | None:
+        """Return the next request; None if there will be none. Raises Refused for one that is not to be served."""
+        self._is_head = False
+        try:
+            async with asyncio.timeout(self._patience):
+                head = await self._next_event()
+                if not isinstance(head, h11.Request):
+                    return None
+                self._is_head = head.method == b"HEAD"
+                _check_head(head)
+                return _make_request(head, await self._read_body(), self._peer)
+        except TimeoutError:
+            if self._http.their_state is h11.IDLE and not self._http.trailing_data[0]:
+                return None
+            raise Refused(408, "timeout", f"cannot wait longer than {self._patience:g} s for a request") from None
+        except h11.RemoteProtocolError as error:
+            if error.error_status_hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+                raise _head_too_large() from None
+            raise Refused(error.error_status_hint, "bad_request", f"cannot read the request: {error}") from None
+
+    async def _read_body(self) -> bytes:
+        body = bytearray()
+        while True:
+            event = await self._next_event()
+            if not isinstance(event, h11.Data):
+                return bytes(body)
+            body += event.data
+            if len(body) > BODY_LIMIT:
+                raise _body_too_large()
+
+    async def _next_event(self) -> h11.Event | type[h11.PAUSED]:
+        while True:
+            event = self._http.next_event()
+            if not isinstance(event, type) or event is h11.PAUSED:
+                return event
+            if self._http.they_are_waiting_for_100_continue:
+                await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+            self._http.receive_data(await self._reader.read(_CHUNK))
+
+    # ---- answering
+
+    async def _respond(self, request: Request) -> Answer:
+        """Return the answer to a request, also where it is refused or supinit itself has failed."""
+        try:
+            answer = respond(self._console, request, self._rights)
+            return answer if isinstance(answer, Answer) else await self._unless_gone(answer)
+        except Refused as refused:
+            return refusal(refused, request.wants_text)
+        except _Gone:
+            raise
+        except Exception as error:
+            self._console.log("error", "control.failed", reason=f"{request.method} {request.path}: {error!r}")
+            mistake = Refused(500, "internal_error", "cannot answer: supinit has made a mistake, its log says more")
+            return refusal(mistake, request.wants_text)
+
+    async def _unless_gone(self, coming: Awaitable[Answer]) -> Answer:
+        """Wait for the answer, but no longer than the client does."""
+        answering = asyncio.ensure_future(coming)
+        watching = asyncio.ensure_future(self._read_ahead())
+        try:
+            await asyncio.wait((answering, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not answering.done():
+                raise _Gone
+            return answering.result()
+        finally:
+            answering.cancel()
+            watching.cancel()
+            await asyncio.wait((answering, watching))
+
+    async def _read_ahead(self) -> None:
+        """Take in what the client sends ahead, and return when it has left. With READ_AHEAD full, nobody looks."""
+        ahead = len(self._http.trailing_data[0])
+        while ahead < READ_AHEAD:
+            data = await self._reader.read(_CHUNK)
+            if not data:
+                return
+            self._http.receive_data(data)
+            ahead += len(data)
+        await asyncio.Event().wait()
+
+    async def _send(self, answer: Answer, *more_headers: tuple[str, str]) -> None:
+        fixed = (("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))))
+        headers = [*fixed, ("Cache-Control", "no-store"), *answer.headers, *more_headers]
+        reason = HTTPStatus(answer.status).phrase.encode("ascii")
+        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
+        if not self._is_head:
+            events.append(h11.Data(data=answer.body))
+        events.append(h11.EndOfMessage())
+        await self._write(b"".join(self._http.send(event) or b"" for event in events))
+
+    async def _send_last(self, refused: Refused) -> None:
+        """Answer, and swallow some of what still comes: a client that is cut off while it writes reads no answer."""
+        if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            return
+        await self._send(refusal(refused, as_text=False), ("Connection", "close"))
+        self._writer.write_eof()
+        try:
+            async with asyncio.timeout(LINGER):
+                swallowed = 0
+                while swallowed < LINGER_LIMIT and (data := await self._reader.read(_CHUNK)):
+                    swallowed += len(data)
+        except TimeoutError:
+            pass
+
+    async def _write(self, data: bytes) -> None:
+        self._writer.write(data)
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._writer.drain()
+        except TimeoutError:
+            raise _Gone from None
+
+
+def _check_head(head: h11.Request) -> None:
+    """Raise Refused for a head, or an announced body, that is too large."""
+    size = len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers)
+    if size > HEAD_LIMIT:
+        raise _head_too_large()
+    lengths = [value for name, value in head.headers if name == b"content-length"]
+    if lengths and int(lengths[0]) > BODY_LIMIT:
+        raise _body_too_large()
+
+
+def _make_request(head: h11.Request, body: bytes, peer: Peer) -> Request:
+    path, _, query = head.target.decode("ascii").partition("?")
+    return Request(
+        method=head.method.decode("ascii"),
+        path=path,
+        query={name: tuple(values) for name, values in parse_qs(query, keep_blank_values=True).items()},
+        headers={name.decode("ascii"): value.decode("latin-1") for name, value in head.headers},
+        body=body,
+        peer=peer,
+    )
+
+
+def _head_too_large() -> Refused:
+    return Refused(431, "head_too_large", f"cannot read a request head of more than {HEAD_LIMIT} bytes")
+
+
+def _body_too_large() -> Refused:
+    return Refused(413, "body_too_large", f"cannot read a body of more than {BODY_LIMIT} bytes")

@@ -1,0 +1,42 @@
+"""What the control plane needs of the engine: to read, to ask, and to be told of changes. It never holds more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from supervisor.core.course import Asked, ShutdownAsked
+    from supervisor.core.ledger import Ledger
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Signal
+    from supervisor.core.snapshot import Snapshot
+
+
+class Container(Protocol):
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Always current."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+    @property
+    def started_at(self) -> float:
+        """When supinit started, in seconds since the epoch."""
+        ...
+
+    def ask(self, event: Asked | ShutdownAsked) -> None:
+        """Take a request in; the snapshot shows it before this returns."""
+        ...
+
+    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+        """Send a signal to the main process. False: there is none."""
+        ...
+
+    async def changed(self) -> None:
+        """Return after the next change of the snapshot."""
+        ...

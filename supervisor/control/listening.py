@@ -1,0 +1,75 @@
+"""The socket file: made with its mode and group before anybody can connect, and only ever removed by its owner."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+
+LONGEST = 107
+"""Bytes of a path in sockaddr_un (unix(7))."""
+
+
+class SocketFile:
+    """A bound Unix socket that does not listen yet."""
+
+    def __init__(self, path: str, mode: int, group: int | None) -> None:
+        """Bind it, over one that nobody listens on any more. Raises OSError; then nothing of ours is left behind."""
+        self.path = path
+        if len(os.fsencode(path)) > LONGEST:
+            raise OSError(errno.ENAMETOOLONG, f"the path is longer than {LONGEST} bytes, the kernel's limit", path)
+        _remove_stale(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            self._bind(mode)
+            self._identity = _identity(path)
+        except OSError:
+            self.socket.close()
+            raise
+        try:
+            if group is not None:
+                os.chown(path, -1, group)
+        except OSError:
+            self.socket.close()
+            self.remove()
+            raise
+
+    def _bind(self, mode: int) -> None:
+        """The umask makes the mode right from the first moment (unix(7)); without listen(2), a connect is refused."""
+        umask = os.umask(0o777 & ~mode)
+        try:
+            self.socket.bind(self.path)
+        finally:
+            os.umask(umask)
+
+    def remove(self) -> None:
+        """Remove the file, unless another one has taken its place."""
+        try:
+            if _identity(self.path) == self._identity:
+                os.unlink(self.path)
+        except OSError:
+            pass
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket that nobody listens on, such as one that a killed container left in a volume."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "there is a file that is no socket; move it, or set `socket`", path)
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+        except BlockingIOError:  # its queue is full, so there is somebody
+            pass
+    raise OSError(errno.EADDRINUSE, "another process listens on it; set another run_dir or `socket`", path)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino

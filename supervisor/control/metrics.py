@@ -1,0 +1,171 @@
+"""The metrics: a projection of snapshot, ledger and usage, made at each scrape. Nothing is counted in here."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from supervisor.control.message import Answer, Request
+from supervisor.control.view import version_body
+from supervisor.core.ledger import BUCKETS, InstanceLedger
+from supervisor.core.snapshot import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prometheus_client.metrics_core import Metric
+
+    from supervisor.control.console import Console
+    from supervisor.core.ledger import Histogram
+    from supervisor.core.life import Life
+    from supervisor.core.snapshot import InstanceView
+    from supervisor.core.usage import Usage
+
+BY = ("program", "instance")
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+"""Asked for in these words whatever the client's are: the library trusts a version that it is given."""
+
+
+def scrape(console: Console, request: Request) -> Answer:
+    """Return all metrics in the format that the client accepts, by default the Prometheus text."""
+    kinds = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    encode, content_type = choose_encoder(OPENMETRICS if OPENMETRICS.partition(";")[0] in kinds else "")
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Projection(console))
+    return Answer(200, encode(registry), content_type)
+
+
+class _Row:
+    """Everything about one instance, to read single values off."""
+
+    def __init__(self, labels: tuple[str, str], view: InstanceView, life: Life, counts: InstanceLedger) -> None:
+        self.labels = labels
+        self.view = view
+        self.life = life
+        self.counts = counts
+
+
+class _Projection(Collector):
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def describe(self) -> Iterable[Metric]:
+        """Spare the registry a collection of its own."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        rows = self._rows()
+        yield from self._about_container()
+        yield from _states(rows)
+        yield from self._times(rows)
+        yield from _counters(rows)
+        yield from self._usages(rows)
+        yield _histogram("stop_seconds", "Time from the first stop step to the exit.", rows, _stop_seconds)
+        yield _histogram("healthcheck_seconds", "Time that a health check took.", rows, _probe_seconds)
+
+    def _rows(self) -> list[_Row]:
+        container = self._console.container
+        snapshot, ledgers = container.snapshot, container.ledger.instances
+        return [
+            _Row((i[0], str(i[1])), view, snapshot.fleet.lives[i], ledgers.get(i) or InstanceLedger())
+            for i, view in snapshot.instances.items()
+        ]
+
+    def _about_container(self) -> Iterator[Metric]:
+        container = self._console.container
+        version = {key: str(value or "") for key, value in version_body(self._console).items()}
+        yield InfoMetricFamily("supinit_build", "The version of supinit and the revision of the container.", version)
+        yield GaugeMetricFamily(
+            "supinit_start_time_seconds", "When supinit started, since the epoch.", container.started_at
+        )
+        yield GaugeMetricFamily("supinit_ready", "Whether the container is ready.", float(container.snapshot.ready))
+        yield CounterMetricFamily(
+            "supinit_orphans_reaped", "Processes of no program that were reaped.", container.ledger.orphans_reaped
+        )
+
+    def _times(self, rows: Iterable[_Row]) -> Iterator[Metric]:
+        family = _gauge("start_time_seconds", "When the main process was started, since the epoch.")
+        for row in rows:
+            if row.view.started_at is not None:
+                family.add_metric(row.labels, round(self._console.clock.wall(row.view.started_at), 3))
+        yield family
+
+    def _usages(self, rows: Iterable[_Row]) -> Iterator[Metric]:
+        usages = self._console.usage()
+        cpu = _counter("cpu_seconds", "CPU time of the process tree.")
+        memory = _gauge("resident_memory_bytes", "Resident memory of the process tree.")
+        processes = _gauge("processes", "Processes in the tree.")
+        for row in rows:
+            usage: Usage | None = usages.get((row.view.name, row.view.instance))
+            if usage is not None and row.view.pid is not None:
+                cpu.add_metric(row.labels, usage.cpu_seconds)
+                memory.add_metric(row.labels, usage.memory_bytes)
+                processes.add_metric(row.labels, usage.processes)
+        yield from (cpu, memory, processes)
+
+
+def _states(rows: Iterable[_Row]) -> Iterator[Metric]:
+    states = GaugeMetricFamily("supinit_program_state", "1 for the state that it is in, else 0.", labels=(*BY, "state"))
+    healthy = _gauge("healthy", "Whether it is RUNNING and, with a health check, healthy.")
+    for row in rows:
+        for state in State:
+            states.add_metric((*row.labels, state.value), float(row.view.state is state))
+        healthy.add_metric(row.labels, float(row.life.is_up))
+    yield from (states, healthy)
+
+
+def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
+    exits = CounterMetricFamily(
+        "supinit_program_exits", "Ends of main processes, by code or signal name.", labels=(*BY, "code")
+    )
+    starts = _counter("starts", "Starts of the main process, failed ones too.")
+    restarts = _counter("restarts", "Restarts that nobody asked for.")
+    kills = _counter("kills", "Stops that took SIGKILL at the end of the stop sequence.")
+    failures = _counter("healthcheck_failures", "Health checks that did not pass.")
+    for row in rows:
+        for code, count in row.counts.exits.items():
+            exits.add_metric((*row.labels, code), count)
+        starts.add_metric(row.labels, row.view.generation)
+        restarts.add_metric(row.labels, row.view.restarts)
+        kills.add_metric(row.labels, row.counts.kills)
+        failures.add_metric(row.labels, row.counts.probe_failures)
+    yield from (exits, starts, restarts, kills, failures)
+
+
+def _counter(name: str, documentation: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
+
+
+def _gauge(name: str, documentation: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
+
+
+def _stop_seconds(row: _Row) -> Histogram:
+    return row.counts.stop_seconds
+
+
+def _probe_seconds(row: _Row) -> Histogram:
+    return row.counts.probe_seconds
+
+
+def _histogram(
+    name: str, documentation: str, rows: Iterable[_Row], histogram_of: Callable[[_Row], Histogram]
+) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
+    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+    for row in rows:
+        histogram = histogram_of(row)
+        family.add_metric(
+            row.labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total_seconds
+        )
+    return family

@@ -1,0 +1,48 @@
+"""Whom a request is about. One unknown name among several, and nothing is touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.control.message import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId
+
+ALL = "all"
+
+
+def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
+    """Return the instances that are named as `web`, `web:2` or `all`, each once, in the order of their naming.
+
+    Raises Refused for the first name that there is none of.
+    """
+    found: dict[InstanceId, None] = {}
+    for name in names:
+        found.update(dict.fromkeys(resolve_one(plan, name)))
+    return tuple(found)
+
+
+def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
+    """Return the instances that one name stands for."""
+    if name == ALL:
+        return plan.instances
+    if name in plan.programs:
+        return plan.programs[name].instances
+    program, _, number = name.rpartition(":")
+    if program not in plan.programs:
+        known = ", ".join(plan.programs) or "none"
+        raise Refused(404, "no_such_program", f"cannot find a program {name!r}; there are: {known}")
+    if number.isascii() and number.isdecimal() and 1 <= int(number[:9]) <= plan.programs[program].scale:
+        return ((program, int(number)),)
+    last = plan.programs[program].scale
+    raise Refused(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has 1 to {last}")
+
+
+def label(plan: Plan, instance: InstanceId) -> str:
+    """Return what an operator calls an instance: its number only where there are several."""
+    name, number = instance
+    return f"{name}:{number}" if plan.programs[name].scale > 1 else name

@@ -1,0 +1,109 @@
+"""The table of endpoints, and who may use which. docs/openapi.yaml says the same to people; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from supervisor.control import commands, probes, status
+from supervisor.control.message import Answer, Refused, Request
+from supervisor.control.peer import Rights
+from supervisor.core.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from supervisor.control.console import Console
+
+    Handler = Callable[..., Answer | Awaitable[Answer]]
+
+
+class Route(Record):
+    """One endpoint. `path` has {name} where a program's name stands; the handler takes it as its last argument."""
+
+    method: str
+    path: str
+    handler: Handler
+    control_only: bool = False
+    """A GET that only root and supinit's own user may ask for."""
+
+
+def _metrics(console: Console, request: Request) -> Answer:
+    from supervisor.control.metrics import scrape  # 25 ms, so not before the first scrape
+
+    return scrape(console, request)
+
+
+def _not_supported(_console: Console, request: Request, *_name: str) -> Answer:
+    raise Refused(501, "not_supported", f"cannot {request.method} {request.path}: this version does not support it yet")
+
+
+ROUTES = (
+    Route("GET", "/v1/status", status.status),
+    Route("GET", "/v1/version", status.version),
+    Route("GET", "/v1/wait", probes.wait),
+    Route("GET", "/v1/programs/{name}", status.program),
+    Route("POST", "/v1/programs/{name}/start", commands.start),
+    Route("POST", "/v1/programs/{name}/stop", commands.stop),
+    Route("POST", "/v1/programs/{name}/restart", commands.restart),
+    Route("POST", "/v1/programs/{name}/signal", commands.signal),
+    Route("POST", "/v1/programs/{name}/reload", _not_supported),
+    Route("GET", "/v1/programs/{name}/context", _not_supported, control_only=True),
+    Route("GET", "/v1/logs", _not_supported),
+    Route("GET", "/v1/events", _not_supported),
+    Route("GET", "/v1/tree", _not_supported),
+    Route("POST", "/v1/update", _not_supported),
+    Route("POST", "/v1/shutdown", commands.shutdown),
+    Route("GET", "/metrics", _metrics),
+    Route("GET", "/livez", probes.livez),
+    Route("GET", "/readyz", probes.readyz),
+    Route("GET", "/healthz", probes.healthz),
+)
+
+
+def respond(console: Console, request: Request, rights: Rights) -> Answer | Awaitable[Answer]:
+    """Carry a request out: return its answer, or what will be. Both raise Refused where there is none."""
+    route, arguments = find(request)
+    needed = Rights.CONTROL if route.control_only or route.method != "GET" else Rights.READ
+    if rights is not Rights.CONTROL and rights is not needed:
+        raise Refused(403, "not_permitted", _not_permitted(request, needed))
+    return route.handler(console, request, *arguments)
+
+
+def find(request: Request) -> tuple[Route, tuple[str, ...]]:
+    """Return the route of a request and the names in its path. HEAD is answered as GET. Raises Refused."""
+    method = "GET" if request.method == "HEAD" else request.method
+    allowed: list[str] = []
+    for route in ROUTES:
+        arguments = _match(route.path, request.path)
+        if arguments is None:
+            continue
+        if route.method == method:
+            return route, arguments
+        allowed += [route.method, "HEAD"] if route.method == "GET" else [route.method]
+    if not allowed:
+        raise Refused(404, "not_found", f"cannot find {request.path}; see docs/api.md for what there is")
+    allow = ", ".join(allowed)
+    sentence = f"cannot {request.method} {request.path}; allowed: {allow}"
+    raise Refused(405, "method_not_allowed", sentence, (("Allow", allow),))
+
+
+def _match(pattern: str, path: str) -> tuple[str, ...] | None:
+    """Return what stands where the pattern has {name}, decoded; None if the path is another one."""
+    expected, actual = pattern.split("/"), path.split("/")
+    if len(expected) != len(actual):
+        return None
+    names: list[str] = []
+    for part, text in zip(expected, actual, strict=True):
+        if part == "{name}" and text:
+            names.append(unquote(text))
+        elif part != text:
+            return None
+    return tuple(names)
+
+
+def _not_permitted(request: Request, needed: Rights) -> str:
+    way_out = "only root and the user that supinit runs as may"
+    if needed is Rights.READ:
+        way_out += ", and members of socket_group"
+    return f"cannot {request.method} {request.path} as uid {request.peer.uid}: {way_out}"

@@ -1,0 +1,313 @@
+"""supctl against a served container: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from signal import SIGUSR1
+
+import pytest
+
+from supervisor import __version__
+from supervisor.cli import supctl
+from supervisor.core.course import Asked, ShutdownAsked
+from supervisor.core.life import RestartRequested, StopRequested
+from supervisor.core.record import Record
+
+from ..control.dialogue import served
+from ..control.steered import SteeredContainer, oneshot, service
+
+
+class Result(Record):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def path() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="supinit-") as directory:
+        yield f"{directory}/control.sock"
+
+
+@pytest.fixture
+def run(path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run supctl against a container; `then` happens once the server waits for a change."""
+    monkeypatch.setenv("SUPINIT_SOCKET", path)
+
+    def run(container: SteeredContainer, *words: str, then: Callable[[], object] = str) -> Result:
+        async def scenario() -> int:
+            async with served(container, path):
+                running = asyncio.create_task(asyncio.to_thread(supctl.main, words))
+                watching = asyncio.create_task(container.watched.wait())
+                await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+                watching.cancel()
+                then()
+                return await running
+
+        code = asyncio.run(scenario())
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+def up() -> SteeredContainer:
+    return SteeredContainer(service("web", scale=2), service("db")).begin()
+
+
+# ---- status
+
+
+def test_status_prints_the_table_and_says_that_all_is_up(run: Run) -> None:
+    result = run(up(), "status")
+    assert (result.code, result.err) == (0, "")
+    assert [line.split()[:2] for line in result.out.splitlines()] == [
+        ["NAME", "STATE"],
+        ["web:1", "RUNNING"],
+        ["web:2", "RUNNING"],
+        ["db", "RUNNING"],
+    ]
+
+
+def test_status_is_3_when_something_that_is_shown_is_not_up(run: Run) -> None:
+    assert run(up().end("db", 1), "status").code == 3
+    assert run(up().end("db", 1), "status", "all").code == 3
+    assert run(up().end("db", 1), "--json", "status").code == 3
+    assert run(up().end("db", 1), "status", "web").code == 0
+
+
+def test_status_as_json_is_what_the_api_returns(run: Run) -> None:
+    for words in (("--json", "status", "web:2"), ("status", "--json", "web:2")):
+        result = run(up(), *words)
+        assert (result.code, [p["instance"] for p in json.loads(result.out)["programs"]]) == (0, [2])
+
+
+# ---- start, stop, restart, signal
+
+
+def test_restart_waits_and_says_what_has_become_of_each(run: Run) -> None:
+    container = SteeredContainer(service("web"), obedient=False).begin()
+    result = run(container, "restart", "web", then=lambda: container.end("web", 0).wait(1.0))
+    assert (result.code, result.out, result.err) == (0, "web is RUNNING, pid 102\n", "")
+
+
+def test_several_names_are_one_request(run: Run) -> None:
+    container = up()
+    assert run(container, "restart", "--no-wait", "db", "web:2").code == 0
+    assert container.events == [Asked((("db", 1), ("web", 2)), RestartRequested())]
+
+
+def test_all_is_every_program(run: Run) -> None:
+    container = up()
+    assert run(container, "stop", "all").code == 0
+    assert container.events == [Asked((("web", 1), ("web", 2), ("db", 1)), StopRequested())]
+
+
+def test_what_fails_is_1_and_one_line(run: Run) -> None:
+    container = SteeredContainer(oneshot("migrate"))
+    result = run(container, "start", "migrate", then=lambda: container.end("migrate", 7))
+    expected = "supctl: cannot start what was asked for: migrate exited with code 7\n"
+    assert (result.code, result.out, result.err) == (1, "", expected)
+
+
+def test_what_does_not_come_about_in_time_is_1(run: Run) -> None:
+    container = SteeredContainer(service("web"), obedient=False).begin()
+    result = run(container, "stop", "--timeout=1ms", "web")
+    assert (result.code, "web is STOPPING" in result.err) == (1, True)
+
+
+def test_signal_reaches_the_main_processes(run: Run) -> None:
+    container = up()
+    assert run(container, "signal", "USR1", "db", "web:1").code == 0
+    assert container.signals == [(("db", 1), SIGUSR1), (("web", 1), SIGUSR1)]
+
+
+def test_signal_to_what_is_down_is_1(run: Run) -> None:
+    assert run(SteeredContainer(service("web")), "signal", "HUP", "web").code == 1
+
+
+@pytest.mark.parametrize("command", [("stop",), ("start",), ("restart",), ("signal", "HUP"), ("status",), ("wait",)])
+def test_an_unknown_name_is_4_and_nothing_is_touched(run: Run, command: tuple[str, ...]) -> None:
+    container = up()
+    result = run(container, *command, "web", "webb")
+    assert (result.code, result.out, container.events, container.signals) == (4, "", [], [])
+    assert result.err == "supctl: cannot find a program 'webb'; there are: web, db\n"
+
+
+def test_names_are_sent_as_they_are(run: Run) -> None:
+    """Nothing in a name may become a part of the request."""
+    result = run(up(), "status", "a&name=web #?/é")
+    assert (result.code, "'a&name=web #?/é'" in result.err) == (4, True)
+
+
+# ---- healthcheck
+
+
+def test_healthcheck_is_one_line_and_0_or_1(run: Run) -> None:
+    container = SteeredContainer(service("web", checked=True), service("db")).begin()
+    assert run(container, "healthcheck") == Result(1, "not healthy: web is STARTING\n", "")
+    assert run(container, "healthcheck", "db") == Result(0, "healthy\n", "")
+    container.probe("web", True)
+    assert run(container, "healthcheck") == Result(0, "healthy\n", "")
+    assert run(container.wait(9), "healthcheck", "--max-age", "8s").code == 1
+    assert run(container, "healthcheck", "--max-age", "10s").code == 0
+
+
+@pytest.mark.parametrize("words", [("nobody",), ("--max-age", "young"), ("--max-age",), ("--what",)])
+def test_healthcheck_knows_no_other_code_than_1(run: Run, words: tuple[str, ...]) -> None:
+    """Docker reserves 2."""
+    assert run(up(), "healthcheck", *words).code == 1
+
+
+def test_healthcheck_of_what_cannot_be_reached_is_1_and_says_where_it_looked(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert supctl.main(["-s", path, "healthcheck"]) == 1
+    out = capsys.readouterr().out
+    assert (path in out, out.count("\n")) == (True, 1)
+
+
+# ---- wait, shutdown, version, metrics
+
+
+def test_wait_returns_once_it_holds(run: Run) -> None:
+    container = SteeredContainer(service("web", checked=True)).begin()
+    result = run(container, "wait", then=lambda: container.probe("web", True))
+    assert (result.code, result.out) == (0, "healthy\n")
+
+
+def test_wait_is_1_after_its_time(run: Run) -> None:
+    container = SteeredContainer(service("web", checked=True)).begin()
+    assert run(container, "wait", "--for", "ready", "--timeout", "1ms", "web").code == 1
+
+
+def test_wait_for_the_container_to_stop_returns_when_its_supervisor_goes(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> int:
+        container = up()
+        async with served(container, path) as control:
+            running = asyncio.create_task(asyncio.to_thread(supctl.main, ["-s", path, "wait", "--for=stopped"]))
+            await container.watched.wait()
+            control.server.close()
+            return await running
+
+    assert (asyncio.run(scenario()), capsys.readouterr().out) == (0, "stopped\n")
+
+
+def test_shutdown_asks_for_it(run: Run) -> None:
+    container = up()
+    assert (run(container, "shutdown").code, type(container.events[0])) == (0, ShutdownAsked)
+
+
+def test_version_and_metrics(run: Run) -> None:
+    assert run(up(), "version").out == f"supinit {__version__}\n"
+    assert "supinit_ready 1.0\n" in run(up(), "metrics").out
+
+
+# ---- wrong use, and a supervisor that is not there
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("dance",),
+        ("stop",),
+        ("signal", "HUP"),
+        ("version", "web"),
+        ("status", "--wait"),
+        ("stop", "--timeout"),
+        ("stop", "--no-wait=1", "web"),
+        ("-x", "status"),
+        ("-s",),
+        ("stop", ""),
+    ],
+)
+def test_wrong_use_is_2_and_asks_nothing(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert supctl.main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n"), err.startswith("supctl: cannot ")) == ("", 1, True)
+
+
+@pytest.mark.parametrize(
+    "words", [("stop", "--timeout", "soon", "web"), ("signal", "NOTHING", "web"), ("wait", "--for", "x")]
+)
+def test_what_only_the_supervisor_can_judge_is_2_too(run: Run, words: tuple[str, ...]) -> None:
+    container = up()
+    assert (run(container, *words).code, container.events) == (2, [])
+
+
+@pytest.mark.parametrize("words", [("status",), ("stop", "web"), ("wait",), ("wait", "--for", "stopped"), ("version",)])
+def test_a_supervisor_that_is_not_there_is_69_and_the_error_says_where_it_looked(
+    path: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert supctl.main(["-s", path, *words]) == 69
+    assert f"cannot reach supinit at {path}: no such file" in capsys.readouterr().err
+
+
+def test_a_supervisor_that_goes_away_before_it_answers_is_69(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> int:
+        container = SteeredContainer(service("web"), obedient=False).begin()
+        async with served(container, path) as control:
+            running = asyncio.create_task(asyncio.to_thread(supctl.main, ["-s", path, "stop", "web"]))
+            await container.watched.wait()
+            control.server.close()
+            return await running
+
+    assert asyncio.run(scenario()) == 69
+    assert "it closed the connection" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("mode", [0o600, 0o666], ids=["by the file's mode", "by the server"])
+def test_what_is_not_permitted_is_77(path: str, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stranger is kept out by the file, or by the server where the file's mode lets him in."""
+
+    async def scenario() -> int:
+        container = up()
+        async with served(container, path, mode=mode):
+            os.chmod(os.path.dirname(path), 0o755)
+            os.seteuid(65534)
+            try:
+                return await asyncio.to_thread(supctl.main, ["-s", path, "stop", "web"])
+            finally:
+                os.seteuid(0)
+
+    assert asyncio.run(scenario()) == 77
+    assert "supctl: cannot " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "looked_at"),
+    [
+        ({}, "/run/supinit/control.sock"),
+        ({"SUPINIT_RUN_DIR": "/nowhere/run"}, "/nowhere/run/control.sock"),
+        ({"SUPINIT_RUN_DIR": "/nowhere/run", "SUPINIT_SOCKET": "/nowhere/s"}, "/nowhere/s"),
+    ],
+)
+@pytest.mark.skipif(os.path.exists("/run/supinit/control.sock"), reason="there is a supervisor here")
+def test_the_socket_is_looked_for_where_the_environment_says(
+    environment: dict[str, str],
+    looked_at: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("SUPINIT_RUN_DIR", "SUPINIT_SOCKET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert supctl.main(["status"]) == 69
+    assert f" {looked_at}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--help",), ("help",), ("stop", "--help"), ("help", "stop")])
+def test_help_is_on_stdout(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert supctl.main(words) == 0
+    assert "stop" in capsys.readouterr().out

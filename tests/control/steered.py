@@ -1,0 +1,162 @@
+"""A whole container on the pure core, with made-up processes and hands on its clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from signal import SIGTERM
+
+from supervisor.control.clock import Clock, rfc3339
+from supervisor.core import fleet as core
+from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, Order, ShutdownAsked, TimePassed
+from supervisor.core.ledger import Ledger
+from supervisor.core.life import Event, Exited, Probed, SendSignal, Spawn, Spawned, Sweep, Swept
+from supervisor.core.plan import Plan, make_plan
+from supervisor.core.program import (
+    HealthCheck,
+    InstanceId,
+    Kind,
+    Program,
+    Restart,
+    RestartWhen,
+    Settings,
+    Signal,
+    Table,
+    TcpProbe,
+)
+from supervisor.core.snapshot import Snapshot, project
+from supervisor.core.usage import Usage
+
+EPOCH = 1_800_000_000.0
+"""The wall clock when the monotonic one was 0."""
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1)
+
+
+def service(name: str, *, checked: bool = False, scale: int = 1, start_retries: int = 2) -> Program:
+    check = CHECK if checked else None
+    return Program(name, ("true",), scale=scale, healthcheck=check, start_retries=start_retries)
+
+
+def oneshot(name: str) -> Program:
+    return Program(name, ("true",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+
+
+class SteeredClock(Clock):
+    """Stands still unless somebody moves it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def wall(self, at: float) -> float:
+        return EPOCH + at
+
+
+class SteeredContainer:
+    """Its processes start at once, do nothing by themselves, and end on SIGTERM only if they are `obedient`."""
+
+    def __init__(self, *programs: Program, settings: Settings | None = None, obedient: bool = True) -> None:
+        self.plan: Plan = make_plan(Table(settings or Settings(), programs))
+        self.fleet = core.new_fleet(self.plan)
+        self.snapshot: Snapshot = project(self.plan, self.fleet)
+        self.ledger = Ledger()
+        self.started_at = EPOCH
+        self.clock = SteeredClock()
+        self.obedient = obedient
+        self.events: list[FleetEvent] = []
+        """What was asked for from outside."""
+        self.signals: list[tuple[InstanceId, Signal]] = []
+        self.usages: dict[InstanceId, Usage] = {}
+        self.measured = 0
+        self.asked = asyncio.Event()
+        """Set whenever somebody has asked for something."""
+        self.watched = asyncio.Event()
+        """Set whenever somebody waits for a change."""
+        self._watchers: list[asyncio.Future[None]] = []
+        self._next_pid = 100
+
+    # ---- what the control plane needs
+
+    def ask(self, event: Asked | ShutdownAsked) -> None:
+        self.events.append(event)
+        self.take(event)
+        self.asked.set()
+
+    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+        self.signals.append((instance, signal))
+        return self.snapshot.instances[instance].pid is not None
+
+    async def changed(self) -> None:
+        watcher = asyncio.get_running_loop().create_future()
+        self._watchers.append(watcher)
+        self.watched.set()
+        await watcher
+
+    def usage(self) -> dict[InstanceId, Usage]:
+        self.measured += 1
+        return self.usages
+
+    # ---- what a test does to it
+
+    def begin(self) -> SteeredContainer:
+        """Bring everything up, as far as time alone does."""
+        self.take(Begun())
+        return self.wait(2.0)
+
+    def wait(self, seconds: float) -> SteeredContainer:
+        """Let time pass."""
+        self.clock.time += seconds
+        return self.take(TimePassed())
+
+    def end(self, name: str, code: int | None, signal: Signal | None = None, instance: int = 1) -> SteeredContainer:
+        """End a process."""
+        return self.happen((name, instance), Exited(self.generation((name, instance)), code, signal))
+
+    def probe(self, name: str, passed: bool, detail: str = "") -> SteeredContainer:
+        """Let a health check come back."""
+        return self.happen((name, 1), Probed(self.generation((name, 1)), passed, detail))
+
+    def generation(self, instance: InstanceId) -> int:
+        return self.fleet.lives[instance].generation
+
+    def happen(self, instance: InstanceId, event: Event) -> SteeredContainer:
+        return self.take(Happened(instance, event))
+
+    def take(self, event: FleetEvent) -> SteeredContainer:
+        events = deque([event])
+        while events:
+            turn = core.advance(self.plan, self.fleet, events.popleft(), self.clock.time)
+            self.fleet = turn.fleet
+            for change in turn.changes:
+                if isinstance(change, Change):
+                    self.ledger.note(self.plan.programs, change)
+            for order in turn.orders:
+                if isinstance(order, Order):
+                    events += self._obey(order)
+        self.snapshot = project(self.plan, self.fleet, self.snapshot)
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)
+        return self
+
+    def _obey(self, order: Order) -> list[FleetEvent]:
+        instance = order.instance
+        match order.action:
+            case Spawn(generation):
+                self._next_pid += 1
+                return [Happened(instance, Spawned(generation, self._next_pid))]
+            case Sweep(generation):
+                return [Happened(instance, Swept(generation))]
+            case SendSignal(signal=signal) if signal == SIGTERM and self.obedient:
+                return [Happened(instance, Exited(self.generation(instance), 0))]
+            case _:
+                return []
+
+
+def date(at: float) -> str:
+    """Return the date of a time on the container's clock."""
+    return rfc3339(EPOCH + at)

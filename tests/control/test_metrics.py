@@ -1,0 +1,117 @@
+"""The metrics: read back with Prometheus's own parsers, in both formats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from signal import SIGKILL
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from supervisor import __version__
+from supervisor.core.program import Settings
+from supervisor.core.usage import Usage
+
+from .dialogue import Reply, served
+from .steered import EPOCH, SteeredContainer, service
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+WEB = {"program": "web", "instance": "1"}
+
+
+def scrape(container: SteeredContainer, path: str, accept: str | None = None) -> Reply:
+    async def scenario() -> Reply:
+        async with served(container, path) as control:
+            reply = await control.ask("GET", "/metrics", accept=accept)
+            assert control.log == []
+            return reply
+
+    return asyncio.run(scenario())
+
+
+def busy() -> SteeredContainer:
+    container = SteeredContainer(service("web", checked=True), service("db"), settings=Settings(revision='a"b'))
+    container.begin().probe("web", True).end("db", None, SIGKILL).wait(1.0)
+    container.wait(29.0).wait(0.3).probe("web", False, "refused")
+    container.ledger.orphans_reaped = 3
+    container.usages = {("web", 1): Usage(1.5, 4096, 2)}
+    return container
+
+
+def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> float | None:
+    found = [s.value for metric in metrics for s in metric.samples if (s.name, s.labels) == (name, labels)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("supinit_build_info", {"version": __version__, "revision": 'a"b'}, 1),
+        ("supinit_start_time_seconds", {}, EPOCH),
+        ("supinit_ready", {}, 1),
+        ("supinit_orphans_reaped_total", {}, 3),
+        ("supinit_program_state", {**WEB, "state": "RUNNING"}, 1),
+        ("supinit_program_state", {**WEB, "state": "FATAL"}, 0),
+        ("supinit_program_healthy", WEB, 0),
+        ("supinit_program_healthy", {**WEB, "program": "db"}, 1),
+        ("supinit_program_start_time_seconds", WEB, EPOCH),
+        ("supinit_program_starts_total", WEB, 1),
+        ("supinit_program_starts_total", {**WEB, "program": "db"}, 2),
+        ("supinit_program_restarts_total", {**WEB, "program": "db"}, 1),
+        ("supinit_program_exits_total", {**WEB, "program": "db", "code": "SIGKILL"}, 1),
+        ("supinit_program_cpu_seconds_total", WEB, 1.5),
+        ("supinit_program_cpu_seconds_total", {**WEB, "program": "db"}, None),
+        ("supinit_program_resident_memory_bytes", WEB, 4096),
+        ("supinit_program_processes", WEB, 2),
+        ("supinit_program_kills_total", WEB, 0),
+        ("supinit_program_stop_seconds_count", WEB, 0),
+        ("supinit_program_healthcheck_failures_total", WEB, 1),
+        ("supinit_program_healthcheck_seconds_count", WEB, 2),
+        ("supinit_program_healthcheck_seconds_bucket", {**WEB, "le": "+Inf"}, 2),
+    ],
+)
+def test_every_metric_has_its_value(socket_path: str, name: str, labels: dict[str, str], value: float | None) -> None:
+    assert sample(parse_text(scrape(busy(), socket_path).text), name, labels) == value
+    families = parse_openmetrics(scrape(busy(), socket_path, OPENMETRICS).text)  # type: ignore[no-untyped-call]
+    assert sample(families, name, labels) == value
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, "text/plain"),
+        ("text/plain", "text/plain"),
+        ("*/*", "text/plain"),
+        (OPENMETRICS, "application/openmetrics-text"),
+        ("application/openmetrics-text; version=no.number", "application/openmetrics-text"),
+    ],
+)
+def test_the_format_is_the_one_that_is_accepted(socket_path: str, accept: str | None, content_type: str) -> None:
+    reply = scrape(busy(), socket_path, accept)
+    assert (reply.status, reply.headers["content-type"].partition(";")[0]) == (200, content_type)
+
+
+def test_names_and_texts_are_as_promtool_wants_them(socket_path: str) -> None:
+    """Its rules: help everywhere, counters and nothing else end in _total, base units, one family a name."""
+    families = list(parse_text(scrape(busy(), socket_path).text))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names))
+    for family in families:
+        assert family.name.startswith("supinit_") and family.documentation, family.name
+        assert family.type in ("counter", "gauge", "histogram"), family.name
+        assert not family.name.endswith(("_total", "_count", "_sum", "_bucket")), family.name
+        assert not any(unit in family.name for unit in ("milliseconds", "_ms", "kilobytes", "_minutes")), family.name
+
+
+def test_buckets_are_cumulated(socket_path: str) -> None:
+    (family,) = (
+        family
+        for family in parse_text(scrape(busy(), socket_path).text)
+        if family.name == "supinit_program_healthcheck_seconds"
+    )
+    counts = [s.value for s in family.samples if s.labels["program"] == "web" and s.name.endswith("_bucket")]
+    assert counts == sorted(counts) and counts[-1] == 2

@@ -1,0 +1,176 @@
+"""What the API shows of the container."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+
+from supervisor import __version__
+from supervisor.core.course import ShutdownAsked
+from supervisor.core.program import Condition, Dependency, Program, Settings
+from supervisor.core.usage import Usage
+
+from .dialogue import Reply, served
+from .steered import SteeredContainer, date, oneshot, service
+
+
+def get(container: SteeredContainer, path: str, target: str, accept: str | None = None) -> Reply:
+    async def scenario() -> Reply:
+        async with served(container, path) as control:
+            return await control.ask("GET", target, accept=accept)
+
+    return asyncio.run(scenario())
+
+
+def entry(container: SteeredContainer, path: str, name: str = "web") -> dict[str, Any]:
+    reply = get(container, path, f"/v1/programs/{name}").json
+    (only,) = reply["programs"]
+    assert isinstance(only, dict)
+    return only
+
+
+def test_the_container_is_shown_whole(socket_path: str) -> None:
+    container = SteeredContainer(service("web", scale=2), oneshot("migrate"), settings=Settings(revision="abc"))
+    status = get(container.begin(), socket_path, "/v1/status").json
+    names = [(program["name"], program["instance"]) for program in status.pop("programs")]
+    assert names == [("web", 1), ("web", 2), ("migrate", 1)]
+    assert status == {
+        "version": __version__,
+        "revision": "abc",
+        "pid": os.getpid(),
+        "started_at": date(0),
+        "ready": True,
+        "healthy": True,
+        "stopping": False,
+    }
+
+
+def test_a_running_instance_has_every_field(socket_path: str) -> None:
+    container = SteeredContainer(service("web", checked=True)).begin().probe("web", True).wait(3.5)
+    container.usages = {("web", 1): Usage(1.23456, 4096, 3)}
+    assert entry(container, socket_path) == {
+        "name": "web",
+        "instance": 1,
+        "type": "service",
+        "state": "RUNNING",
+        "health": "healthy",
+        "health_detail": None,
+        "health_failures": 0,
+        "pid": 101,
+        "since": date(2),
+        "uptime_seconds": 5.5,
+        "restarts": 0,
+        "last_exit": None,
+        "reason": None,
+        "waiting_for": [],
+        "starts_again_at": None,
+        "cpu_seconds": 1.235,
+        "memory_bytes": 4096,
+        "processes": 3,
+    }
+
+
+def test_an_instance_between_two_runs_says_how_it_ended_and_when_it_starts_again(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin().end("web", None, SIGKILL)
+    shown = entry(container, socket_path)
+    assert (shown["state"], shown["pid"], shown["uptime_seconds"], shown["cpu_seconds"]) == ("BACKOFF",) + (None,) * 3
+    assert shown["last_exit"] == {"signal": "SIGKILL", "at": date(2)}
+    assert shown["starts_again_at"] == date(2.1)
+
+
+def test_an_instance_that_has_failed_for_good_says_why(socket_path: str) -> None:
+    shown = entry(SteeredContainer(oneshot("migrate")).begin().end("migrate", 7), socket_path, "migrate")
+    assert (shown["state"], shown["reason"]) == ("FATAL", "exited with code 7")
+    assert shown["last_exit"] == {"code": 7, "at": date(2)}
+
+
+def test_an_instance_that_waits_says_for_whom(socket_path: str) -> None:
+    needs = (Dependency("migrate", Condition.COMPLETED),)
+    container = SteeredContainer(oneshot("migrate"), Program("web", ("true",), depends_on=needs)).begin()
+    assert entry(container, socket_path)["waiting_for"] == ["migrate"]
+
+
+def test_a_health_check_that_fails_says_what_it_saw(socket_path: str) -> None:
+    shown = entry(SteeredContainer(service("web", checked=True)).begin().probe("web", False, "refused"), socket_path)
+    assert (shown["health"], shown["health_detail"], shown["health_failures"]) == ("unhealthy", "refused", 1)
+
+
+def test_one_instance_can_be_asked_for(socket_path: str) -> None:
+    assert entry(SteeredContainer(service("web", scale=3)), socket_path, "web:2")["instance"] == 2
+    assert entry(SteeredContainer(service("web", scale=3)), socket_path, "web%3A3")["instance"] == 3
+
+
+def test_the_status_of_some_is_in_the_order_of_their_naming(socket_path: str) -> None:
+    container = SteeredContainer(service("a"), service("b"), service("c"))
+    status = get(container, socket_path, "/v1/status?name=c&name=a").json
+    assert [program["name"] for program in status["programs"]] == ["c", "a"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "web:0", "web:2", "web:x", "web:", ":1", "%00", "web:9999999999999999999"])
+@pytest.mark.parametrize("target", ["/v1/programs/{}", "/v1/status?name=web&name={}", "/healthz?name={}"])
+def test_an_unknown_name_is_a_404_that_says_what_there_is(socket_path: str, name: str, target: str) -> None:
+    reply = get(SteeredContainer(service("web")), socket_path, target.format(name))
+    assert (reply.status, reply.error_code) == (404, "no_such_program")
+    assert "web" in reply.json["error"]["message"]
+
+
+def test_a_shutdown_shows_at_once(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), obedient=False).begin().take(ShutdownAsked("test"))
+    status = get(container, socket_path, "/v1/status").json
+    assert (status["ready"], status["healthy"], status["stopping"]) == (False, False, True)
+
+
+def test_without_a_revision_it_is_null(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), settings=Settings(revision=""))
+    assert get(container, socket_path, "/v1/version").json == {"version": __version__, "revision": None}
+
+
+def test_usage_is_measured_once_for_all_who_ask_at_the_same_time(socket_path: str) -> None:
+    container = SteeredContainer(service("a"), service("b")).begin()
+
+    async def scenario() -> None:
+        async with served(container, socket_path) as control, control.client() as client:
+            for target in ("/v1/status", "/v1/programs/a", "/metrics"):
+                await client.ask("GET", target)
+            assert container.measured == 1
+            container.wait(1.0)
+            await client.ask("GET", "/v1/status")
+            assert container.measured == 2
+
+    asyncio.run(scenario())
+
+
+def test_probes_do_not_measure(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin()
+    for target in ("/livez", "/readyz", "/healthz"):
+        get(container, socket_path, target)
+    assert container.measured == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status", "allow"),
+    [
+        ("GET", "/", 404, None),
+        ("GET", "/v1/status/", 404, None),
+        ("GET", "/v1/programs//start", 404, None),
+        ("POST", "/v1/status", 405, "GET, HEAD"),
+        ("GET", "/v1/programs/web/start", 405, "POST"),
+        ("DELETE", "/metrics", 405, "GET, HEAD"),
+        ("GET", "/v1/logs", 501, None),
+        ("POST", "/v1/programs/web/reload", 501, None),
+    ],
+)
+def test_what_is_not_there_is_said_so(
+    socket_path: str, method: str, target: str, status: int, allow: str | None
+) -> None:
+    async def scenario() -> None:
+        async with served(SteeredContainer(service("web")), socket_path) as control:
+            reply = await control.ask(method, target)
+            assert (reply.status, reply.headers.get("allow")) == (status, allow)
+            assert reply.json["error"]["message"].startswith("cannot ")
+
+    asyncio.run(scenario())
