@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from supervisor.core import fleet as core
 from supervisor.core.course import (
@@ -30,32 +31,34 @@ from supervisor.core.course import (
 )
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import (
+    BecameReady,
     Event,
     Exited,
+    MainChanged,
+    Notified,
     RunCommand,
     RunProbe,
     SendSignal,
     Spawn,
-    Spawned,
-    SpawnFailed,
     StepFailed,
     Sweep,
     Swept,
     WriteFifo,
 )
 from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
+from supervisor.core.notice import parse_notice
 from supervisor.core.program import InstanceId, Scope
-from supervisor.core.record import Record, assert_never, replace
+from supervisor.core.record import assert_never
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
-from supervisor.errors import SpawnError
+from supervisor.health.manager_socket import ManagerSocket
+from supervisor.health.notices import Notices, Said, Signed
+from supervisor.launcher import Launcher, Main, chance
 from supervisor.process.children import Children, Death
-from supervisor.process.environment import make_environment, marks_of
 from supervisor.process.proctree import own_children
-from supervisor.process.spawn import Launch
 from supervisor.process.subreaper import is_init
-from supervisor.process.sweep import kill_everything, kill_stragglers, send
+from supervisor.process.sweep import is_of, kill_everything, kill_stragglers, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,13 +73,6 @@ if TYPE_CHECKING:
     Errand = tuple[InstanceId, RunCommand | RunProbe]
 
 
-class Main(Record):
-    """Owner of a main process."""
-
-    instance: InstanceId
-    generation: int
-
-
 class Engine:
     """One container. `fleet` and `snapshot` are replaced as a whole, never changed."""
 
@@ -85,10 +81,11 @@ class Engine:
         self.pump = pump
         self.markers = markers
         self.journal = journal
-        self.own_environment = own
-        self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
+        self.notices = Notices(plan.settings.run_dir)
         self.started_at = time.time()
         self.children = Children()
+        self.launcher = Launcher(plan, self.children, pump, self.notices, own)
+        self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
         self.ledger = Ledger()
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
@@ -97,6 +94,10 @@ class Engine:
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
         self._sweeps: dict[InstanceId, Sweep] = {}
+        self._heard: list[FleetEvent] = []
+        """What programs have said in their output, until the next turn."""
+        self._heirs: dict[InstanceId, int] = {}
+        """The processes that main processes have named as their successors (MAINPID=)."""
 
     @property
     def is_over(self) -> bool:
@@ -155,6 +156,36 @@ class Engine:
         send(run.pid, signal, Scope.MAIN, frozenset(), ())
         return True
 
+    def listen(self) -> None:
+        """Take in what programs have said of themselves, by their notify sockets and in their output."""
+        for said in self.notices.take():
+            if isinstance(said, Signed):
+                self._heard.append(Happened(said.instance, BecameReady(said.generation)))
+            else:
+                self._note_datagram(said)
+        self.note_output()
+
+    def note_output(self) -> None:
+        """Take in what programs have said in lines that were read meanwhile."""
+        if self._heard:
+            self.feed()
+
+    def _note_datagram(self, said: Said) -> None:
+        """Believe a datagram only if it comes from a process of the program that it was sent for."""
+        life = self.fleet.lives[said.instance]
+        notice = parse_notice(said.datagram)
+        if life.run is None or notice is None or not self._is_of(said.instance, said.pid, life.run.pid):
+            self.journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
+            return
+        heir = notice.main_pid
+        if heir is not None and heir != life.run.pid and self._is_of(said.instance, heir, life.run.pid):
+            self._heirs[said.instance] = heir
+            self.children.spare(life.run.pid)
+        self._heard.append(Happened(said.instance, Notified(life.generation, notice)))
+
+    def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
+        return is_of(pid, main_pid, self.launcher.marks_of(instance), self.children.pids)
+
     def reap(self) -> bool:
         """Reap the dead and take in what that means. True: more may be dead."""
         deaths, more = self.children.reap()
@@ -168,7 +199,11 @@ class Engine:
 
     def _note_death(self, death: Death) -> Iterable[FleetEvent]:
         match death.owner:
-            case Main(instance=instance, generation=generation):
+            case Main(instance=instance, generation=generation) as owner:
+                heir = self._heirs.pop(instance, None)
+                if heir is not None and self.children.adopt(owner, heir):
+                    yield Happened(instance, MainChanged(generation, heir))
+                    return
                 self.pump.drain(instance)
                 yield Happened(instance, Exited(generation, death.code, death.signal))
             case owner:
@@ -178,14 +213,16 @@ class Engine:
 
     def feed(self, *events: FleetEvent) -> None:
         """Let the core decide on `events` and on what their orders lead to, until nothing more happens."""
-        pending: Sequence[FleetEvent] = events
+        pending: Sequence[FleetEvent] = (*self._heard, *events)
+        self._heard.clear()
+        is_idle = not pending
         while pending:
             orders: list[Order | SweepContainer] = []
             for event in pending:
                 orders += self._decide(event)
             self._publish()
             pending = [result for order in orders for result in self._carry_out(order)]
-        if events:
+        if not is_idle:
             for listener in self.listeners:
                 listener()
 
@@ -196,10 +233,16 @@ class Engine:
                 self._tell(narrate_shutdown(change.verdict))
             else:
                 self.ledger.note(self.plan.programs, change)
+                if (problem := self.launcher.note(change)) is not None:
+                    self.journal.write("error", "program.record_failed", program=change.instance[0], reason=problem)
                 self._tell(*narrate(self.plan.programs[change.instance[0]], change))
         self._tell(*narrate_course(self.fleet, turn.fleet))
         self.fleet = turn.fleet
         return turn.orders
+
+    def renew_markers(self) -> None:
+        for problem in self.markers.renew():
+            self.journal.write("error", "marker.failed", reason=problem)
 
     def _tell(self, *notes: Note) -> None:
         for note in notes:
@@ -209,6 +252,7 @@ class Engine:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)
         for problem in self.markers.apply(self.snapshot):
             self.journal.write("error", "marker.failed", reason=problem)
+        self._manager.tell(self.snapshot)
 
     def _carry_out(self, order: Order | SweepContainer) -> Iterable[FleetEvent]:
         if isinstance(order, SweepContainer):
@@ -216,10 +260,11 @@ class Engine:
         instance, action = order.instance, order.action
         match action:
             case Spawn(generation=generation):
-                return [Happened(instance, self._spawn(instance, generation))]
+                hear = partial(self._hear, instance)
+                return [Happened(instance, self.launcher.start(instance, generation, hear))]
             case SendSignal(pid=pid, signal=signal, scope=scope):
                 if pid in self.children.pids:
-                    send(pid, signal, scope, marks_of(instance, self.identity), self.children.pids)
+                    send(pid, signal, scope, self.launcher.marks_of(instance), self.children.pids)
                 return []
             case WriteFifo():
                 return self._write_fifo(instance, action)
@@ -231,38 +276,8 @@ class Engine:
             case _:
                 assert_never(action)
 
-    def launch_for(self, instance: InstanceId) -> Launch:
-        """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
-        program = self.plan.programs[instance[0]]
-        null = self.pump.null
-        return Launch(
-            command=program.command,
-            environment=make_environment(program, instance, self.identity, self.own_environment),
-            stdin=null,
-            stdout=null,
-            stderr=null,
-            working_dir=program.working_dir,
-            umask=program.umask,
-            credentials=program.credentials,
-            ulimits=program.ulimits,
-            nice=program.nice,
-            oom_score_adj=program.oom_score_adj,
-        )
-
-    def _spawn(self, instance: InstanceId, generation: int) -> Event:
-        try:
-            launch = self.launch_for(instance)
-            outlet = self.pump.open(self.plan.programs[instance[0]], instance)
-            try:
-                launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
-                return Spawned(generation, self.children.spawn(Main(instance, generation), launch))
-            finally:
-                for descriptor in outlet.ours:
-                    os.close(descriptor)
-        except SpawnError as error:
-            return SpawnFailed(generation, str(error), error.code, _jitter())
-        except OSError as error:
-            return SpawnFailed(generation, f"cannot be started: {error.strerror}", None, _jitter())
+    def _hear(self, instance: InstanceId, event: Event) -> None:
+        self._heard.append(Happened(instance, event))
 
     def _write_fifo(self, instance: InstanceId, action: WriteFifo) -> Iterable[FleetEvent]:
         """A FIFO that nobody reads, or that is not there, is a step that failed (fifo(7), ENXIO)."""
@@ -283,7 +298,7 @@ class Engine:
 
     def _sweep(self, instance: InstanceId, action: Sweep) -> Iterable[FleetEvent]:
         """Kill what is left of a tree; done when a look finds nothing, so that what was born meanwhile goes, too."""
-        left = kill_stragglers(action.pid, marks_of(instance, self.identity), self.children.pids)
+        left = kill_stragglers(action.pid, self.launcher.marks_of(instance), self.children.pids)
         if left and not action.final:
             self._sweeps[instance] = action
             return []
@@ -291,8 +306,4 @@ class Engine:
             self.journal.write("error", "program.left_behind", program=instance[0], processes=left)
         self._sweeps.pop(instance, None)
         self.pump.drain(instance)
-        return [Happened(instance, Swept(action.generation, _jitter()))]
-
-
-def _jitter() -> float:
-    return os.urandom(1)[0] / 256
+        return [Happened(instance, Swept(action.generation, chance()))]

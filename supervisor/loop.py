@@ -54,6 +54,7 @@ class Loop:
         self._loop.set_exception_handler(lambda _, context: self._note_failure(context))
         self._loop.add_reader(self._inbox.fileno(), self._guard(self._take_signals))
         self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))
+        self._loop.add_reader(self._engine.notices.fileno(), self._guard(self._engine.listen))
         self._engine.listeners.append(self._after_turn)
         for callback in (self._reap, self._take_signals, self._after_turn, self._settle_in):
             self._loop.call_soon(self._guard(callback))
@@ -81,6 +82,7 @@ class Loop:
 
     def _pump(self) -> None:
         self._engine.pump.turn()
+        self._engine.note_output()
         self._watch_sinks()
 
     def _watch_sinks(self) -> None:
@@ -163,7 +165,7 @@ class Loop:
         from supervisor.process.commands import Command
 
         try:
-            launch = replace(self._engine.launch_for(instance), command=command)
+            launch = replace(self._engine.launcher.launch_for(instance), command=command)
             outcome = await Command().run(self._engine.children, launch, limit)
         except SpawnError as error:
             return Answer(False, str(error))
@@ -179,7 +181,7 @@ class Loop:
 
         step = self._engine.plan.programs[instance[0]].stop[action.rung]
         try:
-            launch = replace(self._engine.launch_for(instance), command=action.command)
+            launch = replace(self._engine.launcher.launch_for(instance), command=action.command)
             outcome = await Command().run(self._engine.children, launch, step.wait)
         except SpawnError as error:
             reason = str(error)
@@ -191,7 +193,14 @@ class Loop:
 
     # ---- services that come after the first children
 
+    def _renew_markers(self) -> None:
+        lease = self._engine.plan.settings.marker_lease
+        if lease is not None:
+            self._engine.renew_markers()
+            self._loop.call_later(lease, self._guard(self._renew_markers))
+
     def _settle_in(self) -> None:
+        self._renew_markers()
         self._engine.journal.open()
         self._watch_sinks()
         gc.collect()

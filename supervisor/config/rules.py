@@ -6,7 +6,7 @@ A key that is null is not given.
 from __future__ import annotations
 
 from supervisor.config.kinds import or_variable
-from supervisor.core.program import Kind, RestartWhen
+from supervisor.core.program import Kind, LogMode, RestartWhen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +91,21 @@ class OneshotEnds:
             "if": {"required": ["type"], "properties": {"type": {"const": Kind.ONESHOT.value}}},
             "then": {"properties": {"restart": {"not": {"enum": ["always", "unless-stopped"]}}}},
         }
+
+
+class LinesAreSeen:
+    """What watches a program's lines needs them to come through supinit."""
+
+    def check(self, place: Place) -> None:
+        ready, log = place.values.get("ready"), place.values.get("log")
+        watches = ready is not None and (ready.log is not None or ready.fail_log is not None)
+        if watches and log is not None and log.mode is LogMode.INHERIT:
+            place.problem_with("log", "cannot be inherit where ready watches the lines")
+
+    def json_schema(self) -> Schema:
+        watched = {"anyOf": [_given("log"), _given("fail_log")]}
+        inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}
+        return {"not": {"required": ["ready", "log"], "properties": {"ready": watched, "log": inherits}}}
 
 
 def _given(key: str) -> Schema:

@@ -10,7 +10,7 @@ from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull, Value
-from supervisor.config.rules import Excludes, Needs, OneshotEnds, OneshotOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, Needs, OneshotEnds, OneshotOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CATCHABLE_SIGNAL,
@@ -126,10 +126,10 @@ _NOTIFY = ByShape(
     ),
 )
 _READY = Section(
-    Key("notify", _NOTIFY, "systemd: READY=1 on $NOTIFY_SOCKET; {fd: N}: a newline on that descriptor.", later=True),
-    Key("log", REGULAR_EXPRESSION, "A line that matches says that it is up.", later=True),
-    Key("fail_log", REGULAR_EXPRESSION, "A line that matches says that it came up broken.", later=True),
-    Key("timeout", duration(may_be_zero=False), "Not ready by then: a failed start.", "60s"),
+    Key("notify", _NOTIFY, "systemd: READY=1 on $NOTIFY_SOCKET; {fd: N}: a newline on that descriptor."),
+    Key("log", REGULAR_EXPRESSION, "A line that matches says that it is up."),
+    Key("fail_log", REGULAR_EXPRESSION, "A line that matches says that it came up broken."),
+    Key("timeout", duration(may_be_zero=False), "Not ready by then: a failed start; 60s, no limit for a oneshot."),
     make=Readiness,
 )
 
@@ -167,7 +167,7 @@ PROGRAM = Section(
     Key("oom_score_adj", integer(-1000, 1000), "How soon the kernel kills it when memory is short."),
     Key("stdin", Value(_stdin, "null", {"const": "null"}), "Nothing to read; inherit is the main program's.", "null"),
     Key("scale", integer(1, 1000), "Instances NAME:1, NAME:2 and so on.", 1),
-    Key("once", _ONCE, "oneshot only: once per key among all containers that share a directory.", later=True),
+    Key("once", _ONCE, "oneshot only: once per key among all containers that share a directory."),
     Key("restart", RESTART, "always, on-failure, on-failure:N, no; a service's default is always, a oneshot's no."),
     Key("restart_delay", _RESTART_DELAY, "How long to wait before a restart.", {}),
     Key(
@@ -186,7 +186,7 @@ PROGRAM = Section(
     Key("reload_signal", SIGNAL, "What makes it read its configuration again.", "SIGHUP"),
     Key("reload_command", COMMAND, "A command for that, instead."),
     Key("ready", _READY, "When it counts as up; else its first passing health check, else min_uptime.", {}),
-    Key("watchdog", duration(may_be_zero=False), "WATCHDOG=1 at least this often, or it is restarted.", later=True),
+    Key("watchdog", duration(may_be_zero=False), "WATCHDOG=1 at least this often, or it is restarted."),
     Key("healthcheck", HEALTHCHECK, "What is asked, how often, and what a bad answer leads to."),
     Key("log", _LOG, "Where its output goes.", {}),
     make=dict,
@@ -196,6 +196,7 @@ PROGRAM = Section(
         Needs("group_add", "user"),
         OneshotOnly("once"),
         OneshotEnds(),
+        LinesAreSeen(),
     ),
 )
 
@@ -221,7 +222,7 @@ SUPERVISOR = Section(
         ["SIGTERM", "SIGINT", "SIGQUIT", "SIGPWR", "SIGRTMIN+3"],
     ),
     Key("drain_delay", duration(), "On shutdown: not ready at once, but served this long before the first stop.", "0s"),
-    Key("marker_lease", duration(may_be_zero=False), "Touch the markers this often, if given at all.", later=True),
+    Key("marker_lease", duration(may_be_zero=False), "Touch the markers this often, if given at all."),
     Key("start_timeout", duration(), "Everything essential ready within this, or exit with 75; no limit, if left out."),
     Key("shutdown_timeout", duration(), "The whole shutdown takes no longer; no limit, if left out."),
     Key("required_environment", ListOf(VARIABLE_NAME), "Variables that must be set and not empty.", []),

@@ -128,14 +128,14 @@ def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
     exits = CounterMetricFamily(
         "supinit_program_exits", "Ends of main processes, by code or signal name.", labels=(*BY, "code")
     )
-    starts = _counter("starts", "Starts of the main process, failed ones too.")
+    starts = _counter("starts", "Starts of the main process.")
     restarts = _counter("restarts", "Restarts that nobody asked for.")
     kills = _counter("kills", "Stops that took SIGKILL at the end of the stop sequence.")
     failures = _counter("healthcheck_failures", "Health checks that did not pass.")
     for row in rows:
         for code, count in row.counts.exits.items():
             exits.add_metric((*row.labels, code), count)
-        starts.add_metric(row.labels, row.view.generation)
+        starts.add_metric(row.labels, row.counts.starts)
         restarts.add_metric(row.labels, row.view.restarts)
         kills.add_metric(row.labels, row.counts.kills)
         failures.add_metric(row.labels, row.counts.probe_failures)

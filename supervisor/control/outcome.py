@@ -70,7 +70,7 @@ def _judge_start(program: Program, snapshot: Snapshot, life: Life, generation: i
         return Reached()
     if snapshot.stopping:
         return Missed("is not started any more, the container is stopping")
-    if life.goal is Goal.DOWN:
+    if life.goal is Goal.DOWN and not life.again:
         return Missed("was asked to stop meanwhile")
     if life.generation < generation or not isinstance(life.phase, Running):
         return Pending()

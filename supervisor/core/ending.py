@@ -15,8 +15,10 @@ JITTER = 0.1
 """The share of a restart delay that chance may add, so that programs that fail together do not restart together."""
 
 
-def wants_restart(program: Program, succeeded: bool) -> bool:
-    """Whether the restart policy asks for another run after one that ended by itself."""
+def wants_restart(program: Program, succeeded: bool, blame: Blame | None) -> bool:
+    """Whether another run is wanted after one that nobody asked to end."""
+    if blame is not None and blame.asks_restart:
+        return True
     match program.restart.when:
         case RestartWhen.ALWAYS:
             return not (succeeded and program.kind is Kind.ONESHOT)

@@ -1,7 +1,7 @@
 """All lives together: the two ordering rules, the shutdown budget and the verdict.
 
 Rule 1: a wanted program starts once everything that it depends on meets its condition.
-Rule 2: during shutdown, a program stops once nothing alive depends on it.
+Rule 2: a program that is to stop does so once nothing alive that is to stop, too, depends on it.
 Both are applied to the neighbours of what has changed, until nothing changes any more.
 """
 
@@ -42,6 +42,7 @@ from supervisor.core.life import (
     Done,
     Event,
     Failed,
+    Goal,
     Health,
     Hurried,
     Idle,
@@ -91,7 +92,7 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
         case ShutdownAsked(reason):
             work.ask_shutdown(reason)
         case Fault(reason):
-            work.end(Verdict(Cause.INTERNAL, 70, reason))
+            work.fail(reason)
         case ContainerSwept():
             if isinstance(work.course, Closing):
                 work.course = Over()
@@ -129,9 +130,9 @@ def meets(condition: Condition, life: Life) -> bool:
     """Whether a life is what a dependant with this condition waits for."""
     match condition:
         case Condition.STARTED:
-            return isinstance(life.phase, Starting | Running | Done)
+            return life.goal is Goal.UP and isinstance(life.phase, Starting | Running | Done)
         case Condition.HEALTHY:
-            return life.is_up
+            return life.goal is Goal.UP and life.is_up
         case Condition.COMPLETED:
             return isinstance(life.phase, Done)
         case _:
@@ -191,7 +192,14 @@ class _Work:
         for instance in instances:
             if isinstance(event, StartRequested | RestartRequested):
                 self.start_dependencies(instance[0])
-            self.apply(instance, event)
+            if isinstance(event, StopRequested) or self.is_to_be_replaced(instance, event):
+                self.apply(instance, StopAnnounced(again=isinstance(event, RestartRequested)))
+            else:
+                self.apply(instance, event)
+
+    def is_to_be_replaced(self, instance: InstanceId, event: Event) -> bool:
+        """Whether a restart has to wait for its turn to stop, as a stop would."""
+        return isinstance(event, RestartRequested) and isinstance(self.lives[instance].phase, Starting | Running)
 
     def start_dependencies(self, name: str) -> None:
         names = [name]
@@ -233,6 +241,13 @@ class _Work:
         if drain == 0.0:
             self.stop_all(self.course)
 
+    def fail(self, reason: str) -> None:
+        """Let an internal error be the verdict, unless a program has earned one of its own."""
+        verdict = Verdict(Cause.INTERNAL, 70, reason)
+        if self.verdict is not None and self.verdict.code == 0:
+            self.verdict = verdict
+        self.end(verdict)
+
     def stop_all(self, draining: Draining) -> None:
         timeout = self.plan.settings.shutdown_timeout
         deadline = None if timeout is None else draining.since + timeout
@@ -241,16 +256,16 @@ class _Work:
         self.touched += self.plan.programs
 
     def may_stop(self, name: str) -> bool:
+        """Whether nothing alive that is to be stopped, too, depends on it."""
         return not any(
-            self.lives[instance].is_alive
+            self.lives[instance].is_alive and self.lives[instance].goal is Goal.DOWN
             for dependant in self.plan.dependants[name]
             for instance in self.plan.programs[dependant].instances
         )
 
     def budget(self, name: str) -> float | None:
         """The seconds that a stop may take: the chain under it gets its share of what is left, each the same part."""
-        assert isinstance(self.course, ShuttingDown)
-        if self.course.deadline is None:
+        if not isinstance(self.course, ShuttingDown) or self.course.deadline is None:
             return None
         left = max(0.0, self.course.deadline - self.now)
         own = self.plan.programs[name].stop_time
@@ -283,10 +298,9 @@ class _Work:
                 near = {near: None for name in names for near in (name, *self.plan.dependants[name])}
                 for name in near:
                     self.start_if_met(name)
-            elif isinstance(self.course, ShuttingDown):
-                near = {near: None for name in names for near in (name, *self.dependencies(name))}
-                for name in near:
-                    self.stop_if_free(name)
+            near = {near: None for name in names for near in (name, *self.dependencies(name))}
+            for name in near:
+                self.stop_if_free(name)
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         return tuple(dependency.program for dependency in self.plan.programs[name].depends_on)
@@ -313,10 +327,12 @@ class _Work:
                 self.apply(instance, DependenciesChecked(tuple(missing)))
 
     def stop_if_free(self, name: str) -> None:
-        if not self.may_stop(name):
+        program = self.plan.programs[name]
+        announced = [instance for instance in program.instances if self.lives[instance].goal is Goal.DOWN]
+        if not announced or not self.may_stop(name):
             return
-        program, budget = self.plan.programs[name], self.budget(name)
-        for instance in program.instances:
+        budget = self.budget(name)
+        for instance in announced:
             life = self.lives[instance]
             too_long = budget is not None and lifecycle.stop_time_left(program, life, self.now) > budget + TOLERANCE
             if too_long or isinstance(life.phase, Starting | Running):
@@ -388,7 +404,8 @@ def _turned_unhealthy(before: Life, after: Life) -> bool:
 def _verdict_on(instance: InstanceId, life: Life) -> Verdict:
     name = instance[0]
     if isinstance(life.phase, Failed):
-        return Verdict(Cause.PROGRAM_ENDED, life.phase.code, f"{name} {life.phase.reason}", instance, life.last_exit)
+        failed = life.phase
+        return Verdict(Cause.PROGRAM_ENDED, failed.code, f"{name} {failed.reason}", instance, failed.exit)
     assert life.last_exit is not None
     reason = f"{name} {exit_sentence(life.last_exit)}"
     return Verdict(Cause.PROGRAM_ENDED, life.last_exit.shell_code, reason, instance, life.last_exit)

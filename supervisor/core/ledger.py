@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.core.life import Stopping
+from supervisor.core.life import Spawning, Stopping
 from supervisor.core.signals import signal_name
 
 TYPE_CHECKING = False
@@ -35,6 +35,7 @@ class InstanceLedger:
     """The counters of one instance."""
 
     def __init__(self) -> None:
+        self.starts = 0
         self.exits: dict[str, int] = {}
         """By code ("7") or signal name ("SIGKILL")."""
         self.kills = 0
@@ -57,6 +58,8 @@ class Ledger:
     def note(self, programs: Mapping[str, Program], change: Change) -> None:
         """Count what one step of a life shows."""
         before, after = change.before, change.after
+        if isinstance(before.phase, Spawning) and after.run is not None:
+            self.of(change.instance).starts += 1
         if after.last_exit is not before.last_exit and after.last_exit is not None:
             key = exit_key(after.last_exit)
             entry = self.of(change.instance)

@@ -16,6 +16,7 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.checkup import Checkup
+    from supervisor.core.notice import Notice
     from supervisor.core.program import Scope, Signal
 
 
@@ -58,6 +59,8 @@ class Blame(Record):
     """Why supinit itself ends a run that was wanted: it counts as a failure. `sentence` starts with a verb."""
 
     sentence: str
+    asks_restart: bool = False
+    """Whether the table asks for a restart in this very case, whatever its restart policy says."""
 
 
 # ---- phases
@@ -72,10 +75,14 @@ class Waiting(Record):
 
     since: float
     on: tuple[str, ...] = ()
+    held_until: float | None = None
+    """Held back by another container (`once`) until somebody looks again then."""
 
 
 class Spawning(Record):
-    """Asked to be spawned; the answer comes in the same turn."""
+    """Asked to be spawned; the answer comes in the same turn. `was_held`: another container held it back before."""
+
+    was_held: bool = False
 
 
 class Starting(Record):
@@ -86,9 +93,10 @@ class Starting(Record):
 
 
 class Running(Record):
-    """Has a process that is ready."""
+    """Has a process that is ready. With a watchdog, it must be heard of before `silent_until`."""
 
     run: Run
+    silent_until: float | None = None
 
 
 class Stopping(Record):
@@ -125,14 +133,20 @@ class Backoff(Record):
 
 
 class Done(Record):
-    """Ended for good and well."""
+    """Ended for good and well. `reason`: why there was nothing to run."""
+
+    reason: str | None = None
 
 
 class Failed(Record):
-    """Ended for good and badly. `code` is what the container's exit code would be for it."""
+    """Ended for good and badly. `code` is what the container's exit code would be for it.
+
+    `exit` is the end that did it; None: it did not end by itself, or never ran.
+    """
 
     reason: str
     code: int
+    exit: Exit | None = None
 
 
 Phase = Idle | Waiting | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Done | Failed
@@ -158,6 +172,10 @@ class Life(Record):
     checkup: Checkup | None = None
     """The health checks of the running process; None without a process or without a health check."""
     last_exit: Exit | None = None
+    again: bool = False
+    """Whether it is to be started again once it is down."""
+    said: str = ""
+    """What the running process says of itself (STATUS= of sd_notify(3))."""
 
     @property
     def run(self) -> Run | None:
@@ -202,7 +220,9 @@ class StopRequested(Record):
 
 
 class StopAnnounced(Record):
-    """It will be stopped when its turn comes; until then it lives on, but is not started again."""
+    """It will be stopped when its turn comes; until then it lives on, but is not started again, unless `again`."""
+
+    again: bool = False
 
 
 class RestartRequested(Record):
@@ -239,10 +259,38 @@ class SpawnFailed(Record):
     jitter: float = 0.0
 
 
+class SpawnSkipped(Record):
+    """There is nothing to run, and that counts as completed."""
+
+    generation: int
+    reason: str
+
+
+class SpawnHeld(Record):
+    """Another container runs it right now; look again at `until`."""
+
+    generation: int
+    until: float
+
+
 class BecameReady(Record):
     """It said so itself."""
 
     generation: int
+
+
+class Notified(Record):
+    """It sent a datagram to its notify socket."""
+
+    generation: int
+    notice: Notice
+
+
+class MainChanged(Record):
+    """Its main process has handed over to another one of its tree."""
+
+    generation: int
+    pid: int
 
 
 class StartFailed(Record):
@@ -296,7 +344,11 @@ Event = (
     | DependencyFailed
     | Spawned
     | SpawnFailed
+    | SpawnSkipped
+    | SpawnHeld
     | BecameReady
+    | Notified
+    | MainChanged
     | StartFailed
     | Probed
     | StepFailed

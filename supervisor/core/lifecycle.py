@@ -32,6 +32,8 @@ from supervisor.core.life import (
     Hurried,
     Idle,
     Life,
+    MainChanged,
+    Notified,
     Phase,
     Probed,
     RestartRequested,
@@ -43,7 +45,9 @@ from supervisor.core.life import (
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnHeld,
     Spawning,
+    SpawnSkipped,
     StartFailed,
     Starting,
     StartRequested,
@@ -57,13 +61,17 @@ from supervisor.core.life import (
     Waiting,
     WriteFifo,
 )
-from supervisor.core.program import CommandStep, OnUnhealthy, Program, Scope, SignalStep, WriteStep
+from supervisor.core.program import CommandStep, Kind, OnUnhealthy, Program, Scope, SignalStep, WriteStep
 from supervisor.core.record import assert_never, replace
 
 KILL_INTERVAL = 1.0
 """Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
 SWEEP_LIMIT = 10.0
 """Seconds after which what not even SIGKILL removes (a process in uninterruptible sleep) is left behind."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.notice import Notice
 
 Step = tuple[Life, tuple[Action, ...]]
 
@@ -75,16 +83,16 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
     """
     match event:
         case StartRequested():
-            return _start(replace(life, goal=Goal.UP), now)
+            return _start(replace(life, goal=Goal.UP, again=False), now)
         case RestartRequested():
-            return _restart(program, replace(life, goal=Goal.UP), now)
+            return _restart(program, replace(life, goal=Goal.UP, again=False), now)
         case StopRequested(within):
             within = None if within is None else max(0.0, within)
             return _stop(program, replace(life, goal=Goal.DOWN), within, now)
-        case StopAnnounced():
-            return _retire(replace(life, goal=Goal.DOWN), now)
+        case StopAnnounced(again):
+            return _retire(replace(life, goal=Goal.DOWN, again=again), now)
         case Hurried():
-            return _kill(program, replace(life, goal=Goal.DOWN), now)
+            return _kill(program, replace(life, goal=Goal.DOWN, again=False), now)
         case DependenciesChecked(missing):
             return _check_dependencies(life, missing, now)
         case DependencyFailed(reason):
@@ -95,10 +103,18 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _note_spawned(program, life, pid, now)
         case SpawnFailed(generation, reason, code, jitter) if generation == life.generation:
             return _note_spawn_failed(program, life, Blame(reason), code, jitter, now)
+        case SpawnSkipped(generation, reason) if generation == life.generation:
+            return _note_skipped(life, reason, now), ()
+        case SpawnHeld(generation, until) if generation == life.generation:
+            return _note_held(life, until, now), ()
         case BecameReady(generation) if generation == life.generation:
-            return _note_ready(life, now)
+            return _note_ready(program, life, now)
+        case Notified(generation, notice) if generation == life.generation:
+            return _note_notice(program, life, notice, now)
+        case MainChanged(generation, pid) if generation == life.generation:
+            return _note_main(life, pid), ()
         case StartFailed(generation, reason) if generation == life.generation:
-            return _blame(program, life, reason, now)
+            return _blame(program, life, Blame(reason), now) if isinstance(life.phase, Starting) else (life, ())
         case Probed(generation, passed, detail) if generation == life.generation:
             return _note_probe(program, life, passed, detail, now)
         case StepFailed(generation, rung) if generation == life.generation:
@@ -107,7 +123,9 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _note_exit(life, Exit(code, signal, now), now)
         case Swept(generation, jitter) if generation == life.generation:
             return _note_swept(program, life, jitter, now)
-        case Spawned() | SpawnFailed() | BecameReady() | StartFailed() | Probed() | StepFailed() | Exited() | Swept():
+        case Spawned() | SpawnFailed() | SpawnSkipped() | SpawnHeld() | BecameReady() | Notified() | MainChanged():
+            return life, ()
+        case StartFailed() | Probed() | StepFailed() | Exited() | Swept():
             return life, ()
         case _:
             assert_never(event)
@@ -117,16 +135,21 @@ def next_deadline(life: Life) -> float | None:
     """Return the time at which DeadlinePassed will change something, unless something else does before."""
     match life.phase:
         case Starting(deadline=deadline):
-            return min(deadline, _probe_due(life))
-        case Running():
-            due = _probe_due(life)
-            return due if due < inf else None
+            return _unless_never(min(deadline, _probe_due(life)))
+        case Running(silent_until=silent_until):
+            return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
+        case Waiting(held_until=held_until):
+            return held_until
         case Stopping(deadline=deadline) | Sweeping(deadline=deadline) | Backoff(until=deadline):
             return deadline
-        case Idle() | Waiting() | Spawning() | Done() | Failed():
+        case Idle() | Spawning() | Done() | Failed():
             return None
         case _:
             assert_never(life.phase)
+
+
+def _unless_never(deadline: float) -> float | None:
+    return deadline if deadline < inf else None
 
 
 def stop_time_left(program: Program, life: Life, now: float) -> float:
@@ -213,12 +236,16 @@ def _kill(program: Program, life: Life, now: float) -> Step:
 
 
 def _check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Step:
-    if not isinstance(life.phase, Waiting) or life.goal is Goal.DOWN:
+    if not isinstance(life.phase, Waiting) or life.goal is Goal.DOWN or life.phase.held_until is not None:
         return life, ()
     if missing:
         return replace(life, phase=replace(life.phase, on=missing)), ()
+    return _ask_spawn(life, Spawning(), now)
+
+
+def _ask_spawn(life: Life, phase: Spawning, now: float) -> Step:
     generation = life.generation + 1
-    return _enter(replace(life, generation=generation), Spawning(), now), (Spawn(generation),)
+    return _enter(replace(life, generation=generation, said=""), phase, now), (Spawn(generation),)
 
 
 def _fail_waiting(life: Life, reason: str, now: float) -> Step:
@@ -238,8 +265,7 @@ def _note_spawned(program: Program, life: Life, pid: int, now: float) -> Step:
         life = replace(life, checkup=begin_checkup(now))
     if life.goal is Goal.DOWN:
         return _begin_stop(program, life, run, None, None, now)
-    patience = program.min_uptime if program.is_up_by_uptime else program.ready.timeout
-    life = _enter(life, Starting(run, deadline=now + patience), now)
+    life = _enter(life, Starting(run, deadline=now + program.start_patience), now)
     return _pass_deadline(program, life, now)
 
 
@@ -253,11 +279,62 @@ def _note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | N
     return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now), ()
 
 
-def _note_ready(life: Life, now: float) -> Step:
+def _note_skipped(life: Life, reason: str, now: float) -> Life:
+    if not isinstance(life.phase, Spawning):
+        return life
+    if life.goal is Goal.DOWN:
+        return _enter(life, Idle(), now)
+    return _enter(replace(life, was_up=True), Done(reason), now)
+
+
+def _note_held(life: Life, until: float, now: float) -> Life:
+    if not isinstance(life.phase, Spawning):
+        return life
+    return _enter(life, Idle() if life.goal is Goal.DOWN else Waiting(now, held_until=until), now)
+
+
+def _note_main(life: Life, pid: int) -> Life:
+    match life.phase:
+        case Starting(run=run) | Running(run=run) | Stopping(run=run):
+            return replace(life, phase=replace(life.phase, run=replace(run, pid=pid)))
+        case _:
+            return life
+
+
+def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> Step:
+    """Take in what the process says of itself; what it says while nobody waits for it changes its words at most."""
+    if life.run is None:
+        return life, ()
+    if notice.status is not None:
+        life = replace(life, said=notice.status)
+    elif notice.reloading or notice.stopping:
+        life = replace(life, said="reloading" if notice.reloading else "stopping")
+    if notice.extend_by is not None:
+        life = _extend(program, life, now + notice.extend_by)
+    if notice.is_stuck:
+        return _blame(program, life, Blame("said that it is stuck (WATCHDOG=trigger)"), now)
+    if notice.is_alive and program.watchdog is not None and isinstance(life.phase, Running):
+        life = replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
+    return _note_ready(program, life, now) if notice.ready else (life, ())
+
+
+def _extend(program: Program, life: Life, until: float) -> Life:
+    """Move the deadline of a start or of a step that is under way; a shutdown budget is not to be extended."""
+    match life.phase:
+        case Starting(deadline=deadline) if deadline < until:
+            return replace(life, phase=replace(life.phase, deadline=until))
+        case Stopping(deadline=deadline, pace=1.0, rung=rung) if deadline < until and rung < len(program.stop):
+            return replace(life, phase=replace(life.phase, deadline=until))
+        case _:
+            return life
+
+
+def _note_ready(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Starting(run=run):
             life = replace(life, was_up=life.was_up or life.health in (Health.NONE, Health.HEALTHY))
-            return _enter(life, Running(replace(run, ready_at=now)), now), ()
+            silent_until = None if program.watchdog is None else now + program.watchdog
+            return _enter(life, Running(replace(run, ready_at=now), silent_until), now), ()
         case _:
             return life, ()
 
@@ -271,15 +348,15 @@ def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: fl
     if passed:
         life = replace(life, was_up=life.was_up or isinstance(life.phase, Running))
         waits_for_itself = program.ready.notify is not None or program.ready.log is not None
-        return (life, ()) if waits_for_itself else _note_ready(life, now)
+        return (life, ()) if waits_for_itself else _note_ready(program, life, now)
     turned = life.health is Health.UNHEALTHY and not was_unhealthy
     if turned and check.on_unhealthy is OnUnhealthy.RESTART:
-        stopping, actions = _blame(program, life, f"was unhealthy ({detail})", now)
+        stopping, actions = _blame(program, life, Blame(f"was unhealthy ({detail})", asks_restart=True), now)
         return replace(stopping, checkup=life.checkup), actions  # the probe that turned it is to be seen, and counted
     return life, ()
 
 
-def _blame(program: Program, life: Life, reason: str, now: float) -> Step:
+def _blame(program: Program, life: Life, blame: Blame, now: float) -> Step:
     """End a run against the goal: it failed, though its process is still there.
 
     What is to be stopped anyway is left alone: its turn comes when nothing alive depends on it.
@@ -288,7 +365,7 @@ def _blame(program: Program, life: Life, reason: str, now: float) -> Step:
         return life, ()
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            return _begin_stop(program, life, run, None, Blame(reason), now)
+            return _begin_stop(program, life, run, None, blame, now)
         case _:
             return life, ()
 
@@ -309,9 +386,10 @@ def _note_exit(life: Life, exit_: Exit, now: float) -> Step:
 def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Step:
     match life.phase:
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
-            if life.goal is Goal.DOWN:
+            if life.goal is Goal.DOWN and not life.again:
                 return _enter(life, Idle(), now), ()
-            if asked:
+            if asked or life.goal is Goal.DOWN:
+                life = replace(life, goal=Goal.UP, again=False)
                 return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
             ran_for = exit_.at - run.since
             came_up = run.ready_at is not None and ran_for >= program.min_uptime
@@ -328,11 +406,13 @@ def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Step
 def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | None, jitter: float, now: float) -> Life:
     """Decide what follows a run that ended against the goal: Done, Failed or Backoff."""
     succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
-    if succeeded and not wants_restart(program, succeeded):
+    is_wanted = wants_restart(program, succeeded, blame)
+    if succeeded and not is_wanted:
         return _enter(replace(life, was_up=True), Done(), now)
-    if not wants_restart(program, succeeded) or is_exhausted(program, life):
-        code = exit_.shell_code if exit_ is not None and blame is None else 1
-        return _enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1), now)
+    if not is_wanted or is_exhausted(program, life):
+        own_exit = exit_ if blame is None else None
+        code = own_exit.shell_code if own_exit is not None else 1
+        return _enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
     return _enter(life, Backoff(until), now)
@@ -349,11 +429,18 @@ def _pass_deadline(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Starting(deadline=deadline) if now >= deadline:
             if program.is_up_by_uptime:
-                return _note_ready(life, now)
+                return _note_ready(program, life, now)
             if life.goal is Goal.DOWN:
-                later = now + max(KILL_INTERVAL, program.ready.timeout)
-                return replace(life, phase=replace(life.phase, deadline=later)), ()
-            return _blame(program, life, f"was not ready within {program.ready.timeout:g} s", now)
+                return replace(life, phase=replace(life.phase, deadline=inf)), ()
+            what = "did not complete" if program.kind is Kind.ONESHOT else "was not ready"
+            return _blame(program, life, Blame(f"{what} within {program.start_patience:g} s"), now)
+        case Running(silent_until=silent_until) if silent_until is not None and now >= silent_until:
+            if life.goal is Goal.DOWN:
+                return replace(life, phase=replace(life.phase, silent_until=None)), ()
+            blame = Blame(f"sent no WATCHDOG=1 for {program.watchdog:g} s", asks_restart=True)
+            return _blame(program, life, blame, now)
+        case Waiting(held_until=held_until) if held_until is not None and now >= held_until:
+            return _ask_spawn(life, Spawning(was_held=True), now)
         case Stopping(deadline=deadline, rung=rung) if now >= deadline:
             return _take_step(program, life, life.phase, rung + 1, now)
         case Sweeping(run=run, deadline=deadline, give_up=give_up) if now >= deadline:

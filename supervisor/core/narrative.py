@@ -74,6 +74,8 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
         case Waiting(on=on):
             if on and (not isinstance(before.phase, Waiting) or before.phase.on != on):
                 yield "info", "program.held_back", {"waits_for": ",".join(on)}
+            elif isinstance(before.phase, Spawning) and not before.phase.was_held:
+                yield "info", "program.held_back", {"waits_for": "another container that is running it"}
         case Starting(run=run):
             yield "info", "program.started", {"pid": run.pid}
         case Running(run=run):
@@ -90,8 +92,8 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
         case Idle():
             if before.is_alive:
                 yield "info", "program.stopped", {}
-        case Done():
-            yield "info", "program.completed", {}
+        case Done(reason=reason):
+            yield "info", "program.completed", {"reason": reason} if reason is not None else {}
         case Failed(reason=reason):
             yield "error", "program.failed", {"reason": reason}
         case Spawning():

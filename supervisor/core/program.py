@@ -7,12 +7,16 @@ Times are seconds, sizes are bytes, signals are numbers. Defaults are the docume
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
 from supervisor.core.record import Record
 
 Signal = int
 """A signal's number. Where it has a name it is a `signal.Signals`, which has none between SIGRTMIN and SIGRTMAX."""
+
+READY_TIMEOUT = 60.0
+"""Seconds that a service has to become ready, by default."""
 
 InstanceId = tuple[str, int]
 """One running copy of a program: its name, and its number from 1 to `scale`."""
@@ -123,7 +127,8 @@ class Readiness(Record):
     """"systemd", the number of s6's notification descriptor, or None."""
     log: str | None = None
     fail_log: str | None = None
-    timeout: float = 60.0
+    timeout: float | None = None
+    """None: 60 s for a service; a oneshot takes as long as it takes."""
 
 
 class ExecProbe(Record):
@@ -256,9 +261,23 @@ class Program(Record):
         return self.shutdown_on is not ShutdownOn.NEVER
 
     @property
+    def says_when_ready(self) -> bool:
+        """Whether something of its own says that it is up, be it itself or its health check."""
+        return self.healthcheck is not None or self.ready.notify is not None or self.ready.log is not None
+
+    @property
     def is_up_by_uptime(self) -> bool:
-        """Whether nothing but `min_uptime` says that it is up."""
-        return self.healthcheck is None and self.ready.notify is None and self.ready.log is None
+        """Whether nothing but `min_uptime` says that it is up. A oneshot is up when it has completed."""
+        return self.kind is Kind.SERVICE and not self.says_when_ready
+
+    @property
+    def start_patience(self) -> float:
+        """Seconds after which a start is over: it is up by then (`is_up_by_uptime`), or has failed."""
+        if self.is_up_by_uptime:
+            return self.min_uptime
+        if self.ready.timeout is not None:
+            return self.ready.timeout
+        return inf if self.kind is Kind.ONESHOT else READY_TIMEOUT
 
 
 class OwnLog(Record):

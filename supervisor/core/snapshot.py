@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from supervisor.core.course import Serving
+from supervisor.core.course import Draining, Serving
 from supervisor.core.life import Backoff, Done, Failed, Health, Idle, Running, Spawning, Starting, Stopping, Sweeping
 from supervisor.core.life import Waiting as WaitingPhase
 from supervisor.core.record import Record, assert_never
@@ -58,6 +58,8 @@ class InstanceView(Record):
     probe_failures: int
     """Failed health checks in a row."""
     probe_detail: str
+    said: str
+    """What the process says of itself."""
 
     @property
     def is_fine(self) -> bool:
@@ -93,13 +95,14 @@ def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapsho
         for instance, life in fleet.lives.items()
     }
     serving = isinstance(fleet.course, Serving)
-    healthy_programs = _healthy_programs(plan, fleet) if serving else {}
+    in_service = isinstance(fleet.course, Serving | Draining)
+    healthy_programs = _healthy_programs(plan, fleet) if in_service else {}
     return Snapshot(
         fleet=fleet,
         instances=instances,
         healthy_programs=healthy_programs,
         ready=serving and fleet.ready_at is not None,
-        healthy=serving and _is_healthy(plan, fleet),
+        healthy=in_service and _is_healthy(plan, fleet),
         stopping=not serving,
     )
 
@@ -139,6 +142,7 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
         last_pass_at=checkup.last_pass_at if checkup is not None else None,
         probe_failures=checkup.failures if checkup is not None else 0,
         probe_detail=checkup.detail if checkup is not None else "",
+        said=life.said if run is not None else "",
     )
 
 
@@ -168,6 +172,10 @@ def _reason(life: Life) -> str | None:
     match life.phase:
         case Failed(reason=reason):
             return reason
+        case Done(reason=reason):
+            return reason
+        case WaitingPhase(held_until=held_until) if held_until is not None:
+            return "another container is running it"
         case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
             return blame.sentence
         case _:

@@ -43,15 +43,22 @@ class Markers:
             self._make("ready", None)
             os.unlink(os.path.join(self._run_dir, "ready"))
         except BlockingIOError:
+            self._release()
             raise StartError(
                 f"cannot use run_dir {self._run_dir}: another supinit is using it; "
                 "give each its own with supervisor.run_dir or $SUPINIT_RUN_DIR"
             ) from None
         except OSError as error:
+            self._release()
             raise StartError(
                 f"cannot write run_dir {self._run_dir}: {error.strerror}; mount a tmpfs there, or name a directory "
                 f"that uid {os.geteuid()} can write with supervisor.run_dir or $SUPINIT_RUN_DIR"
             ) from None
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def apply(self, snapshot: Snapshot) -> list[str]:
         """Make the files say what the snapshot says; what must go goes first. Returns what went wrong, as sentences."""
@@ -64,21 +71,36 @@ class Markers:
             wanted["ready"] = None
         if wanted == self._standing:
             return []
-        problems = [self._attempt(name, self._remove) for name in sorted(self._standing.keys() - wanted.keys())]
+        problems: list[str] = []
+        for name in sorted(self._standing.keys() - wanted.keys()):
+            if self._attempt(name, self._remove, problems):
+                del self._standing[name]
         for name, passed_at in wanted.items():
             if name not in self._standing:
-                problems.append(self._attempt(name, partial(self._make, passed_at=passed_at)))
+                act = partial(self._make, passed_at=passed_at)
             elif self._standing[name] != passed_at:
-                problems.append(self._attempt(name, partial(self._touch, passed_at=passed_at)))
-        self._standing = wanted
-        return [problem for problem in problems if problem is not None]
+                act = partial(self._touch, passed_at=passed_at)
+            else:
+                continue
+            if self._attempt(name, act, problems):
+                self._standing[name] = passed_at
+        return problems
 
-    def _attempt(self, name: str, act: Callable[[str], None]) -> str | None:
+    def renew(self) -> list[str]:
+        """Touch `healthy` and `ready`, as far as they stand: their age shows that supinit is alive (marker_lease)."""
+        problems: list[str] = []
+        for name in self._standing.keys() & {"healthy", "ready"}:
+            self._attempt(name, partial(self._touch, passed_at=time.monotonic()), problems)
+        return problems
+
+    def _attempt(self, name: str, act: Callable[[str], None], problems: list[str]) -> bool:
+        """Act on one file. False: it did not work, so the next snapshot tries again."""
         try:
             act(name)
         except OSError as error:
-            return f"cannot write {os.path.join(self._run_dir, name)}: {error.strerror}"
-        return None
+            problems.append(f"cannot write {os.path.join(self._run_dir, name)}: {error.strerror}")
+            return False
+        return True
 
     def _make(self, name: str, passed_at: float | None) -> None:
         path = os.path.join(self._run_dir, name)

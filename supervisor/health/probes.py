@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 import time
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import h11
 
@@ -21,6 +22,7 @@ from supervisor.core.program import (
     UwsgiProbe,
 )
 from supervisor.core.record import Record, assert_never
+from supervisor.health.app_servers import ask_fastcgi, ask_uwsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an HTTP answer that are read at most; the status line is all that counts."""
+BACKLOG_INTERVAL = 0.05
+"""Seconds between two tries to get into the full backlog of a Unix socket."""
+RESERVED = "%/?:@!$&'()*+,;=~"
+"""What stands in a URL as it is (RFC 3986), beside letters, digits and "-._"."""
 
 
 class Answer(Record):
@@ -50,6 +56,8 @@ async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> Answer:
         return Answer(False, f"no answer within {timeout:g} s")
     except OSError as error:
         return Answer(False, os.strerror(error.errno) if error.errno else str(error))
+    except ValueError as error:  # a host or a header that cannot be written down
+        return Answer(False, f"cannot be asked: {error}")
 
 
 async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe) -> Answer:
@@ -61,15 +69,32 @@ async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProb
             writer.transport.abort()
             return Answer(True, f"{host}:{port} accepts")
         case UnixProbe(path=path):
-            _, writer = await asyncio.open_unix_connection(path)
-            writer.transport.abort()
+            await _connect_unix(path)
             return Answer(True, f"{path} accepts")
         case FileProbe(path=path, max_age=max_age):
             return _look_at(path, max_age)
-        case FastCgiProbe() | UwsgiProbe():
-            return Answer(False, "this kind of probe is not supported yet")
+        case FastCgiProbe(address=address, path=path):
+            return _judge_status(await ask_fastcgi(address, path))
+        case UwsgiProbe(address=address, path=path):
+            return _judge_status(await ask_uwsgi(address, path))
         case _:
             assert_never(probe)
+
+
+def _judge_status(status: int) -> Answer:
+    """An application server passes with any answer that is no error; 0: what came back was no answer."""
+    return Answer(200 <= status < 400, f"status {status}" if status else "not an answer of its protocol")
+
+
+async def _connect_unix(path: str) -> None:
+    """Connect, and hang up. A server that is stuck has a full backlog, which asyncio takes for a connection."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        while True:
+            try:
+                return client.connect(path)
+            except BlockingIOError:  # EAGAIN, connect(2): nobody accepts, and nothing says when somebody will
+                await asyncio.sleep(BACKLOG_INTERVAL)
 
 
 def _look_at(path: str, max_age: float | None) -> Answer:
@@ -88,7 +113,7 @@ def _look_at(path: str, max_age: float | None) -> Answer:
 async def _ask_http(probe: HttpProbe) -> Answer:
     """One GET; redirects are an answer like any other, and not followed."""
     parts = urlsplit(probe.url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
     if parts.scheme == "http+unix":
         host = "localhost"
         reader, writer = await asyncio.open_unix_connection(unquote(parts.netloc))

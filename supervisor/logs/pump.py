@@ -13,14 +13,19 @@ import select
 from supervisor.core.program import LogMode
 from supervisor.core.record import Record
 from supervisor.logs.lines import Lines
+from supervisor.logs.spotter import Spotter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from supervisor.core.program import InstanceId, Program
     from supervisor.logs.sink import Sink
 
 CHUNK = 32 * 1024
 TURN = 16
+KEPT = 4096
+"""Bytes of an instance's last output that are kept for the verdict."""
 FULL_PIPE = 1 << 20
 """What a pipe holds at most (pipe(7), F_SETPIPE_SZ): all that a process that is gone can have left in it."""
 
@@ -36,10 +41,12 @@ class Outlet(Record):
 class _Pipe:
     """One stream of one process."""
 
-    def __init__(self, instance: InstanceId, lines: Lines, sink: Sink) -> None:
+    def __init__(self, instance: InstanceId, lines: Lines | None, sink: Sink, spotter: Spotter | None) -> None:
         self.instance = instance
         self.lines = lines
+        """None: nobody wants to see them."""
         self.sink = sink
+        self.spotter = spotter
 
 
 class Pump:
@@ -50,6 +57,7 @@ class Pump:
         self._epoll = select.epoll()
         self._pipes: dict[int, _Pipe] = {}
         self._by_instance: dict[InstanceId, set[int]] = {}
+        self._ends: dict[InstanceId, bytes] = {}
         self._paused: set[int] = set()
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
@@ -61,26 +69,47 @@ class Pump:
     def fileno(self) -> int:
         return self._epoll.fileno()
 
-    def open(self, program: Program, instance: InstanceId) -> Outlet:
-        """Return what a new process of the program writes to. The caller closes `ours` once the process has them."""
+    def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:
+        """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
+
+        `report` is told of the first line that says how the start went (logs/spotter.py). Raises OSError where there
+        are no descriptors left; none is taken then.
+        """
+        is_watched = program.ready.log is not None or program.ready.fail_log is not None
         match program.log.mode:
             case LogMode.INHERIT:
                 return Outlet(1, 2)
-            case LogMode.NONE:
+            case LogMode.NONE if not is_watched:
                 return Outlet(self._null, self._null)
             case _:
-                stdout, stderr = (
-                    self._open_pipe(program, instance, stream, sink)
-                    for stream, sink in zip(("stdout", "stderr"), self.sinks, strict=True)
-                )
+                watch = report if is_watched else None
+                stdout = self._open_pipe(program, instance, "stdout", watch)
+                try:
+                    stderr = self._open_pipe(program, instance, "stderr", watch)
+                except OSError:
+                    os.close(stdout)
+                    raise
                 return Outlet(stdout, stderr, (stdout, stderr))
 
-    def _open_pipe(self, program: Program, instance: InstanceId, stream: str, sink: Sink) -> int:
+    def last_lines(self, instance: InstanceId) -> str:
+        """Return the end of what an instance has written, whole lines of both its streams as they were read."""
+        kept = self._ends.get(instance, b"")
+        text = kept.decode(errors="replace")
+        if len(kept) == KEPT:
+            text = text.partition("\n")[2]
+        return text.rstrip("\n")
+
+    def _open_pipe(
+        self, program: Program, instance: InstanceId, stream: str, report: Callable[[bool, str], None] | None
+    ) -> int:
+        sink = self.sinks[stream == "stderr"]
         name, number = instance
         label = name if program.scale == 1 else f"{name}:{number}"
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read_end, False)
-        self._pipes[read_end] = _Pipe(instance, Lines(program.log, name, number, label, stream), sink)
+        lines = None if program.log.mode is LogMode.NONE else Lines(program.log, name, number, label, stream)
+        spotter = None if report is None else Spotter(program.ready, report)
+        self._pipes[read_end] = _Pipe(instance, lines, sink, spotter)
         self._by_instance.setdefault(instance, set()).add(read_end)
         self._epoll.register(read_end, select.EPOLLIN)
         return write_end
@@ -143,8 +172,12 @@ class Pump:
         if not data:
             self._close(descriptor)
             return False
-        lines = pipe.lines.feed(data)
-        if lines:
+        self._ends[pipe.instance] = (self._ends.get(pipe.instance, b"") + data)[-KEPT:]
+        if pipe.spotter is not None:
+            pipe.spotter.feed(data)
+            if pipe.spotter.is_done:
+                pipe.spotter = None
+        if pipe.lines is not None and (lines := pipe.lines.feed(data)):
             pipe.sink.write(lines)
         return True
 
@@ -154,6 +187,5 @@ class Pump:
         self._paused.discard(descriptor)
         self._epoll.unregister(descriptor)
         os.close(descriptor)
-        last = pipe.lines.finish()
-        if last:
+        if pipe.lines is not None and (last := pipe.lines.finish()):
             pipe.sink.write(last)

@@ -98,10 +98,16 @@ def _open(descriptor: int) -> tuple[int, Callable[[bytes], int]]:
 
 
 def _socket_writer(descriptor: int) -> Callable[[bytes], int]:
-    from socket import MSG_DONTWAIT, MSG_NOSIGNAL, socket
+    from _socket import MSG_DONTWAIT, MSG_NOSIGNAL, socket  # the module around it is not needed before the first child
 
-    sock = socket(fileno=os.dup(descriptor))
-    return lambda data: sock.send(data, MSG_DONTWAIT | MSG_NOSIGNAL)
+    def write(data: bytes) -> int:
+        borrowed = socket(fileno=descriptor)
+        try:
+            return borrowed.send(data, MSG_DONTWAIT | MSG_NOSIGNAL)
+        finally:
+            borrowed.detach()
+
+    return write
 
 
 def _polling_writer(descriptor: int) -> Callable[[bytes], int]:

@@ -11,6 +11,7 @@ import os
 import signal
 
 from supervisor.core.record import Record
+from supervisor.process.proctree import own_children
 from supervisor.process.spawn import spawn
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ class Children:
 
     def __init__(self) -> None:
         self._owners: dict[int, object] = {}
+        self._spared: set[int] = set()
         self.orphans_reaped = 0
 
     @property
@@ -48,6 +50,17 @@ class Children:
         pid = spawn(launch)
         self._owners[pid] = owner
         return pid
+
+    def spare(self, pid: int) -> None:
+        """Let the group of this process be, when it ends: it hands over to another one of it."""
+        self._spared.add(pid)
+
+    def adopt(self, owner: object, pid: int) -> bool:
+        """Register a process that was not started here for `owner`. False: it is no child of supinit's."""
+        if pid in self._owners or pid not in own_children():
+            return False
+        self._owners[pid] = owner
+        return True
 
     def reap(self) -> tuple[list[Death], bool]:
         """Reap what is dead, up to BATCH; return the deaths of registered processes and whether more may be dead."""
@@ -67,15 +80,21 @@ class Children:
         return deaths, True
 
     def _reap_own(self, pid: int) -> Death:
-        try:
-            os.killpg(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        if pid not in self._spared:
+            _kill_group(pid)
+        self._spared.discard(pid)
         _, status = os.waitpid(pid, 0)
         owner = self._owners.pop(pid)
         if os.WIFSIGNALED(status):
             return Death(owner, pid, None, _as_signal(os.WTERMSIG(status)))
         return Death(owner, pid, os.WEXITSTATUS(status), None)
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _as_signal(number: int) -> int:

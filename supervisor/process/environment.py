@@ -21,9 +21,8 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
 
     Raises SpawnError for a file that cannot be read; another start may find it.
     """
-    environment = {name: value for name, value in own.items() if name not in PRIVATE}
-    if not program.inherit_environment:
-        environment = {}
+    own = {name: value for name, value in own.items() if name not in PRIVATE}
+    environment = dict(own) if program.inherit_environment else {}
     credentials = program.credentials
     if credentials is not None and credentials.name is not None and credentials.home is not None:
         environment |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
@@ -31,12 +30,19 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
         environment.update(_parse(path, _read(path)))
     for name, value in program.environment:
         if isinstance(value, SecretFile):
-            environment[name] = _read(value.path).removesuffix("\n")
+            environment[name] = _without_newline(_read(value.path))
         elif value is not None:
             environment[name] = value
         elif name in own:
             environment[name] = own[name]
     return environment | dict(_marks(instance, identity))
+
+
+def notify_variables(program: Program, socket: str) -> dict[str, str]:
+    """Return what a program needs to speak to its notify socket (sd_notify(3), sd_watchdog_enabled(3))."""
+    if program.watchdog is None:
+        return {"NOTIFY_SOCKET": socket}
+    return {"NOTIFY_SOCKET": socket, "WATCHDOG_USEC": str(round(program.watchdog * 1_000_000))}
 
 
 def marks_of(instance: InstanceId, identity: str) -> frozenset[bytes]:
@@ -48,9 +54,13 @@ def _marks(instance: InstanceId, identity: str) -> tuple[tuple[str, str], ...]:
     return (PROGRAM, instance[0]), (INSTANCE, str(instance[1])), (IDENTITY, identity)
 
 
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
+
+
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", newline="") as file:
             return file.read()
     except OSError as error:
         raise SpawnError(f"cannot read {path}: {error.strerror}", None) from None
@@ -60,16 +70,24 @@ def _read(path: str) -> str:
 
 def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:
     """Read NAME=VALUE lines as Compose does: comments, `export`, one pair of quotes; nothing is interpolated."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         name, equals, value = line.removeprefix("export ").partition("=")
-        name, value = name.strip(), value.strip()
+        name = name.strip()
         if not equals or not name or " " in name:
             raise SpawnError(f"cannot read {path}:{number}: not a NAME=VALUE line", None)
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        elif " #" in value:
-            value = value.partition(" #")[0].rstrip()
-        yield name, value
+        yield name, _unquote(value)
+
+
+def _unquote(text: str) -> str:
+    """Return a value without its quotes or, outside of them, without the comment behind it."""
+    value = text.strip()
+    quote = value[:1]
+    if quote and quote in "\"'":
+        end = value.rfind(quote) if value.endswith(quote) else value.find(quote, 1)
+        rest = value[end + 1 :]
+        if end > 0 and (not rest or rest.lstrip().startswith("#")):
+            return value[1:end]
+    return text.partition(" #")[0].strip()

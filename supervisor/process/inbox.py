@@ -30,10 +30,11 @@ class Inbox:
         self._read_end, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def open(self, named: Iterable[int]) -> None:
-        """Take every signal that would end supinit, SIGCHLD, and the `named` ones."""
+        """Take every signal that would end supinit, SIGCHLD, and the `named` ones, and block none."""
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         for number in ALL - FAULTS - IGNORED - (JOB_CONTROL - set(named)):
             signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started supinit may have blocked some
 
     def fileno(self) -> int:
         """Readable when there is something to take."""

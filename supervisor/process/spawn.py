@@ -35,6 +35,8 @@ class Launch(Record):
     stdin: int
     stdout: int
     stderr: int
+    notify: tuple[int, int] | None = None
+    """One more descriptor of the caller's, and the number, above 2, that it has in the process."""
     working_dir: str | None = None
     umask: int | None = None
     credentials: Credentials | None = None
@@ -86,8 +88,8 @@ def _cannot_execute(path: str, error: OSError) -> SpawnError:
 
 def _posix_spawn(launch: Launch, path: str) -> int:
     """The working directory and the umask are supinit's own for a moment: nothing else runs in this process."""
-    umask = os.umask(launch.umask) if launch.umask is not None else None
     home = _enter(launch.working_dir) if launch.working_dir is not None else None
+    umask = os.umask(launch.umask) if launch.umask is not None else None
     try:
         return os.posix_spawn(
             path,
@@ -97,17 +99,18 @@ def _posix_spawn(launch: Launch, path: str) -> int:
                 (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
                 (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
                 (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
+                *([] if launch.notify is None else [(os.POSIX_SPAWN_DUP2, *launch.notify)]),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=ALL,
         )
     finally:
+        if umask is not None:
+            os.umask(umask)
         if home is not None:
             os.fchdir(home)
             os.close(home)
-        if umask is not None:
-            os.umask(umask)
 
 
 def _enter(working_dir: str) -> int:
@@ -129,11 +132,14 @@ def _fork(launch: Launch, path: str) -> int:
         pid = os.fork()
         if pid == 0:
             _become(launch, path, write_end)
+    except OSError:
+        os.close(read_end)
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         os.close(write_end)
     with open(read_end, "rb") as pipe:
-        message = pipe.read().decode()
+        message = os.fsdecode(pipe.read())
     if not message:
         return pid
     os.waitpid(pid, 0)
@@ -146,6 +152,8 @@ def _fork(launch: Launch, path: str) -> int:
 def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
     """Turn the forked child into the program. A failure is told through the pipe as "STEP ERRNO"."""
     step = "prepare it"
+    if launch.notify is not None and launch.notify[1] == write_end:
+        write_end = os.dup(write_end)
     try:
         for name, act in _steps(launch):
             step = name
@@ -154,9 +162,9 @@ def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execve(path, launch.command, launch.environment)
     except OSError as error:
-        os.write(write_end, f"{step} {error.errno or 0}".encode())
+        os.write(write_end, os.fsencode(f"{step} {error.errno or 0}"))
     except BaseException:
-        os.write(write_end, f"{step} {errno.EPERM}".encode())
+        os.write(write_end, os.fsencode(f"{step} {errno.EPERM}"))
     finally:
         os._exit(126)
 
@@ -171,6 +179,8 @@ def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
         ("connect its stdout", lambda: os.dup2(launch.stdout, 1)),
         ("connect its stderr", lambda: os.dup2(launch.stderr, 2)),
     ]
+    if launch.notify is not None:
+        steps.append(("connect its notify descriptor", partial(os.dup2, *launch.notify)))
     if launch.umask is not None:
         steps.append(("set its umask", lambda: os.umask(launch.umask or 0)))
     steps += [(f"set its ulimit {limit.resource}", partial(_limit, limit)) for limit in launch.ulimits]

@@ -20,7 +20,15 @@ def become_subreaper() -> bool:
 
 
 def keep_descriptors() -> None:
-    """Mark every descriptor above 2 that supinit was started with, so that no child inherits it."""
+    """Mark every descriptor above 2 that supinit was started with, so that no child inherits it.
+
+    What is closed of 0 to 2 is opened first, or a pipe would take its place and be overwritten in the child.
+    """
+    spare = os.open("/dev/null", os.O_RDWR)
+    while spare <= 2:
+        os.set_inheritable(spare, True)
+        spare = os.open("/dev/null", os.O_RDWR)
+    os.close(spare)
     for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():
         if int(name) > 2:
             try:

@@ -21,7 +21,7 @@ from supervisor.process.proctree import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from supervisor.core.program import Signal
 
@@ -34,8 +34,10 @@ def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], sta
     if scope is Scope.TREE:
         for process in belongings(leader, marks, started):
             signal_process(process, number)
+    # the group has heard it one by one then, and a second SIGTERM means "at once" to many servers
+    reaches_group = scope is Scope.GROUP or number == signal.SIGKILL
     try:
-        (os.kill if scope is Scope.MAIN else os.killpg)(leader, number)
+        (os.killpg if scope is not Scope.MAIN and reaches_group else os.kill)(leader, number)
     except (ProcessLookupError, PermissionError):
         pass
 
@@ -48,15 +50,22 @@ def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[in
     """
     if all(pid in started for pid in own_children()):
         return 0
-    left = belongings(leader, marks, started)
+    processes = read_processes()
+    # a number that a group or a session still has is not given away, so who has the leader's now is a stranger
+    left = _belongings(processes, None if leader in processes else leader, marks, started)
     for process in left:
         signal_process(process, signal.SIGKILL)
     return len(left)
 
 
 def belongings(leader: int, marks: frozenset[bytes], started: Collection[int]) -> list[Process]:
-    """Return the living processes that belong to a program, its main process excepted."""
-    processes = read_processes()
+    """Return the living processes that belong to a program, its main process excepted, which is not reaped yet."""
+    return _belongings(read_processes(), leader, marks, started)
+
+
+def _belongings(
+    processes: Mapping[int, Process], leader: int | None, marks: frozenset[bytes], started: Collection[int]
+) -> list[Process]:
     own = os.getpid()
     roots = {pid for pid, process in processes.items() if leader in (process.group, process.session)}
     roots |= {
@@ -64,9 +73,22 @@ def belongings(leader: int, marks: frozenset[bytes], started: Collection[int]) -
         for pid, process in processes.items()
         if process.parent == own and pid not in started and pid not in roots and has_variables(pid, marks)
     }
-    found = roots | descendants(processes, roots | {leader})
+    found = roots | descendants(processes, roots if leader is None else roots | {leader})
     others = found - {leader, own}
     return [processes[pid] for pid in others if pid not in started and not processes[pid].is_zombie]
+
+
+def is_of(pid: int, leader: int, marks: frozenset[bytes], started: Collection[int]) -> bool:
+    """Whether a process is a program's main process, `leader`, or belongs to it."""
+    own = os.getpid()
+    process = read_process(pid)
+    while process is not None:
+        if leader in (process.pid, process.group, process.session):
+            return True
+        if process.parent in (0, own):
+            return process.pid not in started and has_variables(process.pid, marks)
+        process = read_process(process.parent)
+    return False
 
 
 def kill_everything(is_init: bool) -> int:

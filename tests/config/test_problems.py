@@ -246,22 +246,13 @@ PROGRAM_CASES = [
     ),
     case("depends_on: [▸web]", "depends_on[0]: cannot wait in a circle: web → web"),
     case("▸preset: nginx", "preset: cannot be used: it is not supported yet"),
-    case("▸once: {key: a, dir: b}", "once: cannot be used: it is not supported yet"),
-    case("▸watchdog: 5", "watchdog: cannot be used: it is not supported yet"),
-    case(
-        "ready: {▸notify: systemd, ▸log: a, ▸fail_log: b}",
-        "ready.notify: cannot be used: it is not supported yet",
-        "ready.log: cannot be used: it is not supported yet",
-        "ready.fail_log: cannot be used: it is not supported yet",
-    ),
+    case("ready: {log: up}, ▸log: {mode: inherit}", "log: cannot be inherit where ready watches the lines"),
     case(
         "log: {▸file: a, ▸max_size: 1, ▸keep: 1}",
         "log.file: cannot be used: it is not supported yet",
         "log.max_size: cannot be used: it is not supported yet",
         "log.keep: cannot be used: it is not supported yet",
     ),
-    case("healthcheck: {▸fastcgi: {address: /a}}", "healthcheck.fastcgi: cannot be used: it is not supported yet"),
-    case("healthcheck: {▸uwsgi: {address: /a}}", "healthcheck.uwsgi: cannot be used: it is not supported yet"),
 ]
 
 
@@ -375,11 +366,8 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
             ["1:37: supervisor.required_environment[0]: cannot be 'A=B' (allowed: the name of a variable)"],
         ),
         (
-            "supervisor: {metrics: {listen: ':1'}, marker_lease: 5}",
-            [
-                "1:24: supervisor.metrics.listen: cannot be used: it is not supported yet",
-                "1:39: supervisor.marker_lease: cannot be used: it is not supported yet",
-            ],
+            "supervisor: {metrics: {listen: ':1'}}",
+            ["1:24: supervisor.metrics.listen: cannot be used: it is not supported yet"],
         ),
     ],
 )  # fmt: skip

@@ -1,0 +1,129 @@
+"""Probes that speak an application server's own language, so that it is asked without the web server before it.
+
+FastCGI: the FastCGI 1.0 specification. uwsgi: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_ANSWER = 64 * 1024
+_BEGIN_REQUEST, _END_REQUEST, _PARAMS, _STDIN, _STDOUT = 1, 3, 4, 5, 6
+_RESPONDER = 1
+_REQUEST_ID = 1
+_HEADER = struct.Struct(">BBHHBx")
+
+
+async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to "host:port" or to the Unix socket at a path. Raises OSError."""
+    if address.startswith("/"):
+        return await asyncio.open_unix_connection(address)
+    host, _, port = address.rpartition(":")
+    return await asyncio.open_connection(host.strip("[]"), int(port))
+
+
+async def ask_fastcgi(address: str, path: str) -> int:
+    """Request `path` of a FastCGI responder and return the HTTP status of its answer. Raises OSError."""
+    variables = _cgi_variables(path) | {"SCRIPT_FILENAME": path, "GATEWAY_INTERFACE": "CGI/1.1"}
+    begin = struct.pack(">HB5x", _RESPONDER, 0)
+    request = (
+        _record(_BEGIN_REQUEST, begin)
+        + _record(_PARAMS, b"".join(map(_pair, variables.items())))
+        + _record(_PARAMS, b"")
+        + _record(_STDIN, b"")
+    )
+    reader, writer = await connect(address)
+    try:
+        writer.write(request)
+        return _cgi_status(await _read_stdout(reader))
+    finally:
+        writer.transport.abort()
+
+
+async def _read_stdout(reader: asyncio.StreamReader) -> bytes:
+    """Collect the responder's output until its head is complete or the request ends."""
+    output = b""
+    while b"\n\n" not in output.replace(b"\r", b"") and len(output) < MAX_ANSWER:
+        try:
+            _, kind, _, length, padding = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+            content = (await reader.readexactly(length + padding))[:length]
+        except asyncio.IncompleteReadError:
+            raise ConnectionError("the connection was closed before the answer was complete") from None
+        if kind == _END_REQUEST:
+            break
+        if kind == _STDOUT:
+            output += content
+    return output
+
+
+def _record(kind: int, content: bytes) -> bytes:
+    return _HEADER.pack(1, kind, _REQUEST_ID, len(content), 0) + content
+
+
+def _pair(pair: tuple[str, str]) -> bytes:
+    name, value = (text.encode() for text in pair)
+    return _length(name) + _length(value) + name + value
+
+
+def _length(data: bytes) -> bytes:
+    return bytes([len(data)]) if len(data) < 128 else struct.pack(">I", len(data) | 1 << 31)
+
+
+def _cgi_status(output: bytes) -> int:
+    """A CGI answer without a Status header means 200 (RFC 3875, 6.3.3)."""
+    head = output.replace(b"\r", b"").partition(b"\n\n")[0]
+    for line in head.split(b"\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"status":
+            digits = value.strip()[:3]
+            return int(digits) if digits.isdigit() else 0
+    return 200 if b":" in head else 0
+
+
+async def ask_uwsgi(address: str, path: str) -> int:
+    """Request `path` through the uwsgi protocol and return the HTTP status of its answer. Raises OSError."""
+    variables = _cgi_variables(path) | {"PATH_INFO": path}
+    content = b"".join(_uwsgi_strings(variables))
+    reader, writer = await connect(address)
+    try:
+        writer.write(struct.pack("<BHB", 0, len(content), 0) + content)
+        line = await reader.readline()
+    except ValueError:
+        return 0
+    finally:
+        writer.transport.abort()
+    words = line.split(None, 2)
+    if not line:
+        raise ConnectionError("the connection was closed before the answer was complete")
+    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else 0
+
+
+def _uwsgi_strings(variables: Mapping[str, str]) -> Iterable[bytes]:
+    for text in (text for pair in variables.items() for text in pair):
+        data = text.encode()
+        yield struct.pack("<H", len(data)) + data
+
+
+def _cgi_variables(target: str) -> dict[str, str]:
+    """The variables of a GET request (RFC 3875, 4.1)."""
+    path, _, query = target.partition("?")
+    return {
+        "REQUEST_METHOD": "GET",
+        "REQUEST_URI": target,
+        "SCRIPT_NAME": path,
+        "DOCUMENT_URI": path,
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": "",
+        "CONTENT_TYPE": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "SERVER_SOFTWARE": "supinit",
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "localhost",
+    }

@@ -1,0 +1,44 @@
+"""Tell whoever started supinit (systemd, podman --sdnotify=container) how the container is, on its $NOTIFY_SOCKET."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.snapshot import Snapshot
+
+
+class ManagerSocket:
+    """Says each thing once, when the snapshot first shows it. Without $NOTIFY_SOCKET it says nothing."""
+
+    def __init__(self, address: str | None) -> None:
+        self._address = address
+        self._said: set[str] = set()
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Send what has become true."""
+        if self._address is None:
+            return
+        verdict = snapshot.verdict
+        if snapshot.ready:
+            self._say("READY=1\nSTATUS=ready")
+        if verdict is not None:
+            self._say(f"STOPPING=1\nSTATUS=stopping: {verdict.reason}")
+
+    def _say(self, message: str) -> None:
+        if message in self._said or self._address is None:
+            return
+        self._said.add(message)
+        from _socket import AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM, socket
+
+        address = os.fsencode(self._address)
+        if address[:1] == b"@":
+            address = b"\0" + address[1:]
+        sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+        try:
+            sender.sendto(message.encode(), MSG_DONTWAIT | MSG_NOSIGNAL, address)
+        except OSError:
+            pass  # nobody listens: as with sd_notify(3), that is not our failure
+        finally:
+            sender.close()

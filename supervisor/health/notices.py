@@ -1,0 +1,139 @@
+"""Where programs say that they are ready: a notify socket (sd_notify(3)) or a descriptor (s6) for each instance.
+
+Rule 1: who has sent a datagram is what the kernel says (SCM_CREDENTIALS); whether to believe it, the engine decides.
+Rule 2: descriptors that come along are closed at once. For BARRIER that is the answer; FDSTORE is not supported.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import select
+from _socket import (
+    AF_UNIX,
+    MSG_CMSG_CLOEXEC,
+    MSG_DONTWAIT,
+    MSG_TRUNC,
+    SCM_CREDENTIALS,
+    SCM_RIGHTS,
+    SO_PASSCRED,
+    SOCK_CLOEXEC,
+    SOCK_DGRAM,
+    SOL_SOCKET,
+    socket,
+)
+
+from supervisor.core.notice import MAX_DATAGRAM
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervisor.core.program import Credentials, InstanceId
+
+DATAGRAMS = 64
+"""Datagrams read from one socket in one turn, so that a flood starves nobody."""
+_CREDENTIALS_SIZE = 12
+_MAX_DESCRIPTORS = 253
+"""SCM_MAX_FD (unix(7))"""
+
+
+class Said(Record):
+    """A datagram from the process `pid`, at most MAX_DATAGRAM + 1 bytes of it."""
+
+    instance: InstanceId
+    pid: int
+    datagram: bytes
+
+
+class Signed(Record):
+    """A newline came through the descriptor of the process with this generation."""
+
+    instance: InstanceId
+    generation: int
+
+
+class Notices:
+    """All sockets and descriptors. Readable (`fileno`) when one of them is."""
+
+    def __init__(self, run_dir: str) -> None:
+        self._folder = os.path.join(run_dir, "notify")
+        self._epoll = select.epoll()
+        self._sockets: dict[InstanceId, socket] = {}
+        self._by_descriptor: dict[int, InstanceId] = {}
+        self._pipes: dict[int, tuple[InstanceId, int]] = {}
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def open_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
+        """Return the path of the instance's socket, which is made when it is first asked for. Raises OSError."""
+        path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
+        if instance not in self._sockets:
+            os.makedirs(self._folder, exist_ok=True)
+            if os.path.lexists(path):
+                os.unlink(path)
+            listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+            listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
+            listener.bind(path)
+            os.chmod(path, 0o600)
+            if credentials is not None:
+                os.chown(path, credentials.uid, credentials.gid)
+            self._sockets[instance] = listener
+            self._by_descriptor[listener.fileno()] = instance
+            self._epoll.register(listener.fileno(), select.EPOLLIN)
+        return path
+
+    def open_pipe(self, instance: InstanceId, generation: int) -> int:
+        """Return what the process of that generation writes its newline to; the caller closes it."""
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(read_end, False)
+        self._pipes[read_end] = instance, generation
+        self._epoll.register(read_end, select.EPOLLIN)
+        return write_end
+
+    def take(self) -> Iterator[Said | Signed]:
+        """Yield what has been said since the last time, in order for each instance."""
+        for descriptor, _ in self._epoll.poll(0):
+            if descriptor in self._pipes:
+                yield from self._read_pipe(descriptor)
+            else:
+                instance = self._by_descriptor[descriptor]
+                yield from self._read_socket(instance, self._sockets[instance])
+
+    def _read_pipe(self, descriptor: int) -> Iterator[Signed]:
+        try:
+            data = os.read(descriptor, 4096)
+        except BlockingIOError:
+            return
+        if data and b"\n" not in data:
+            return
+        self._epoll.unregister(descriptor)
+        os.close(descriptor)
+        instance, generation = self._pipes.pop(descriptor)
+        if data:
+            yield Signed(instance, generation)
+
+    def _read_socket(self, instance: InstanceId, listener: socket) -> Iterator[Said]:
+        space = 64 + _CREDENTIALS_SIZE + 4 * _MAX_DESCRIPTORS
+        for _ in range(DATAGRAMS):
+            try:
+                data, ancillary, flags, _ = listener.recvmsg(MAX_DATAGRAM + 1, space, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+            except OSError:
+                return
+            pid = 0
+            for level, kind, content in ancillary:
+                if level == SOL_SOCKET and kind == SCM_RIGHTS:
+                    _close_all(content)
+                elif level == SOL_SOCKET and kind == SCM_CREDENTIALS and len(content) == _CREDENTIALS_SIZE:
+                    pid = array.array("i", content)[0]
+            if pid and not flags & MSG_TRUNC:
+                yield Said(instance, pid, data)
+
+
+def _close_all(content: bytes) -> None:
+    descriptors = array.array("i")
+    descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,151 @@
+"""Start the processes of programs: everything that a process gets, and whether it is to be started at all (`once`)."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from supervisor.core.life import BecameReady, Done, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
+from supervisor.core.record import Record, assert_never, replace
+from supervisor.errors import SpawnError
+from supervisor.process.environment import make_environment, marks_of, notify_variables
+from supervisor.process.once import Busy, Claims, Granted, Skipped
+from supervisor.process.spawn import Launch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from supervisor.core.course import Change
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Once, Program
+    from supervisor.health.notices import Notices
+    from supervisor.logs.pump import Pump
+    from supervisor.process.children import Children
+
+LOOK_AGAIN = 0.5
+"""Seconds until a oneshot that another container is running is looked at again."""
+
+
+class Main(Record):
+    """Owner of a main process."""
+
+    instance: InstanceId
+    generation: int
+
+
+class Launcher:
+    """Starts processes for one container. `identity` tells its processes from those of any other supinit."""
+
+    def __init__(
+        self, plan: Plan, children: Children, pump: Pump, notices: Notices, own_environment: Mapping[str, str]
+    ) -> None:
+        self._plan = plan
+        self._children = children
+        self._pump = pump
+        self._notices = notices
+        self._own_environment = own_environment
+        self._claims = Claims()
+        self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
+
+    def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
+        """Return the variables that every process of an instance carries."""
+        return marks_of(instance, self.identity)
+
+    def launch_for(self, instance: InstanceId) -> Launch:
+        """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
+        program = self._plan.programs[instance[0]]
+        null = self._pump.null
+        return Launch(
+            command=program.command,
+            environment=make_environment(program, instance, self.identity, self._own_environment),
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            working_dir=program.working_dir,
+            umask=program.umask,
+            credentials=program.credentials,
+            ulimits=program.ulimits,
+            nice=program.nice,
+            oom_score_adj=program.oom_score_adj,
+        )
+
+    def start(self, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> Event:
+        """Start the main process of an instance, and return what came of it.
+
+        What its output says of the start later on is told to `hear`.
+        """
+        program = self._plan.programs[instance[0]]
+        try:
+            held = self._claim(instance, generation, program.once) if program.once is not None else None
+            return held or Spawned(generation, self._spawn(program, instance, generation, hear))
+        except SpawnError as error:
+            return SpawnFailed(generation, str(error), error.code, chance())
+        except OSError as error:
+            return SpawnFailed(generation, f"cannot be started: {error.strerror}", None, chance())
+
+    def note(self, change: Change) -> str | None:
+        """Record that a oneshot is done, or give its claim up. Returns what went wrong with that, as a sentence."""
+        once = self._plan.programs[change.instance[0]].once
+        if once is None or change.after.is_alive:
+            return None
+        phase = change.after.phase
+        if not isinstance(phase, Done) or isinstance(change.before.phase, Done) or phase.reason is not None:
+            self._claims.release(change.instance)
+            return None
+        try:
+            self._claims.record(change.instance, once)
+        except OSError as error:
+            return f"cannot record in {once.dir} that it is done: {error.strerror}; it will be run again"
+        return None
+
+    def _claim(self, instance: InstanceId, generation: int, once: Once) -> Event | None:
+        """Return why a oneshot is not run now; None: it is ours to run."""
+        try:
+            outcome = self._claims.claim(instance, once)
+        except OSError as error:
+            raise SpawnError(f"cannot use {once.dir} for once: {error.strerror}", None) from None
+        match outcome:
+            case Granted():
+                return None
+            case Skipped(reason=reason):
+                return SpawnSkipped(generation, reason)
+            case Busy():
+                return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN)
+            case _:
+                assert_never(outcome)
+
+    def _spawn(self, program: Program, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> int:
+        def report(is_good: bool, line: str) -> None:
+            hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
+
+        launch = self.launch_for(instance)
+        ours: list[int] = []
+        try:
+            launch = self._with_notify(launch, program, instance, generation, ours)
+            outlet = self._pump.open(program, instance, report)
+            ours += outlet.ours
+            launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
+            return self._children.spawn(Main(instance, generation), launch)
+        finally:
+            for descriptor in ours:
+                os.close(descriptor)
+
+    def _with_notify(
+        self, launch: Launch, program: Program, instance: InstanceId, generation: int, ours: list[int]
+    ) -> Launch:
+        """Add the ways in which the program says that it is ready."""
+        notify = program.ready.notify
+        if isinstance(notify, int):
+            write_end = self._notices.open_pipe(instance, generation)
+            ours.append(write_end)
+            launch = replace(launch, notify=(write_end, notify))
+        if notify == "systemd" or program.watchdog is not None:
+            socket = self._notices.open_socket(instance, program.credentials)
+            launch = replace(launch, environment={**launch.environment, **notify_variables(program, socket)})
+        return launch
+
+
+def chance() -> float:
+    """Return a random number in [0, 1), without the module that is for that."""
+    return os.urandom(1)[0] / 256

@@ -1,0 +1,150 @@
+"""Run a oneshot once per key among all containers that share a directory, such as a migration once per deploy.
+
+Rule 1: whoever runs it holds the program's lock (flock(2)), which the kernel drops with the process, so that a crash
+leaves neither a lock nor a record behind.
+Rule 2: success is recorded, in one piece, before the program counts as completed.
+Rule 3: where the directory cannot be used, nothing is run.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import InstanceId, Once
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_MAX_NAME = 200
+
+
+class Granted(Record):
+    """It is ours to run."""
+
+
+class Skipped(Record):
+    """There is nothing to run, and why."""
+
+    reason: str
+
+
+class Busy(Record):
+    """Another container is running it right now."""
+
+
+class Claims:
+    """The locks that this supinit holds."""
+
+    def __init__(self) -> None:
+        self._held: dict[InstanceId, tuple[int, float]] = {}
+
+    def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
+        """Try to take the program's lock. Raises OSError where the directory cannot be used; nothing is held then."""
+        self.release(instance)
+        folder = os.path.join(once.dir, instance[0])
+        os.makedirs(folder, exist_ok=True)
+        lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            reason = _reason_to_skip(folder, once)
+        except BlockingIOError:
+            os.close(lock)
+            return Busy()
+        except BaseException:
+            os.close(lock)
+            raise
+        if reason is not None:
+            os.close(lock)
+            return Skipped(reason)
+        self._held[instance] = lock, time.time()
+        return Granted()
+
+    def record(self, instance: InstanceId, once: Once) -> None:
+        """Record that it has succeeded, and drop the lock. Raises OSError; it will be run again then."""
+        import json
+
+        _, started_at = self._held[instance]
+        folder = os.path.join(once.dir, instance[0])
+        now = time.time()
+        content = {
+            "program": instance[0],
+            "key": once.key,
+            "order": once.order,
+            "completed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "duration_seconds": round(now - started_at, 3),
+            "host": os.uname().nodename,
+        }
+        try:
+            _write_whole(os.path.join(folder, f"{_file_name(once.key)}.json"), json.dumps(content) + "\n")
+        finally:
+            self.release(instance)
+
+    def release(self, instance: InstanceId) -> None:
+        """Drop the lock, if it is held."""
+        held = self._held.pop(instance, None)
+        if held is not None:
+            os.close(held[0])
+
+
+def _reason_to_skip(folder: str, once: Once) -> str | None:
+    """Look at the records: the same key, or a greater order, means that there is nothing to run."""
+    own = f"{_file_name(once.key)}.json"
+    for name in sorted(os.listdir(folder)):
+        if not name.endswith(".json"):
+            continue
+        if name == own:
+            return f"was done before for {once.key}"
+        if once.order is not None:
+            recorded = _recorded_order(os.path.join(folder, name))
+            if recorded is not None and _rank(recorded) > _rank(once.order):
+                return f"was done for a later release ({recorded} is after {once.order})"
+    return None
+
+
+def _recorded_order(path: str) -> str | None:
+    import json
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            order = json.load(file)["order"]
+        except (ValueError, KeyError, TypeError):
+            raise OSError(errno.EINVAL, f"{path} is not a record of supinit") from None
+    return None if order is None else str(order)
+
+
+def _rank(order: str) -> tuple[int, float, str]:
+    """Numbers by their value, before any other text by its letters."""
+    try:
+        return 0, float(order), ""
+    except ValueError:
+        return 1, 0.0, order
+
+
+def _file_name(key: str) -> str:
+    """Return a name that is the key's alone and fits any file system."""
+    name = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in key)
+    if len(name) <= _MAX_NAME:
+        return name
+    from hashlib import sha256
+
+    return f"{name[:100]}-{sha256(key.encode()).hexdigest()}"
+
+
+def _write_whole(path: str, text: str) -> None:
+    """Write a file so that after a crash there is the whole of it or nothing (rename(2), fsync(2))."""
+    draft = f"{path}.new"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(draft, path)
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
