@@ -73,6 +73,10 @@ if TYPE_CHECKING:
     Errand = tuple[InstanceId, RunCommand | RunProbe]
 
 
+LAST_LINES = 10
+"""Lines of the program that brings the container down that the verdict quotes."""
+
+
 class Engine:
     """One container. `fleet` and `snapshot` are replaced as a whole, never changed."""
 
@@ -106,6 +110,14 @@ class Engine:
     @property
     def next_deadline(self) -> float | None:
         return core.next_deadline(self.fleet)
+
+    @property
+    def last_lines(self) -> str:
+        """The end of the output of the program that brings the container down, if one does."""
+        verdict = self.fleet.verdict
+        if verdict is None or verdict.instance is None:
+            return ""
+        return "\n".join(self.pump.last_lines(verdict.instance).splitlines()[-LAST_LINES:])
 
     # ---- what happens
 
@@ -236,7 +248,7 @@ class Engine:
                 if (problem := self.launcher.note(change)) is not None:
                     self.journal.write("error", "program.record_failed", program=change.instance[0], reason=problem)
                 self._tell(*narrate(self.plan.programs[change.instance[0]], change))
-        self._tell(*narrate_course(self.fleet, turn.fleet))
+        self._tell(*narrate_course(self.fleet, turn.fleet, self.last_lines))
         self.fleet = turn.fleet
         return turn.orders
 

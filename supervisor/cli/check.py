@@ -7,7 +7,7 @@ import sys
 
 from supervisor.config.load import load
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
-from supervisor.core.program import SignalStep, WriteStep
+from supervisor.core.program import Condition, Kind, RestartWhen, SignalStep, WriteStep
 from supervisor.core.signals import signal_name
 
 TYPE_CHECKING = False
@@ -82,16 +82,36 @@ def _describe_worst_case(plan: Plan) -> str:
 
 def warnings_on(plan: Plan) -> Iterator[str]:
     """Yield what is allowed and will bite all the same."""
+    yield from _warnings_on_time(plan)
+    for name, program in plan.programs.items():
+        for received, _ in program.signals:
+            if received in plan.settings.shutdown_signals:
+                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"
+        for dependency in program.depends_on:
+            target = plan.programs[dependency.program]
+            if reason := _reason_never_met(dependency.condition, target):
+                yield f"programs.{name}.depends_on.{target.name}: waits for ever, since {target.name} {reason}"
+
+
+def _warnings_on_time(plan: Plan) -> Iterator[str]:
+    settings = plan.settings
     _, seconds = critical_path(plan)
-    timeout = plan.settings.shutdown_timeout
+    timeout = settings.shutdown_timeout
     if timeout is None and seconds > DOCKER_STOP_TIMEOUT:
         yield (
             f"a shutdown can take {seconds:g}s, but docker stop kills after {DOCKER_STOP_TIMEOUT:g}s: raise its "
             "--time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
         )
+    elif timeout is not None and settings.drain_delay >= timeout:
+        yield f"drain_delay leaves nothing of shutdown_timeout ({timeout:g}s): every stop would be a SIGKILL"
     elif timeout is not None and seconds > timeout:
         yield f"a shutdown can take {seconds:g}s, longer than shutdown_timeout ({timeout:g}s): stops will be cut short"
-    for name, program in plan.programs.items():
-        for received, _ in program.signals:
-            if received in plan.settings.shutdown_signals:
-                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"
+
+
+def _reason_never_met(condition: Condition, target: Program) -> str | None:
+    """Say why a condition cannot come true however well everything goes."""
+    if condition is Condition.COMPLETED and target.restart.when is RestartWhen.ALWAYS:
+        return "is always started again (restart: always)"
+    if condition is Condition.HEALTHY and target.kind is Kind.ONESHOT and not target.says_when_ready:
+        return "is a oneshot without a health check (condition: completed)"
+    return None

@@ -133,8 +133,8 @@ def narrate_shutdown(verdict: Verdict) -> Note:
     return Note(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
 
 
-def narrate_course(before: Fleet, after: Fleet) -> Iterator[Note]:
-    """Tell what else has changed for the whole container."""
+def narrate_course(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[Note]:
+    """Tell what else has changed for the whole container. `last_lines`: of the program that brought it down."""
     if after.ready_at is not None and before.ready_at is None:
         yield Note("info", "container.became_ready", {})
     if isinstance(after.course, Over) and not isinstance(before.course, Over) and after.verdict is not None:
@@ -144,6 +144,8 @@ def narrate_course(before: Fleet, after: Fleet) -> Iterator[Note]:
             values["program"] = verdict.instance[0]
         if verdict.exit is not None:
             values["exit"] = exit_sentence(verdict.exit)
+        if last_lines:
+            values["last_lines"] = last_lines
         yield Note("info" if verdict.code == 0 else "error", "container.ended", values)
 
 

@@ -1,0 +1,117 @@
+"""`supinit --check`: the plan, and what will bite."""
+
+from __future__ import annotations
+
+from signal import SIGQUIT, SIGTERM
+
+import pytest
+
+from supervisor.cli.check import describe, warnings_on
+from supervisor.core.plan import make_plan
+from supervisor.core.program import (
+    CommandStep,
+    Condition,
+    Dependency,
+    Kind,
+    Program,
+    Restart,
+    RestartWhen,
+    Scope,
+    Settings,
+    SignalStep,
+    Table,
+    WriteStep,
+)
+
+NGINX = Program(
+    "nginx",
+    ("nginx",),
+    depends_on=(Dependency("uwsgi", Condition.HEALTHY),),
+    stop=(SignalStep(SIGQUIT, 30.0), SignalStep(SIGTERM, 5.0, Scope.GROUP)),
+)
+UWSGI = Program(
+    "uwsgi",
+    ("uwsgi",),
+    depends_on=(Dependency("migrate", Condition.COMPLETED),),
+    scale=2,
+    stop=(WriteStep("/run/uwsgi.fifo", b"q", 20.0), CommandStep(("uwsgi", "--stop"), 1.5)),
+)
+MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+
+
+def _describe(*programs: Program, settings: Settings | None = None) -> list[str]:
+    return list(describe(make_plan(Table(settings or Settings(), programs))))
+
+
+def _warnings(*programs: Program, settings: Settings | None = None) -> list[str]:
+    return list(warnings_on(make_plan(Table(settings or Settings(shutdown_timeout=3600.0), programs))))
+
+
+def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> None:
+    assert _describe(NGINX, UWSGI, MIGRATE, settings=Settings(drain_delay=4.0)) == [
+        "3 programs",
+        "",
+        "start order:",
+        "  1. migrate",
+        "  2. uwsgi (x2)",
+        "  3. nginx",
+        "",
+        "stop order:",
+        "  1. nginx",
+        "  2. uwsgi (x2)",
+        "  3. migrate",
+        "",
+        "stop sequences:",
+        "  nginx    SIGQUIT (main) 30s → SIGTERM (group) 5s → SIGKILL (tree)",
+        "  uwsgi    write 'q' to /run/uwsgi.fifo 20s → uwsgi --stop 1.5s → SIGKILL (tree)",
+        "  migrate  SIGTERM (main) 10s → SIGKILL (tree)",
+        "",
+        "worst-case shutdown: 70.5s (drain 4s → nginx → uwsgi → migrate)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        (
+            Settings(),
+            "a shutdown can take 35s, but docker stop kills after 10s: raise its --time (stop_grace_period in Compose) "
+            "or set supervisor.shutdown_timeout",
+        ),
+        (
+            Settings(shutdown_timeout=25.0),
+            "a shutdown can take 35s, longer than shutdown_timeout (25s): stops will be cut short",
+        ),
+        (
+            Settings(shutdown_timeout=25.0, drain_delay=25.0),
+            "drain_delay leaves nothing of shutdown_timeout (25s): every stop would be a SIGKILL",
+        ),
+    ],
+    ids=["docker's limit", "shutdown_timeout", "drain_delay"],
+)
+def test_a_shutdown_that_takes_longer_than_it_may_is_warned_of(settings: Settings, warning: str) -> None:
+    alone = Program("nginx", ("nginx",), stop=NGINX.stop)
+    assert _warnings(alone, settings=settings) == [warning]
+
+
+@pytest.mark.parametrize(
+    ("condition", "target", "reason"),
+    [
+        (Condition.COMPLETED, Program("db", ("db",)), "is always started again (restart: always)"),
+        (Condition.HEALTHY, Program("db", ("db",), kind=Kind.ONESHOT), "is a oneshot without a health check"),
+    ],
+    ids=["completed", "healthy"],
+)
+def test_a_condition_that_cannot_come_true_is_warned_of(condition: Condition, target: Program, reason: str) -> None:
+    web = Program("web", ("web",), depends_on=(Dependency("db", condition),))
+    (warning,) = _warnings(web, target)
+    assert warning.startswith(f"programs.web.depends_on.db: waits for ever, since db {reason}")
+
+
+def test_a_shutdown_signal_in_a_signals_map_is_warned_of() -> None:
+    web = Program("web", ("web",), signals=((SIGTERM, None),))
+    assert _warnings(web) == ["programs.web.signals: SIGTERM is a shutdown signal and never forwarded"]
+
+
+def test_a_table_without_surprises_has_no_warning() -> None:
+    assert _warnings(NGINX, UWSGI, MIGRATE) == []
