@@ -119,6 +119,7 @@ class Launcher:
         def report(is_good: bool, line: str) -> None:
             hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
 
+        _clear(program)
         launch = self.launch_for(instance)
         ours: list[int] = []
         try:
@@ -144,6 +145,17 @@ class Launcher:
             socket = self._notices.open_socket(instance, program.credentials)
             launch = replace(launch, environment={**launch.environment, **notify_variables(program, socket)})
         return launch
+
+
+def _clear(program: Program) -> None:
+    """Remove what an earlier life has left. Raises SpawnError for what cannot be removed, a directory for one."""
+    for path in program.clear_before_start:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise SpawnError(f"cannot remove {path}: {error.strerror}", None) from None
 
 
 def chance() -> float:

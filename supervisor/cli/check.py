@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.config.load import load
+from supervisor.config.load import expand, load
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import Condition, Kind, RestartWhen, SignalStep, WriteStep
 from supervisor.core.signals import signal_name
@@ -21,11 +21,14 @@ DOCKER_STOP_TIMEOUT = 10.0
 """Seconds that `docker stop` waits by default before it kills (docker-container-stop(1))."""
 
 
-def check(path: str) -> int:
-    """Print the plan of a valid table and its warnings; return the exit code. Raises ConfigError."""
+def check(path: str, expanded: bool) -> int:
+    """Print the plan of a valid table, or the table `expanded`, and its warnings; return 0. Raises ConfigError."""
     table = load(path, os.environ)
     plan = make_plan(table)
-    sys.stdout.writelines(f"{line}\n" for line in describe(plan))
+    if expanded:
+        sys.stdout.write(expand(path, os.environ))
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in describe(plan))
     for warning in (*table.warnings, *warnings_on(plan)):
         sys.stderr.write(f"warning: {warning}\n")
     return 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli.ctl.call import FAILED, WRONG_USE, Call, complain
+from supervisor.cli.ctl.call import WRONG_USE, Call, complain
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run supctl and return its exit code."""
     call = parse(sys.argv[1:] if arguments is None else arguments)
     if isinstance(call, Wrong):
-        return complain(f"{call.sentence}; see supctl --help", FAILED if call.command == "healthcheck" else WRONG_USE)
+        return complain(f"{call.sentence}; see supctl --help", WRONG_USE)
     if call.command == "help":
         sys.stdout.write(manual(call.words))
         return 0
@@ -120,7 +120,6 @@ class Wrong(Record):
     """A command line that means nothing."""
 
     sentence: str
-    command: str | None
 
 
 def parse(arguments: Sequence[str]) -> Call | Wrong:
@@ -140,13 +139,13 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
         command = words[0] if words else None
         taken = _options_of(command).get(name)
         if taken is None:
-            return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""), command)
+            return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""))
         if taken and value is None:
             if not rest:
-                return Wrong(f"cannot use {argument} without its {taken}", command)
+                return Wrong(f"cannot use {argument} without its {taken}")
             value = rest.pop(0)
         elif not taken and value is not None:
-            return Wrong(f"cannot give {argument.partition('=')[0]} a value", command)
+            return Wrong(f"cannot give {argument.partition('=')[0]} a value")
         options[name] = value or ""
     return _call(words, options)
 
@@ -167,17 +166,17 @@ def _options_of(command: str | None) -> Mapping[str, str]:
 def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     """Check the number of words."""
     if not words:
-        return Wrong("cannot do nothing: name a command", None)
+        return Wrong("cannot do nothing: name a command")
     name, rest = words[0], tuple(words[1:])
     if name == "help":
         return Call("help", rest)
     command = COMMANDS.get(name)
     if command is None:
-        return Wrong(f"cannot {name}: there is no such command", None)
+        return Wrong(f"cannot {name}: there is no such command")
     if len(rest) < command.least_words or "" in rest:
-        return Wrong(f"cannot {name} without {command.words}", name)
+        return Wrong(f"cannot {name} without {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
-        return Wrong(f"cannot use {rest[command.most_words]} with {name}", name)
+        return Wrong(f"cannot use {rest[command.most_words]} with {name}")
     socket, as_json = options.pop("socket", None), options.pop("json", None) is not None
     return Call(name, rest, options, socket, as_json)
 

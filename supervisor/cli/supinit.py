@@ -16,6 +16,7 @@ DEFAULT_CONFIG = "/etc/supinit.yaml"
 USAGE = """\
 usage: supinit [-c FILE]            run the program table
        supinit --check [-c FILE]    validate it and print the plan; nothing is started
+       supinit --check --expand     print the table with includes and presets written out instead
        supinit --schema             print the JSON Schema of the configuration
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
@@ -29,7 +30,7 @@ EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
 VALUES = {"-c": "--config", "--config": "--config", "--log-format": "--log-format", "--log-level": "--log-level"}
 FLAGS = {"-s": "--subreaper", "-h": "--help"} | {
-    flag: flag for flag in ("--subreaper", "--check", "--schema", "--version", "--help")
+    flag: flag for flag in ("--subreaper", "--check", "--expand", "--schema", "--version", "--help")
 }
 
 
@@ -82,6 +83,8 @@ def parse(arguments: list[str]) -> dict[str, str]:
             raise UsageError("a main program beside the table is not supported yet")
         else:
             raise UsageError(f"unknown option {word}")
+    if "--expand" in options and "--check" not in options:
+        raise UsageError("--expand goes with --check")
     for name, allowed in CHOICES.items():
         if options.get(name, allowed[0]) not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}")
@@ -105,7 +108,7 @@ def _run(options: dict[str, str]) -> int:
     if "--check" in options:
         from supervisor.cli.check import check
 
-        return check(config)
+        return check(config, expanded="--expand" in options)
     from supervisor.boot import Options, run
 
     return run(Options(config, options.get("--log-format"), options.get("--log-level")))

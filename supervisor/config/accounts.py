@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from supervisor.config.quantities import parse_integer
 from supervisor.core.program import Credentials
+from supervisor.core.quantities import parse_integer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

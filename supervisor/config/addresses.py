@@ -5,7 +5,7 @@ Raises ValueError with a whole sentence where the reason is worth more than the 
 
 from __future__ import annotations
 
-from supervisor.config.quantities import parse_integer
+from supervisor.core.quantities import parse_integer
 
 
 def parse_address(text: str) -> tuple[str, int] | None:

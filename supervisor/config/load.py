@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 
 def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True) -> Table:
     """Read the configuration at `path`. Raises ConfigError with every problem, in reading order."""
-    reading = Reading(environ)
-    documents = _Documents(reading)
-    try:
-        documents.read(path)
-    except OSError as error:
-        raise ConfigError((_cannot_read(path, error),)) from None
+    reading, documents = _read(path, environ)
     settings: Settings | None = None
     programs: tuple[Program, ...] | None = None
     try:
@@ -47,6 +42,25 @@ def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True) -
     if settings is None or programs is None or reading.problems:
         raise ConfigError(reading.problems)
     return Table(settings, programs, reading.warnings)
+
+
+def expand(path: str, environ: MappingOf[str, str]) -> str:
+    """Return the configuration at `path` as one document with its presets written out. Raises ConfigError."""
+    from supervisor.config.expand import write_out
+
+    load(path, environ)
+    _, documents = _read(path, environ)
+    return write_out(documents.supervisor, documents.programs.values())
+
+
+def _read(path: str, environ: MappingOf[str, str]) -> tuple[Reading, _Documents]:
+    reading = Reading(environ)
+    documents = _Documents(reading)
+    try:
+        documents.read(path)
+    except OSError as error:
+        raise ConfigError((_cannot_read(path, error),)) from None
+    return reading, documents
 
 
 class _Documents:

@@ -7,7 +7,8 @@ from signal import SIGCHLD, SIGKILL, SIGSTOP, Signals
 from supervisor.config.accounts import parse_group, parse_user
 from supervisor.config.addresses import parse_address, parse_listen_address, parse_probe_url, parse_server
 from supervisor.config.kinds import Choice, Value, or_variable
-from supervisor.config.quantities import (
+from supervisor.core.program import Restart, RestartWhen
+from supervisor.core.quantities import (
     MAX_DURATION,
     parse_duration,
     parse_integer,
@@ -16,7 +17,6 @@ from supervisor.config.quantities import (
     parse_number,
     parse_size,
 )
-from supervisor.core.program import Restart, RestartWhen
 from supervisor.core.signals import parse_signal
 
 TYPE_CHECKING = False

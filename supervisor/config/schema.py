@@ -10,6 +10,7 @@ from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull, Value
+from supervisor.config.presets import PRESETS
 from supervisor.config.rules import Excludes, LinesAreSeen, Needs, OneshotEnds, OneshotOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
@@ -49,8 +50,6 @@ from supervisor.core.program import (
     RestartDelay,
     ShutdownOn,
 )
-
-PRESETS = ("nginx", "uwsgi", "php-fpm", "gunicorn", "celery", "apache", "haproxy", "postgres", "redis")
 
 
 def _same(*texts: str) -> dict[str, object]:
@@ -151,7 +150,7 @@ _SIGNALS = MapOf(
 _EXIT_CODES = ListOf(integer(0, 255), may_be_empty=False)
 
 PROGRAM = Section(
-    Key("preset", Choice(_same(*PRESETS)), "Fills in what this server needs.", later=True),
+    Key("preset", Choice(_same(*PRESETS)), "Fills in what this server needs; a key written beside it wins."),
     Key("command", COMMAND, "The program to run: a list, or a text split as a shell splits words.", is_required=True),
     Key("type", words(Kind), "service: runs until it is stopped; oneshot: runs once, and completes.", "service"),
     Key("depends_on", _DEPENDS_ON, "What must be started, healthy or completed before it starts.", []),
@@ -179,6 +178,7 @@ PROGRAM = Section(
     Key("min_uptime", duration(), "A run that ends sooner did not come up.", "1s"),
     Key("success_exit_codes", _EXIT_CODES, "The exit codes of a program that ended well.", [0]),
     Key("shutdown_on", words(ShutdownOn), "Which end for good of this program ends the container.", "failure"),
+    Key("clear_before_start", ListOf(TEXT), "Files removed before each start: stale pid files and sockets.", []),
     Key("stop_signal", SIGNAL, "What stops it.", "SIGTERM"),
     Key("stop_grace_period", duration(), "How long it has before SIGKILL.", "10s"),
     Key("stop", STOP_STEPS, "Steps instead of stop_signal and stop_grace_period; SIGKILL follows the last."),

@@ -6,6 +6,7 @@ Dependencies exist and have no cycle, and the environment has what the settings 
 from __future__ import annotations
 
 from supervisor.config.accounts import add_groups
+from supervisor.config.presets import apply_preset
 from supervisor.config.reading import Refused, join, quote, suggestion
 from supervisor.config.scalars import PROGRAM_NAME
 from supervisor.config.schema import PROGRAM, SUPERVISOR
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 _AS_THEY_ARE = (
     "command", "depends_on", "environment", "env_file", "inherit_environment", "working_dir", "umask", "ulimits",
     "nice", "oom_score_adj", "scale", "once", "restart", "restart_delay", "start_retries", "min_uptime",
-    "success_exit_codes", "shutdown_on", "stop", "signals", "ready", "watchdog", "healthcheck", "log",
+    "success_exit_codes", "shutdown_on", "clear_before_start", "stop", "signals", "ready", "watchdog", "healthcheck",
+    "log",
 )  # fmt: skip
 """The keys whose value is the field of the same name."""
 
@@ -64,7 +66,7 @@ def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> Place |
     except Refused:
         pass  # its other problems are worth knowing all the same
     try:
-        return PROGRAM.read_parts(node, path, reading)
+        return PROGRAM.read_parts(apply_preset(node), path, reading)
     except Refused:
         return None
 

@@ -29,7 +29,7 @@ def readyz(console: Console, request: Request) -> Answer:
 
 
 def healthz(console: Console, request: Request) -> Answer:
-    """200 while everything essential, or everything named, is healthy or has completed.
+    """200 while everything essential, or everything named, is healthy or has completed, until the first stop step.
 
     With `max_age`, the last passing check must be that young; a program without a health check passes now.
     """
@@ -75,9 +75,12 @@ def not_ready(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
 
 
 def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
-    """Say which of the instances, by default the essential ones, are neither healthy nor completed."""
+    """Say which of the instances, by default the essential ones, are neither healthy nor completed.
+
+    While a shutdown drains, they are served as before.
+    """
     snapshot = console.container.snapshot
-    if snapshot.stopping:
+    if not snapshot.in_service:
         return ["the container is stopping"]
     lives = snapshot.fleet.lives
     among = instances or _essential(console)

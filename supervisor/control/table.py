@@ -71,7 +71,8 @@ def _detail(view: InstanceView, now: float) -> str:
         return f"starts again in {short_time(view.starts_again_at - now)}"
     if view.reason is not None:
         return view.reason
-    return view.probe_detail if view.health is Health.UNHEALTHY or view.probe_failures else ""
+    is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0
+    return view.probe_detail if is_ill else view.said
 
 
 def _fitting(rows: Sequence[Row], width: int) -> list[str]:

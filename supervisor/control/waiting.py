@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from supervisor.control.duration import parse_duration
 from supervisor.control.message import Refused
+from supervisor.core.quantities import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def read_timeout(value: object) -> float | None:
     if value is None:
         return None
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    seconds = parse_duration(text)
+    seconds = parse_duration(text.strip())
     if seconds is None:
         raise Refused(400, "invalid_duration", f"cannot read the duration {value!r}; write 30, 1.5, 500ms or 1m30s")
     return seconds

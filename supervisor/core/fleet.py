@@ -16,6 +16,7 @@ from supervisor.core.course import (
     Cause,
     Change,
     Closing,
+    ContainerReady,
     ContainerSwept,
     Course,
     Draining,
@@ -45,7 +46,6 @@ from supervisor.core.life import (
     Goal,
     Health,
     Hurried,
-    Idle,
     Life,
     RestartRequested,
     Running,
@@ -130,7 +130,8 @@ def meets(condition: Condition, life: Life) -> bool:
     """Whether a life is what a dependant with this condition waits for."""
     match condition:
         case Condition.STARTED:
-            return life.goal is Goal.UP and isinstance(life.phase, Starting | Running | Done)
+            is_kept_up = life.goal is Goal.UP and isinstance(life.phase, Starting | Running)
+            return is_kept_up or isinstance(life.phase, Done)
         case Condition.HEALTHY:
             return life.goal is Goal.UP and life.is_up
         case Condition.COMPLETED:
@@ -150,7 +151,7 @@ class _Work:
         self.ready_at = fleet.ready_at
         self.verdict = fleet.verdict
         self.orders: list[Order | SweepContainer] = []
-        self.changes: list[Change | ShutdownBegun] = []
+        self.changes: list[Change | ContainerReady | ShutdownBegun] = []
         self.touched: list[str] = []
 
     def result(self) -> Turn:
@@ -207,9 +208,12 @@ class _Work:
             for dependency in self.dependencies(dependant):
                 for instance in self.plan.programs[dependency].instances:
                     life = self.lives[instance]
-                    if not life.is_alive and not isinstance(life.phase, Done) and dependency not in names:
+                    if isinstance(life.phase, Done):
+                        continue
+                    stays_down = life.goal is Goal.DOWN and not life.again
+                    if (stays_down or not life.is_alive) and dependency not in names:
                         names.append(dependency)
-                    if isinstance(life.phase, Idle | Failed):
+                    if stays_down or isinstance(life.phase, Failed):
                         self.apply(instance, StartRequested())
 
     def ask_shutdown(self, reason: str) -> None:
@@ -244,7 +248,7 @@ class _Work:
     def fail(self, reason: str) -> None:
         """Let an internal error be the verdict, unless a program has earned one of its own."""
         verdict = Verdict(Cause.INTERNAL, 70, reason)
-        if self.verdict is not None and self.verdict.code == 0:
+        if self.verdict is not None and self.verdict.code == 0 and not isinstance(self.course, Over):
             self.verdict = verdict
         self.end(verdict)
 
@@ -264,13 +268,15 @@ class _Work:
         )
 
     def budget(self, name: str) -> float | None:
-        """The seconds that a stop may take: the chain under it gets its share of what is left, each the same part."""
+        """The seconds that a stop may take, so that the chain under it has its time, too; None: no limit.
+
+        Where there is not enough for all of them, each gets the same part of what it needs.
+        """
         if not isinstance(self.course, ShuttingDown) or self.course.deadline is None:
             return None
         left = max(0.0, self.course.deadline - self.now)
-        own = self.plan.programs[name].stop_time
-        needed = own + self.plan.stop_time_below[name]
-        return None if needed <= left else left * own / needed
+        own, below = self.plan.programs[name].stop_time, self.plan.stop_time_below[name]
+        return max(own, left - below) if own + below <= left else left * own / (own + below)
 
     # ---- the rules
 
@@ -366,6 +372,7 @@ class _Work:
     def note_ready(self) -> None:
         if self.ready_at is None and not self.not_up():
             self.ready_at = self.now
+            self.changes.append(ContainerReady())
 
     def not_up(self) -> list[str]:
         """The essential programs that have not been up yet."""
@@ -406,6 +413,8 @@ def _verdict_on(instance: InstanceId, life: Life) -> Verdict:
     if isinstance(life.phase, Failed):
         failed = life.phase
         return Verdict(Cause.PROGRAM_ENDED, failed.code, f"{name} {failed.reason}", instance, failed.exit)
+    if isinstance(life.phase, Done) and life.phase.reason is not None:
+        return Verdict(Cause.PROGRAM_ENDED, 0, f"{name} {life.phase.reason}", instance)
     assert life.last_exit is not None
     reason = f"{name} {exit_sentence(life.last_exit)}"
     return Verdict(Cause.PROGRAM_ENDED, life.last_exit.shell_code, reason, instance, life.last_exit)

@@ -68,6 +68,8 @@ KILL_INTERVAL = 1.0
 """Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
 SWEEP_LIMIT = 10.0
 """Seconds after which what not even SIGKILL removes (a process in uninterruptible sleep) is left behind."""
+RELOADING = "reloading"
+"""What a process is taken to say that reloads without words of its own, until it is ready again (sd_notify(3))."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
     """
     match event:
         case StartRequested():
-            return _start(replace(life, goal=Goal.UP, again=False), now)
+            return _start(program, replace(life, goal=Goal.UP, again=False), now)
         case RestartRequested():
             return _restart(program, replace(life, goal=Goal.UP, again=False), now)
         case StopRequested(within):
@@ -168,7 +170,7 @@ def _enter(life: Life, phase: Phase, now: float) -> Life:
 # ---- what somebody asked for
 
 
-def _start(life: Life, now: float) -> Step:
+def _start(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Idle() | Done() | Failed():
             return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
@@ -176,10 +178,23 @@ def _start(life: Life, now: float) -> Step:
             return _enter(life, Waiting(now), now), ()
         case Stopping() | Sweeping():
             return _expect_again(life), ()
-        case Waiting() | Spawning() | Starting() | Running():
+        case Starting() | Running():
+            return _watch_again(program, life, now), ()
+        case Waiting() | Spawning():
             return life, ()
         case _:
             assert_never(life.phase)
+
+
+def _watch_again(program: Program, life: Life, now: float) -> Life:
+    """Give back the deadline that it lost while it was to be stopped."""
+    match life.phase:
+        case Starting(deadline=deadline) if deadline == inf > program.start_patience:
+            return replace(life, phase=replace(life.phase, deadline=now + program.start_patience))
+        case Running(silent_until=None) if program.watchdog is not None:
+            return replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
+        case _:
+            return life
 
 
 def _expect_again(life: Life) -> Life:
@@ -198,7 +213,7 @@ def _restart(program: Program, life: Life, now: float) -> Step:
         case Starting(run=run) | Running(run=run):
             return _begin_stop(program, life, run, None, None, now)
         case _:
-            return _start(life, now)
+            return _start(program, life, now)
 
 
 def _stop(program: Program, life: Life, within: float | None, now: float) -> Step:
@@ -308,11 +323,14 @@ def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> St
     if notice.status is not None:
         life = replace(life, said=notice.status)
     elif notice.reloading or notice.stopping:
-        life = replace(life, said="reloading" if notice.reloading else "stopping")
+        life = replace(life, said=RELOADING if notice.reloading else "stopping")
+    elif notice.ready and life.said == RELOADING:
+        life = replace(life, said="")
     if notice.extend_by is not None:
         life = _extend(program, life, now + notice.extend_by)
     if notice.is_stuck:
-        return _blame(program, life, Blame("said that it is stuck (WATCHDOG=trigger)"), now)
+        sentence = "said that it is stuck (WATCHDOG=trigger)"
+        return _blame(program, life, Blame(sentence, asks_restart=program.watchdog is not None), now)
     if notice.is_alive and program.watchdog is not None and isinstance(life.phase, Running):
         life = replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
     return _note_ready(program, life, now) if notice.ready else (life, ())

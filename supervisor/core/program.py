@@ -235,6 +235,7 @@ class Program(Record):
     min_uptime: float = 1.0
     success_exit_codes: tuple[int, ...] = (0,)
     shutdown_on: ShutdownOn = ShutdownOn.FAILURE
+    clear_before_start: tuple[str, ...] = ()
     stop: tuple[Step, ...] = (SignalStep(SIGTERM, 10.0),)
     """The stop sequence, never empty. SIGKILL to the whole tree follows the last step."""
     signals: tuple[tuple[Signal, Signal | None], ...] = ()

@@ -79,6 +79,11 @@ class Snapshot(Record):
     stopping: bool
 
     @property
+    def in_service(self) -> bool:
+        """Whether the programs are kept up: until the first stop step, `drain_delay` included."""
+        return isinstance(self.fleet.course, Serving | Draining)
+
+    @property
     def verdict(self) -> Verdict | None:
         return self.fleet.verdict
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from supervisor.config.quantities import MAX_DURATION, parse_duration, parse_size
 from supervisor.config.schema import PROGRAM, SUPERVISOR
 from supervisor.core.program import Table
+from supervisor.core.quantities import MAX_DURATION, parse_duration, parse_size
 from supervisor.errors import ConfigError
 
 from .documents import FILE, later_table_of, table_of

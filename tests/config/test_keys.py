@@ -265,7 +265,7 @@ LATER_CASES: list[tuple[str, dict[str, object]]] = [
     ),
     ("healthcheck: {uwsgi: {address: 'app:3031'}}", {"healthcheck": HealthCheck(UwsgiProbe("app:3031"))}),
     ("log: {file: /a, max_size: 1g, keep: 0}", {"log": LogSettings(file="/a", max_size=1 << 30, keep=0)}),
-    ("preset: nginx", {}),
+    ("clear_before_start: [/run/web.pid]", {"clear_before_start": ("/run/web.pid",)}),
 ]
 
 

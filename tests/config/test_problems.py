@@ -11,8 +11,8 @@ from .documents import FILE, later_table_of, problems_of, table_of
 PROGRAM_KEYS = (
     "preset, command, type, depends_on, environment, env_file, inherit_environment, user, group_add, working_dir,"
     " umask, ulimits, nice, oom_score_adj, stdin, scale, once, restart, restart_delay, start_retries, min_uptime,"
-    " success_exit_codes, shutdown_on, stop_signal, stop_grace_period, stop, signals, reload_signal, reload_command,"
-    " ready, watchdog, healthcheck, log"
+    " success_exit_codes, shutdown_on, clear_before_start, stop_signal, stop_grace_period, stop, signals,"
+    " reload_signal, reload_command, ready, watchdog, healthcheck, log"
 )
 SIGNAL = "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3"
 CATCHABLE = "a signal such as SIGTERM, but none of SIGKILL, SIGSTOP and SIGCHLD"
@@ -245,7 +245,6 @@ PROGRAM_CASES = [
         " service_healthy, service_completed_successfully)",
     ),
     case("depends_on: [▸web]", "depends_on[0]: cannot wait in a circle: web → web"),
-    case("▸preset: nginx", "preset: cannot be used: it is not supported yet"),
     case("ready: {log: up}, ▸log: {mode: inherit}", "log: cannot be inherit where ready watches the lines"),
     case(
         "log: {▸file: a, ▸max_size: 1, ▸keep: 1}",

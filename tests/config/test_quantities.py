@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.config.quantities import (
+from supervisor.core.quantities import (
     parse_duration,
     parse_integer,
     parse_limit,

@@ -61,10 +61,13 @@ def reach(call: Call) -> socket | int:
     try:
         return connect(call.path)
     except PermissionError:
-        sentence = f"cannot open {call.path}: permission denied; run supctl as root or as supinit's own user"
-        return complain(sentence, NOT_PERMITTED)
+        return complain(not_permitted(call.path), NOT_PERMITTED)
     except OSError as error:
         return complain(unreachable(call.path, error), UNREACHABLE)
+
+
+def not_permitted(path: str) -> str:
+    return f"cannot open {path}: permission denied; run supctl as root or as supinit's own user"
 
 
 def unreachable(path: str, error: OSError) -> str:

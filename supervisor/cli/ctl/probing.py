@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from supervisor.cli.ctl.call import FAILED, Call, ask, finish, reach, show, unreachable
+from supervisor.cli.ctl.call import (
+    CODES,
+    FAILED,
+    NOT_PERMITTED,
+    Call,
+    ask,
+    finish,
+    not_permitted,
+    reach,
+    show,
+    unreachable,
+)
 from supervisor.control.client import connect, exchange, query
 
 PATIENCE = 10.0
@@ -10,7 +21,7 @@ PATIENCE = 10.0
 
 
 def healthcheck(call: Call) -> int:
-    """Print one line, whatever happens; 0 is healthy and 1 everything else, since Docker reserves the other codes."""
+    """Print one line, whatever happens. A supervisor that cannot be reached is not healthy, as one that says so."""
     pairs = [("name", word) for word in call.words]
     if "max-age" in call.options:
         pairs.append(("max_age", call.options["max-age"]))
@@ -19,10 +30,12 @@ def healthcheck(call: Call) -> int:
         response = exchange(connection, "GET", "/healthz" + query(pairs), call.accept)
     except TimeoutError:
         return _not_healthy(f"supinit did not answer within {PATIENCE:g} s on {call.path}")
+    except PermissionError:
+        return _not_healthy(not_permitted(call.path), NOT_PERMITTED)
     except OSError as error:
         return _not_healthy(unreachable(call.path, error))
     show(response.body)
-    return 0 if response.status == 200 else FAILED
+    return 0 if response.status == 200 else CODES.get(response.status, FAILED)
 
 
 def wait(call: Call) -> int:
@@ -44,6 +57,6 @@ def wait(call: Call) -> int:
         return 0
 
 
-def _not_healthy(reason: str) -> int:
+def _not_healthy(reason: str, code: int = FAILED) -> int:
     show(f"not healthy: {reason}\n".encode())
-    return FAILED
+    return code

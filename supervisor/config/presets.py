@@ -1,0 +1,108 @@
+"""What well-known servers need to be started, reloaded and stopped as their makers mean it, as keys of a program.
+
+Nothing here is special: a preset is written into the table before it is read, `supinit --check --expand` shows it, and
+a key that stands beside it wins. Only `environment` is put together from both.
+
+Sources: nginx.org/en/docs/control.html; uwsgi-docs: Management, Hooks; php-fpm(8); docs.gunicorn.org: Signal Handling;
+docs.celeryq.dev: Workers Guide; httpd.apache.org/docs/2.4/stopping.html; the HAProxy management guide, 4;
+postgresql.org/docs/current/server-shutdown.html; redis.io/docs: Redis signal handling.
+"""
+
+from __future__ import annotations
+
+from supervisor.config.tree import Mapping, Scalar, Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.config.tree import Node
+
+    Written = str | list["Written"] | dict[str, "Written"]
+
+
+def _steps(*steps: tuple[str, str]) -> Written:
+    return [{"signal": signal, "wait": wait} for signal, wait in steps]
+
+
+PRESETS: dict[str, dict[str, Written]] = {
+    # QUIT is the graceful stop, TERM the fast one
+    "nginx": {"stop": _steps(("SIGQUIT", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGHUP"},
+    # TERM reloads brutally unless told otherwise; the hook makes it the graceful stop. QUIT kills at once
+    "uwsgi": {
+        "environment": {"UWSGI_HOOK_MASTER_START": "unix_signal:15 gracefully_kill_them_all"},
+        "stop": _steps(("SIGTERM", "30s"), ("SIGQUIT", "5s")),
+        "reload_signal": "SIGHUP",
+        "ready": {"fail_log": "no python application found|unable to load app"},
+    },
+    # QUIT is the graceful stop, USR2 the graceful reload
+    "php-fpm": {"stop": _steps(("SIGQUIT", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGUSR2"},
+    # TERM is the graceful stop, QUIT the quick one
+    "gunicorn": {"stop": _steps(("SIGTERM", "35s"), ("SIGQUIT", "5s")), "reload_signal": "SIGHUP"},
+    # TERM to the main process alone is the warm shutdown, QUIT the cold one
+    "celery": {"stop": _steps(("SIGTERM", "60s"), ("SIGQUIT", "10s"))},
+    # WINCH is graceful-stop, USR1 graceful; a pid file that was left behind keeps it from starting
+    "apache": {
+        "stop": _steps(("SIGWINCH", "30s"), ("SIGTERM", "5s")),
+        "reload_signal": "SIGUSR1",
+        "clear_before_start": ["/run/apache2/apache2.pid", "/usr/local/apache2/logs/httpd.pid"],
+    },
+    # USR1 is the soft stop, USR2 to the master process the reload
+    "haproxy": {"stop": _steps(("SIGUSR1", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGUSR2"},
+    # INT is the fast shutdown: clients are disconnected, nothing is lost; TERM would wait for them, QUIT is immediate
+    "postgres": {"stop": _steps(("SIGINT", "60s"), ("SIGQUIT", "10s")), "reload_signal": "SIGHUP"},
+    # TERM saves the data set before it exits
+    "redis": {"stop": _steps(("SIGTERM", "30s"))},
+}
+
+
+def apply_preset(node: Node) -> Node:
+    """Return a program with its preset written out; anything else, an unknown preset too, is returned as it is."""
+    if type(node) is not Mapping or "preset" not in node.entries:
+        return node
+    key, chosen = node.entries["preset"]
+    preset = PRESETS.get(chosen.text) if type(chosen) is Scalar else None
+    if preset is None:
+        return node
+    keys = _as_written(preset, node)
+    entries = {name: (_scalar(name, chosen), _node(value, chosen)) for name, value in keys.items()}
+    own = node.entries
+    if "environment" in own and "environment" in entries:
+        own = own | {"environment": (own["environment"][0], _join(entries["environment"][1], own["environment"][1]))}
+    return Mapping({"preset": (key, chosen), **entries, **own}, node.file, node.line, node.column)
+
+
+def _as_written(preset: dict[str, Written], node: Mapping) -> dict[str, Written]:
+    """Say the preset in the words that the program uses: a grace period of its own keeps the graceful signal."""
+    keys = dict(preset)
+    if "stop_signal" in node.entries or "stop_grace_period" in node.entries:
+        match keys.pop("stop"):
+            case [{"signal": signal, "wait": wait}, *_]:
+                keys |= {"stop_signal": signal, "stop_grace_period": wait}
+    if "reload_command" in node.entries:
+        keys.pop("reload_signal", None)
+    return keys
+
+
+def _join(preset: Node, own: Node) -> Node:
+    """Put the variables of both together, the program's own last; a list stays one."""
+    if type(own) is Mapping and type(preset) is Mapping:
+        return Mapping(preset.entries | own.entries, own.file, own.line, own.column)
+    if type(own) is Sequence and type(preset) is Mapping:
+        named = {item.text.partition("=")[0] for item in own.items if type(item) is Scalar}
+        pairs = ((name, value) for name, (_, value) in preset.entries.items() if name not in named)
+        added = [_scalar(f"{name}={value.text}", own) for name, value in pairs if type(value) is Scalar]
+        return Sequence([*added, *own.items], own.file, own.line, own.column)
+    return own
+
+
+def _node(value: Written, at: Node) -> Node:
+    """Return what is written in a preset as if it stood at `at`."""
+    if isinstance(value, str):
+        return _scalar(value, at)
+    if isinstance(value, list):
+        return Sequence([_node(item, at) for item in value], at.file, at.line, at.column)
+    entries = {name: (_scalar(name, at), _node(item, at)) for name, item in value.items()}
+    return Mapping(entries, at.file, at.line, at.column)
+
+
+def _scalar(text: str, at: Node) -> Scalar:
+    return Scalar(text, False, at.file, at.line, at.column)
