@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from supervisor.cli.lint import lint
 from supervisor.config.load import expand, load
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import Condition, Kind, RestartWhen, SignalStep, WriteStep
@@ -87,6 +88,7 @@ def warnings_on(plan: Plan) -> Iterator[str]:
     """Yield what is allowed and will bite all the same."""
     yield from _warnings_on_time(plan)
     for name, program in plan.programs.items():
+        yield from (f"programs.{name}: {sentence}" for sentence in lint(program))
         for received, _ in program.signals:
             if received in plan.settings.shutdown_signals:
                 yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"

@@ -25,13 +25,13 @@ from supervisor.core.program import (
 
 NGINX = Program(
     "nginx",
-    ("nginx",),
+    ("nginx", "-g", "daemon off;"),
     depends_on=(Dependency("uwsgi", Condition.HEALTHY),),
     stop=(SignalStep(SIGQUIT, 30.0), SignalStep(SIGTERM, 5.0, Scope.GROUP)),
 )
 UWSGI = Program(
     "uwsgi",
-    ("uwsgi",),
+    ("uwsgi", "--master", "--need-app"),
     depends_on=(Dependency("migrate", Condition.COMPLETED),),
     scale=2,
     stop=(WriteStep("/run/uwsgi.fifo", b"q", 20.0), CommandStep(("uwsgi", "--stop"), 1.5)),
@@ -90,7 +90,7 @@ def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> 
     ids=["docker's limit", "shutdown_timeout", "drain_delay"],
 )
 def test_a_shutdown_that_takes_longer_than_it_may_is_warned_of(settings: Settings, warning: str) -> None:
-    alone = Program("nginx", ("nginx",), stop=NGINX.stop)
+    alone = Program("nginx", NGINX.command, stop=NGINX.stop)
     assert _warnings(alone, settings=settings) == [warning]
 
 

@@ -1,0 +1,60 @@
+"""What `--check` says about well-known servers, and what it holds its tongue about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.cli.lint import lint
+from supervisor.core.program import Program, Scope, SignalStep
+
+MASTER = "uWSGI without master cannot reload, and leaves its workers behind: add master = true"
+NEED_APP = "uWSGI starts without its application and answers 500: add need-app = true"
+SHELL = "sh does not pass signals on to what it runs: begin the last command with exec, or name it directly"
+NGINX = "nginx goes to the background and looks as if it had ended: add -g 'daemon off;'"
+
+
+@pytest.mark.parametrize(
+    ("command", "sentences"),
+    [
+        (("nginx",), [NGINX]),
+        (("/usr/sbin/nginx", "-g", "daemon off;"), []),
+        (("uwsgi", "--http", ":80", "-M"), [NEED_APP]),
+        (("uwsgi", "--http", ":80", "--master", "--need-app"), []),
+        (("uwsgi", "--master=false", "--need-app=true"), [MASTER]),
+        (("uwsgi", "--yaml", "/etc/app.yaml"), []),
+        (("uwsgi", "--ini", "/nowhere/app.ini"), []),
+        (("sh", "-c", "prepare && serve"), [SHELL]),
+        (("sh", "-c", "prepare && exec serve"), []),
+        (("sh", "-c", "trap 'exit 0' TERM; serve & wait"), []),
+        (("sh", "serve.sh"), []),
+        (("serve",), []),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_command_line_is_looked_at(command: tuple[str, ...], sentences: list[str]) -> None:
+    assert list(lint(Program("web", command))) == sentences
+
+
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [
+        ("[uwsgi]\nmaster = true\nneed-app = 1\n", []),
+        ("[uwsgi]\n# master = true\nneed-app = true\n", [MASTER]),
+        ("[uwsgi]\nmaster = true\nneed-app = false\n", [NEED_APP]),
+        ("[uwsgi]\nini = other.ini\n", []),
+    ],
+    ids=["both", "commented out", "switched off", "goes on elsewhere"],
+)
+def test_the_ini_file_of_uwsgi_is_read(tmp_path: Path, content: str, sentences: list[str]) -> None:
+    ini = tmp_path / "app.ini"
+    ini.write_text(content)
+    assert list(lint(Program("app", ("uwsgi", "--ini", str(ini))))) == sentences
+
+
+@pytest.mark.parametrize(("scope", "count"), [(Scope.MAIN, 0), (Scope.GROUP, 1), (Scope.TREE, 1)])
+def test_celery_is_not_to_be_signalled_as_a_group(scope: Scope, count: int) -> None:
+    worker = Program("worker", ("celery", "-A", "app", "worker"), stop=(SignalStep(SIGTERM, 10.0, scope),))
+    assert len(list(lint(worker))) == count
