@@ -18,6 +18,7 @@ from supervisor.core.course import (
     Asked,
     Begun,
     Closing,
+    ContainerReady,
     ContainerSwept,
     Fault,
     FleetEvent,
@@ -45,7 +46,7 @@ from supervisor.core.life import (
     Swept,
     WriteFifo,
 )
-from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
+from supervisor.core.narrative import Note, narrate, narrate_course, narrate_ready, narrate_shutdown
 from supervisor.core.notice import parse_notice
 from supervisor.core.program import InstanceId, Scope
 from supervisor.core.record import assert_never
@@ -241,7 +242,9 @@ class Engine:
     def _decide(self, event: FleetEvent) -> Sequence[Order | SweepContainer]:
         turn = core.advance(self.plan, self.fleet, event, time.monotonic())
         for change in turn.changes:
-            if isinstance(change, ShutdownBegun):
+            if isinstance(change, ContainerReady):
+                self._tell(narrate_ready())
+            elif isinstance(change, ShutdownBegun):
                 self._tell(narrate_shutdown(change.verdict))
             else:
                 self.ledger.note(self.plan.programs, change)

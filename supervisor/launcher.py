@@ -82,7 +82,7 @@ class Launcher:
         except SpawnError as error:
             return SpawnFailed(generation, str(error), error.code, chance())
         except OSError as error:
-            return SpawnFailed(generation, f"cannot be started: {error.strerror}", None, chance())
+            return SpawnFailed(generation, f"cannot be started: {error.strerror or error}", None, chance())
 
     def note(self, change: Change) -> str | None:
         """Record that a oneshot is done, or give its claim up. Returns what went wrong with that, as a sentence."""

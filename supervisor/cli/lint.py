@@ -23,7 +23,7 @@ def lint(program: Program) -> Iterator[str]:
     """Yield sentences about one program."""
     name = os.path.basename(program.command[0])
     words = program.command[1:]
-    if name == "nginx" and "daemon off" not in " ".join(words):
+    if name == "nginx" and "daemon off" not in " ".join(words) + _read_nginx_conf(words):
         yield "nginx goes to the background and looks as if it had ended: add -g 'daemon off;'"
     if name.startswith("uwsgi"):
         yield from _lint_uwsgi(words)
@@ -31,6 +31,17 @@ def lint(program: Program) -> Iterator[str]:
         yield "a signal to celery's whole group kills the tasks that its warm shutdown would finish: use scope: main"
     if name in SHELLS and "-c" in words[:-1] and not _passes_signals_on(words[words.index("-c") + 1]):
         yield f"{name} does not pass signals on to what it runs: begin the last command with exec, or name it directly"
+
+
+def _read_nginx_conf(words: tuple[str, ...]) -> str:
+    """Return the main configuration with single spaces; nothing, where it is not here."""
+    path = words[words.index("-c") + 1] if "-c" in words[:-1] else "/etc/nginx/nginx.conf"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = (line.partition("#")[0] for line in file)
+            return " ".join(" ".join(lines).split())
+    except OSError:
+        return ""
 
 
 def _passes_signals_on(script: str) -> bool:

@@ -150,6 +150,10 @@ class Change(Record):
     after: Life
 
 
+class ContainerReady(Record):
+    """Everything essential has been up once."""
+
+
 class ShutdownBegun(Record):
     """The container has begun to end."""
 
@@ -161,4 +165,4 @@ class Turn(Record):
 
     fleet: Fleet
     orders: tuple[Order | SweepContainer, ...] = ()
-    changes: tuple[Change | ShutdownBegun, ...] = ()
+    changes: tuple[Change | ContainerReady | ShutdownBegun, ...] = ()

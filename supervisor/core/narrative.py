@@ -79,6 +79,8 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
         case Starting(run=run):
             yield "info", "program.started", {"pid": run.pid}
         case Running(run=run):
+            if isinstance(before.phase, Spawning):
+                yield "info", "program.started", {"pid": run.pid}
             yield "info", "program.became_ready", {"pid": run.pid, "after_seconds": _seconds(after.since - run.since)}
         case Stopping():
             yield from _tell_stop(program, before, after.phase)
@@ -127,6 +129,11 @@ def _tell_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Tel
     yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
 
 
+def narrate_ready() -> Note:
+    """Tell that everything essential has been up once."""
+    return Note("info", "container.became_ready", {})
+
+
 def narrate_shutdown(verdict: Verdict) -> Note:
     """Tell that the container has begun to end, and why."""
     level = "info" if verdict.code == 0 else "error"
@@ -134,9 +141,7 @@ def narrate_shutdown(verdict: Verdict) -> Note:
 
 
 def narrate_course(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[Note]:
-    """Tell what else has changed for the whole container. `last_lines`: of the program that brought it down."""
-    if after.ready_at is not None and before.ready_at is None:
-        yield Note("info", "container.became_ready", {})
+    """Tell that the container is over. `last_lines`: of the program that brought it down."""
     if isinstance(after.course, Over) and not isinstance(before.course, Over) and after.verdict is not None:
         verdict = after.verdict
         values: dict[str, object] = {"code": verdict.code, "cause": verdict.cause.value, "reason": verdict.reason}

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from urllib.parse import unquote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_ANSWER = 64 * 1024
+"""Bytes of an answer that are read at most; its head is all that counts."""
+MAX_PATH = 8192
+"""Bytes; both protocols count lengths in 16 bits."""
+_VERSION = 1
 _BEGIN_REQUEST, _END_REQUEST, _PARAMS, _STDIN, _STDOUT = 1, 3, 4, 5, 6
 _RESPONDER = 1
 _REQUEST_ID = 1
 _HEADER = struct.Struct(">BBHHBx")
+CLOSED = "the connection was closed before the answer was complete"
 
 
 async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -28,8 +34,16 @@ async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 
 async def ask_fastcgi(address: str, path: str) -> int:
-    """Request `path` of a FastCGI responder and return the HTTP status of its answer. Raises OSError."""
-    variables = _cgi_variables(path) | {"SCRIPT_FILENAME": path, "GATEWAY_INTERFACE": "CGI/1.1"}
+    """Request `path` of a FastCGI responder; return the HTTP status of its answer, 0 for what is none.
+
+    Raises OSError, and ValueError for a path that cannot be asked for.
+    """
+    script = path.partition("?")[0]
+    variables = _cgi_variables(path) | {
+        "SCRIPT_NAME": script,
+        "SCRIPT_FILENAME": script,
+        "GATEWAY_INTERFACE": "CGI/1.1",
+    }
     begin = struct.pack(">HB5x", _RESPONDER, 0)
     request = (
         _record(_BEGIN_REQUEST, begin)
@@ -46,18 +60,26 @@ async def ask_fastcgi(address: str, path: str) -> int:
 
 
 async def _read_stdout(reader: asyncio.StreamReader) -> bytes:
-    """Collect the responder's output until its head is complete or the request ends."""
+    """Collect the responder's output, without carriage returns, until its head is complete or the request ends."""
     output = b""
-    while b"\n\n" not in output.replace(b"\r", b"") and len(output) < MAX_ANSWER:
+    seen = 0
+    while seen < MAX_ANSWER:
         try:
-            _, kind, _, length, padding = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+            version, kind, _, length, padding = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+            if version != _VERSION:
+                break
             content = (await reader.readexactly(length + padding))[:length]
         except asyncio.IncompleteReadError:
-            raise ConnectionError("the connection was closed before the answer was complete") from None
+            raise ConnectionError(CLOSED) from None
+        seen += _HEADER.size + length + padding
         if kind == _END_REQUEST:
             break
         if kind == _STDOUT:
+            content = content.replace(b"\r", b"")
+            is_complete = b"\n\n" in output[-1:] + content
             output += content
+            if is_complete:
+                break
     return output
 
 
@@ -75,19 +97,28 @@ def _length(data: bytes) -> bytes:
 
 
 def _cgi_status(output: bytes) -> int:
-    """A CGI answer without a Status header means 200 (RFC 3875, 6.3.3)."""
-    head = output.replace(b"\r", b"").partition(b"\n\n")[0]
+    """A CGI answer without a Status header means 200 (RFC 3875, 6.3.3). 0: it has no head, or none that makes sense."""
+    head, end, _ = output.partition(b"\n\n")
+    status = 200
     for line in head.split(b"\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"status":
-            digits = value.strip()[:3]
-            return int(digits) if digits.isdigit() else 0
-    return 200 if b":" in head else 0
+        name, colon, value = line.partition(b":")
+        if not end or not colon or not name or b" " in name:
+            return 0
+        if name.lower() == b"status":
+            status = _status((value.split() or [b""])[0])
+    return status
+
+
+def _status(digits: bytes) -> int:
+    return int(digits) if len(digits) == 3 and digits.isdigit() else 0
 
 
 async def ask_uwsgi(address: str, path: str) -> int:
-    """Request `path` through the uwsgi protocol and return the HTTP status of its answer. Raises OSError."""
-    variables = _cgi_variables(path) | {"PATH_INFO": path}
+    """Request `path` through the uwsgi protocol; return the HTTP status of its answer, 0 for what is none.
+
+    Raises OSError, and ValueError for a path that cannot be asked for.
+    """
+    variables = _cgi_variables(path) | {"PATH_INFO": unquote(path.partition("?")[0])}
     content = b"".join(_uwsgi_strings(variables))
     reader, writer = await connect(address)
     try:
@@ -97,10 +128,10 @@ async def ask_uwsgi(address: str, path: str) -> int:
         return 0
     finally:
         writer.transport.abort()
+    if not line.endswith(b"\n"):
+        raise ConnectionError(CLOSED)
     words = line.split(None, 2)
-    if not line:
-        raise ConnectionError("the connection was closed before the answer was complete")
-    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() else 0
+    return _status(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/") else 0
 
 
 def _uwsgi_strings(variables: Mapping[str, str]) -> Iterable[bytes]:
@@ -111,11 +142,12 @@ def _uwsgi_strings(variables: Mapping[str, str]) -> Iterable[bytes]:
 
 def _cgi_variables(target: str) -> dict[str, str]:
     """The variables of a GET request (RFC 3875, 4.1)."""
+    if len(target.encode()) > MAX_PATH:
+        raise ValueError(f"its path is longer than {MAX_PATH} bytes")
     path, _, query = target.partition("?")
     return {
         "REQUEST_METHOD": "GET",
         "REQUEST_URI": target,
-        "SCRIPT_NAME": path,
         "DOCUMENT_URI": path,
         "QUERY_STRING": query,
         "CONTENT_LENGTH": "",

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from supervisor.core.snapshot import Snapshot
 
 
+MAX_STATUS = 500
+"""Characters of a status text; systemd passes over a datagram of more than 4096 bytes."""
+
+
 class ManagerSocket:
     """Says each thing once, when the snapshot first shows it. Without $NOTIFY_SOCKET it says nothing."""
 
@@ -24,7 +28,8 @@ class ManagerSocket:
         if snapshot.ready:
             self._say("READY=1\nSTATUS=ready")
         if verdict is not None:
-            self._say(f"STOPPING=1\nSTATUS=stopping: {verdict.reason}")
+            reason = "".join(c if c.isprintable() else " " for c in verdict.reason[:MAX_STATUS])
+            self._say(f"STOPPING=1\nSTATUS=stopping: {reason}")
 
     def _say(self, message: str) -> None:
         if message in self._said or self._address is None:
@@ -38,6 +43,8 @@ class ManagerSocket:
         sender = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         try:
             sender.sendto(message.encode(), MSG_DONTWAIT | MSG_NOSIGNAL, address)
+        except BlockingIOError:
+            self._said.discard(message)  # it is busy: the next turn says it again
         except OSError:
             pass  # nobody listens: as with sd_notify(3), that is not our failure
         finally:

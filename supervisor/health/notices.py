@@ -1,12 +1,14 @@
 """Where programs say that they are ready: a notify socket (sd_notify(3)) or a descriptor (s6) for each instance.
 
 Rule 1: who has sent a datagram is what the kernel says (SCM_CREDENTIALS); whether to believe it, the engine decides.
+        So anybody may send one: a server that was started as root speaks as another user later on (uWSGI, mariadbd).
 Rule 2: descriptors that come along are closed at once. For BARRIER that is the answer; FDSTORE is not supported.
 """
 
 from __future__ import annotations
 
 import array
+import errno
 import os
 import select
 from _socket import (
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
     from supervisor.core.program import Credentials, InstanceId
 
+MAX_PATH = 107
+"""Bytes; sun_path holds 108, the last one is NUL (unix(7))."""
 DATAGRAMS = 64
 """Datagrams read from one socket in one turn, so that a flood starves nobody."""
 _CREDENTIALS_SIZE = 12
@@ -71,19 +75,30 @@ class Notices:
         """Return the path of the instance's socket, which is made when it is first asked for. Raises OSError."""
         path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
         if instance not in self._sockets:
-            os.makedirs(self._folder, exist_ok=True)
-            if os.path.lexists(path):
-                os.unlink(path)
-            listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-            listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
-            listener.bind(path)
-            os.chmod(path, 0o600)
-            if credentials is not None:
-                os.chown(path, credentials.uid, credentials.gid)
+            listener = self._listen(path, credentials)
             self._sockets[instance] = listener
             self._by_descriptor[listener.fileno()] = instance
             self._epoll.register(listener.fileno(), select.EPOLLIN)
         return path
+
+    def _listen(self, path: str, credentials: Credentials | None) -> socket:
+        if len(os.fsencode(path)) > MAX_PATH:
+            raise OSError(errno.ENAMETOOLONG, f"the path of its notify socket is longer than {MAX_PATH} bytes", path)
+        os.makedirs(self._folder, exist_ok=True)
+        os.chmod(self._folder, 0o755)  # whatever umask supinit was started with
+        if os.path.lexists(path):
+            os.unlink(path)
+        listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+        try:
+            listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
+            listener.bind(path)
+            os.chmod(path, 0o666)
+            if credentials is not None:
+                os.chown(path, credentials.uid, credentials.gid)
+        except BaseException:
+            listener.close()
+            raise
+        return listener
 
     def open_pipe(self, instance: InstanceId, generation: int) -> int:
         """Return what the process of that generation writes its newline to; the caller closes it."""

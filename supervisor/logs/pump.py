@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import select
+from time import monotonic
 
 from supervisor.core.program import LogMode
 from supervisor.core.record import Record
@@ -130,18 +131,31 @@ class Pump:
                     break
 
     def flush(self, seconds: float) -> None:
-        """Write out everything that was read, the last line without a newline too, within a bounded time."""
-        from time import monotonic
+        """Write out everything that was written to the pipes, the last line without a newline too, or give up in time.
 
+        A congested sink holds back the pipes that it is for, so both are worked off in turn.
+        """
         limit = monotonic() + seconds
         self.drain()
+        while any(sink.is_congested for sink in self.sinks) and monotonic() < limit:
+            self._wait_for_sinks(limit)
+            self.drain()
         for descriptor in list(self._pipes):
             self._close(descriptor)
-        for sink in self.sinks:
-            while not sink.flush() and monotonic() < limit:
-                poll = select.poll()
-                poll.register(sink.descriptor, select.POLLOUT)
-                poll.poll(max(0.0, limit - monotonic()) * 1000)
+        while self._wait_for_sinks(limit):
+            pass
+
+    def _wait_for_sinks(self, limit: float) -> bool:
+        """Write some of what is kept. False: nothing is kept any more, or the time is over."""
+        waiting = [sink for sink in self.sinks if not sink.flush()]
+        left = limit - monotonic()
+        if not waiting or left <= 0:
+            return False
+        poll = select.poll()
+        for sink in waiting:
+            poll.register(sink.descriptor, select.POLLOUT)
+        poll.poll(left * 1000)
+        return True
 
     def resume(self) -> None:
         """Read again from the pipes whose sinks flow again."""

@@ -73,7 +73,10 @@ class Children:
             if zombie is None:
                 return deaths, False
             if zombie.si_pid in self._owners:
+                was_spared = zombie.si_pid in self._spared
                 deaths.append(self._reap_own(zombie.si_pid))
+                if was_spared:
+                    return deaths, True  # its successor may be dead, too, and is to be adopted first
             else:
                 os.waitpid(zombie.si_pid, 0)
                 self.orphans_reaped += 1
@@ -92,7 +95,7 @@ class Children:
 
 def _kill_group(leader: int) -> None:
     try:
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(os.getpgid(leader), signal.SIGKILL)  # an adopted process need not lead the group that it is in
     except (ProcessLookupError, PermissionError):
         pass
 

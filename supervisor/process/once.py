@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MAX_NAME = 200
+_CODEC = "utf-8", "surrogatepass"
+_MAX_RECORD = 64 * 1024
 
 
 class Granted(Record):
@@ -42,6 +44,7 @@ class Claims:
 
     def __init__(self) -> None:
         self._held: dict[InstanceId, tuple[int, float]] = {}
+        """The descriptor that is locked, and when it was (monotonic clock)."""
 
     def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
         """Try to take the program's lock. Raises OSError where the directory cannot be used; nothing is held then."""
@@ -61,7 +64,7 @@ class Claims:
         if reason is not None:
             os.close(lock)
             return Skipped(reason)
-        self._held[instance] = lock, time.time()
+        self._held[instance] = lock, time.monotonic()
         return Granted()
 
     def record(self, instance: InstanceId, once: Once) -> None:
@@ -70,13 +73,12 @@ class Claims:
 
         _, started_at = self._held[instance]
         folder = os.path.join(once.dir, instance[0])
-        now = time.time()
         content = {
             "program": instance[0],
             "key": once.key,
             "order": once.order,
-            "completed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-            "duration_seconds": round(now - started_at, 3),
+            "completed_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "duration_seconds": round(time.monotonic() - started_at, 3),
             "host": os.uname().nodename,
         }
         try:
@@ -93,46 +95,56 @@ class Claims:
 
 def _reason_to_skip(folder: str, once: Once) -> str | None:
     """Look at the records: the same key, or a greater order, means that there is nothing to run."""
-    own = f"{_file_name(once.key)}.json"
-    for name in sorted(os.listdir(folder)):
-        if not name.endswith(".json"):
-            continue
-        if name == own:
-            return f"was done before for {once.key}"
-        if once.order is not None:
-            recorded = _recorded_order(os.path.join(folder, name))
-            if recorded is not None and _rank(recorded) > _rank(once.order):
-                return f"was done for a later release ({recorded} is after {once.order})"
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    if f"{_file_name(once.key)}.json" in names:
+        return f"was done before for {once.key}"
+    if once.order is None:
+        return None
+    for name in names:
+        recorded = _recorded_order(os.path.join(folder, name))
+        if recorded is not None and _rank(recorded) > _rank(once.order):
+            return f"was done for a later release ({recorded} is after {once.order})"
     return None
 
 
 def _recorded_order(path: str) -> str | None:
     import json
 
-    with open(path, encoding="utf-8") as file:
-        try:
-            order = json.load(file)["order"]
-        except (ValueError, KeyError, TypeError):
-            raise OSError(errno.EINVAL, f"{path} is not a record of supinit") from None
+    # whoever shares the directory must not be able to hang supinit with a FIFO, or to fill its memory
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        data = os.read(descriptor, _MAX_RECORD)
+    except BlockingIOError:
+        data = b""
+    finally:
+        os.close(descriptor)
+    try:
+        order = json.loads(data)["order"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise OSError(errno.EINVAL, f"{path} is not a record of supinit") from None
     return None if order is None else str(order)
 
 
 def _rank(order: str) -> tuple[int, float, str]:
-    """Numbers by their value, before any other text by its letters."""
-    try:
-        return 0, float(order), ""
-    except ValueError:
-        return 1, 0.0, order
+    """Numbers by their value, however many digits they have, before any other text by its letters."""
+    for number in (int, float):
+        try:
+            value = number(order)
+        except ValueError:
+            continue
+        if value == value:  # not a number (nan) is not one
+            return 0, value, ""
+    return 1, 0, order
 
 
 def _file_name(key: str) -> str:
-    """Return a name that is the key's alone and fits any file system."""
-    name = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in key)
+    """Return a name that is the key's alone and fits any file system. A key may hold bytes that are not UTF-8."""
+    name = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode(*_CODEC)) for c in key)
     if len(name) <= _MAX_NAME:
         return name
     from hashlib import sha256
 
-    return f"{name[:100]}-{sha256(key.encode()).hexdigest()}"
+    return f"{name[:100]}%-{sha256(key.encode(*_CODEC)).hexdigest()}"  # no short key is written with a %-
 
 
 def _write_whole(path: str, text: str) -> None:

@@ -19,7 +19,7 @@ NGINX = "nginx goes to the background and looks as if it had ended: add -g 'daem
 @pytest.mark.parametrize(
     ("command", "sentences"),
     [
-        (("nginx",), [NGINX]),
+        (("nginx", "-c", "/nowhere/nginx.conf"), [NGINX]),
         (("/usr/sbin/nginx", "-g", "daemon off;"), []),
         (("uwsgi", "--http", ":80", "-M"), [NEED_APP]),
         (("uwsgi", "--http", ":80", "--master", "--need-app"), []),
@@ -36,6 +36,17 @@ NGINX = "nginx goes to the background and looks as if it had ended: add -g 'daem
 )
 def test_a_command_line_is_looked_at(command: tuple[str, ...], sentences: list[str]) -> None:
     assert list(lint(Program("web", command))) == sentences
+
+
+@pytest.mark.parametrize(
+    ("content", "sentences"),
+    [("daemon  off;\n", []), ("# daemon off;\n", [NGINX]), ("events {}\n", [NGINX])],
+    ids=["in the foreground", "commented out", "by default"],
+)
+def test_the_configuration_of_nginx_is_read(tmp_path: Path, content: str, sentences: list[str]) -> None:
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(content)
+    assert list(lint(Program("web", ("nginx", "-c", str(conf))))) == sentences
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from supervisor import __version__
 from supervisor.cli import supctl
 from supervisor.core.course import Asked, ShutdownAsked
 from supervisor.core.life import RestartRequested, StopRequested
+from supervisor.core.program import Settings
 from supervisor.core.record import Record
 
 from ..control.dialogue import served
@@ -159,10 +160,34 @@ def test_healthcheck_is_one_line_and_0_or_1(run: Run) -> None:
     assert run(container, "healthcheck", "--max-age", "10s").code == 0
 
 
-@pytest.mark.parametrize("words", [("nobody",), ("--max-age", "young"), ("--max-age",), ("--what",)])
-def test_healthcheck_knows_no_other_code_than_1(run: Run, words: tuple[str, ...]) -> None:
-    """Docker reserves 2."""
-    assert run(up(), "healthcheck", *words).code == 1
+@pytest.mark.parametrize(
+    ("words", "code", "out", "err"),
+    [
+        (("web", "nobody"), 4, "cannot find a program 'nobody'; there are: web, db\n", ""),
+        (("--max-age", "young"), 2, "cannot read the duration 'young'; write 30, 1.5, 500ms or 1m30s\n", ""),
+        (("--max-age",), 2, "", "supctl: cannot use --max-age without its TIME; see supctl --help\n"),
+        (("--what",), 2, "", "supctl: cannot use --what with healthcheck; see supctl --help\n"),
+        (("",), 2, "", "supctl: cannot healthcheck without [NAME...]; see supctl --help\n"),
+    ],
+)
+def test_healthcheck_tells_a_probe_that_is_wrong_from_a_container_that_is_ill(
+    run: Run, words: tuple[str, ...], code: int, out: str, err: str
+) -> None:
+    assert run(up(), "healthcheck", *words) == Result(code, out, err)
+
+
+def test_healthcheck_as_json_is_one_line_too(run: Run) -> None:
+    assert run(up(), "--json", "healthcheck") == Result(0, '{"healthy":true,"because":[]}\n', "")
+    result = run(up(), "--json", "healthcheck", "nobody")
+    assert (result.code, json.loads(result.out)["error"]["code"], result.out.count("\n")) == (4, "no_such_program", 1)
+
+
+def test_healthcheck_is_0_while_the_container_drains(run: Run) -> None:
+    container = SteeredContainer(service("web"), settings=Settings(drain_delay=5.0), obedient=False).begin()
+    container.take(ShutdownAsked("test"))
+    assert run(container, "healthcheck") == Result(0, "healthy\n", "")
+    expected = Result(1, "not healthy: the container is stopping\n", "")
+    assert run(container.wait(5.0), "healthcheck") == expected
 
 
 def test_healthcheck_of_what_cannot_be_reached_is_1_and_says_where_it_looked(
@@ -265,23 +290,41 @@ def test_a_supervisor_that_goes_away_before_it_answers_is_69(path: str, capsys: 
     assert "it closed the connection" in capsys.readouterr().err
 
 
+def as_a_stranger(path: str, mode: int, *words: str) -> int:
+    """Run supctl as a user that has no rights, against a socket with this mode."""
+
+    async def scenario() -> int:
+        async with served(up(), path, mode=mode):
+            os.chmod(os.path.dirname(path), 0o755)
+            os.seteuid(65534)
+            try:
+                return await asyncio.to_thread(supctl.main, ["-s", path, *words])
+            finally:
+                os.seteuid(0)
+
+    return asyncio.run(scenario())
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("mode", [0o600, 0o666], ids=["by the file's mode", "by the server"])
 def test_what_is_not_permitted_is_77(path: str, mode: int, capsys: pytest.CaptureFixture[str]) -> None:
     """A stranger is kept out by the file, or by the server where the file's mode lets him in."""
-
-    async def scenario() -> int:
-        container = up()
-        async with served(container, path, mode=mode):
-            os.chmod(os.path.dirname(path), 0o755)
-            os.seteuid(65534)
-            try:
-                return await asyncio.to_thread(supctl.main, ["-s", path, "stop", "web"])
-            finally:
-                os.seteuid(0)
-
-    assert asyncio.run(scenario()) == 77
+    assert as_a_stranger(path, mode, "stop", "web") == 77
     assert "supctl: cannot " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [(0o600, "not healthy: cannot open {path}: permission denied; run supctl"), (0o666, "cannot GET /healthz as uid")],
+    ids=["by the file's mode", "by the server"],
+)
+def test_healthcheck_that_is_not_permitted_is_77_and_one_line(
+    path: str, mode: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert as_a_stranger(path, mode, "healthcheck") == 77
+    out, err = capsys.readouterr()
+    assert (out.startswith(says.format(path=path)), out.count("\n"), err) == (True, 1, "")
 
 
 @pytest.mark.parametrize(

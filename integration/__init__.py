@@ -1,0 +1,1 @@
+"""Black box: the installed commands, as a real PID 1, with real programs and real signals."""

@@ -1,0 +1,3 @@
+"""A WSGI application that cannot be imported."""
+
+raise RuntimeError("the settings are missing")

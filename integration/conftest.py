@@ -1,0 +1,80 @@
+"""Fixtures: a container, as PID 1 or not, that is gone after the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from integration.container import SUPINIT, UNSHARE, Container, Table
+
+Run = Callable[..., Container]
+Measured = Callable[[str], None]
+
+
+MEASURED = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Measured:
+    """Take a sentence with figures, which stands at the end of pytest's output."""
+    return request.config.stash.setdefault(MEASURED, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for sentence in config.stash.get(MEASURED, []):
+        terminalreporter.write_line(f"measured: {sentence}")
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skip where no PID namespace can be had."""
+    try:
+        trial = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, timeout=30, check=False)
+    except FileNotFoundError:
+        pytest.skip("unshare is not installed (util-linux)")
+    if trial.returncode != 0:
+        pytest.skip(f"no PID namespace may be made here (root is needed): {trial.stderr.strip()}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed() -> None:
+    assert os.access(SUPINIT, os.X_OK), f"{SUPINIT} is not there: install the project into this environment first"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Run]:
+    """Start supinit with a table, by default as PID 1."""
+    started: list[Container] = []
+
+    def start_one(
+        programs: Table,
+        *arguments: str,
+        settings: Table | None = None,
+        environment: Mapping[str, str] | None = None,
+        pid1: bool = True,
+    ) -> Container:
+        name = f"container-{len(started)}"
+        run_dir = tmp_path / name
+        table = tmp_path / f"{name}.yaml"
+        supervisor = {"run_dir": str(run_dir)} | dict(settings or {})
+        table.write_text(json.dumps({"supervisor": supervisor, "programs": programs}, indent=1))
+        variables = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
+        container = Container(table, run_dir, arguments, variables | dict(environment or {}), pid1)
+        started.append(container)
+        return container
+
+    yield start_one
+    for container in started:
+        container.destroy()
+        print(container.output)  # pytest shows it where a test has failed
+
+
+@pytest.fixture
+def run(namespaces: None, start: Run) -> Run:
+    """Start supinit as PID 1 of its own namespace."""
+    return start

@@ -1,0 +1,257 @@
+"""One supinit under test: as PID 1 of a PID namespace of its own, or plainly, as any process of this machine.
+
+Every table is written as JSON, which YAML reads, with a run_dir of its own.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from integration.processes import alive_in_namespace, children_of, namespace_of
+from integration.waiting import sleep_until
+
+BIN = Path(sys.executable).parent
+SUPINIT, SUPCTL = str(BIN / "supinit"), str(BIN / "supctl")
+CHILDREN = Path(__file__).parent / "children"
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+Table = Mapping[str, Any]
+
+
+def child(name: str, *arguments: object) -> list[str]:
+    """Return the command of one of the small programs in children/."""
+    path = str(CHILDREN / name)
+    start = ["/bin/sh", path] if name.endswith(".sh") else [sys.executable, "-I", "-u", path]
+    return start + [str(argument) for argument in arguments]
+
+
+class Stream:
+    """The lines of one output, each with the time at which it was read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.lines: list[str] = []
+        self.times: list[float] = []
+        self._file = file
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with self._file:
+            for line in self._file:
+                self.times.append(time.monotonic())
+                self.lines.append(line.decode(errors="replace").removesuffix("\n"))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def has(self, part: str) -> bool:
+        return any(part in line for line in list(self.lines))
+
+    def position(self, part: str) -> int:
+        """Return the number of the first line with `part`; AssertionError if there is none."""
+        for number, line in enumerate(self.lines):
+            if part in line:
+                return number
+        raise AssertionError(f"no line with {part!r} in:\n{self.text}")
+
+    def time_of(self, part: str) -> float:
+        return self.times[self.position(part)]
+
+    def finish(self, limit: float) -> None:
+        """Wait for the end of the output: nothing that writes to it is left."""
+        self._thread.join(limit)
+        assert not self._thread.is_alive(), "somebody still holds the container's output"
+
+
+class Container:
+    """A running supinit. `init` is its pid as this machine sees it."""
+
+    def __init__(
+        self,
+        table: Path,
+        run_dir: Path,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        pid1: bool,
+    ) -> None:
+        self.run_dir = run_dir
+        self.socket = run_dir / "control.sock"
+        command = [*(UNSHARE if pid1 else ()), SUPINIT, "-c", str(table), *arguments]
+        self.started_at = time.monotonic()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(env),
+            start_new_session=True,
+            cwd=run_dir.parent,
+        )
+        assert self._process.stdout and self._process.stderr
+        self.out, self.err = Stream(self._process.stdout), Stream(self._process.stderr)
+        self.init = self._find_pid1() if pid1 else self._process.pid
+        self.namespace = namespace_of(self.init)
+
+    def _find_pid1(self) -> int:
+        def found() -> bool:
+            return bool(children_of(self._process.pid)) or self._process.poll() is not None
+
+        sleep_until(found, 10, "unshare has a child")
+        return next(iter(children_of(self._process.pid)), self._process.pid)
+
+    # ---- from outside
+
+    def signal(self, number: int) -> float:
+        """Signal the init and return the time."""
+        now = time.monotonic()
+        os.kill(self.init, number)
+        return now
+
+    def expect(self, part: str, limit: float = 15.0) -> None:
+        """Wait for a line on stdout or stderr."""
+
+        def is_there() -> bool:
+            assert self._process.poll() is None or self.out.has(part) or self.err.has(part) or not self._settle(), (
+                f"supinit has ended ({self._process.returncode}) without {part!r}:\n{self.output}"
+            )
+            return self.out.has(part) or self.err.has(part)
+
+        sleep_until(is_there, limit, f"a line with {part!r}")
+
+    def _settle(self) -> bool:
+        self.out.finish(5)
+        self.err.finish(5)
+        return True
+
+    def end(self, limit: float = 20.0) -> int:
+        """Wait for the container's end and return its exit code."""
+        try:
+            code = self._process.wait(limit)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"supinit has not ended within {limit:g} s:\n{self.output}") from None
+        self._settle()
+        return code
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def output(self) -> str:
+        """Return the end of both outputs."""
+        out, err = ("\n".join(stream.lines[-40:]) for stream in (self.out, self.err))
+        return f"--- stdout\n{out}\n--- stderr\n{err}"
+
+    def left_in_namespace(self) -> list[int]:
+        return alive_in_namespace(self.namespace) if self.namespace else []
+
+    # ---- the control socket
+
+    def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        """Ask the control socket, once it is there; return the status and the JSON, or the text."""
+        self.await_socket()
+        return self._ask(method, path, body)
+
+    def _ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+        connection = _UnixConnection(str(self.socket))
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            response = connection.getresponse()
+            data = response.read().decode()
+            is_json = response.headers.get_content_type() == "application/json"
+            return response.status, json.loads(data) if is_json else data
+        finally:
+            connection.close()
+
+    def is_reachable(self) -> bool:
+        try:
+            return self._ask("GET", "/livez")[0] == 200
+        except OSError:
+            assert not self.has_ended, f"supinit has ended ({self._process.returncode}):\n{self.output}"
+            return False
+
+    def await_socket(self, limit: float = 15.0) -> None:
+        sleep_until(self.is_reachable, limit, "the control socket answers")
+
+    def programs(self) -> dict[str, dict[str, Any]]:
+        """Return the status entries, by NAME, or NAME:NUMBER beyond the first."""
+        _, status = self.request("GET", "/v1/status")
+        return {p["name"] + (f":{p['instance']}" if p["instance"] > 1 else ""): p for p in status["programs"]}
+
+    def await_state(self, name: str, *states: str, limit: float = 15.0) -> None:
+        sleep_until(lambda: self.programs()[name]["state"] in states, limit, f"{name} is {' or '.join(states)}")
+
+    def await_health(self, name: str, health: str, limit: float = 15.0) -> None:
+        sleep_until(lambda: self.programs()[name]["health"] == health, limit, f"{name} is {health}")
+
+    def await_ready(self, limit: float = 15.0) -> None:
+        sleep_until(self.marker("ready").exists, limit, "the container is ready")
+
+    def marker(self, name: str) -> Path:
+        return self.run_dir / name
+
+    def supctl(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [SUPCTL, "-s", str(self.socket), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    # ---- at the end of a test
+
+    def destroy(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        if self._process.poll() is None:
+            if self.init != self._process.pid:
+                _kill(self.init)
+            else:
+                self._end_subreaper()
+            _kill(self._process.pid)
+        self._process.wait(20)
+        self.out.finish(10)
+        self.err.finish(10)
+
+    def _end_subreaper(self) -> None:
+        """A plain supinit leaves its programs behind when it is killed, so it is asked twice first."""
+        _kill(self.init, signal.SIGCONT)
+        for _ in range(2):
+            _kill(self.init, signal.SIGTERM)
+            try:
+                self._process.wait(1.2)
+                return
+            except subprocess.TimeoutExpired:
+                pass
+        self._process.wait(5)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _kill(pid: int, number: int = signal.SIGKILL) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

@@ -1,0 +1,124 @@
+"""A real nginx in front of a real uWSGI, in a directory of their own, and clients of theirs."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.container import CHILDREN
+from integration.waiting import sleep_until
+
+NGINX = """\
+user root;
+daemon off;
+worker_processes 1;
+error_log stderr warn;
+pid {place}/nginx.pid;
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {place}/body;
+  proxy_temp_path {place}/proxy;
+  fastcgi_temp_path {place}/fastcgi;
+  uwsgi_temp_path {place}/uwsgi;
+  scgi_temp_path {place}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      include /etc/nginx/uwsgi_params;
+      uwsgi_pass unix:{place}/uwsgi.sock;
+      uwsgi_buffering off;
+      uwsgi_read_timeout 30s;
+    }}
+  }}
+}}
+"""
+UWSGI = """\
+[uwsgi]
+plugin = python3
+master = true
+need-app = true
+processes = 2
+threads = 16
+socket = {place}/uwsgi.sock
+chmod-socket = 666
+master-fifo = {place}/uwsgi.fifo
+chdir = {children}
+module = {module}
+disable-logging = true
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port = trial.getsockname()[1]
+        assert isinstance(port, int)
+        return port
+
+
+class Site:
+    """The files of both servers. `programs` is their table."""
+
+    def __init__(self, place: Path, module: str = "slow_app") -> None:
+        for command in ("nginx", "uwsgi"):
+            if shutil.which(command) is None:
+                pytest.skip(f"{command} is not installed (apt-get install nginx-light uwsgi-core uwsgi-plugin-python3)")
+        place.mkdir()
+        place.chmod(0o755)
+        self.port = free_port()
+        (place / "nginx.conf").write_text(NGINX.format(place=place, port=self.port))
+        (place / "uwsgi.ini").write_text(UWSGI.format(place=place, children=CHILDREN, module=module))
+        self.programs: dict[str, dict[str, Any]] = {
+            "nginx": {
+                "command": ["nginx", "-c", str(place / "nginx.conf"), "-e", "stderr"],
+                "depends_on": {"uwsgi": {"condition": "healthy"}},
+                "healthcheck": {"http": {"url": f"http://127.0.0.1:{self.port}/"}, "start_interval": "100ms"},
+                "stop": [{"signal": "SIGQUIT", "wait": "30s"}],
+            },
+            "uwsgi": {
+                "command": ["uwsgi", "--ini", str(place / "uwsgi.ini")],
+                "healthcheck": {"unix": str(place / "uwsgi.sock"), "start_period": "10s", "start_interval": "100ms"},
+                "stop": [{"write": {"path": str(place / "uwsgi.fifo"), "data": "q"}, "wait": "30s"}],
+            },
+        }
+        self.programs["nginx"]["healthcheck"]["start_period"] = "10s"
+
+
+class Download(threading.Thread):
+    """One request. `began`: its first piece is here."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self.began = threading.Event()
+        self.body: bytes | None = None
+        """The whole answer; None if it was cut short."""
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            connection.request("GET", "/slow")
+            response = connection.getresponse()
+            first = response.read(1024)
+            self.began.set()
+            self.body = first + response.read()
+        except (OSError, http.client.HTTPException):
+            self.body = None
+        finally:
+            connection.close()
+
+
+def begin_downloads(port: int, count: int) -> list[Download]:
+    """Return once `count` requests are being answered."""
+    downloads = [Download(port) for _ in range(count)]
+    for download in downloads:
+        download.start()
+    sleep_until(lambda: all(download.began.is_set() for download in downloads), 10, "all requests are being answered")
+    return downloads

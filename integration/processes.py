@@ -1,0 +1,66 @@
+"""What /proc says about the processes of a container, seen from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+Stat = tuple[int, str, int]
+"""pid, state letter, parent's pid."""
+
+
+def stat_of(pid: int) -> Stat | None:
+    """Return what a process is doing. None: there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    state, parent = text.rpartition(")")[2].split()[:2]
+    return pid, state, int(parent)
+
+
+def all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the direct children, zombies too."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def zombies_under(pid: int) -> list[int]:
+    """Return the children of a process that are dead and not reaped."""
+    stats = (stat_of(child) for child in children_of(pid))
+    return [stat[0] for stat in stats if stat is not None and stat[1] == "Z"]
+
+
+def alive_with(word: str) -> list[int]:
+    """Return the living processes that have `word` among their arguments."""
+    return [pid for pid in all_pids() if word in arguments_of(pid) and is_alive(pid)]
+
+
+def alive_in_namespace(namespace: str) -> list[int]:
+    """Return the processes of a PID namespace, given as its link in /proc/PID/ns."""
+    return [pid for pid in all_pids() if namespace_of(pid) == namespace]
+
+
+def namespace_of(pid: int) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return None
+
+
+def arguments_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    stat = stat_of(pid)
+    return stat is not None and stat[1] not in "ZX"

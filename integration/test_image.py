@@ -1,0 +1,196 @@
+"""The image of Dockerfile.example, built and run by a container engine.
+
+The engine is $CONTAINER_ENGINE, or ../shared/container-lab/engine beside the repository, or a docker that works.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Measured
+from integration.waiting import sleep_until
+
+ROOT = Path(__file__).parent.parent
+IMAGE = "supinit-example-under-test"
+REVISION = "0123abcd"
+Engine = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., str]
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def find_engine() -> str | None:
+    """Return the command of a container engine that answers."""
+    beside = ROOT.parent / "shared" / "container-lab" / "engine"
+    for candidate in (os.environ.get("CONTAINER_ENGINE"), str(beside), "docker"):
+        if candidate and shutil.which(candidate):
+            trial = subprocess.run([candidate, "ps"], capture_output=True, timeout=600, check=False)
+            if trial.returncode == 0:
+                return candidate
+    return None
+
+
+@pytest.fixture(scope="module")
+def command() -> str:
+    found = find_engine()
+    if found is None:
+        pytest.skip("no container engine answers: set CONTAINER_ENGINE to a docker command that works")
+    return found
+
+
+@pytest.fixture(scope="module")
+def engine(command: str) -> Engine:
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=800, check=False)
+        assert not check or result.returncode == 0, f"{arguments}: {result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine) -> str:
+    engine(
+        "build", "-f", str(ROOT / "Dockerfile.example"), "--build-arg", f"GIT_HASH={REVISION}", "-t", IMAGE, str(ROOT)
+    )
+    return IMAGE
+
+
+@pytest.fixture
+def start(engine: Engine, image: str) -> Iterator[Start]:
+    """Run the image in the background and return the container's name."""
+    names: list[str] = []
+
+    def run(*options: str) -> str:
+        name = f"{IMAGE}-{os.getpid()}-{len(names)}"
+        names.append(name)
+        engine("run", "-d", "--name", name, *options, image)
+        return name
+
+    yield run
+    for name in names:
+        logs = engine("logs", name, check=False)
+        print(logs.stdout[-4000:], logs.stderr[-8000:], sep="\n")
+        engine("rm", "-f", name, check=False)
+
+
+@pytest.fixture
+def healthy(engine: Engine, start: Start) -> str:
+    name = start()
+    await_health(engine, name, 0)
+    return name
+
+
+def health(engine: Engine, name: str) -> int:
+    """Return what the image's own HEALTHCHECK says now. Docker has no command for that, so it is run by hand there."""
+    if "podman" in engine("--version", check=False).stdout.lower():
+        return engine("healthcheck", "run", name, check=False).returncode
+    return engine("exec", name, "supctl", "healthcheck", check=False).returncode
+
+
+def await_health(engine: Engine, name: str, code: int, limit: float = 60.0) -> None:
+    def holds() -> bool:
+        assert engine("inspect", "-f", "{{.State.Running}}", name).stdout.strip() == "true", "the container has ended"
+        return health(engine, name) == code
+
+    sleep_until(holds, limit, f"the health check says {code}")
+
+
+def exit_code(engine: Engine, name: str) -> int:
+    return int(engine("inspect", "-f", "{{.State.ExitCode}}", name).stdout)
+
+
+def logs(engine: Engine, name: str) -> str:
+    result = engine("logs", name)
+    return result.stdout + result.stderr
+
+
+def test_the_build_fails_without_git_hash(engine: Engine, image: str) -> None:
+    result = engine("build", "-f", str(ROOT / "Dockerfile.example"), str(ROOT), check=False)
+    assert result.returncode != 0
+    assert "GIT_HASH is missing" in result.stdout + result.stderr
+
+
+def test_it_is_healthy_once_up_and_not_while_uwsgi_is_broken(engine: Engine, healthy: str) -> None:
+    assert health(engine, healthy) == 0
+    engine("exec", healthy, "sh", "-c", "kill -STOP $(pidof uwsgi)")
+    await_health(engine, healthy, 1)
+    engine("exec", healthy, "sh", "-c", "kill -CONT $(pidof uwsgi)")
+    await_health(engine, healthy, 0)
+    engine("exec", healthy, "supctl", "stop", "uwsgi")
+    assert health(engine, healthy) == 1
+    engine("exec", healthy, "supctl", "start", "uwsgi")
+    await_health(engine, healthy, 0)
+
+
+def test_supctl_answers_in_it_and_supinit_is_pid_1(engine: Engine, healthy: str) -> None:
+    status = engine("exec", healthy, "supctl", "status").stdout
+    assert [line.split()[:3] for line in status.splitlines()[1:]] == [
+        ["nginx", "RUNNING", "healthy"],
+        ["uwsgi", "RUNNING", "healthy"],
+    ]
+    assert REVISION in engine("exec", healthy, "supctl", "version").stdout
+    assert "supinit" in engine("exec", healthy, "cat", "/proc/1/cmdline").stdout
+
+
+def test_it_serves_the_application_through_nginx(engine: Engine, healthy: str) -> None:
+    code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/').read().decode())"
+    assert f"revision {REVISION}" in engine("exec", healthy, "python3", "-c", code).stdout
+
+
+def test_nothing_has_to_be_compiled_at_its_start(engine: Engine, healthy: str) -> None:
+    """Every module that supinit has to import lies there compiled; sources may be newer, which the flag rules out."""
+    code = (
+        "import os, supervisor.loop, supervisor.control.server, supervisor.cli.supctl, asyncio, yaml, h11, sys;"
+        "print([m for m in list(sys.modules.values()) if (c := getattr(getattr(m, '__spec__', 0), 'cached', 0))"
+        " and not os.path.exists(c)])"
+    )
+    assert engine("exec", healthy, "/opt/supinit/bin/python", "-c", code).stdout.strip() == "[]"
+
+
+def test_stop_ends_it_in_time_with_0_and_kills_nothing(engine: Engine, healthy: str, measured: Measured) -> None:
+    began = time.monotonic()
+    engine("stop", healthy)
+    took = time.monotonic() - began
+    measured(f"stop of the example image: {took:.1f} s")
+    assert exit_code(engine, healthy) == 0
+    assert took < 10
+    said = logs(engine, healthy)
+    assert "program.killed" not in said
+    assert said.index("program.exited program=nginx") < said.index("program.stop_begun program=uwsgi")
+    assert "container.ended code=0" in said
+
+
+def test_it_can_be_started_again(engine: Engine, healthy: str) -> None:
+    """What the first life has left in /run does not hurt the second, even after a kill."""
+    engine("kill", healthy)
+    sleep_until(lambda: engine("inspect", "-f", "{{.State.Running}}", healthy).stdout.strip() == "false", 20)
+    engine("start", healthy)
+    await_health(engine, healthy, 0)
+
+
+def test_an_application_that_cannot_be_imported_ends_it_with_a_verdict(
+    engine: Engine, start: Start, tmp_path: Path
+) -> None:
+    broken = tmp_path / "app.py"
+    broken.write_text("import surely_not_there\n")
+    name = start("-v", f"{broken}:/srv/app/app.py:ro")
+    sleep_until(lambda: engine("inspect", "-f", "{{.State.Running}}", name).stdout.strip() == "false", 60, "it ends")
+    assert exit_code(engine, name) not in (0, 1, 137)
+    said = logs(engine, name)
+    assert "surely_not_there" in said
+    (verdict,) = (line for line in said.splitlines() if "container.ended" in line)
+    assert "program=uwsgi" in verdict and f"code={exit_code(engine, name)}" in verdict
+    assert "container.became_ready" not in said
+
+
+def test_it_needs_no_build_tools(engine: Engine, healthy: str) -> None:
+    missing = engine("exec", healthy, "sh", "-c", "command -v gcc pip pip3; ls /opt/supinit/bin", check=False).stdout
+    assert not {"gcc", "pip", "pip3"} & {Path(word).name for word in missing.split()}

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from time import time
+from typing import Any
+
+import pytest
+
+from supervisor.core.program import OwnLog
+from supervisor.logs.clock import rfc3339
+from supervisor.logs.journal import LEVELS, Journal
+from supervisor.logs.sink import Sink
+
+
+class Book:
+    """A journal that is written to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.end = os.open(path, os.O_WRONLY | os.O_CREAT)
+
+    def journal(self, format: str = "plain", level: str = "info") -> Journal:
+        return Journal(OwnLog(format, level), Sink(self.end))
+
+    def opened(self, format: str = "plain", level: str = "info") -> Journal:
+        journal = self.journal(format, level)
+        journal.open()
+        return journal
+
+    @property
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines()
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "log")
+    yield book
+    os.close(book.end)
+
+
+def test_a_line_has_the_shape_of_the_programs_lines(book: Book) -> None:
+    book.opened().write("info", "program.started", program="web", pid=7)
+    assert book.lines == ["supinit | program.started program=web pid=7"]
+
+
+def test_an_event_may_have_no_values(book: Book) -> None:
+    book.opened().write("info", "container.became_ready")
+    assert book.lines == ["supinit | container.became_ready"]
+
+
+def test_a_value_that_is_none_is_left_out(book: Book) -> None:
+    book.opened().write("info", "container.started", pid=1, revision=None, programs=0)
+    assert book.lines == ["supinit | container.started pid=1 programs=0"]
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_what_a_human_should_see_is_marked(book: Book, level: str) -> None:
+    book.opened().write(level, "program.failed", program="web")
+    assert book.lines == [f"supinit | {level}: program.failed program=web"]
+
+
+def test_values_with_spaces_and_quotes_stay_one_value(book: Book) -> None:
+    book.opened().write("info", "program.failed", reason='says "no" = never')
+    assert book.lines == ['supinit | program.failed reason="says \\"no\\" = never"']
+
+
+@pytest.mark.parametrize("format", ["plain", "json"])
+def test_a_value_of_many_lines_stays_on_its_line(book: Book, format: str) -> None:
+    book.opened(format).write("error", "internal.failed", traceback="Traceback:\n  line 1\n  line 2\n")
+    assert len(book.lines) == 1
+
+
+@pytest.mark.parametrize("format", ["plain", "json"])
+def test_a_value_that_is_no_unicode_is_no_error(book: Book, format: str) -> None:
+    book.opened(format).write("info", "program.failed", reason="cannot enter /\udcff")
+    assert len(book.lines) == 1
+    assert "udcff" in book.lines[0]
+
+
+@pytest.mark.parametrize("threshold", LEVELS)
+def test_lines_below_the_level_are_left_out(book: Book, threshold: str) -> None:
+    journal = book.opened(level=threshold)
+    for level in LEVELS:
+        journal.write(level, f"{level}.written")
+    written = LEVELS[LEVELS.index(threshold) :]
+    assert [line.rsplit(" ", 1)[1] for line in book.lines] == [f"{level}.written" for level in written]
+
+
+@pytest.mark.parametrize("format", ["plain", "json"])
+def test_lines_that_were_kept_come_out_in_order_when_it_is_opened(book: Book, format: str) -> None:
+    journal = book.journal(format)
+    for number in range(100):
+        journal.write("info", "line.written", number=number)
+    assert book.lines == []
+    journal.open()
+    journal.write("info", "line.written", number=100)
+    journal.open()
+    numbers = [int(number) for number in re.findall(r'number"?[=:] ?(\d+)', "\n".join(book.lines))]
+    assert numbers == list(range(101))
+
+
+def test_a_json_line_has_the_fields_of_the_programs_lines_and_its_event(book: Book) -> None:
+    book.opened("json").write("warning", "program.exited", program="web", instance="2", pid=7, ran_for=1.5)
+    (entry,) = book.entries
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
+    assert entry == {
+        "program": "supinit",
+        "stream": "stderr",
+        "level": "warning",
+        "event": "program.exited",
+        "name": "web",
+        "instance": "2",
+        "pid": 7,
+        "ran_for": 1.5,
+    }
+
+
+def test_a_json_line_has_the_time_of_its_event_and_not_of_its_opening(book: Book) -> None:
+    journal = book.journal("json")
+    journal.write("info", "line.written")
+    kept_at = rfc3339(time())
+    journal.open()
+    assert book.entries[0]["time"] <= kept_at
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1.5, "1970-01-01T00:00:01.500Z"),
+        (59.9996, "1970-01-01T00:01:00.000Z"),
+        (1769903999.123, "2026-01-31T23:59:59.123Z"),
+    ],
+)
+def test_a_point_in_time_is_written_as_rfc_3339(seconds: float, text: str) -> None:
+    assert rfc3339(seconds) == text

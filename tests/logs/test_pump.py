@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import os
+import resource
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from supervisor.core.program import LogMode, LogSettings, Program
+from supervisor.core.record import replace
+from supervisor.logs.pump import CHUNK, FULL_PIPE, TURN, Outlet, Pump
+from supervisor.logs.sink import BACKLOG
+
+from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
+from .plumbing import Drain
+
+COUNT = "import sys\nfor n in range(int(sys.argv[1])): print('%s %d' % (sys.argv[2], n))"
+
+
+def web(mode: LogMode = LogMode.PREFIX, name: str = "web", scale: int = 1) -> Program:
+    return Program(name, ("true",), scale=scale, log=LogSettings(mode=mode))
+
+
+class Waterworks:
+    """A pump between processes and two drains."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self.nursery = nursery
+        self.out, self.err = Drain(), Drain()
+        self.pump = Pump(self.out.sink(), self.err.sink())
+        self.heard = b""
+
+    def start(self, *command: str, program: Program | None = None, number: int = 1) -> int:
+        program = program or web()
+        outlet = self.pump.open(program, (program.name, number))
+        pid = self.nursery.start(*command, stdout=outlet.stdout, stderr=outlet.stderr)
+        for descriptor in outlet.ours:
+            os.close(descriptor)
+        return pid
+
+    def count(self, lines: int, name: str = "web") -> int:
+        return self.start(sys.executable, "-I", "-S", "-c", COUNT, str(lines), name, program=web(name=name))
+
+    def pump_until(self, condition: Callable[[], object]) -> None:
+        """Do as the loop does, and listen at both drains, until the condition holds."""
+
+        def turn() -> bool:
+            if select.select([self.pump], [], [], 0)[0]:
+                self.pump.turn()
+            self.listen()
+            return bool(condition())
+
+        sleep_until(turn)
+
+    def listen(self) -> None:
+        for drain in (self.out, self.err):
+            while data := drain.read():
+                self.heard += data
+                for sink in self.pump.sinks:
+                    sink.flush()
+                self.pump.resume()
+
+    def pump_all(self) -> bytes:
+        """Pump until every pipe has ended, and return everything that was heard."""
+        self.pump_until(lambda: not self.is_open)
+        self.listen()
+        return self.heard
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.pump._pipes)
+
+    def close(self) -> None:
+        self.pump.flush(0.0)
+        os.close(self.pump.null)
+        self.pump._epoll.close()
+        self.out.close()
+        self.err.close()
+
+
+@pytest.fixture
+def works(nursery: Nursery) -> Iterator[Waterworks]:
+    before = open_descriptors()
+    works = Waterworks(nursery)
+    yield works
+    works.close()
+    assert open_descriptors() == before
+
+
+def counted(lines: int, name: str = "web") -> bytes:
+    return b"".join(b"%s | %s %d\n" % (name.encode(), name.encode(), number) for number in range(lines))
+
+
+# ---- modes
+
+
+def test_stdout_goes_to_stdout_and_stderr_to_stderr(works: Waterworks) -> None:
+    works.nursery.end(works.start("sh", "-c", "echo out; echo err >&2; printf last"))
+    works.pump.drain(("web", 1))
+    assert (works.out.read(), works.err.read()) == (b"web | out\nweb | last\n", b"web | err\n")
+
+
+def test_an_instance_of_many_carries_its_number(works: Waterworks) -> None:
+    works.start("echo", "hello", program=web(scale=2), number=2)
+    assert works.pump_all() == b"web:2 | hello\n"
+
+
+def test_a_program_that_inherits_gets_the_containers_own_descriptors(works: Waterworks) -> None:
+    assert works.pump.open(web(LogMode.INHERIT), ("web", 1)) == Outlet(1, 2)
+
+
+def test_a_program_without_a_log_gets_dev_null(works: Waterworks) -> None:
+    outlet = works.pump.open(web(LogMode.NONE), ("web", 1))
+    assert outlet == Outlet(works.pump.null, works.pump.null)
+    assert os.readlink(f"/proc/self/fd/{outlet.stdout}") == "/dev/null"
+
+
+# ---- fairness, congestion, loss
+
+
+def test_lines_of_many_programs_never_mix_and_keep_their_order(works: Waterworks) -> None:
+    names = [f"p{number}" for number in range(5)]
+    for name in names:
+        works.count(3000, name)
+    heard = works.pump_all().splitlines(keepends=True)
+    for name in names:
+        assert b"".join(line for line in heard if line.startswith(name.encode())) == counted(3000, name)
+    assert len(heard) == 5 * 3000
+
+
+def test_a_flood_starves_nobody(works: Waterworks) -> None:
+    """The quiet program is heard after a bounded number of turns, however much the others write."""
+    floods = [works.start("yes", program=web(LogMode.RAW, f"flood{number}")) for number in range(TURN + 3)]
+    quiet = web(name="quiet")
+    outlet = works.pump.open(quiet, ("quiet", 1))
+    os.write(outlet.stdout, b"hello\n")
+    turns = 0
+    while b"quiet | hello\n" not in works.heard and turns < 200:
+        works.pump.turn()
+        works.listen()
+        turns += 1
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+    assert b"quiet | hello\n" in works.heard
+    assert turns < 10
+    for pid in floods:
+        assert not is_gone(pid)
+
+
+def test_a_turn_reads_a_bounded_amount(works: Waterworks) -> None:
+    floods = 3
+    for number in range(floods):
+        works.start("yes", program=web(LogMode.RAW, f"flood{number}"))
+    sink = works.pump.sinks[0]
+    sleep_until(lambda: len(works.pump._epoll.poll(0)) == floods)
+    works.pump.turn()
+    assert 0 < sink.waiting <= floods * CHUNK
+
+
+def test_a_stalled_reader_stops_the_programs_and_loses_and_doubles_nothing(works: Waterworks) -> None:
+    lines = 120_000
+    pid = works.count(lines)
+    sink = works.pump.sinks[0]
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return sink.is_congested
+
+    sleep_until(is_stalled)
+    for _ in range(100):
+        works.pump.turn()
+    assert BACKLOG <= sink.waiting < BACKLOG + 2 * TURN * CHUNK
+    assert not is_gone(pid)
+    assert not select.select([works.pump], [], [], 0)[0], "a paused pipe would keep the loop awake"
+    assert works.pump_all() == counted(lines)
+    assert works.nursery.end(pid) == 0
+
+
+def test_only_the_pipes_of_the_congested_sink_are_paused(works: Waterworks) -> None:
+    works.start("sh", "-c", "exec yes >&2", program=web(LogMode.RAW, "flood"))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return works.pump.sinks[1].is_congested
+
+    sleep_until(is_stalled)
+    works.start("echo", "hello", program=web(name="quiet"))
+    heard = b""
+
+    def is_heard() -> bool:
+        nonlocal heard
+        works.pump.turn()
+        heard += works.out.read()
+        return heard == b"quiet | hello\n"
+
+    sleep_until(is_heard)
+    assert works.pump.sinks[1].waiting < BACKLOG + 2 * CHUNK
+
+
+def test_what_a_program_wrote_before_its_end_is_not_lost_to_congestion(works: Waterworks) -> None:
+    flood = works.start("yes", program=web(LogMode.RAW, "flood"))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return works.pump.sinks[0].is_congested
+
+    sleep_until(is_stalled)
+    works.start("sh", "-c", "echo its last words", program=web(name="late"))
+    works.pump.drain(("late", 1))
+    os.kill(flood, 9)
+    assert b"late | its last words\n" in works.pump_all()
+
+
+# ---- the end of a program
+
+
+def test_what_is_in_the_pipes_when_a_program_ends_is_drained(works: Waterworks) -> None:
+    pid = works.count(2000)
+    works.nursery.end(pid)
+    works.pump.drain(("web", 1))
+    assert not works.is_open
+    assert works.pump_all() == counted(2000)
+
+
+def test_a_last_line_without_a_newline_is_written_at_the_end(works: Waterworks) -> None:
+    pid = works.start("printf", "one\\ntwo")
+    works.nursery.end(pid)
+    works.pump.drain(("web", 1))
+    assert works.pump_all() == b"web | one\nweb | two\n"
+
+
+@pytest.mark.parametrize("behaviour", ["sleep 1000", "yes"])
+def test_a_process_that_holds_the_pipes_open_does_not_hold_the_end_up(
+    works: Waterworks, adopting: None, behaviour: str
+) -> None:
+    pid = works.start("sh", "-c", f"echo started; setsid {behaviour} & exit 0")
+    works.nursery.end(pid)
+    begin = time.monotonic()
+    works.pump.drain(("web", 1))
+    assert time.monotonic() - begin < LIMIT / 3
+    assert works.is_open
+    works.listen()
+    assert works.heard.startswith(b"web | started\n")
+    assert works.pump.sinks[0].waiting <= FULL_PIPE * 8
+
+
+def test_draining_one_instance_leaves_the_others(works: Waterworks) -> None:
+    ended = works.start("echo", "ended", program=web(scale=2), number=1)
+    other = works.start("echo", "other", program=web(scale=2), number=2)
+    works.nursery.end(ended)
+    works.nursery.end(other)
+    works.pump.drain(("web", 1))
+    works.listen()
+    assert works.heard == b"web:1 | ended\n"
+    assert works.pump_all() == b"web:1 | ended\nweb:2 | other\n"
+
+
+def test_draining_what_was_never_opened_does_nothing(works: Waterworks) -> None:
+    works.pump.drain(("nobody", 1))
+    assert works.pump_all() == b""
+
+
+def test_the_last_flush_writes_what_is_left_within_its_limit(works: Waterworks) -> None:
+    works.nursery.end(works.start("printf", "a\\nb"))
+    works.pump.flush(LIMIT)
+    assert works.out.read() == b"web | a\nweb | b\n"
+
+
+def test_the_last_flush_gives_up_on_a_reader_that_stalls(works: Waterworks) -> None:
+    works.start("yes", program=web(LogMode.RAW))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return works.pump.sinks[0].is_congested
+
+    sleep_until(is_stalled)
+    begin = time.monotonic()
+    works.pump.flush(0.3)
+    assert 0.3 <= time.monotonic() - begin < LIMIT / 3
+    assert not works.is_open
+
+
+def test_the_pipes_of_a_program_that_could_not_be_started_are_closed(works: Waterworks) -> None:
+    outlet = works.pump.open(web(), ("web", 1))
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+    works.pump_until(lambda: not works.is_open)
+
+
+@pytest.mark.parametrize("spare", [0, 1, 2, 3])
+def test_where_no_descriptors_are_left_none_is_lost(works: Waterworks, spare: int) -> None:
+    """Two pipes take four descriptors."""
+
+    def act() -> bool:
+        before = open_descriptors()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = max(before)
+        gaps = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest + 1 - len(before))]
+        for descriptor in [gap for gap in gaps if gap > highest]:
+            os.close(descriptor)
+        before = open_descriptors()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1 + spare, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            works.pump.open(web(), ("web", 1))
+        works.pump.turn()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return open_descriptors() == before and not works.is_open
+
+    assert elsewhere(act)
+
+
+def test_instances_come_and_go_without_leaving_descriptors(works: Waterworks) -> None:
+    works.nursery.end(works.start("true"))
+    works.pump_all()
+    before = open_descriptors()
+    for number in range(20):
+        works.nursery.end(works.start("echo", str(number)))
+        works.pump.drain(("web", 1))
+    assert open_descriptors() == before
+    assert works.pump_all() == b"".join(b"web | %d\n" % number for number in range(20))
+
+
+def test_a_line_with_the_longest_length_passes_a_small_pipe(works: Waterworks) -> None:
+    program = replace(web(), log=LogSettings(max_line=1000))
+    works.start(sys.executable, "-I", "-S", "-c", "print('x' * 2500)", program=program)
+    assert works.pump_all() == b"web | %s [cut]\nweb | %s [cut]\nweb | %s\n" % (b"x" * 1000, b"x" * 1000, b"x" * 500)

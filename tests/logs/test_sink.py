@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from supervisor.logs.sink import BACKLOG, Sink
+
+from ..process.nursery import NOBODY, elsewhere
+from .plumbing import Drain
+
+LINES = [b"line %06d %s\n" % (number, b"x" * (number % 300)) for number in range(20_000)]
+
+
+@pytest.fixture(params=["pipe", "socket", "terminal"])
+def drain(request: pytest.FixtureRequest) -> Iterator[Drain]:
+    drain = Drain(request.param)
+    yield drain
+    drain.close()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Drain]:
+    drain = Drain("pipe")
+    yield drain
+    drain.close()
+
+
+def is_blocking(descriptor: int) -> bool:
+    return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_NONBLOCK
+
+
+# ---- a reader that does not read
+
+
+def test_what_is_written_arrives(drain: Drain) -> None:
+    sink = drain.sink()
+    sink.write(b"hello\n")
+    assert drain.read(1.0) == b"hello\n"
+    assert (sink.waiting, sink.dropped, sink.is_congested, sink.is_gone) == (0, 0, False, False)
+
+
+def test_a_stalled_reader_holds_nobody_up_and_gets_everything_in_order_later(drain: Drain) -> None:
+    sink = drain.sink()
+    begin = time.monotonic()
+    for line in LINES:
+        sink.write(line)
+    assert time.monotonic() - begin < 10.0
+    assert sink.waiting > 0
+    assert drain.read_all() == b"".join(LINES)
+    assert sink.flush()
+    assert (sink.waiting, sink.dropped) == (0, 0)
+
+
+def test_the_descriptor_itself_is_never_switched_to_non_blocking(drain: Drain) -> None:
+    """Its description is shared with whoever started supinit, and with children that inherit it."""
+    sink = drain.sink()
+    assert is_blocking(drain.end)
+    for line in LINES[:5000]:
+        sink.write(line)
+    assert is_blocking(drain.end)
+    drain.read_all()
+    assert is_blocking(drain.end)
+
+
+def test_a_stalled_sink_is_congested_once_it_keeps_its_backlog(pipe: Drain) -> None:
+    sink = pipe.sink()
+    sink.write(b"x" * (4096 + BACKLOG - 1))
+    assert (sink.waiting, sink.is_congested) == (BACKLOG - 1, False)
+    sink.write(b"x")
+    assert (sink.waiting, sink.is_congested) == (BACKLOG, True)
+    assert len(pipe.read()) == 4096
+    assert not sink.flush()
+    assert (sink.waiting, sink.is_congested) == (BACKLOG - 4096, False)
+
+
+def test_bytes_that_a_reader_could_take_do_not_overtake_those_that_wait(pipe: Drain) -> None:
+    sink = pipe.sink()
+    sink.write(b"a" * 5000)
+    assert pipe.read() == b"a" * 4096
+    sink.write(b"b")
+    assert pipe.read_all() == b"a" * 904 + b"b"
+
+
+# ---- a reader that has gone
+
+
+def test_what_was_meant_for_a_reader_that_has_gone_is_dropped_and_counted(pipe: Drain) -> None:
+    sink = pipe.sink()
+    sink.write(b"x" * 6000)
+    pipe.hang_up()
+    assert not sink.is_gone
+    assert sink.flush()
+    assert (sink.waiting, sink.dropped, sink.is_gone) == (0, 6000 - 4096, True)
+    sink.write(b"y" * 100)
+    assert (sink.waiting, sink.dropped) == (0, 6000 - 4096 + 100)
+
+
+@pytest.mark.parametrize("kind", ["socket", "terminal"])
+def test_any_other_reader_may_be_gone_as_well(kind: str) -> None:
+    drain = Drain(kind)
+    sink = drain.sink()
+    drain.hang_up()
+    sink.write(b"hello\n")
+    assert (sink.waiting, sink.dropped, sink.is_gone) == (0, 6, True)
+    drain.close()
+
+
+def test_a_pipe_that_nobody_reads_when_supinit_starts_is_no_error(pipe: Drain) -> None:
+    pipe.hang_up()
+    sink = pipe.sink()
+    sink.write(b"hello\n")
+    assert (sink.waiting, sink.dropped) == (0, 6)
+
+
+# ---- other descriptors
+
+
+def test_a_file_is_appended_to_where_its_description_stands(tmp_path: Path) -> None:
+    """Opening it anew would begin at its start and write over what a child that shares it has written."""
+    path = tmp_path / "log"
+    path.write_bytes(b"before\n")
+    end = os.open(path, os.O_WRONLY)
+    os.lseek(end, 0, os.SEEK_END)
+    sink = Sink(end)
+    sink.write(b"ours\n")
+    os.write(end, b"a child's\n")
+    sink.write(b"ours again\n")
+    os.close(end)
+    assert path.read_bytes() == b"before\nours\na child's\nours again\n"
+    assert (sink.waiting, sink.dropped) == (0, 0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_disk_that_is_full_loses_and_counts() -> None:
+    end = os.open("/dev/full", os.O_WRONLY)
+    sink = Sink(end)
+    sink.write(b"hello\n")
+    os.close(end)
+    assert (sink.waiting, sink.dropped) == (0, 6)
+
+
+def test_a_descriptor_that_is_closed_swallows_everything() -> None:
+    end = os.open("/dev/null", os.O_WRONLY)
+    os.close(end)
+    sink = Sink(end)
+    sink.write(b"hello\n")
+    os.close(sink.descriptor)
+    assert (sink.waiting, sink.dropped) == (0, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's pipe")
+def test_another_users_pipe_which_cannot_be_opened_anew_is_not_waited_for_either(pipe: Drain) -> None:
+    def act() -> tuple[bool, int, int, bytes, bool]:
+        with pytest.raises(OSError, match=str(errno.EACCES)):
+            os.open(f"/proc/self/fd/{pipe.end}", os.O_WRONLY)
+        sink = pipe.sink()
+        for line in LINES[:2000]:
+            sink.write(line)
+        kept = sink.waiting
+        return kept > 0, sink.dropped, sink.descriptor - pipe.end, pipe.read_all(), is_blocking(pipe.end)
+
+    assert elsewhere(act, NOBODY) == (True, 0, 0, b"".join(LINES[:2000]), True)
+
+
+def test_a_sink_on_a_socket_needs_no_socket_module() -> None:
+    """It is made before the first child runs."""
+    drain = Drain("socket")
+
+    def act() -> bool:
+        del sys.modules["socket"]
+        drain.sink().write(b"hello\n")
+        return "socket" in sys.modules
+
+    assert not elsewhere(act)
+    assert drain.read(1.0) == b"hello\n"
+    drain.close()
