@@ -18,7 +18,7 @@ from supervisor.errors import StartError
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
-from supervisor.logs.sink import Sink
+from supervisor.logs.sink import container_sinks
 from supervisor.process.inbox import Inbox
 from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
 from supervisor.process.sweep import kill_everything
@@ -59,7 +59,7 @@ def run(options: Options) -> int:
     inbox.open(signals_named_by(plan))
     if not is_init() and not become_subreaper():
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
-    pump = Pump(Sink(1), Sink(2))
+    pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
     engine = Engine(plan, pump, markers, journal, os.environ)
     try:

@@ -10,6 +10,7 @@ Rule 2: an order's immediate result is an event of the same turn.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from functools import partial
 
@@ -299,6 +300,8 @@ class Engine:
         try:
             descriptor = os.open(action.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
+                if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                    return [self.fail_step(instance, action, f"cannot write to {action.path}: it is not a FIFO")]
                 os.write(descriptor, action.data)
             finally:
                 os.close(descriptor)

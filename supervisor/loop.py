@@ -19,8 +19,8 @@ from supervisor.errors import SpawnError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
-    from typing import Any
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from typing import Any, TypeVar
 
     from supervisor.control.server import Server
     from supervisor.core.course import Asked, ShutdownAsked
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from supervisor.health.probes import Answer
     from supervisor.process.inbox import Inbox
 
+    T = TypeVar("T")
+
+
+RELOAD_LIMIT = 60.0
+"""Seconds that a reload command may take."""
+
 
 class Loop:
     """Drives one engine until its container is over. To the control socket, it is the container."""
@@ -43,10 +49,11 @@ class Loop:
         self._inbox = inbox
         self._loop = asyncio.new_event_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
         self._watchers: list[asyncio.Future[None]] = []
         self._stalled: set[int] = set()
+        self._gone: set[int] = set()
         self._server: Server | None = None
 
     def run(self) -> None:
@@ -87,6 +94,9 @@ class Loop:
 
     def _watch_sinks(self) -> None:
         for sink in self._engine.pump.sinks:
+            if sink.is_gone and sink.descriptor not in self._gone:
+                self._gone.add(sink.descriptor)
+                self._engine.journal.write("error", "log.reader_lost", reason="nobody reads the output any more")
             if sink.waiting and sink.descriptor not in self._stalled:
                 self._stalled.add(sink.descriptor)
                 self._loop.add_writer(sink.descriptor, self._guard(self._flush))
@@ -138,13 +148,13 @@ class Loop:
 
     # ---- errands
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._note_end)
         return task
 
-    def _note_end(self, task: asyncio.Task[None]) -> None:
+    def _note_end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._note_failure({"message": "a task has failed", "exception": error})
@@ -177,19 +187,28 @@ class Loop:
         return Answer(False, f"no answer within {limit:g} s")
 
     async def _run_command(self, instance: InstanceId, action: RunCommand) -> None:
+        step = self._engine.plan.programs[instance[0]].stop[action.rung]
+        reason = await self._run(instance, action.command, step.wait)
+        if reason is not None:
+            self._engine.feed(self._engine.fail_step(instance, action, reason))
+
+    async def _run(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:
+        """Run a command in a program's context and return what went wrong, as a sentence."""
         from supervisor.process.commands import Command
 
-        step = self._engine.plan.programs[instance[0]].stop[action.rung]
         try:
-            launch = replace(self._engine.launcher.launch_for(instance), command=action.command)
-            outcome = await Command().run(self._engine.children, launch, step.wait)
+            launch = replace(self._engine.launcher.launch_for(instance), command=command)
+            outcome = await Command().run(self._engine.children, launch, limit)
         except SpawnError as error:
-            reason = str(error)
-        else:
-            if outcome.succeeded:
-                return
-            reason = f"{action.command[0]} exited with code {outcome.code}: {outcome.output.rpartition(chr(10))[2]}"
-        self._engine.feed(self._engine.fail_step(instance, action, reason))
+            return f"{command[0]} {error}"
+        if outcome.succeeded:
+            return None
+        last_line = outcome.output.rpartition("\n")[2]
+        if outcome.code is not None:
+            return f"{command[0]} exited with code {outcome.code}" + (f": {last_line}" if last_line else "")
+        if outcome.signal is not None:
+            return f"{command[0]} was ended by {signal_name(outcome.signal)}"
+        return f"{command[0]} took longer than {limit:g} s"
 
     # ---- services that come after the first children
 
@@ -252,6 +271,15 @@ class Loop:
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
         return self._engine.send_signal(instance, signal)
+
+    def reload(self, instance: InstanceId) -> Awaitable[str | None]:
+        return self._spawn(self._reload(instance))
+
+    async def _reload(self, instance: InstanceId) -> str | None:
+        how = self._engine.plan.programs[instance[0]].reload
+        if isinstance(how, int):
+            return None if self._engine.send_signal(instance, how) else f"{instance[0]} has no process"
+        return await self._run(instance, how, RELOAD_LIMIT)
 
     async def changed(self) -> None:
         """Wait for the end of the next turn."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from supervisor.config.reference import reference
 
 ROOT = Path(__file__).parent.parent
-NOUNS = ("container", "program", "signal", "marker", "control", "internal")
+NOUNS = ("container", "program", "signal", "marker", "control", "internal", "log")
 
 
 def test_the_configuration_page_is_made_from_the_table_of_keys() -> None:

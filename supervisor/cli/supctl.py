@@ -86,6 +86,7 @@ COMMANDS = {
     "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
     "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
+    "reload": Command(_change, "NAME...", "make it read its configuration again", WAITING, 1),
     "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),

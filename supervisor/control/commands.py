@@ -1,7 +1,8 @@
-"""Start, stop, restart, signal and shutdown: one event to the core for all that are named, then the wait for it."""
+"""Start, stop, restart, reload, signal and shutdown: asked once for all that are named, then the wait for it."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from supervisor.control.message import Answer, Refused, Request, json_answer, printable, text_answer
@@ -16,6 +17,8 @@ from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal, signal_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from supervisor.control.console import Console
     from supervisor.control.outcome import Outcome
     from supervisor.core.life import Event
@@ -50,17 +53,31 @@ def signal(console: Console, request: Request, name: str) -> Answer:
     body = read_body(request)
     number = _read_signal(body.get("signal"))
     names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
-    snapshot, plan = console.container.snapshot, console.container.plan
-    targets: dict[InstanceId, None] = {}
-    for part in names:
-        alive = [i for i in resolve_one(plan, part) if snapshot.instances[i].pid is not None]
-        if not alive:
-            raise Refused(409, "not_running", f"cannot signal {part}: it has no process")
-        targets.update(dict.fromkeys(alive))
+    targets = _with_process(console, "signal", names)
     _note(console, request, f"signal {signal_name(number)}", name)
     for instance in targets:
         console.container.send_signal(instance, number)
-    return _answer(console, request, tuple(targets), 200)
+    return _answer(console, request, targets, 200)
+
+
+async def reload(console: Console, request: Request, name: str) -> Answer:
+    """Make every instance that has a process read its configuration again; each name needs one at least."""
+    wait = _read_wait(read_body(request))
+    targets = _with_process(console, "reload", name.split(","))
+    _note(console, request, "reload", name)
+    reloads = [console.container.reload(instance) for instance in targets]
+    if not wait.wanted:
+        return _answer(console, request, targets, 202)
+    try:
+        async with asyncio.timeout(wait.timeout):
+            problems = [problem for reload in reloads if (problem := await reload) is not None]
+    except TimeoutError:
+        sentence = f"cannot reload {name} within {short_time(wait.timeout or 0.0)}; it goes on"
+        raise Refused(504, "timeout", sentence, more={"programs": entries(console, targets)}) from None
+    if problems:
+        sentence = f"cannot reload what was asked for: {', '.join(problems)}"
+        raise Refused(409, "failed", sentence, more={"programs": entries(console, targets)})
+    return _answer(console, request, targets, 200)
 
 
 def shutdown(console: Console, request: Request) -> Answer:
@@ -69,6 +86,18 @@ def shutdown(console: Console, request: Request) -> Answer:
     if request.wants_text:
         return text_answer("the container is stopping", 202)
     return json_answer({"stopping": True}, 202)
+
+
+def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[InstanceId, ...]:
+    """Return the instances that have a process. Raises Refused for a name that has none."""
+    snapshot, plan = console.container.snapshot, console.container.plan
+    targets: dict[InstanceId, None] = {}
+    for name in names:
+        alive = [i for i in resolve_one(plan, name) if snapshot.instances[i].pid is not None]
+        if not alive:
+            raise Refused(409, "not_running", f"cannot {verb} {name}: it has no process")
+        targets.update(dict.fromkeys(alive))
+    return tuple(targets)
 
 
 def read_body(request: Request) -> dict[str, object]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from supervisor.core.course import Asked, ShutdownAsked
     from supervisor.core.ledger import Ledger
     from supervisor.core.plan import Plan
@@ -35,6 +37,10 @@ class Container(Protocol):
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
         """Send a signal to the main process. False: there is none."""
+        ...
+
+    def reload(self, instance: InstanceId) -> Awaitable[str | None]:
+        """Make a process read its configuration again, awaited or not. The result is what went wrong, as a sentence."""
         ...
 
     async def changed(self) -> None:

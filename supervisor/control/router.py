@@ -47,7 +47,7 @@ ROUTES = (
     Route("POST", "/v1/programs/{name}/stop", commands.stop),
     Route("POST", "/v1/programs/{name}/restart", commands.restart),
     Route("POST", "/v1/programs/{name}/signal", commands.signal),
-    Route("POST", "/v1/programs/{name}/reload", _not_supported),
+    Route("POST", "/v1/programs/{name}/reload", commands.reload),
     Route("GET", "/v1/programs/{name}/context", _not_supported, control_only=True),
     Route("GET", "/v1/logs", _not_supported),
     Route("GET", "/v1/events", _not_supported),

@@ -161,7 +161,7 @@ class Pump:
         """Read again from the pipes whose sinks flow again."""
         for descriptor in [fd for fd in self._paused if not self._pipes[fd].sink.is_congested]:
             self._paused.discard(descriptor)
-            self._epoll.modify(descriptor, select.EPOLLIN)
+            self._epoll.register(descriptor, select.EPOLLIN)
 
     def _pause_congested(self) -> None:
         for sink in self.sinks:
@@ -170,7 +170,7 @@ class Pump:
             for descriptor, pipe in self._pipes.items():
                 if pipe.sink is sink and descriptor not in self._paused:
                     self._paused.add(descriptor)
-                    self._epoll.modify(descriptor, 0)
+                    self._epoll.unregister(descriptor)  # masking it would not do: EPOLLHUP cannot be masked
 
     def _read(self, descriptor: int) -> bool:
         """Read one chunk. False: there is nothing to read for now, or ever."""
@@ -198,8 +198,10 @@ class Pump:
     def _close(self, descriptor: int) -> None:
         pipe = self._pipes.pop(descriptor)
         self._by_instance[pipe.instance].discard(descriptor)
-        self._paused.discard(descriptor)
-        self._epoll.unregister(descriptor)
+        if descriptor in self._paused:
+            self._paused.discard(descriptor)
+        else:
+            self._epoll.unregister(descriptor)
         os.close(descriptor)
         if pipe.lines is not None and (last := pipe.lines.finish()):
             pipe.sink.write(last)

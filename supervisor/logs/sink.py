@@ -78,6 +78,16 @@ class Sink:
         return done
 
 
+def container_sinks() -> tuple[Sink, Sink]:
+    """Return the sinks of stdout and stderr: one for both where they are the same file, so that no line is torn."""
+    stdout = Sink(1)
+    try:
+        is_same = os.path.sameopenfile(1, 2)
+    except OSError:
+        is_same = False
+    return stdout, stdout if is_same else Sink(2)
+
+
 def _open(descriptor: int) -> tuple[int, Callable[[bytes], int]]:
     """Return a descriptor that can be polled, and a function that writes to it without blocking."""
     try:

@@ -95,7 +95,9 @@ class Children:
 
 def _kill_group(leader: int) -> None:
     try:
-        os.killpg(os.getpgid(leader), signal.SIGKILL)  # an adopted process need not lead the group that it is in
+        group = os.getpgid(leader)  # an adopted process need not lead the group that it is in
+        if group != os.getpgrp():
+            os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
 

@@ -59,10 +59,10 @@ class Claims:
             os.close(lock)
             return Busy()
         except BaseException:
-            os.close(lock)
+            _unlock(lock)
             raise
         if reason is not None:
-            os.close(lock)
+            _unlock(lock)
             return Skipped(reason)
         self._held[instance] = lock, time.monotonic()
         return Granted()
@@ -90,7 +90,15 @@ class Claims:
         """Drop the lock, if it is held."""
         held = self._held.pop(instance, None)
         if held is not None:
-            os.close(held[0])
+            _unlock(held[0])
+
+
+def _unlock(lock: int) -> None:
+    """Closing alone would not do: a child that is between its fork and its exec has the lock, too (flock(2))."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    finally:
+        os.close(lock)
 
 
 def _reason_to_skip(folder: str, once: Once) -> str | None:

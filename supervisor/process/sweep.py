@@ -37,8 +37,9 @@ def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], sta
     # the group has heard it one by one then, and a second SIGTERM means "at once" to many servers
     reaches_group = scope is Scope.GROUP or number == signal.SIGKILL
     try:
-        if scope is not Scope.MAIN and reaches_group:
-            os.killpg(os.getpgid(leader), number)  # a successor (MAINPID=) need not lead the group that it is in
+        group = os.getpgid(leader)  # a successor (MAINPID=) need not lead the group that it is in
+        if scope is not Scope.MAIN and reaches_group and group != os.getpgrp():
+            os.killpg(group, number)
         else:
             os.kill(leader, number)
     except (ProcessLookupError, PermissionError):

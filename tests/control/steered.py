@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
 from supervisor.core import fleet as core
 from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, Order, ShutdownAsked, TimePassed
 from supervisor.core.ledger import Ledger
-from supervisor.core.life import Event, Exited, Probed, SendSignal, Spawn, Spawned, Sweep, Swept
+from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
+from supervisor.core.notice import Notice
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import (
     HealthCheck,
@@ -56,9 +58,18 @@ class SteeredClock(Clock):
 
 
 class SteeredContainer:
-    """Its processes start at once, do nothing by themselves, and end on SIGTERM only if they are `obedient`."""
+    """Its processes start at once, do nothing by themselves, and end on SIGTERM only if they are `obedient`.
 
-    def __init__(self, *programs: Program, settings: Settings | None = None, obedient: bool = True) -> None:
+    `skipped`: the programs that there is nothing to run of, and why.
+    """
+
+    def __init__(
+        self,
+        *programs: Program,
+        settings: Settings | None = None,
+        obedient: bool = True,
+        skipped: Mapping[str, str] | None = None,
+    ) -> None:
         self.plan: Plan = make_plan(Table(settings or Settings(), programs))
         self.fleet = core.new_fleet(self.plan)
         self.snapshot: Snapshot = project(self.plan, self.fleet)
@@ -66,9 +77,12 @@ class SteeredContainer:
         self.started_at = EPOCH
         self.clock = SteeredClock()
         self.obedient = obedient
+        self.skipped = skipped or {}
         self.events: list[FleetEvent] = []
         """What was asked for from outside."""
         self.signals: list[tuple[InstanceId, Signal]] = []
+        self.reloads: list[InstanceId] = []
+        self.reload_problem: str | None = None
         self.usages: dict[InstanceId, Usage] = {}
         self.measured = 0
         self.asked = asyncio.Event()
@@ -88,6 +102,10 @@ class SteeredContainer:
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
         self.signals.append((instance, signal))
         return self.snapshot.instances[instance].pid is not None
+
+    async def reload(self, instance: InstanceId) -> str | None:
+        self.reloads.append(instance)
+        return self.reload_problem
 
     async def changed(self) -> None:
         watcher = asyncio.get_running_loop().create_future()
@@ -119,6 +137,10 @@ class SteeredContainer:
         """Let a health check come back."""
         return self.happen((name, 1), Probed(self.generation((name, 1)), passed, detail))
 
+    def say(self, name: str, status: str) -> SteeredContainer:
+        """Let a process say something of itself."""
+        return self.happen((name, 1), Notified(self.generation((name, 1)), Notice(status=status)))
+
     def generation(self, instance: InstanceId) -> int:
         return self.fleet.lives[instance].generation
 
@@ -146,6 +168,8 @@ class SteeredContainer:
     def _obey(self, order: Order) -> list[FleetEvent]:
         instance = order.instance
         match order.action:
+            case Spawn(generation) if instance[0] in self.skipped:
+                return [Happened(instance, SpawnSkipped(generation, self.skipped[instance[0]]))]
             case Spawn(generation):
                 self._next_pid += 1
                 return [Happened(instance, Spawned(generation, self._next_pid))]

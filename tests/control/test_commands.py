@@ -153,6 +153,32 @@ def test_restart_is_not_done_while_the_old_process_is_still_up(socket_path: str)
     assert (reply.status, reply.error_code, states(reply)) == (504, "timeout", ["STOPPING"])
 
 
+def test_restart_of_several_is_answered_once_all_are_up_again(socket_path: str) -> None:
+    """db is left alone until web, which depends on it, is down."""
+    needs = (Dependency("db", Condition.STARTED),)
+    web = Program("web", ("true",), depends_on=needs)
+    container = SteeredContainer(service("db"), web, obedient=False).begin()
+    seen = []
+
+    def go_on() -> None:
+        seen.append([container.snapshot.instances[name, 1].state.value for name in ("db", "web")])
+        container.end("web", 0)
+        seen.append([container.snapshot.instances[name, 1].state.value for name in ("db", "web")])
+        container.end("db", 0).wait(1.0)
+
+    reply = post_then(container, socket_path, "db,web/restart", go_on)
+    assert (reply.status, states(reply)) == (200, ["RUNNING", "RUNNING"])
+    assert seen == [["RUNNING", "STOPPING"], ["STOPPING", "PENDING"]]
+
+
+def test_restart_fails_if_somebody_stops_it_before_its_turn(socket_path: str) -> None:
+    needs = (Dependency("db", Condition.STARTED),)
+    container = SteeredContainer(service("db"), Program("web", ("true",), depends_on=needs), obedient=False).begin()
+    stop = Asked((("db", 1), ("web", 1)), StopRequested())
+    reply = post_then(container, socket_path, "db,web/restart", lambda: container.take(stop))
+    assert (reply.status, "was asked to stop meanwhile" in reply.json["error"]["message"]) == (409, True)
+
+
 # ---- all of them
 
 

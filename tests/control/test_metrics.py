@@ -16,7 +16,7 @@ from supervisor.core.program import Settings
 from supervisor.core.usage import Usage
 
 from .dialogue import Reply, served
-from .steered import EPOCH, SteeredContainer, service
+from .steered import EPOCH, SteeredContainer, oneshot, service
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 WEB = {"program": "web", "instance": "1"}
@@ -33,7 +33,8 @@ def scrape(container: SteeredContainer, path: str, accept: str | None = None) ->
 
 
 def busy() -> SteeredContainer:
-    container = SteeredContainer(service("web", checked=True), service("db"), settings=Settings(revision='a"b'))
+    programs = (service("web", checked=True), service("db"), oneshot("migrate"))
+    container = SteeredContainer(*programs, settings=Settings(revision='a"b'), skipped={"migrate": "was done before"})
     container.begin().probe("web", True).end("db", None, SIGKILL).wait(1.0)
     container.wait(29.0).wait(0.3).probe("web", False, "refused")
     container.ledger.orphans_reaped = 3
@@ -61,6 +62,7 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_program_start_time_seconds", WEB, EPOCH),
         ("supinit_program_starts_total", WEB, 1),
         ("supinit_program_starts_total", {**WEB, "program": "db"}, 2),
+        ("supinit_program_starts_total", {**WEB, "program": "migrate"}, 0),
         ("supinit_program_restarts_total", {**WEB, "program": "db"}, 1),
         ("supinit_program_exits_total", {**WEB, "program": "db", "code": "SIGKILL"}, 1),
         ("supinit_program_cpu_seconds_total", WEB, 1.5),

@@ -64,7 +64,7 @@ def busy() -> SteeredContainer:
         oneshot("migrate"),
         Program("worker", ("true",), depends_on=needs),
     )
-    container.begin().probe("web", True).end("done", 0).end("db", 3)
+    container.begin().probe("web", True).end("done", 0).say("db", "serving").end("db", 3).say("migrate", "step 3")
     return container
 
 
@@ -95,7 +95,8 @@ def test_every_schema_is_one() -> None:
         ("POST", "/v1/programs/{name}/restart", "done", {"timeout": "0s"}, 504),
         ("POST", "/v1/programs/{name}/signal", "web", {"signal": "HUP"}, 200),
         ("POST", "/v1/programs/{name}/signal", "done", {"signal": "HUP"}, 409),
-        ("POST", "/v1/programs/{name}/reload", "web", None, 501),
+        ("POST", "/v1/programs/{name}/reload", "web", None, 200),
+        ("POST", "/v1/programs/{name}/reload", "done", None, 409),
         ("GET", "/v1/programs/{name}/context", "web", None, 501),
         ("GET", "/v1/logs", "", None, 501),
         ("GET", "/v1/events", "", None, 501),

@@ -96,5 +96,13 @@ def test_a_oneshot_is_reached_only_when_it_has_completed() -> None:
     assert judge(Wish.START, oneshot("migrate"), SERVING, replace(life, phase=Done()), OLD) == Reached()
 
 
+@pytest.mark.parametrize("phase", [Starting(RUN, 9.0), Running(RUN), Stopping(RUN, 0.0, 0, 9.0)], ids=repr)
+def test_what_waits_for_its_turn_to_be_replaced_is_still_to_come(phase: Phase) -> None:
+    life = Life(Goal.DOWN, phase, generation=OLD, again=True)
+    assert judge(Wish.RESTART, service("web"), SERVING, life, OLD) == Pending()
+    stays_down = replace(life, again=False)
+    assert judge(Wish.RESTART, service("web"), SERVING, stays_down, OLD) == Missed("was asked to stop meanwhile")
+
+
 def test_nothing_starts_once_somebody_wants_it_down() -> None:
     assert of(Wish.START, Idle(), goal=Goal.DOWN) == Missed("was asked to stop meanwhile")

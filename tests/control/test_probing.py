@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from supervisor.core.course import ShutdownAsked
-from supervisor.core.program import Condition, Dependency, Program, Restart, RestartWhen, ShutdownOn
+from supervisor.core.program import Condition, Dependency, Program, Restart, RestartWhen, Settings, ShutdownOn
 from supervisor.core.record import replace
 
 from .dialogue import Reply, served
@@ -80,6 +80,42 @@ def test_a_shutdown_makes_all_of_them_503(socket_path: str, target: str) -> None
     assert (status, text.endswith(": the container is stopping\n")) == (503, True)
 
 
+DRAINED = Settings(drain_delay=5.0)
+
+
+def test_while_draining_it_is_healthy_and_not_ready(socket_path: str) -> None:
+    """Whoever sends traffic shall send no more; whoever restarts what is ill has no reason to."""
+    container = SteeredContainer(service("web", checked=True), service("db"), settings=DRAINED, obedient=False).begin()
+    container.probe("web", True).take(ShutdownAsked("test"))
+    assert verdict(container, socket_path, "/readyz") == (503, "not ready: the container is stopping\n")
+    for target in ("/healthz", "/healthz?name=web", "/healthz?max_age=30s"):
+        assert verdict(container, socket_path, target) == (200, "healthy\n")
+    assert verdict(container.wait(4.9), socket_path, "/healthz") == (200, "healthy\n")
+    expected = "not healthy: web is unhealthy (refused)\n"
+    assert verdict(container.probe("web", False, "refused"), socket_path, "/healthz") == (503, expected)
+    expected = "not healthy: the container is stopping\n"
+    assert verdict(container.probe("web", True).wait(0.1), socket_path, "/healthz") == (503, expected)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 4.9, 5.0], ids=["begun", "draining", "stopping"])
+@pytest.mark.parametrize("passed", [True, False], ids=["well", "ill"])
+def test_healthz_says_what_the_markers_say(socket_path: str, seconds: float, passed: bool) -> None:
+    container = SteeredContainer(service("web", checked=True), settings=DRAINED, obedient=False).begin()
+    container.probe("web", True).probe("web", passed).take(ShutdownAsked("test")).wait(seconds)
+    snapshot = container.snapshot
+    assert (verdict(container, socket_path, "/healthz")[0] == 200) is snapshot.healthy
+    assert (verdict(container, socket_path, "/healthz?name=web")[0] == 200) is ("web" in snapshot.healthy_programs)
+    assert (verdict(container, socket_path, "/readyz")[0] == 200) is snapshot.ready
+
+
+def test_a_oneshot_that_has_not_completed_holds_both_back(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), oneshot("migrate")).begin().wait(3600.0)
+    assert verdict(container, socket_path, "/readyz") == (503, "not ready: migrate is STARTING\n")
+    assert verdict(container, socket_path, "/healthz") == (503, "not healthy: migrate is STARTING\n")
+    assert verdict(container.end("migrate", 0), socket_path, "/readyz") == (200, "ready\n")
+    assert verdict(container, socket_path, "/healthz") == (200, "healthy\n")
+
+
 def test_with_a_greatest_age_an_old_pass_does_not_count(socket_path: str) -> None:
     container = SteeredContainer(service("web", checked=True)).begin().probe("web", True).wait(20)
     assert verdict(container, socket_path, "/healthz?max_age=20s") == (200, "healthy\n")
@@ -133,6 +169,14 @@ def test_wait_is_answered_once_it_holds(
 def test_wait_for_what_holds_is_answered_at_once(socket_path: str) -> None:
     container = SteeredContainer(service("web")).begin()
     assert verdict(container, socket_path, "/v1/wait?for=ready&name=web&timeout=0") == (200, "ready\n")
+
+
+def test_wait_while_draining_is_answered_at_once(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), service("db"), settings=DRAINED, obedient=False).begin()
+    container.take(ShutdownAsked("test"))
+    assert verdict(container, socket_path, "/v1/wait?for=healthy") == (200, "healthy\n")
+    assert verdict(container, socket_path, "/v1/wait?for=ready")[0] == 409
+    assert verdict(container.end("db", 1), socket_path, "/v1/wait?for=healthy")[0] == 409
 
 
 def test_wait_is_given_up_after_its_time(socket_path: str) -> None:

@@ -35,7 +35,7 @@ def entry(container: SteeredContainer, path: str, name: str = "web") -> dict[str
 
 def test_the_container_is_shown_whole(socket_path: str) -> None:
     container = SteeredContainer(service("web", scale=2), oneshot("migrate"), settings=Settings(revision="abc"))
-    status = get(container.begin(), socket_path, "/v1/status").json
+    status = get(container.begin().end("migrate", 0), socket_path, "/v1/status").json
     names = [(program["name"], program["instance"]) for program in status.pop("programs")]
     assert names == [("web", 1), ("web", 2), ("migrate", 1)]
     assert status == {
@@ -68,6 +68,7 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "reason": None,
         "waiting_for": [],
         "starts_again_at": None,
+        "status_text": None,
         "cpu_seconds": 1.235,
         "memory_bytes": 4096,
         "processes": 3,
@@ -92,6 +93,28 @@ def test_an_instance_that_waits_says_for_whom(socket_path: str) -> None:
     needs = (Dependency("migrate", Condition.COMPLETED),)
     container = SteeredContainer(oneshot("migrate"), Program("web", ("true",), depends_on=needs)).begin()
     assert entry(container, socket_path)["waiting_for"] == ["migrate"]
+
+
+def test_a_oneshot_that_has_not_completed_is_starting_and_the_container_neither_ready_nor_healthy(
+    socket_path: str,
+) -> None:
+    container = SteeredContainer(service("web"), oneshot("migrate")).begin().wait(3600.0)
+    assert entry(container, socket_path, "migrate")["state"] == "STARTING"
+    status = get(container, socket_path, "/v1/status").json
+    assert (status["ready"], status["healthy"]) == (False, False)
+
+
+def test_what_a_process_says_of_itself_is_shown_as_long_as_it_is_there(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin().say("web", "serving 7 \x1b[2Jclients")
+    assert entry(container, socket_path)["status_text"] == "serving 7 \x1b[2Jclients"
+    assert entry(container.say("web", ""), socket_path)["status_text"] is None
+    assert entry(container.say("web", "serving").end("web", 1), socket_path)["status_text"] is None
+
+
+def test_what_had_nothing_to_run_says_why(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), oneshot("migrate"), skipped={"migrate": "was done before for abc"})
+    shown = entry(container.begin(), socket_path, "migrate")
+    assert (shown["state"], shown["reason"], shown["last_exit"]) == ("EXITED", "was done before for abc", None)
 
 
 def test_a_health_check_that_fails_says_what_it_saw(socket_path: str) -> None:
@@ -122,6 +145,12 @@ def test_a_shutdown_shows_at_once(socket_path: str) -> None:
     container = SteeredContainer(service("web"), obedient=False).begin().take(ShutdownAsked("test"))
     status = get(container, socket_path, "/v1/status").json
     assert (status["ready"], status["healthy"], status["stopping"]) == (False, False, True)
+
+
+def test_while_draining_the_container_is_healthy_and_not_ready(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), settings=Settings(drain_delay=5.0)).begin().take(ShutdownAsked("test"))
+    status = get(container, socket_path, "/v1/status").json
+    assert (status["ready"], status["healthy"], status["stopping"]) == (False, True, True)
 
 
 def test_without_a_revision_it_is_null(socket_path: str) -> None:
@@ -161,7 +190,7 @@ def test_probes_do_not_measure(socket_path: str) -> None:
         ("GET", "/v1/programs/web/start", 405, "POST"),
         ("DELETE", "/metrics", 405, "GET, HEAD"),
         ("GET", "/v1/logs", 501, None),
-        ("POST", "/v1/programs/web/reload", 501, None),
+        ("POST", "/v1/update", 501, None),
     ],
 )
 def test_what_is_not_there_is_said_so(

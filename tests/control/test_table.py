@@ -26,7 +26,7 @@ def get(container: SteeredContainer, path: str, query: str = "") -> Reply:
 
 
 def busy() -> SteeredContainer:
-    """web:1 is unhealthy, web:2 was never ready, db was killed, and worker waits for migrate."""
+    """web:1 is unhealthy, web:2 was never ready, db was killed, and worker waits for migrate, which is at it."""
     container = SteeredContainer(
         service("web", checked=True, scale=2),
         oneshot("migrate"),
@@ -34,6 +34,7 @@ def busy() -> SteeredContainer:
         service("db"),
     ).begin()
     container.usages = {("web", 1): Usage(83.2, 57 * 1024 * 1024, 4)}
+    container.say("migrate", "step 3 of 7").say("web", "serving")
     container.probe("web", True).wait(3700).end("db", None, SIGKILL).probe("web", False, "connection refused")
     return container
 
@@ -41,12 +42,12 @@ def busy() -> SteeredContainer:
 def test_the_whole_table(socket_path: str) -> None:
     table = get(busy(), socket_path).text
     assert table.splitlines() == [
-        "NAME     STATE    HEALTH     PID  UPTIME  RESTARTS    CPU  MEMORY  LAST EXIT",
-        "web:1    RUNNING  unhealthy  101   1h01m         0  1m23s     57M  -                   connection refused",
-        "web:2    BACKOFF  -            -       -         1      -       -  0 (0.0s ago)        starts again in 0.1s",
-        "migrate  RUNNING  -          103   1h01m         0      -       -  -",
-        "worker   PENDING  -            -       -         0      -       -  -                   waits for migrate",
-        "db       BACKOFF  -            -       -         1      -       -  SIGKILL (0.0s ago)  starts again in 0.1s",
+        "NAME     STATE     HEALTH     PID  UPTIME  RESTARTS    CPU  MEMORY  LAST EXIT",
+        "web:1    RUNNING   unhealthy  101   1h01m         0  1m23s     57M  -                   connection refused",
+        "web:2    BACKOFF   -            -       -         1      -       -  0 (0.0s ago)        starts again in 0.1s",
+        "migrate  STARTING  -          103   1h01m         0      -       -  -                   step 3 of 7",
+        "worker   PENDING   -            -       -         0      -       -  -                   waits for migrate",
+        "db       BACKOFF   -            -       -         1      -       -  SIGKILL (0.0s ago)  starts again in 0.1s",
     ]
 
 
@@ -59,8 +60,8 @@ def test_no_line_is_wider_than_the_terminal(socket_path: str, width: int) -> Non
 
 def test_a_narrow_terminal_keeps_what_matters(socket_path: str) -> None:
     assert get(busy(), socket_path, "columns=60").text.splitlines()[:2] == [
-        "NAME     STATE    HEALTH     UPTIME",
-        "web:1    RUNNING  unhealthy   1h01m  connection refused",
+        "NAME     STATE     HEALTH     UPTIME",
+        "web:1    RUNNING   unhealthy   1h01m  connection refused",
     ]
 
 
@@ -94,8 +95,21 @@ def test_a_header_says_whether_all_that_is_shown_is_up(
     assert get(container, socket_path, query).headers["supinit-fine"] == fine
 
 
+def test_what_a_process_says_gives_way_to_what_is_more_urgent(socket_path: str) -> None:
+    def detail() -> str:
+        return get(container, socket_path, "columns=60").text.splitlines()[1].partition("web")[2]
+
+    container = SteeredContainer(service("web", checked=True)).begin().probe("web", True).say("web", "serving 7")
+    assert detail().endswith("  serving 7")
+    assert container.probe("web", False, "refused") and detail().endswith("  refused")
+    assert container.probe("web", True) and detail().endswith("  serving 7")
+    assert container.end("web", 1) and detail().endswith("  starts again in 0.1s")
+
+
 def test_what_a_program_says_cannot_steer_the_terminal(socket_path: str) -> None:
     container = SteeredContainer(service("web", checked=True)).begin().probe("web", True)
-    container.probe("web", False, "\x1b]0;owned\x07\r\nweb RUNNING")
-    table = get(container, socket_path).text
-    assert (len(table.splitlines()), "\x1b" in table, "\x07" in table) == (2, False, False)
+    container.say("web", "\x1b[2J\nweb RUNNING\x07")
+    for _ in range(2):
+        table = get(container, socket_path).text
+        assert (len(table.splitlines()), "\x1b" in table, "\x07" in table) == (2, False, False)
+        container.probe("web", False, "\x1b]0;owned\x07\r\nweb RUNNING")

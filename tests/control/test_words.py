@@ -5,21 +5,26 @@ from __future__ import annotations
 import pytest
 
 from supervisor.control.clock import Clock, rfc3339
-from supervisor.control.duration import parse_duration
+from supervisor.control.message import Refused
 from supervisor.control.span import short_size, short_time
+from supervisor.control.waiting import read_timeout
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"),
-    [("90", 90), ("1.5", 1.5), ("500ms", 0.5), ("1m30s", 90), ("2h", 7200), ("1d", 86400), (" 3s ", 3), ("0", 0)],
+    ("value", "seconds"),
+    [("90", 90), (90, 90), (1.5, 1.5), ("500ms", 0.5), ("1m30s", 90), ("1d", 86400), (" 3s ", 3), (0, 0), (None, None)],
 )
-def test_durations(text: str, seconds: float) -> None:
-    assert parse_duration(text) == seconds
+def test_durations(value: object, seconds: float | None) -> None:
+    assert read_timeout(value) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "1x", "-1", "1.2.3s", "1e3", "inf", "nan", "1 m", "٣s", "999999999999", "."])
-def test_what_is_no_duration(text: str) -> None:
-    assert parse_duration(text) is None
+@pytest.mark.parametrize(
+    "value", ["", "s", "1x", -1, "1.2.3s", "1e3", float("inf"), float("nan"), "1 m", "٣s", 999999999999, True, [], {}]
+)
+def test_what_is_no_duration(value: object) -> None:
+    with pytest.raises(Refused, match="cannot read the duration") as refused:
+        read_timeout(value)
+    assert (refused.value.status, refused.value.code) == (400, "invalid_duration")
 
 
 def test_dates_are_rfc_3339_in_utc() -> None:

@@ -17,10 +17,14 @@ from supervisor.core.life import (
     Event,
     Exited,
     Hurried,
+    MainChanged,
+    Notified,
     Probed,
     RestartRequested,
     Spawned,
     SpawnFailed,
+    SpawnHeld,
+    SpawnSkipped,
     StartFailed,
     StartRequested,
     StepFailed,
@@ -28,6 +32,7 @@ from supervisor.core.life import (
     StopRequested,
     Swept,
 )
+from supervisor.core.notice import Notice
 from supervisor.core.program import (
     CommandStep,
     Condition,
@@ -89,13 +94,14 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         ),
         start_retries=rng.choice((None, 0, 1, 3)),
         min_uptime=rng.choice((0.0, 1.0)),
-        shutdown_on=rng.choice(tuple(ShutdownOn)),
+        shutdown_on=rng.choice((*ShutdownOn, ShutdownOn.NEVER, ShutdownOn.NEVER)),
         stop=tuple(random_step(rng) for _ in range(rng.randint(1, 3))),
         ready=Readiness(
             notify=rng.choice((None, None, "systemd", 3)),
             log=rng.choice((None, None, "up")),
-            timeout=rng.choice((0.0, 5.0, 60.0)),
+            timeout=rng.choice((None, 0.0, 5.0, 60.0)),
         ),
+        watchdog=rng.choice((None, None, 0.5, 30.0)),
         healthcheck=rng.choice((None, random_healthcheck(rng))),
     )
 
@@ -111,6 +117,18 @@ def random_table(rng: Random, largest: int = 6) -> tuple[Program, ...]:
     return tuple(table)
 
 
+def random_notice(rng: Random) -> Notice:
+    return Notice(
+        ready=rng.random() < 0.4,
+        reloading=rng.random() < 0.2,
+        stopping=rng.random() < 0.2,
+        status=rng.choice((None, None, "", "serving")),
+        is_alive=rng.random() < 0.4,
+        is_stuck=rng.random() < 0.1,
+        extend_by=rng.choice((None, None, 0.5, 100.0)),
+    )
+
+
 def random_request(rng: Random) -> Event:
     """Return what an operator may ask of an instance."""
     return rng.choice((StartRequested(), StopRequested(), StopRequested(2.0), RestartRequested()))
@@ -122,6 +140,7 @@ def every_event(rng: Random, generation: int) -> tuple[Event, ...]:
         StartRequested(),
         StopRequested(rng.choice((None, -1.0, *SECONDS))),
         StopAnnounced(),
+        StopAnnounced(again=True),
         RestartRequested(),
         Hurried(),
         DependenciesChecked(rng.choice(((), ("db",), ("db", "cache")))),
@@ -136,7 +155,11 @@ def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
     return (
         Spawned(generation, rng.randint(2, 9)),
         SpawnFailed(generation, "cannot be started", rng.choice((None, 126, 127)), rng.random()),
+        SpawnSkipped(generation, "was done before"),
+        SpawnHeld(generation, rng.choice((0.0, 1.0, 100.0))),
         BecameReady(generation),
+        Notified(generation, random_notice(rng)),
+        MainChanged(generation, rng.randint(200, 209)),
         StartFailed(generation, "came up broken"),
         Probed(generation, rng.random() < 0.5, "refused"),
         StepFailed(generation, rng.randint(0, 4)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 from signal import SIGKILL
 
@@ -20,6 +21,7 @@ from supervisor.core.life import (
     Hurried,
     Idle,
     Life,
+    Notified,
     Phase,
     Running,
     SendSignal,
@@ -36,11 +38,11 @@ from supervisor.core.life import (
     Swept,
     Waiting,
 )
-from supervisor.core.lifecycle import KILL_INTERVAL, SWEEP_LIMIT, advance, next_deadline
+from supervisor.core.lifecycle import KILL_INTERVAL, SWEEP_LIMIT, advance, next_deadline, stop_time_left
 from supervisor.core.program import Program
 from supervisor.core.record import Record
 
-from .chance import SECONDS, every_answer, every_event, random_program
+from .chance import SECONDS, every_answer, every_event, random_notice, random_program
 
 
 class Stop(Record):
@@ -80,6 +82,8 @@ def _next_for(life: Life) -> Event:
             return DependenciesChecked()
         case Spawning():
             return Spawned(life.generation, 100 + life.generation)
+        case Starting() if next_deadline(life) is None:
+            return Exited(life.generation, 0)
         case Running() | Stopping():
             return Exited(life.generation, 0)
         case Sweeping():
@@ -114,10 +118,26 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
         life = stop.life
         if life.goal is Goal.UP:
             assert life.is_alive or isinstance(life.phase, Waiting | Backoff | Done | Failed), stop
-        if isinstance(life.phase, Starting | Stopping | Sweeping | Backoff):
+        if _has_a_deadline(stop):
             assert next_deadline(life) is not None, stop
         if isinstance(life.phase, Failed):
             assert life.phase.reason and life.phase.code != 0, stop
+
+
+def _has_a_deadline(stop: Stop) -> bool:
+    """What has a process is not waited for, but for a oneshot that may take as long as it takes."""
+    phase, is_wanted = stop.life.phase, stop.life.goal is Goal.UP
+    match phase:
+        case Stopping() | Sweeping() | Backoff():
+            return True
+        case Starting():
+            return is_wanted and stop.program.start_patience < inf
+        case Running():
+            return is_wanted and stop.program.watchdog is not None
+        case Waiting():
+            return phase.held_until is not None
+        case _:
+            return False
 
 
 def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
@@ -138,7 +158,8 @@ def test_a_stop_ends_within_its_ladder_even_if_only_sigkill_works(stops: list[St
     for stop in stops:
         if isinstance(stop.life.phase, Spawning):
             continue
-        limit = 0.0 if isinstance(request_, Hurried) else stop.program.stop_time
+        extended = stop_time_left(stop.program, stop.life, stop.now)
+        limit = 0.0 if isinstance(request_, Hurried) else max(stop.program.stop_time, extended)
         if isinstance(request_, StopRequested) and request_.within is not None:
             limit = min(limit, request_.within)
         life, ended_at = _stubborn_end(stop, request_)
@@ -213,7 +234,7 @@ def test_a_deadline_that_has_come_moves_on(stops: list[Stop]) -> None:
 def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:
     for stop in stops:
         _, actions = advance(stop.program, stop.life, DependenciesChecked(), stop.now)
-        waits = isinstance(stop.life.phase, Waiting)
+        waits = isinstance(stop.life.phase, Waiting) and stop.life.phase.held_until is None
         assert actions == ((Spawn(stop.life.generation + 1),) if waits else ()), stop
 
 
@@ -228,5 +249,27 @@ def test_a_sweep_is_given_up_after_its_limit(stops: list[Stop]) -> None:
 
 def test_an_announced_stop_leaves_a_process_alone(stops: list[Stop]) -> None:
     for stop in stops:
-        after, actions = advance(stop.program, stop.life, StopAnnounced(), stop.now)
-        assert (after.run, after.goal, actions) == (stop.life.run, Goal.DOWN, ()), stop
+        for again in (False, True):
+            after, actions = advance(stop.program, stop.life, StopAnnounced(again), stop.now)
+            assert (after.run, after.goal, after.again, actions) == (stop.life.run, Goal.DOWN, again, ()), stop
+
+
+def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(stops: list[Stop]) -> None:
+    for stop in stops:
+        if isinstance(stop.life.phase, Starting | Running | Stopping | Sweeping):
+            life, _ = advance(stop.program, stop.life, StopAnnounced(again=True), stop.now)
+            life, _ = advance(stop.program, life, Exited(life.generation, 7), stop.now)
+            life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
+            assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Waiting(stop.now), False, ()), stop
+
+
+def test_what_a_process_says_of_itself_never_makes_it_wanted_or_unwanted(stops: list[Stop]) -> None:
+    rng = Random(0)
+    for stop in stops:
+        for _ in range(3):
+            after, _ = advance(stop.program, stop.life, Notified(stop.life.generation, random_notice(rng)), stop.now)
+            assert (after.goal, after.again, after.generation) == (
+                stop.life.goal,
+                stop.life.again,
+                stop.life.generation,
+            ), stop

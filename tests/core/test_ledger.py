@@ -8,8 +8,8 @@ import pytest
 
 from supervisor.core.course import Change
 from supervisor.core.ledger import BUCKETS, Histogram, Ledger
-from supervisor.core.life import DeadlinePassed, Exited, StopRequested
-from supervisor.core.program import HealthCheck, OnUnhealthy, Program, TcpProbe
+from supervisor.core.life import DeadlinePassed, DependenciesChecked, Exited, Spawned, StartRequested, StopRequested
+from supervisor.core.program import HealthCheck, Kind, OnUnhealthy, Program, TcpProbe
 from supervisor.core.record import replace
 
 from .worlds import OneLife, World, plan_of, program
@@ -34,6 +34,35 @@ def test_exits_are_counted_by_code_and_by_signal() -> None:
     for code, signal in ((7, None), (0, None), (7, None), (None, SIGKILL)):
         world.exits("web", code, signal).pass_to(world.now + 60.0)
     assert _count(world).of(("web", 1)).exits == {"7": 2, "0": 1, "SIGKILL": 1}
+
+
+def test_starts_are_counted_where_there_was_a_process() -> None:
+    world = _world(WEB).exits("web", 7).pass_to(5.0)
+    world.unspawnable = {"web": ("cannot be started: EAGAIN", None)}
+    world.exits("web", 7).pass_to(6.0)
+    assert _count(world).of(("web", 1)).starts == 2
+    world.unspawnable = {}
+    assert _count(world.pass_to(60.0)).of(("web", 1)).starts == 3
+
+
+@pytest.mark.parametrize("min_uptime", [0.0, 1.0], ids=["up at once", "up later"])
+def test_a_start_is_counted_once(min_uptime: float) -> None:
+    assert _count(_world(replace(WEB, min_uptime=min_uptime))).of(("web", 1)).starts == 1
+
+
+def test_what_is_stopped_as_soon_as_it_is_there_was_started() -> None:
+    ledger, web = Ledger(), OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested())
+    before = web.life
+    ledger.note({"web": WEB}, Change(("web", 1), before, web.tell(Spawned(1, 100)).life))
+    assert ledger.of(("web", 1)).starts == 1
+
+
+@pytest.mark.parametrize("why", ["skipped", "held"])
+def test_what_was_not_to_be_run_was_not_started(why: str) -> None:
+    skipped, held = ({"job": "was done before"}, {}) if why == "skipped" else ({}, {"job": 0.5})
+    job = replace(program("job"), kind=Kind.ONESHOT)
+    world = World(plan_of(job, WEB), skipped=skipped, held=held).begin().pass_to(10.0)
+    assert _count(world).of(("job", 1)).starts == 0
 
 
 def test_a_stop_is_timed_from_its_first_step_to_its_exit() -> None:

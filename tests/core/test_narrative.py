@@ -8,13 +8,16 @@ import pytest
 
 from supervisor.core.course import Cause, Over, ShutdownAsked, Verdict
 from supervisor.core.fleet import advance
+from supervisor.core.life import MainChanged, Notified, StartRequested
 from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
-from supervisor.core.program import Condition, HealthCheck, OnUnhealthy, Program, Restart, RestartWhen, TcpProbe
+from supervisor.core.notice import Notice
+from supervisor.core.program import Condition, HealthCheck, Kind, OnUnhealthy, Program, Restart, RestartWhen, TcpProbe
 from supervisor.core.record import replace
 
 from .worlds import World, plan_of, program
 
 WEB = program("web")
+JOB = replace(program("job"), kind=Kind.ONESHOT)
 NEVER = Restart(RestartWhen.NEVER)
 
 
@@ -57,6 +60,42 @@ def test_a_kill_is_a_warning() -> None:
 def test_what_is_held_back_is_told_once() -> None:
     world = _world(program("web", "db", condition=Condition.HEALTHY), program("db")).pass_to(0.5)
     assert _events(world) == [("info", "program.held_back")]
+
+
+def test_what_another_container_holds_back_is_told_once_however_often_it_is_looked_at() -> None:
+    world = World(plan_of(JOB, WEB), held={"job": 0.5}).begin().pass_to(10.0)
+    changes = [change for change in world.changes if change.instance[0] == "job"]
+    notes = [note for change in changes for note in narrate(JOB, change)]
+    values = {"program": "job", "waits_for": "another container that is running it"}
+    assert notes == [Note("info", "program.held_back", values)]
+
+
+def test_what_was_held_back_tells_its_start_and_being_held_back_again_later() -> None:
+    world = World(plan_of(JOB, WEB), held={"job": 0.5}).begin().pass_to(2.0)
+    world.held = {}
+    world.pass_to(3.0).exits("job", 0)
+    world.held = {"job": 0.5}
+    world.ask(StartRequested(), "job").pass_to(10.0)
+    assert [event for _, event in _events(world, "job")] == [
+        "program.held_back",
+        "program.started",
+        "program.exited",
+        "program.completed",
+        "program.held_back",
+    ]
+
+
+def test_what_has_nothing_to_run_has_completed_and_says_why() -> None:
+    world = World(plan_of(JOB, WEB), skipped={"job": "was done before"}).begin()
+    notes = [note for change in world.changes if change.instance[0] == "job" for note in narrate(JOB, change)]
+    assert notes == [Note("info", "program.completed", {"program": "job", "reason": "was done before"})]
+
+
+def test_what_a_process_says_of_itself_is_not_told() -> None:
+    world = _world(WEB).pass_to(2.0)
+    world.changes.clear()
+    world.happens("web", Notified(1, Notice(status="serving", reloading=True))).happens("web", MainChanged(1, 700))
+    assert (len(world.changes), _events(world)) == (2, [])
 
 
 def test_an_unhealthy_program_that_is_restarted_is_told_with_its_reason() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGTERM
 
 import pytest
@@ -11,6 +12,7 @@ from supervisor.core.life import (
     BecameReady,
     Blame,
     DeadlinePassed,
+    Done,
     Event,
     Failed,
     Health,
@@ -23,7 +25,7 @@ from supervisor.core.life import (
     Stopping,
 )
 from supervisor.core.lifecycle import next_deadline
-from supervisor.core.program import HealthCheck, OnUnhealthy, Program, Readiness, Restart, RestartWhen, TcpProbe
+from supervisor.core.program import HealthCheck, Kind, OnUnhealthy, Program, Readiness, Restart, RestartWhen, TcpProbe
 from supervisor.core.record import replace
 
 from .worlds import OneLife
@@ -132,7 +134,7 @@ def _unhealthy(restart: RestartWhen = RestartWhen.ALWAYS) -> OneLife:
 def test_on_unhealthy_restart_stops_it_as_a_failure_and_starts_it_again() -> None:
     web = _unhealthy()
     run = Run(100, 0.0, ready_at=1.0)
-    assert web.phase == Stopping(run, 30.0, 0, 40.0, blame=Blame("was unhealthy (refused)"))
+    assert web.phase == Stopping(run, 30.0, 0, 40.0, blame=Blame("was unhealthy (refused)", asks_restart=True))
     assert web.end(0, at=31.0).phase == Backoff(31.1)
     assert (web.life.restarts, web.life.failures) == (1, 0)
 
@@ -143,8 +145,66 @@ def test_on_unhealthy_restart_keeps_the_health_in_sight_until_the_process_is_gon
     assert web.end(0, at=31.0).life.health is Health.NONE
 
 
-def test_on_unhealthy_restart_is_the_end_where_restart_says_no() -> None:
-    assert _unhealthy(RestartWhen.NEVER).end(0, at=31.0).phase == Failed("was unhealthy (refused)", 1)
+@pytest.mark.parametrize("restart", RestartWhen, ids=lambda restart: restart.value)
+def test_on_unhealthy_restart_restarts_whatever_the_restart_policy_says(restart: RestartWhen) -> None:
+    assert _unhealthy(restart).end(0, at=31.0).phase == Backoff(31.1)
+
+
+def test_on_unhealthy_restart_is_the_end_after_start_retries_of_what_never_came_up() -> None:
+    check = replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)
+    program = replace(WEB, restart=Restart(RestartWhen.NEVER), healthcheck=check, start_retries=2)
+    web = OneLife(program).spawn().tell(Probed(1, False, "x"), Probed(1, False, "refused"), at=1.0).end(0, at=2.0)
+    assert (web.phase, web.life.failures) == (Backoff(2.1), 1)
+    web.tell(DeadlinePassed(), at=3.0).spawn().tell(Probed(2, False, "x"), Probed(2, False, "refused"), at=4.0)
+    assert web.end(0, at=5.0).phase == Failed("was unhealthy (refused)", 1)
+
+
+# ---- a oneshot is up when it has completed
+
+
+MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+
+
+def test_a_oneshot_is_not_up_before_it_has_completed_and_takes_as_long_as_it_takes() -> None:
+    migrate = OneLife(MIGRATE).spawn()
+    assert (migrate.phase, next_deadline(migrate.life)) == (Starting(UNREADY, inf), None)
+    migrate.now = 86400.0
+    assert migrate.refuses(DeadlinePassed())
+    assert not migrate.life.was_up
+    assert (migrate.end(0).phase, migrate.life.was_up) == (Done(), True)
+
+
+def test_a_oneshot_that_does_not_complete_in_its_own_time_is_a_failed_start() -> None:
+    migrate = OneLife(replace(MIGRATE, ready=Readiness(timeout=5.0))).spawn()
+    assert migrate.tell(DeadlinePassed(), at=5.0).phase == Stopping(
+        UNREADY, 5.0, 0, 15.0, blame=Blame("did not complete within 5 s")
+    )
+    assert migrate.end(0, at=6.0).phase == Failed("did not complete within 5 s", 1)
+
+
+@pytest.mark.parametrize(
+    "ready", [Readiness(notify="systemd"), Readiness(log="up"), Readiness(notify=3)], ids=["notify", "log", "fd"]
+)
+def test_a_oneshot_that_says_so_itself_is_up_before_it_has_completed(ready: Readiness) -> None:
+    migrate = OneLife(replace(MIGRATE, ready=ready)).spawn().tell(BecameReady(1), at=2.0)
+    assert (migrate.phase, migrate.life.was_up) == (_ready(2.0), True)
+
+
+@pytest.mark.parametrize(
+    ("program", "seconds"),
+    [
+        pytest.param(WEB, 1.0, id="service by uptime"),
+        pytest.param(replace(WEB, ready=Readiness(timeout=5.0)), 1.0, id="service by uptime, with a timeout"),
+        pytest.param(CHECKED, 60.0, id="service with a health check"),
+        pytest.param(replace(CHECKED, ready=Readiness(timeout=5.0)), 5.0, id="service with a timeout"),
+        pytest.param(MIGRATE, inf, id="oneshot"),
+        pytest.param(replace(MIGRATE, healthcheck=CHECK), inf, id="oneshot with a health check"),
+        pytest.param(replace(MIGRATE, ready=Readiness(timeout=5.0)), 5.0, id="oneshot with a timeout"),
+    ],
+)
+def test_how_long_a_start_may_take(program: Program, seconds: float) -> None:
+    assert program.start_patience == seconds
+    assert OneLife(program).spawn().phase == Starting(UNREADY, seconds)
 
 
 def test_a_new_process_starts_with_a_new_checkup() -> None:

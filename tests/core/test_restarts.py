@@ -36,8 +36,13 @@ ALWAYS = Restart(RestartWhen.ALWAYS)
 ON_FAILURE = Restart(RestartWhen.ON_FAILURE)
 NEVER = Restart(RestartWhen.NEVER)
 
-FAILED_7 = Failed("exited with code 7", 7)
 AGAIN = Backoff(60.1)
+KILLED = Failed("was ended by SIGKILL", 137, Exit(None, SIGKILL, 60.0))
+
+
+def _failed(code: int, more: str = "", *, at: float = 60.0) -> Failed:
+    """What is left of a program whose last run ended by itself, with this code."""
+    return Failed(f"exited with code {code}{more}", code, Exit(code, None, at))
 
 
 @pytest.mark.parametrize(
@@ -49,14 +54,14 @@ AGAIN = Backoff(60.1)
         pytest.param(WEB, ON_FAILURE, 7, None, AGAIN, id="service on-failure fails"),
         pytest.param(WEB, ON_FAILURE, None, SIGTERM, AGAIN, id="service on-failure is killed"),
         pytest.param(WEB, NEVER, 0, None, Done(), id="service no ends well"),
-        pytest.param(WEB, NEVER, 7, None, FAILED_7, id="service no fails"),
-        pytest.param(WEB, NEVER, None, SIGKILL, Failed("was ended by SIGKILL", 137), id="service no is killed"),
+        pytest.param(WEB, NEVER, 7, None, _failed(7), id="service no fails"),
+        pytest.param(WEB, NEVER, None, SIGKILL, KILLED, id="service no is killed"),
         pytest.param(MIGRATE, ALWAYS, 0, None, Done(), id="oneshot always ends well"),
         pytest.param(MIGRATE, ALWAYS, 7, None, AGAIN, id="oneshot always fails"),
         pytest.param(MIGRATE, ON_FAILURE, 0, None, Done(), id="oneshot on-failure ends well"),
         pytest.param(MIGRATE, ON_FAILURE, 7, None, AGAIN, id="oneshot on-failure fails"),
         pytest.param(MIGRATE, NEVER, 0, None, Done(), id="oneshot no ends well"),
-        pytest.param(MIGRATE, NEVER, 7, None, FAILED_7, id="oneshot no fails"),
+        pytest.param(MIGRATE, NEVER, 7, None, _failed(7), id="oneshot no fails"),
     ],
 )
 def test_the_restart_policy_decides_what_follows_a_long_run(
@@ -74,7 +79,7 @@ def test_the_restart_policy_decides_what_follows_a_long_run(
         pytest.param(ON_FAILURE, 0, Done(), id="on-failure ends well"),
         pytest.param(ON_FAILURE, 7, Backoff(0.6), id="on-failure"),
         pytest.param(NEVER, 0, Done(), id="no ends well"),
-        pytest.param(NEVER, 7, FAILED_7, id="no"),
+        pytest.param(NEVER, 7, _failed(7, at=0.5), id="no"),
     ],
 )
 def test_the_restart_policy_decides_what_follows_a_run_shorter_than_min_uptime(
@@ -91,7 +96,7 @@ def test_a_success_exit_code_ends_well(codes: tuple[int, ...], code: int) -> Non
 
 def test_code_0_that_is_no_success_does_not_become_the_containers_0() -> None:
     program = replace(WEB, restart=NEVER, success_exit_codes=(3,))
-    assert OneLife(program).spawn().end(0, at=60.0).phase == Failed("exited with code 0", 1)
+    assert OneLife(program).spawn().end(0, at=60.0).phase == Failed("exited with code 0", 1, Exit(0, None, 60.0))
 
 
 def _crash(web: OneLife, times: int, *, after: float = 0.5, code: int = 1) -> OneLife:
@@ -115,7 +120,7 @@ def test_start_retries_starts_that_did_not_come_up_are_the_end(retries: int) -> 
         web.tell(DeadlinePassed(), at=web.now + 60.0)
     _crash(web, 1)
     several = f"; gave up after {retries} starts in a row that did not come up" if retries > 1 else ""
-    assert web.phase == Failed(f"exited with code 1{several}", 1)
+    assert web.phase == _failed(1, several, at=web.now)
     assert web.life.restarts == retries - 1
 
 
@@ -142,7 +147,8 @@ def test_a_run_that_came_up_forgets_the_failed_starts_before_it() -> None:
 def test_a_quick_end_that_would_be_a_success_still_counts_as_a_failed_start() -> None:
     """A daemon that goes into the background exits 0 at once, again and again."""
     web = _crash(OneLife(replace(WEB, start_retries=2)), 2, code=0)
-    assert web.phase == Failed("exited with code 0; gave up after 2 starts in a row that did not come up", 1)
+    reason = "exited with code 0; gave up after 2 starts in a row that did not come up"
+    assert web.phase == Failed(reason, 1, Exit(0, None, web.now))
 
 
 def test_with_min_uptime_0_every_process_has_come_up() -> None:
@@ -156,7 +162,7 @@ def test_on_failure_with_a_limit_restarts_so_many_times_in_a_row(limit: int) -> 
     web = OneLife(replace(WEB, restart=Restart(RestartWhen.ON_FAILURE, limit), start_retries=None))
     _crash(web, limit + 1, after=5.0, code=7)
     several = f"; gave up after {limit} restarts in a row" if limit else ""
-    assert web.phase == Failed(f"exited with code 7{several}", 7)
+    assert web.phase == _failed(7, several, at=web.now)
     assert web.life.restarts == limit
 
 

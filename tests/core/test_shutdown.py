@@ -18,7 +18,8 @@ from supervisor.core.course import (
     TimePassed,
 )
 from supervisor.core.fleet import CLOSE_INTERVAL, CLOSE_LIMIT, advance, next_deadline
-from supervisor.core.life import Goal, Idle, RestartRequested, Running, StopRequested
+from supervisor.core.life import Goal, Idle, Notified, RestartRequested, Running, StopRequested
+from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, Readiness, Settings, SignalStep
 from supervisor.core.record import replace
 
@@ -82,6 +83,12 @@ def test_a_program_that_waits_for_its_restart_is_not_started_again_by_a_shutdown
     assert world.phase("db") == Idle()
 
 
+def test_a_restart_that_waits_for_its_turn_becomes_a_stop() -> None:
+    world = World(plan_of(DB, WEB), obeys={"db": (), "web": ()}).begin().pass_to(5.0)
+    world.ask(RestartRequested(), "db", "web").tell(TERM).exits("web").exits("db")
+    assert (world.spawned, type(world.fleet.course)) == ([("db", 1), ("web", 1)], Over)
+
+
 def test_a_restart_under_way_becomes_a_stop() -> None:
     world = World(plan_of(DB), obeys={"db": ()}).begin().pass_to(5.0).ask(RestartRequested(), "db").tell(TERM)
     assert isinstance(world.exits("db").fleet.course, Over)
@@ -91,6 +98,13 @@ def test_a_restart_under_way_becomes_a_stop() -> None:
 
 
 DRAINED = Settings(drain_delay=5.0)
+
+
+def test_while_draining_a_restart_that_waits_for_its_turn_goes_on() -> None:
+    plan = plan_of(DB, WEB, settings=DRAINED)
+    world = World(plan, obeys={"web": ()}).begin().pass_to(10.0).ask(RestartRequested(), "db", "web").tell(TERM)
+    world.exits("web", 0)
+    assert (world.alive, world.fleet.course) == (["db", "web"], Draining(10.0, 15.0, asked_at=10.0))
 
 
 def test_with_drain_delay_programs_serve_on_before_the_first_stop() -> None:
@@ -178,6 +192,25 @@ def test_shutdown_timeout_holds_for_what_is_spawned_in_the_turn_that_begins_the_
     assert world.alive == ["slow"]
     assert world.run_out().deaths == [(3.0, ("slow", 1))]
     assert world.verdict.code == 127
+
+
+EXTENDED = Notified(1, Notice(extend_by=3600.0))
+
+
+def test_a_stop_that_is_extended_leaves_those_below_their_time_within_shutdown_timeout() -> None:
+    world = _ladders(40.0, _stops_in("db", 10.0), _stops_in("web", 10.0, "db")).tell(TERM).happens("web", EXTENDED)
+    assert world.run_out().deaths == [(130.0, ("web", 1)), (140.0, ("db", 1))]
+
+
+def test_a_stop_that_was_extended_before_the_shutdown_is_cut_to_fit_shutdown_timeout() -> None:
+    world = (
+        _ladders(40.0, _stops_in("db", 10.0), _stops_in("other", 10.0))
+        .stop("db")
+        .happens("db", EXTENDED)
+        .pass_to(200.0)
+    )
+    assert world.deaths == []
+    assert world.tell(TERM).run_out().deaths == [(210.0, ("other", 1)), (240.0, ("db", 1))]
 
 
 # ---- impatience

@@ -68,7 +68,9 @@ def _view(life: Life) -> InstanceView:
         (Stopping(RUN, 1.0, 0, 11.0), State.STOPPING),
         (Sweeping(RUN, EXIT, 4.0, 13.0), State.STOPPING),
         (Backoff(5.0), State.BACKOFF),
+        (Waiting(1.0, held_until=2.0), State.PENDING),
         (Done(), State.EXITED),
+        (Done("was done before"), State.EXITED),
         (Failed("exited with code 7", 7), State.FATAL),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, State) else value.value,
@@ -88,6 +90,8 @@ def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
     [
         pytest.param(Failed("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
         pytest.param(Waiting(1.0, ("db",)), None, ("db",), None, id="waiting"),
+        pytest.param(Waiting(1.0, held_until=2.0), "another container is running it", (), None, id="held"),
+        pytest.param(Done("was done before"), "was done before", (), None, id="skipped"),
         pytest.param(Backoff(5.0), None, (), 5.0, id="backoff"),
         pytest.param(Stopping(RUN, 1.0, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),
         pytest.param(Stopping(RUN, 1.0, 0, 2.0), None, (), None, id="asked"),
@@ -103,7 +107,7 @@ def test_a_phase_shows_what_is_true_in_it(
 
 def test_a_view_holds_what_an_operator_asks_for() -> None:
     checkup = Checkup(1.0, Health.UNHEALTHY, failures=3, last_pass_at=2.0, detail="refused")
-    life = Life(phase=Running(RUN), since=2.0, generation=4, restarts=3, checkup=checkup, last_exit=EXIT)
+    life = Life(phase=Running(RUN), since=2.0, generation=4, restarts=3, checkup=checkup, last_exit=EXIT, said="ok")
     assert _view(life) == InstanceView(
         name="web",
         instance=1,
@@ -121,7 +125,24 @@ def test_a_view_holds_what_an_operator_asks_for() -> None:
         last_pass_at=2.0,
         probe_failures=3,
         probe_detail="refused",
+        said="ok",
     )
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (Starting(RUN, 2.0), "ok"),
+        (Running(RUN), "ok"),
+        (Stopping(RUN, 1.0, 0, 11.0), "ok"),
+        (Sweeping(RUN, EXIT, 4.0, 13.0), ""),
+        (Backoff(5.0), ""),
+        (Failed("exited with code 7", 7), ""),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value or "nothing",
+)
+def test_only_a_process_says_something_of_itself(phase: Phase, said: str) -> None:
+    assert _view(Life(phase=phase, said="ok")).said == said
 
 
 @pytest.mark.parametrize(
@@ -188,7 +209,19 @@ def test_what_has_completed_holds_the_container_not_back() -> None:
 
 
 def test_instances_may_be_some_healthy_and_some_completed() -> None:
-    world = _world(replace(JOB, scale=2), WEB).pass_to(5.0).exits("job", 0, number=1)
+    job = replace(JOB, scale=2, ready=Readiness(notify="systemd"))
+    world = _world(job, WEB).pass_to(5.0).happens("job", BecameReady(1), number=2).exits("job", 0, number=1)
+    assert _markers(world) == (["web"], True, True)
+
+
+def test_a_oneshot_that_has_not_completed_holds_both_back() -> None:
+    world = _world(JOB, WEB).pass_to(3600.0)
+    assert _markers(world) == (["web"], False, False)
+    assert _markers(world.exits("job", 0)) == (["web"], True, True)
+
+
+def test_a_oneshot_with_nothing_to_run_holds_neither_back() -> None:
+    world = World(plan_of(JOB, WEB), skipped={"job": "was done before"}).begin().pass_to(1.0)
     assert _markers(world) == (["web"], True, True)
 
 
@@ -203,12 +236,22 @@ def test_what_somebody_stopped_makes_the_container_unhealthy_and_leaves_it_ready
     assert _markers(_world(WEB, OTHER).pass_to(5.0).stop("other")) == (["web"], False, True)
 
 
-@pytest.mark.parametrize("drain", [0.0, 5.0], ids=["at once", "draining"])
-def test_once_a_shutdown_has_begun_no_marker_stands(drain: float) -> None:
-    plan = plan_of(WEB, settings=Settings(drain_delay=drain))
-    world = World(plan, obeys={"web": ()}).begin().pass_to(5.0).tell(ShutdownAsked("SIGTERM"))
+def test_once_programs_are_being_stopped_no_marker_stands() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin().pass_to(5.0).tell(ShutdownAsked("SIGTERM"))
     assert (world.alive, _markers(world)) == (["web"], ([], False, False))
-    assert project(plan, world.fleet).stopping
+    snapshot = project(world.plan, world.fleet)
+    assert (snapshot.stopping, snapshot.in_service) == (True, False)
+
+
+def test_while_draining_only_the_ready_marker_is_gone() -> None:
+    """Whoever sends traffic shall send no more; whoever restarts what is ill has no reason to."""
+    plan = plan_of(WEB, OTHER, settings=Settings(drain_delay=5.0))
+    world = World(plan, obeys={"web": (), "other": ()}).begin().pass_to(5.0).tell(ShutdownAsked("SIGTERM"))
+    assert _markers(world) == (["web", "other"], True, False)
+    snapshot = project(plan, world.fleet)
+    assert (snapshot.stopping, snapshot.in_service) == (True, True)
+    assert _markers(world.exits("other", 1)) == (["web"], False, False)
+    assert _markers(world.pass_to(10.0)) == ([], False, False)
 
 
 def test_the_verdict_is_part_of_the_view() -> None:

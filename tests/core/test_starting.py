@@ -170,6 +170,105 @@ def test_a_start_request_leaves_what_has_completed_alone() -> None:
     assert (world.phase("migrate"), world.alive) == (Done(), ["web"])
 
 
+def test_a_start_request_is_met_by_what_has_completed_and_was_stopped_since() -> None:
+    world = World(plan_of(MIGRATE, program("web", "migrate"), DB)).begin().exits("migrate").stop("migrate", "web")
+    assert (world.phase("migrate"), world.life("migrate").goal) == (Done(), Goal.DOWN)
+    assert world.ask(StartRequested(), "web").alive == ["db", "web"]
+
+
+def test_a_start_request_starts_again_what_it_depends_on_and_is_being_stopped() -> None:
+    world = World(plan_of(DB, program("web", "db")), obeys={"db": ()}).begin().pass_to(5.0).stop("db", "web")
+    world.ask(StartRequested(), "web")
+    assert (world.alive, world.phase("web")) == (["db"], Waiting(5.0, ("db",)))
+    assert world.exits("db").alive == ["db", "web"]
+
+
+def test_a_start_request_takes_back_a_stop_that_waits_for_its_turn() -> None:
+    world = World(plan_of(DB, program("web", "db"), program("job", "db")), obeys={"web": ()}).begin().pass_to(5.0)
+    world.stop("db", "web", "job").ask(StartRequested(), "job")
+    assert (world.alive, world.life("db").goal) == (["db", "job", "web"], Goal.UP)
+    assert world.exits("web").alive == ["db", "job"]
+
+
+# ---- several at once
+
+
+STACK = (DB, program("web", "db"), program("proxy", "web"))
+
+
+def _stack(*stubborn: str) -> World:
+    return World(plan_of(*STACK), obeys=dict.fromkeys(stubborn, ())).begin().pass_to(5.0)
+
+
+@pytest.mark.parametrize("names", [("db", "web", "proxy"), ("proxy", "web", "db"), ("web", "proxy", "db")])
+def test_a_stop_of_several_goes_in_reverse_dependency_order(names: tuple[str, ...]) -> None:
+    world = _stack("db", "web", "proxy").stop(*names)
+    assert [name for _, (name, _), _ in world.signals] == ["proxy"]
+    assert [name for _, (name, _), _ in world.exits("proxy").signals] == ["proxy", "web"]
+    assert [name for _, (name, _), _ in world.exits("web").signals] == ["proxy", "web", "db"]
+    assert world.exits("db").alive == []
+
+
+def test_a_stop_of_several_stops_at_once_what_only_others_depend_on() -> None:
+    world = _stack("db", "web", "proxy").stop("db", "web")
+    assert [name for _, (name, _), _ in world.signals] == ["web"]
+
+
+def test_what_waits_for_its_turn_to_stop_is_not_started_again_if_it_crashes() -> None:
+    world = _stack("proxy").stop("db", "web", "proxy").exits("db", 7).pass_to(10.0)
+    assert (world.phase("db"), world.alive) == (Idle(), ["proxy", "web"])
+
+
+def test_a_restart_of_several_stops_in_reverse_order_and_starts_in_order() -> None:
+    world = _stack("db", "web", "proxy")
+    world.spawned.clear()
+    world.ask(RestartRequested(), "db", "web", "proxy")
+    for name in ("proxy", "web"):
+        world.exits(name).pass_to(world.now + 1.0)
+        assert world.spawned == []
+    assert (world.alive, world.phase("web"), world.phase("proxy")) == (
+        ["db"],
+        Waiting(6.0, ("db",)),
+        Waiting(5.0, ("web",)),
+    )
+    assert world.exits("db").spawned == [("db", 1), ("web", 1), ("proxy", 1)]
+
+
+def test_a_restart_of_one_leaves_what_depends_on_it_alone() -> None:
+    world = _stack().ask(RestartRequested(), "db")
+    assert world.spawned == [("db", 1), ("web", 1), ("proxy", 1), ("db", 1)]
+    assert world.stop_order == ["db"]
+
+
+def test_what_is_to_be_replaced_meets_no_condition_before_it_is_up_again() -> None:
+    held = program("held", "db", condition=Condition.HEALTHY)
+    world = World(plan_of(DB, program("web", "db"), held), obeys={"web": ()}).begin().pass_to(5.0).stop("held")
+    world.ask(RestartRequested(), "db", "web").ask(StartRequested(), "held")
+    assert isinstance(world.phase("db"), Running)
+    assert world.phase("held") == Waiting(5.0, ("db",))
+    world.exits("web")
+    assert world.pass_to(5.9).alive == ["db", "web"]
+    assert world.pass_to(6.0).alive == ["db", "held", "web"]
+
+
+def test_a_restart_of_what_waits_for_its_turn_to_stop_starts_it_again() -> None:
+    world = _stack("web").stop("db", "web").ask(RestartRequested(), "db").exits("web")
+    assert (world.alive, world.phase("web")) == (["db", "proxy"], Idle())
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_restart_of_several_instances_replaces_each(scale: int) -> None:
+    db = replace(DB, scale=scale)
+    world = World(plan_of(db, program("web", "db"))).begin().pass_to(5.0)
+    pids = dict(world.pids)
+    world.ask(RestartRequested(), "db", "web").pass_to(10.0)
+    assert world.pids.keys() == pids.keys()
+    assert not set(world.pids.values()) & set(pids.values())
+
+
+# ---- one alone
+
+
 def test_a_stop_request_stops_nothing_else() -> None:
     world = World(plan_of(DB, program("web", "db"))).begin().stop("db")
     assert (world.alive, world.phase("db")) == (["web"], Idle())

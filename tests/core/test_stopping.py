@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
@@ -274,12 +275,42 @@ def test_an_answer_about_an_older_process_changes_nothing(event: Event) -> None:
 
 
 def test_what_was_announced_to_stop_is_left_alone_until_its_turn_comes() -> None:
-    """Its dependants still need it: neither a late readiness nor bad news begins its stop out of order."""
+    """Its dependants still need it: neither a late readiness nor bad news begins its stop out of turn."""
     notified = replace(WEB, ready=replace(WEB.ready, notify="systemd", timeout=60.0))
     web = OneLife(notified).spawn().tell(StopAnnounced(), at=1.0)
     assert web.refuses(StartFailed(1, "came up broken"))
     web.tell(DeadlinePassed(), at=60.0)
-    assert (web.phase, web.actions) == (Starting(RUN, 120.0), ())
+    assert (web.phase, web.actions, next_deadline(web.life)) == (Starting(RUN, inf), (), None)
+
+
+def test_a_start_that_was_to_be_stopped_and_is_wanted_again_has_a_deadline_again() -> None:
+    notified = replace(WEB, ready=replace(WEB.ready, notify="systemd", timeout=60.0))
+    web = OneLife(notified).spawn().tell(StopAnnounced(), at=1.0).tell(DeadlinePassed(), at=60.0)
+    assert web.tell(StartRequested(), at=70.0).phase == Starting(RUN, 130.0)
+
+
+def test_what_was_announced_to_be_replaced_waits_for_its_dependencies_once_it_is_down() -> None:
+    web = OneLife(WEB).spawn().tell(StopAnnounced(again=True), at=1.0)
+    assert (web.life.goal, web.life.again, web.actions) == (Goal.DOWN, True, ())
+    assert isinstance(web.tell(StopRequested(), at=2.0).phase, Stopping)
+    web.end(None, SIGTERM, at=3.0)
+    assert (web.phase, web.life.goal, web.life.again) == (Waiting(3.0), Goal.UP, False)
+    assert (web.life.failures, web.life.restarts) == (0, 0)
+
+
+def test_what_was_announced_to_be_replaced_and_crashes_is_started_again_without_delay() -> None:
+    web = OneLife(WEB).spawn().tell(StopAnnounced(again=True)).end(7, at=0.5)
+    assert (web.phase, web.life.failures, web.life.restarts) == (Waiting(0.5), 0, 0)
+
+
+@pytest.mark.parametrize("event", [StopAnnounced(), Hurried()], ids=["stop", "hurry"])
+def test_what_was_announced_to_be_replaced_stays_down_if_somebody_wants_that(event: Event) -> None:
+    assert OneLife(WEB).spawn().tell(StopAnnounced(again=True), event).end(0).phase == Idle()
+
+
+def test_a_start_takes_an_announced_stop_back() -> None:
+    web = OneLife(WEB).spawn().tell(StopAnnounced(again=True), StartRequested())
+    assert (web.phase, web.life.goal, web.life.again) == (Starting(RUN, 1.0), Goal.UP, False)
 
 
 def test_a_crash_of_what_was_announced_to_stop_leaves_it_down() -> None:

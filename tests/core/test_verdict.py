@@ -6,8 +6,20 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.course import Cause, Draining, Fault, Over, Serving, ShutdownAsked, Verdict
-from supervisor.core.life import Exit, Failed, StartFailed, StartRequested
+from supervisor.core.course import (
+    Cause,
+    Closing,
+    ContainerSwept,
+    Draining,
+    Fault,
+    Happened,
+    Over,
+    Serving,
+    ShutdownAsked,
+    Verdict,
+)
+from supervisor.core.fleet import advance
+from supervisor.core.life import BecameReady, Exit, Exited, Failed, StartFailed, StartRequested, Swept
 from supervisor.core.program import (
     Condition,
     HealthCheck,
@@ -112,6 +124,59 @@ def test_an_internal_error_gives_70_after_every_child_was_stopped() -> None:
     assert isinstance(world.fleet.course, Over)
 
 
+def test_an_internal_error_after_a_shutdown_that_was_asked_for_gives_70() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin().tell(ShutdownAsked("received SIGTERM"))
+    course = world.fleet.course
+    assert world.tell(Fault("a bug")).verdict == Verdict(Cause.INTERNAL, 70, "a bug")
+    assert (world.fleet.course, world.alive) == (course, ["web"])
+
+
+def test_an_internal_error_after_every_program_ended_well_gives_70_until_all_is_over() -> None:
+    plan = plan_of(JOB)
+    ended = World(plan).begin().fleet
+    ended = advance(plan, ended, Happened(("job", 1), Exited(1, 0, None)), 1.0).fleet
+    ended = advance(plan, ended, Happened(("job", 1), Swept(1)), 1.0).fleet
+    assert (type(ended.course), ended.verdict) == (Closing, Verdict(Cause.FINISHED, 0, "every program has ended well"))
+    assert advance(plan, ended, Fault("a bug"), 1.0).fleet.verdict == Verdict(Cause.INTERNAL, 70, "a bug")
+    over = advance(plan, ended, ContainerSwept(), 1.0).fleet
+    assert advance(plan, over, Fault("a bug"), 1.0).fleet == over
+
+
+def test_an_internal_error_leaves_the_failure_of_a_program_as_the_verdict() -> None:
+    world = World(plan_of(WEB, OTHER), obeys={"other": ()}).begin().exits("web", 7)
+    before = world.fleet
+    assert world.tell(Fault("a bug")).fleet == before
+
+
+def test_what_supinit_itself_has_ended_has_no_exit_in_the_verdict() -> None:
+    """The SIGTERM that ended it was supinit's own."""
+    web = replace(WEB, ready=Readiness(notify="systemd", timeout=5.0))
+    world = _world(web, OTHER).pass_to(5.0)
+    assert world.life("web").last_exit == Exit(None, SIGTERM, 5.0)
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 1, "web was not ready within 5 s", ("web", 1))
+
+
+def test_a_spawn_that_failed_after_earlier_runs_has_no_exit_in_the_verdict() -> None:
+    world = World(plan_of(program("web"), OTHER)).begin().exits("web", 7)
+    world.unspawnable = {"web": ("cannot be started: not found", 127)}
+    world.pass_to(1.0)
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 127, "web cannot be started: not found", ("web", 1))
+
+
+def test_a_oneshot_with_nothing_to_run_that_ends_the_container_gives_0_and_says_why() -> None:
+    job = replace(JOB, shutdown_on=ShutdownOn.EXIT)
+    world = World(plan_of(job, OTHER), skipped={"job": "was done before for abc"}).begin()
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 0, "job was done before for abc", ("job", 1))
+
+
+def test_every_program_with_nothing_to_run_gives_0() -> None:
+    world = World(plan_of(JOB), skipped={"job": "was done before"}).begin()
+    assert (world.verdict, world.fleet.course) == (
+        Verdict(Cause.FINISHED, 0, "every program has ended well"),
+        Over(),
+    )
+
+
 def test_the_first_verdict_stands() -> None:
     web, db = replace(WEB, name="web"), replace(WEB, name="db")
     world = World(plan_of(web, db), obeys={"web": (), "db": ()}).begin().exits("web", 7).exits("db", 9)
@@ -168,7 +233,8 @@ def test_what_is_stopped_has_not_ended_so_the_container_stays() -> None:
 
 
 def test_the_last_process_that_ends_by_itself_is_not_waited_upon_for_a_drain() -> None:
-    world = World(plan_of(JOB, settings=Settings(drain_delay=5.0))).begin().pass_to(2.0)
+    job = replace(JOB, ready=Readiness(notify="systemd"))
+    world = World(plan_of(job, settings=Settings(drain_delay=5.0))).begin().happens("job", BecameReady(1))
     assert world.fleet.ready_at is not None
     assert world.exits("job").fleet.course == Over()
 

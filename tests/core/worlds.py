@@ -27,6 +27,7 @@ from supervisor.core.life import (
     Event,
     Exited,
     Life,
+    MainChanged,
     Phase,
     Probed,
     RunProbe,
@@ -34,6 +35,8 @@ from supervisor.core.life import (
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnHeld,
+    SpawnSkipped,
     StartRequested,
     StopRequested,
     Sweep,
@@ -91,7 +94,8 @@ class World:
     """A fleet with processes that do as they are told: `obeys` names the signals that end a program's process.
 
     SIGKILL ends every process. What is not named obeys SIGTERM. `unspawnable` gives the answer to Spawn of a program
-    that cannot be started. `deaths` and `kills` are (time, instance); `spawned` lists the instances in order.
+    that cannot be started, `skipped` the reason why there is nothing to run, `held` the seconds for which another
+    container holds it back. `deaths` are (time, instance); `spawned` lists the instances in order.
     """
 
     def __init__(
@@ -100,12 +104,16 @@ class World:
         *,
         obeys: Mapping[str, tuple[Signal, ...]] | None = None,
         unspawnable: Mapping[str, tuple[str, int | None]] | None = None,
+        skipped: Mapping[str, str] | None = None,
+        held: Mapping[str, float] | None = None,
     ) -> None:
         self.plan = plan
         self.fleet: Fleet = fleet_rules.new_fleet(plan)
         self.now = 0.0
         self.obeys = obeys or {}
         self.unspawnable = unspawnable or {}
+        self.skipped = skipped or {}
+        self.held = held or {}
         self.pids: dict[InstanceId, int] = {}
         self.next_pid = 100
         self.probes: list[InstanceId] = []
@@ -121,7 +129,9 @@ class World:
         self.now = self.now if at is None else at
         events = deque([event])
         while events:
-            turn = fleet_rules.advance(self.plan, self.fleet, events.popleft(), self.now)
+            next_event = events.popleft()
+            self.note_main(next_event)
+            turn = fleet_rules.advance(self.plan, self.fleet, next_event, self.now)
             self.fleet = turn.fleet
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
             for order in turn.orders:
@@ -132,10 +142,21 @@ class World:
                     events.extend(Happened(order.instance, answer) for answer in answers)
         return self
 
+    def note_main(self, event: FleetEvent) -> None:
+        """Let the process with the new pid be the one that obeys."""
+        match event:
+            case Happened(instance, MainChanged(generation, pid)) if instance in self.pids:
+                if generation == self.fleet.lives[instance].generation:
+                    self.pids[instance] = pid
+
     def obey(self, instance: InstanceId, action: Action) -> list[Event]:
         match action:
             case Spawn(generation) if instance[0] in self.unspawnable:
                 return [SpawnFailed(generation, *self.unspawnable[instance[0]])]
+            case Spawn(generation) if instance[0] in self.skipped:
+                return [SpawnSkipped(generation, self.skipped[instance[0]])]
+            case Spawn(generation) if instance[0] in self.held:
+                return [SpawnHeld(generation, self.now + self.held[instance[0]])]
             case Spawn(generation):
                 self.next_pid += 1
                 self.pids[instance] = self.next_pid

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 
-PATIENCE = 4  # seconds for which one question waits for a job
+PATIENCE = 1  # seconds for which one question waits for a job, and a stop for an idle worker
 QUEUE = "jobs"
 marker = pathlib.Path(os.environ["WORKER_MARKER"])
 ending = False
@@ -41,21 +41,24 @@ def next_job(connection, stream):
     return answer and answer[1]
 
 
-def main():
+def work(connection):
     """Work until a signal says that it is enough."""
-    signal.signal(signal.SIGTERM, end)
-    host, _, port = os.environ["QUEUE_ADDRESS"].rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE + 5) as connection:
-        stream = connection.makefile("rb")
-        connection.sendall(b"PING\r\n")
-        read_answer(stream)
-        marker.touch()
-        print("connected to the queue")
-        while not ending:
-            job = next_job(connection, stream)
-            if job is not None:
-                print(f"done: {job}")
-    print("the worker is done")
+    stream = connection.makefile("rb")
+    connection.sendall(b"PING\r\n")
+    read_answer(stream)
+    marker.touch()
+    print("connected to the queue")
+    while not ending:
+        job = next_job(connection, stream)
+        if job is not None:
+            print(f"done: {job}")
 
 
-main()
+signal.signal(signal.SIGTERM, end)
+host, _, port = os.environ["QUEUE_ADDRESS"].rpartition(":")
+try:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE + 5) as queue:
+        work(queue)
+except OSError as error:
+    sys.exit(f"cannot reach the queue at {host}:{port}: {error}")
+print("the worker is done")

@@ -1,4 +1,4 @@
-"""start, stop, restart and signal: one request for all names, so that an unknown one leaves everything untouched."""
+"""start, stop, restart, reload and signal: one request for all names, so that an unknown one leaves all untouched."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from supervisor.cli.ctl.call import ERASE, Call, ask, finish
 from supervisor.control.client import json_object, quote
 
-VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting"}
+VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading"}
 
 
 def change(call: Call) -> int:
-    """Start, stop or restart, and wait for the result unless told otherwise."""
+    """Start, stop, restart or reload, and wait for the result unless told otherwise."""
     fields: list[tuple[str, str | bool]] = [("wait", "no-wait" not in call.options)]
     if "timeout" in call.options:
         fields.append(("timeout", call.options["timeout"]))

@@ -1,0 +1,22 @@
+"""A test that adopts the orphans of its processes, as supinit does."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+
+import pytest
+
+from supervisor.process.subreaper import PR_SET_CHILD_SUBREAPER, become_subreaper
+
+from .nursery import bury_everything
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    assert become_subreaper()
+    try:
+        yield
+    finally:
+        bury_everything()
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

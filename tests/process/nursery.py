@@ -1,0 +1,214 @@
+"""Real processes for tests: started by the spawner, heard through a pipe, and never left behind.
+
+Waiting has a generous limit and always waits for a condition, so that a busy machine makes a test slow, not red.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from supervisor.core.program import InstanceId
+from supervisor.process.environment import INSTANCE, PROGRAM
+from supervisor.process.proctree import own_children, read_process
+from supervisor.process.spawn import DEFAULT_PATH, Launch, spawn
+
+T = TypeVar("T")
+
+LIMIT = 30.0
+"""Seconds after which a condition counts as one that will never come."""
+NOBODY = 65534
+
+
+def sleep_until(condition: Callable[[], object], limit: float = LIMIT) -> None:
+    """Return once `condition` is true."""
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "what was waited for never came"
+        time.sleep(0.005)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process is dead, reaped or not."""
+    process = read_process(pid)
+    return process is None or process.is_zombie
+
+
+def open_descriptors() -> set[int]:
+    """Return the numbers of this process's descriptors; what other tests have dropped is closed first."""
+    gc.collect()
+    gc.freeze()  # what has survived is not looked at again, which makes the next time cheap
+    names = os.listdir("/proc/self/fd")
+    return {int(name) for name in names if os.path.lexists(f"/proc/self/fd/{name}")}
+
+
+def marks(instance: InstanceId = ("web", 1), identity: str = "own") -> dict[str, str]:
+    """Return the variables of an instance's processes, with a PATH to go with them."""
+    return {"PATH": DEFAULT_PATH, PROGRAM: instance[0], INSTANCE: str(instance[1]), "SUPINIT_ID": identity}
+
+
+class Ear:
+    """The reading end of a pipe that processes write to."""
+
+    def __init__(self) -> None:
+        self.read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
+        self._heard = b""
+
+    def line(self) -> str:
+        """Return the next line."""
+        while b"\n" not in self._heard:
+            data = self._more()
+            assert data, f"the pipe ended after {self._heard!r}"
+            self._heard += data
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode()
+
+    def lines(self, count: int) -> list[str]:
+        return [self.line() for _ in range(count)]
+
+    def rest(self) -> str:
+        """Return everything up to the end of the pipe, which comes when nobody can write to it any more."""
+        self.hang_up()
+        while data := self._more():
+            self._heard += data
+        text, self._heard = self._heard.decode(), b""
+        return text
+
+    def hang_up(self) -> None:
+        if self.write_end >= 0:
+            os.close(self.write_end)
+            self.write_end = -1
+
+    def close(self) -> None:
+        self.hang_up()
+        os.close(self.read_end)
+
+    def _more(self) -> bytes:
+        readable, _, _ = select.select([self.read_end], [], [], LIMIT)
+        assert readable, f"nothing was heard after {self._heard!r}"
+        return os.read(self.read_end, 65536)
+
+
+class Nursery:
+    """Starts processes whose output is heard in one pipe; at its end all of them are gone, and reaped."""
+
+    def __init__(self) -> None:
+        self.ear = Ear()
+        self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self.pids: list[int] = []
+
+    def launch(self, *command: str, **fields: Any) -> Launch:
+        defaults: dict[str, Any] = {
+            "environment": {"PATH": DEFAULT_PATH},
+            "stdin": self.null,
+            "stdout": self.ear.write_end,
+            "stderr": self.ear.write_end,
+        }
+        return Launch(command, **(defaults | fields))
+
+    def start(self, *command: str, **fields: Any) -> int:
+        """Start a process and return its pid."""
+        self.pids.append(spawn(self.launch(*command, **fields)))
+        return self.pids[-1]
+
+    def settle(self, *command: str, **fields: Any) -> int:
+        """Start a process and return its pid once the kernel is through with its execve(2).
+
+        posix_spawn(3) returns while the old descriptors are not closed yet and the arguments cannot be seen.
+        """
+        pid = self.start(*command, **fields)
+        sleep_until(lambda: _arguments(pid))
+        return pid
+
+    def output(self, *command: str, **fields: Any) -> str:
+        """Start a process and return everything that it says."""
+        self.start(*command, **fields)
+        return self.ear.rest()
+
+    def python(self, script: str, **fields: Any) -> int:
+        return self.start(sys.executable, "-I", "-S", "-c", script, **fields)
+
+    def end(self, pid: int) -> int:
+        """Wait for a process and return its exit code, negative for a signal."""
+        sleep_until(lambda: is_gone(pid))
+        _, status = os.waitpid(pid, 0)
+        self.pids.remove(pid)
+        return os.waitstatus_to_exitcode(status)
+
+    def close(self) -> None:
+        for pid in self.pids:
+            try:
+                os.killpg(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            except (ProcessLookupError, ChildProcessError):
+                pass
+        os.close(self.null)
+        self.ear.close()
+
+
+def _arguments(pid: int) -> bytes:
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+
+
+def bury_everything() -> None:
+    """Kill and reap every child of this process, adopted ones too."""
+
+    def bury() -> bool:
+        for pid in own_children():
+            os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return True
+        return False
+
+    sleep_until(bury)
+
+
+def elsewhere(act: Callable[[], T], user: int | None = None) -> T:
+    """Run `act` in a forked copy of this process, as `user`, and return what it returns.
+
+    For what would change this process for good: its signal handlers, its user, its limits.
+    """
+    read_end, write_end = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read_end)
+            if user is not None and user != os.geteuid():
+                os.setgroups([])
+                os.setresgid(user, user, user)
+                os.setresuid(user, user, user)
+            answer = pickle.dumps((True, act()))
+        except BaseException:
+            answer = pickle.dumps((False, traceback.format_exc()))
+        try:
+            with open(write_end, "wb") as pipe:
+                pipe.write(answer)
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    data = b""
+    try:
+        with open(read_end, "rb", buffering=0) as pipe:
+            while select.select([pipe], [], [], LIMIT)[0] and (part := pipe.read(65536)):
+                data += part
+    finally:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        finally:
+            os.waitpid(pid, 0)
+    assert data, "the copy of this process said nothing"
+    well, value = pickle.loads(data)
+    assert well, value
+    return value  # type: ignore[no-any-return]  # it was pickled as T

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from supervisor.core.program import Scope
+from supervisor.core.record import replace
+from supervisor.process import sweep
+from supervisor.process.children import Children
+from supervisor.process.environment import marks_of
+from supervisor.process.proctree import own_children, read_process
+from supervisor.process.sweep import belongings, kill_everything, kill_stragglers, send, signal_process
+
+from .nursery import Nursery, is_gone, marks, sleep_until
+
+MARKS = marks_of(("web", 1), "own")
+
+TREE = """
+import os, signal
+def live(name):
+    for number, word in ((signal.SIGUSR1, "heard"), (signal.SIGUSR2, "waits")):
+        signal.signal(number, lambda *_, word=word: os.write(1, f"{name} {word}\\n".encode()))
+    os.write(1, f"{name} {os.getpid()}\\n".encode())
+    while True:
+        signal.pause()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        live("stray")
+    live("member")
+live("leader")
+"""
+"""A leader, a member of its group, and below that one a stray in a session of its own. Each says what it hears."""
+
+PYTHON = (sys.executable, "-I", "-S", "-c")
+
+
+class Household:
+    """Programs as the engine has them: registered, carrying marks, their orphans adopted."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self.children = Children()
+        self.nursery = nursery
+
+    def start(self, *command: str, environment: dict[str, str] | None = None) -> int:
+        launch = self.nursery.launch(*command, environment=marks() if environment is None else environment)
+        return self.children.spawn("owner", launch)
+
+    def hear_pids(self, count: int) -> dict[str, int]:
+        return {name: int(pid) for name, pid in map(str.split, self.nursery.ear.lines(count))}
+
+    def leave_behind(self, command: str, environment: dict[str, str] | None = None) -> tuple[int, int]:
+        """Let a leader start a daemon and end; return both numbers. The leader is reaped."""
+        leader = self.start("sh", "-c", f"{command} & exit 0", environment=environment)
+        daemon = int(self.nursery.ear.line())
+        self.reap(leader)
+        return leader, daemon
+
+    def reap(self, pid: int) -> None:
+        def reap() -> bool:
+            self.children.reap()
+            return read_process(pid) is None
+
+        sleep_until(reap)
+
+    def kill_stragglers(self, leader: int) -> int:
+        return kill_stragglers(leader, MARKS, self.children.pids)
+
+
+@pytest.fixture
+def household(nursery: Nursery, adopting: None) -> Iterator[Household]:
+    yield Household(nursery)
+
+
+DAEMON = "setsid sh -c 'echo $$; exec sleep 1000'"
+
+
+# ---- signals
+
+
+@pytest.mark.parametrize(
+    ("scope", "reached"),
+    [
+        (Scope.MAIN, {"leader"}),
+        (Scope.GROUP, {"leader", "member"}),
+        (Scope.TREE, {"leader", "member", "stray"}),
+    ],
+    ids=["main", "group", "tree"],
+)
+def test_a_signal_reaches_exactly_its_scope(household: Household, scope: Scope, reached: set[str]) -> None:
+    """SIGUSR2, which comes after SIGUSR1, says of everyone that there was nothing else to hear."""
+    household.start(*PYTHON, TREE)
+    pids = household.hear_pids(3)
+    send(pids["leader"], signal.SIGUSR1, scope, MARKS, household.children.pids)
+    heard = {household.nursery.ear.line() for _ in reached}
+    assert heard == {f"{name} heard" for name in reached}
+    for pid in pids.values():
+        os.kill(pid, signal.SIGUSR2)
+    assert set(household.nursery.ear.lines(3)) == {f"{name} waits" for name in pids}
+
+
+def test_a_signal_to_what_is_gone_is_no_error(household: Household) -> None:
+    pid = household.start("true")
+    household.reap(pid)
+    for scope in Scope:
+        send(pid, signal.SIGTERM, scope, MARKS, household.children.pids)
+
+
+def test_the_whole_tree_can_be_killed_while_its_leader_is_stopped(household: Household) -> None:
+    household.start(*PYTHON, TREE)
+    pids = household.hear_pids(3)
+    os.kill(pids["leader"], signal.SIGSTOP)
+    send(pids["leader"], signal.SIGKILL, Scope.TREE, MARKS, household.children.pids)
+    sleep_until(lambda: all(map(is_gone, pids.values())))
+
+
+# ---- what belongs to a program
+
+
+def test_the_main_process_itself_is_not_among_its_belongings(household: Household) -> None:
+    household.start(*PYTHON, TREE)
+    pids = household.hear_pids(3)
+    found = belongings(pids["leader"], MARKS, household.children.pids)
+    assert {process.pid for process in found} == {pids["member"], pids["stray"]}
+
+
+def test_a_daemon_that_carries_the_marks_is_found_and_killed(household: Household) -> None:
+    leader, daemon = household.leave_behind(DAEMON)
+    assert read_process(daemon) is not None
+    assert household.kill_stragglers(leader) == 1
+    household.reap(daemon)
+    assert household.kill_stragglers(leader) == 0
+
+
+def test_what_a_daemon_has_started_is_killed_even_without_marks(household: Household) -> None:
+    leader, daemon = household.leave_behind("setsid sh -c 'env -i /bin/sleep 1000 & echo $$; echo $!; wait'")
+    below = int(household.nursery.ear.line())
+    sleep_until(lambda: b"SUPINIT" not in environ(below))
+    assert household.kill_stragglers(leader) == 2
+    household.reap(daemon)
+    household.reap(below)
+
+
+def environ(pid: int) -> bytes:
+    with open(f"/proc/{pid}/environ", "rb") as file:
+        return file.read()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        marks(identity="another"),
+        marks(("web", 2)),
+        marks(("cron", 1)),
+        {key: value for key, value in marks().items() if not key.startswith("SUPINIT")},
+    ],
+    ids=["another supinit's", "another instance's", "another program's", "nobody's"],
+)
+def test_a_daemon_with_other_marks_is_left_alone(household: Household, environment: dict[str, str]) -> None:
+    leader, daemon = household.leave_behind(DAEMON, environment)
+    assert household.kill_stragglers(leader) == 0
+    os.kill(daemon, signal.SIGUSR1)
+    _, status = os.waitpid(daemon, 0)
+    assert os.WTERMSIG(status) == signal.SIGUSR1
+
+
+def test_a_daemon_that_took_its_marks_off_and_left_the_session_is_left_alone(household: Household) -> None:
+    leader, daemon = household.leave_behind(f"env -i PATH=/bin:/usr/bin {DAEMON}")
+    assert household.kill_stragglers(leader) == 0
+    os.kill(daemon, signal.SIGUSR1)
+    _, status = os.waitpid(daemon, 0)
+    assert os.WTERMSIG(status) == signal.SIGUSR1
+
+
+def test_a_group_of_its_own_in_the_leaders_session_is_killed_even_without_marks(household: Household) -> None:
+    """The session keeps the leader's number, whatever its processes do with their groups."""
+    script = (
+        "import os, signal\n"
+        "if os.fork() == 0:\n"
+        "    os.setpgid(0, 0)\n"
+        "    if os.fork() == 0:\n"
+        "        os.write(1, b'%d\\n' % os.getpid())\n"
+        "        os.execve('/bin/sleep', ['sleep', '1000'], {})\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+    leader = household.start(*PYTHON, script)
+    member = int(household.nursery.ear.line())
+    household.reap(leader)
+    assert household.kill_stragglers(leader) == 1
+    household.reap(member)
+
+
+def test_the_main_processes_of_other_programs_are_never_stragglers(household: Household) -> None:
+    leader = household.start("true")
+    household.reap(leader)
+    twin = household.start("sleep", "1000")
+    orphan = household.leave_behind(DAEMON, {})[1]
+    assert household.kill_stragglers(leader) == 0
+    assert not is_gone(twin)
+    assert not is_gone(orphan)
+
+
+def test_a_number_that_belongs_to_somebody_else_by_now_names_nobody(household: Household) -> None:
+    """While a group or a session lives, its number is not given away; so whoever has the number has no part in it."""
+    stranger = household.leave_behind("setsid sh -c 'sleep 1000 & echo $$; echo $!; wait'", marks(("cron", 1)))[1]
+    child = int(household.nursery.ear.line())
+    assert household.kill_stragglers(stranger) == 0
+    os.kill(child, signal.SIGUSR1)
+    sleep_until(lambda: is_gone(child))
+    os.kill(stranger, signal.SIGKILL)
+    household.reap(stranger)
+
+
+def test_where_there_is_no_unknown_child_nothing_is_read(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One short file answers the usual case, however many processes the machine has."""
+    leader = household.start("true")
+    household.reap(leader)
+    household.start("sleep", "1000")
+
+    def read_processes() -> dict[int, object]:
+        raise AssertionError("every process was read")
+
+    monkeypatch.setattr(sweep, "read_processes", read_processes)
+    assert household.kill_stragglers(leader) == 0
+
+
+# ---- one process
+
+
+def test_a_process_that_was_seen_is_signalled(nursery: Nursery) -> None:
+    pid = nursery.start("sleep", "1000")
+    process = read_process(pid)
+    assert process is not None
+    assert signal_process(process, signal.SIGTERM)
+    assert nursery.end(pid) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("has_pidfds", [True, False], ids=["pidfd", "number"])
+def test_a_recycled_pid_is_not_signalled(nursery: Nursery, monkeypatch: pytest.MonkeyPatch, has_pidfds: bool) -> None:
+    if not has_pidfds:
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+    pid = nursery.start("sleep", "1000")
+    process = read_process(pid)
+    assert process is not None
+    assert not signal_process(replace(process, started=process.started - 1), signal.SIGKILL)
+    assert signal_process(process, signal.SIGTERM)
+    assert nursery.end(pid) == -signal.SIGTERM
+
+
+def refuse(_: int) -> int:
+    """Do as a kernel without pidfds (before 5.3) or a sandbox that has none."""
+    raise OSError(38, "Function not implemented")
+
+
+@pytest.mark.parametrize("has_pidfds", [True, False], ids=["pidfd", "number"])
+def test_a_process_that_is_gone_is_not_signalled(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch, has_pidfds: bool
+) -> None:
+    if not has_pidfds:
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+    pid = nursery.start("sleep", "1000")
+    process = read_process(pid)
+    assert process is not None
+    os.kill(pid, signal.SIGKILL)
+    nursery.end(pid)
+    assert not signal_process(process, signal.SIGTERM)
+
+
+# ---- the whole container
+
+
+def test_a_subreaper_kills_all_its_descendants_and_nobody_else(household: Household) -> None:
+    _, daemon = household.leave_behind("env -i PATH=/bin:/usr/bin " + DAEMON)
+    household.start(*PYTHON, TREE, environment={})
+    pids = household.hear_pids(3)
+    assert kill_everything(is_init=False) == 4
+
+    def reap() -> bool:
+        household.children.reap()
+        return kill_everything(is_init=False) == 0
+
+    sleep_until(reap)
+    assert [pid for pid in (daemon, *pids.values()) if read_process(pid) is not None] == []
+    assert own_children() == []
+    parent = read_process(os.getppid())
+    assert parent is not None
+    assert not parent.is_zombie
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own takes root, or user namespaces")
+def test_pid_1_kills_its_whole_namespace(nursery: Nursery) -> None:
+    script = (
+        f"import os, subprocess, sys; sys.path[:0] = {sys.path!r}\n"
+        "from supervisor.process.sweep import kill_everything\n"
+        "assert os.getpid() == 1\n"
+        "for _ in range(3):\n"
+        "    os.posix_spawn('/bin/sleep', ['sleep', '1000'], {}, setsid=True)\n"
+        "print(kill_everything(True), flush=True)\n"
+        "for _ in range(3):\n"
+        "    assert os.waitstatus_to_exitcode(os.wait()[1]) == -9\n"
+        "print(kill_everything(True), flush=True)\n"
+    )
+    pid = nursery.start(
+        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-c", script
+    )
+    said = nursery.ear.rest()
+    if "Operation not permitted" in said:
+        pytest.skip("a PID namespace cannot be made here")
+    assert (said, nursery.end(pid)) == ("3\n0\n", 0)

@@ -1,0 +1,233 @@
+"""supinit from its start to its end, in an interpreter of its own that has imported nothing yet."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+import supervisor
+
+from .process.conftest import nursery as nursery
+from .process.nursery import Nursery, is_gone, sleep_until
+
+ROOT = str(Path(supervisor.__file__).parent.parent)
+PACKAGES = [path for path in sys.path if path.endswith("site-packages")]
+
+HEAVY = (
+    "argparse", "asyncio", "dataclasses", "h11", "hashlib", "inspect", "json", "logging", "pathlib",
+    "prometheus_client", "psutil", "random", "socket", "ssl", "structlog", "subprocess", "typing",
+)  # fmt: skip
+"""What may not be loaded before the first program runs."""
+
+RUN = """
+import sys
+sys.path[:0] = {paths!r}
+from supervisor.boot import Options, run
+from supervisor.errors import SupinitError
+try:
+    code = run(Options({config!r}))
+except SupinitError as error:
+    sys.stderr.write(f"{{error}}\\n")
+    code = 78
+sys.stdout.flush()
+import os
+os._exit(code)
+"""
+
+WATCH = """
+import os, sys
+for name in ("posix_spawn", "fork"):
+    def watched(*args, call=getattr(os, name), **fields):
+        if not os.path.exists({seen!r}):
+            modules = sorted(sys.modules)
+            with open({seen!r}, "w") as file:
+                file.write("\\n".join(modules))
+        return call(*args, **fields)
+    setattr(os, name, watched)
+"""
+
+
+class Boot:
+    """A table, and supinit that runs it."""
+
+    def __init__(self, nursery: Nursery, folder: Path) -> None:
+        self.nursery = nursery
+        self.folder = folder
+        self.run_dir = folder / "run"
+
+    def start(self, programs: dict[str, object], settings: dict[str, object] | None = None, before: str = "") -> int:
+        """Start supinit; JSON is YAML, and a dollar in a program is doubled, or it would be interpolated."""
+        text = json.dumps(programs).replace("$", "$$")
+        section = json.dumps({"run_dir": str(self.run_dir)} | (settings or {}))
+        config = self.folder / "supinit.yaml"
+        config.write_text(f'{{"supervisor": {section}, "programs": {text}}}')
+        script = before + RUN.format(paths=[ROOT, *PACKAGES], config=str(config))
+        return self.nursery.start(sys.executable, "-I", "-S", "-c", script, working_dir="/")
+
+    def run(
+        self, programs: dict[str, object], settings: dict[str, object] | None = None, before: str = ""
+    ) -> tuple[int, list[str]]:
+        """Run it to its end; return its exit code and all lines."""
+        pid = self.start(programs, settings, before)
+        lines = self.nursery.ear.rest().splitlines()
+        return self.nursery.end(pid), lines
+
+    def line(self, fragment: str) -> str:
+        """Return the next line that has the fragment in it."""
+        while fragment not in (line := self.nursery.ear.line()):
+            pass
+        return line
+
+
+@pytest.fixture
+def boot(nursery: Nursery, tmp_path: Path) -> Boot:
+    return Boot(nursery, tmp_path)
+
+
+def once(*command: str, **fields: object) -> dict[str, object]:
+    return {"command": list(command), "restart": "no", **fields}
+
+
+@pytest.mark.parametrize(
+    ("program", "settings"),
+    [
+        ({}, {}),
+        ({"nice": 0}, {}),
+        ({"stop": [{"signal": "QUIT", "wait": "1s"}]}, {"revision": "${GIT_HASH:-none}"}),
+        ({"healthcheck": {"http": {"url": "http://127.0.0.1:1/"}, "interval": "1h"}, "shutdown_on": "exit"}, {}),
+        ({"log": {"mode": "json"}}, {"log": {"format": "json"}}),
+    ],
+    ids=["plain", "fork", "interpolated", "health check", "json"],
+)
+def test_before_the_first_program_runs_only_what_it_needs_is_loaded(
+    boot: Boot, program: dict[str, object], settings: dict[str, object], request: pytest.FixtureRequest
+) -> None:
+    """A program that logs JSON needs the json module itself, and that alone."""
+    seen = boot.folder / "modules"
+    pid = boot.start({"web": once("true", **program)}, settings, WATCH.format(seen=str(seen)))
+    boot.nursery.ear.rest()
+    boot.nursery.end(pid)
+    allowed = {"json"} if request.node.callspec.id == "json" else set()
+    loaded = {name.partition(".")[0] for name in seen.read_text().split("\n")}
+    assert "supervisor" in loaded
+    assert sorted(loaded & set(HEAVY) - allowed) == []
+
+
+def test_supinit_ends_when_its_programs_have_ended_well(boot: Boot) -> None:
+    code, lines = boot.run({"hello": once("echo", "hello")})
+    assert code == 0
+    assert "hello | hello" in lines
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 137)])
+def test_the_code_of_the_program_that_brought_it_down_is_supinits(boot: Boot, script: str, code: int) -> None:
+    assert boot.run({"web": once("sh", "-c", script), "other": {"command": "sleep 1000"}})[0] == code
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGPWR, signal.SIGRTMIN + 3], ids=str
+)
+def test_every_stopsignal_stops_it_in_order_with_0(boot: Boot, number: int) -> None:
+    pid = boot.start({"web": {"command": ["sh", "-c", "echo up $$; exec sleep 1000"]}})
+    web = int(boot.line("web | up").split()[-1])
+    os.kill(pid, number)
+    assert "container.ended code=0" in boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+    assert is_gone(web)
+
+
+def test_a_signal_in_the_first_moment_is_not_lost(boot: Boot) -> None:
+    """It comes from the first program, which is there before the loop is."""
+    script = "kill -TERM $PPID; exec sleep 1000"
+    code, lines = boot.run({"web": {"command": ["sh", "-c", script]}})
+    assert code == 0
+    assert any("signal=SIGTERM" in line for line in lines)
+
+
+def test_the_markers_come_and_go(boot: Boot) -> None:
+    pid = boot.start({"web": {"command": "sleep 1000", "min_uptime": "0s"}})
+    for name in ("ready", "healthy", "health/web"):
+        sleep_until((boot.run_dir / name).exists)
+    os.kill(pid, signal.SIGTERM)
+    boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+    assert [path.name for path in boot.run_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_second_supinit_in_the_same_run_dir_starts_nothing_and_harms_nothing(boot: Boot) -> None:
+    first = boot.start({"web": {"command": ["sh", "-c", "echo up; exec sleep 1000"], "min_uptime": "0s"}})
+    boot.line("web | up")
+    sleep_until((boot.run_dir / "healthy").exists)
+    second = boot.start({"other": once("echo", "started")})
+    assert boot.nursery.end(second) == 78
+    assert (boot.run_dir / "healthy").exists()
+    os.kill(first, signal.SIGTERM)
+    said = boot.nursery.ear.rest()
+    assert "another supinit is using it" in said
+    assert "other | " not in said
+    assert boot.nursery.end(first) == 0
+
+
+def test_an_unusable_run_dir_starts_nothing(boot: Boot) -> None:
+    boot.run_dir.write_text("a file in the way")
+    code, lines = boot.run({"web": once("echo", "started")})
+    assert code == 78
+    assert lines == [
+        f"cannot write run_dir {boot.run_dir}: Not a directory; mount a tmpfs there, or name a directory "
+        f"that uid {os.geteuid()} can write with supervisor.run_dir or $SUPINIT_RUN_DIR"
+    ]
+
+
+def test_a_socket_path_that_is_too_long_starts_nothing(boot: Boot) -> None:
+    code, lines = boot.run({"web": once("echo", "started")}, {"socket": f"/tmp/{'x' * 200}"})
+    assert code == 78
+    assert len(lines) == 1
+    assert lines[0].startswith("cannot use socket /tmp/xxx")
+
+
+def closed(*descriptors: int) -> str:
+    return "import os\n" + "".join(f"os.close({descriptor})\n" for descriptor in descriptors)
+
+
+@pytest.mark.parametrize("descriptors", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_supinit_may_be_started_with_its_descriptors_closed(boot: Boot, descriptors: tuple[int, ...]) -> None:
+    """A program has all three even then, and they are its own."""
+    look = f"(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2) > {boot.folder}/seen; true"
+    code, _ = boot.run({"web": once("sh", "-c", look)}, before=closed(*descriptors))
+    assert code == 0
+    stdin, stdout, stderr = (boot.folder / "seen").read_text().split()
+    assert stdin == "/dev/null"
+    assert stdout.startswith("pipe:")
+    assert stderr.startswith("pipe:")
+    assert stdout != stderr
+
+
+def test_supinit_may_be_started_with_signals_blocked_and_ignored(boot: Boot) -> None:
+    before = (
+        "import signal\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})\n"
+    )
+    pid = boot.start({"web": {"command": ["sh", "-c", "echo up; exec sleep 1000"]}}, before=before)
+    boot.line("web | up")
+    os.kill(pid, signal.SIGTERM)
+    boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+
+
+def test_orphans_of_a_supinit_that_is_not_pid_1_are_adopted_and_gone_at_the_end(boot: Boot) -> None:
+    escape = (
+        "env -i PATH=/usr/bin:/bin setsid sh -c 'echo escaped $$ $PPID; exec sleep 1000' & echo up; exec sleep 1000"
+    )
+    pid = boot.start({"web": {"command": ["sh", "-c", escape]}})
+    daemon = int(boot.line("escaped").split()[-2])
+    os.kill(pid, signal.SIGTERM)
+    boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+    assert is_gone(daemon)
