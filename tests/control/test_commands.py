@@ -1,4 +1,4 @@
-"""start, stop, restart and signal: one event for all, and an answer when it has come about or cannot any more."""
+"""start, stop, restart, reload and signal: one event for all, and an answer when it has come about or cannot any more."""
 
 from __future__ import annotations
 
@@ -300,6 +300,29 @@ def test_who_asked_for_what_is_in_the_log(socket_path: str) -> None:
             assert (level, event, values["action"], values["program"]) == ("info", "control.asked", "stop", "web")
 
     asyncio.run(scenario())
+
+
+# ---- reload
+
+
+def test_a_reload_reaches_every_instance_that_has_a_process(socket_path: str) -> None:
+    container = SteeredContainer(service("web", scale=3)).begin().end("web", 1, instance=2)
+    assert post(container, socket_path, "web/reload").status == 200
+    assert container.reloads == [("web", 1), ("web", 3)]
+
+
+def test_a_reload_that_fails_is_a_failure_with_its_reason(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin()
+    container.reload_problem = "nginx exited with code 1: unknown directive"
+    reply = post(container, socket_path, "web/reload")
+    assert (reply.status, reply.error_code) == (409, "failed")
+    assert "unknown directive" in reply.json["error"]["message"]
+
+
+def test_what_has_no_process_is_not_reloaded(socket_path: str) -> None:
+    container = SteeredContainer(service("web"), oneshot("migrate")).begin().end("migrate", 0)
+    reply = post(container, socket_path, "web,migrate/reload")
+    assert (reply.status, reply.error_code, container.reloads) == (409, "not_running", [])
 
 
 # ---- signal

@@ -16,8 +16,8 @@ from supervisor.core.program import ShutdownOn
 from supervisor.core.snapshot import Snapshot
 from supervisor.health.manager_socket import ManagerSocket
 
-from ..process.nursery import open_descriptors
-from ..turned import LIMIT, Turn, program, script, speaker
+from ..process.nursery import LIMIT, open_descriptors
+from ..turned import Turn, program, script, speaker
 from ..turned import adopting as adopting
 from ..turned import open_folder as open_folder
 from ..turned import turned as turned

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -181,3 +182,14 @@ def test_a_sink_on_a_socket_needs_no_socket_module() -> None:
     assert not elsewhere(act)
     assert drain.read(1.0) == b"hello\n"
     drain.close()
+
+
+# ---- the container's own two
+
+
+@pytest.mark.parametrize(("stderr", "is_one"), [(subprocess.STDOUT, True), (subprocess.PIPE, False)])
+def test_stdout_and_stderr_share_a_sink_where_they_are_the_same_file(stderr: int, is_one: bool) -> None:
+    """Or the rest of a line that one could not write at once would come after a line of the other."""
+    code = "from supervisor.logs.sink import container_sinks; stdout, stderr = container_sinks(); print(stdout is stderr)"
+    done = subprocess.run((sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=stderr, check=True, timeout=60)
+    assert done.stdout == f"{is_one}\n".encode()
