@@ -266,6 +266,10 @@ class Loop:
     def started_at(self) -> float:
         return self._engine.started_at
 
+    @property
+    def last_lines(self) -> str:
+        return self._engine.last_lines
+
     def ask(self, event: Asked | ShutdownAsked) -> None:
         self._engine.ask(event)
 

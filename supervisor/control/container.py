@@ -31,6 +31,11 @@ class Container(Protocol):
         """When supinit started, in seconds since the epoch."""
         ...
 
+    @property
+    def last_lines(self) -> str:
+        """The end of the output of the program that brings the container down, if one does."""
+        ...
+
     def ask(self, event: Asked | ShutdownAsked) -> None:
         """Take a request in; the snapshot shows it before this returns."""
         ...

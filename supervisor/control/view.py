@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.clock import Clock
     from supervisor.control.console import Console
+    from supervisor.control.container import Container
     from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId
 
@@ -31,7 +32,22 @@ def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
         "ready": snapshot.ready,
         "healthy": snapshot.healthy,
         "stopping": snapshot.stopping,
+        "verdict": _verdict(container),
         "programs": entries(console, instances),
+    }
+
+
+def _verdict(container: Container) -> Json | None:
+    """Why the container ends, once it does."""
+    verdict = container.snapshot.verdict
+    if verdict is None:
+        return None
+    return {
+        "cause": verdict.cause.value,
+        "code": verdict.code,
+        "reason": verdict.reason,
+        "program": None if verdict.instance is None else verdict.instance[0],
+        "last_lines": container.last_lines or None,
     }
 
 

@@ -333,7 +333,8 @@ def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> St
         return _blame(program, life, Blame(sentence, asks_restart=program.watchdog is not None), now)
     if notice.is_alive and program.watchdog is not None and isinstance(life.phase, Running):
         life = replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
-    return _note_ready(program, life, now) if notice.ready else (life, ())
+    is_ready = notice.ready and program.ready.notify == "systemd"
+    return _note_ready(program, life, now) if is_ready else (life, ())
 
 
 def _extend(program: Program, life: Life, until: float) -> Life:

@@ -75,6 +75,7 @@ class SteeredContainer:
         self.snapshot: Snapshot = project(self.plan, self.fleet)
         self.ledger = Ledger()
         self.started_at = EPOCH
+        self.last_lines = ""
         self.clock = SteeredClock()
         self.obedient = obedient
         self.skipped = skipped or {}

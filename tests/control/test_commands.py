@@ -1,4 +1,4 @@
-"""start, stop, restart, reload and signal: one event for all, and an answer when it has come about or cannot any more."""
+"""start, stop, restart, reload and signal: asked once for all, answered when it has come about or cannot any more."""
 
 from __future__ import annotations
 

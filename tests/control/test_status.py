@@ -46,6 +46,7 @@ def test_the_container_is_shown_whole(socket_path: str) -> None:
         "ready": True,
         "healthy": True,
         "stopping": False,
+        "verdict": None,
     }
 
 
@@ -145,6 +146,18 @@ def test_a_shutdown_shows_at_once(socket_path: str) -> None:
     container = SteeredContainer(service("web"), obedient=False).begin().take(ShutdownAsked("test"))
     status = get(container, socket_path, "/v1/status").json
     assert (status["ready"], status["healthy"], status["stopping"]) == (False, False, True)
+
+
+def test_what_brings_the_container_down_is_shown_with_its_last_lines(socket_path: str) -> None:
+    container = SteeredContainer(service("web", start_retries=1), service("db")).begin().end("web", 7)
+    container.last_lines = "cannot import name app"
+    assert get(container, socket_path, "/v1/status").json["verdict"] == {
+        "cause": "program ended",
+        "code": 7,
+        "reason": "web exited with code 7",
+        "program": "web",
+        "last_lines": "cannot import name app",
+    }
 
 
 def test_while_draining_the_container_is_healthy_and_not_ready(socket_path: str) -> None:

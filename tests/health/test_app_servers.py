@@ -363,7 +363,7 @@ def until_it_answers(ask: Callable[[], Answer]) -> Answer:
 
 APP = """
 def application(environ, start_response):
-    seen = environ["PATH_INFO"], environ["SCRIPT_NAME"], environ["QUERY_STRING"]
+    seen = environ["PATH_INFO"], environ.get("SCRIPT_NAME", ""), environ["QUERY_STRING"]
     start_response("200 OK" if seen == ("/health z", "", "full=1") else "404 Not Found", [])
     return [b"x"]
 """

@@ -1,0 +1,314 @@
+"""What a process is started with, whether it is, and what its first words lead to."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from supervisor.core.course import Asked
+from supervisor.core.life import (
+    Backoff,
+    BecameReady,
+    Done,
+    Event,
+    Failed,
+    RestartRequested,
+    Running,
+    Spawned,
+    SpawnFailed,
+    SpawnHeld,
+    SpawnSkipped,
+    Starting,
+    Waiting,
+)
+from supervisor.core.program import Kind, LogMode, LogSettings, Once, Program, Readiness, RestartDelay
+from supervisor.launcher import LOOK_AGAIN, Main, chance
+from supervisor.process.once import Claims
+from supervisor.process.proctree import own_children
+
+from .process.conftest import way as way
+from .process.nursery import LIMIT, elsewhere, open_descriptors, sleep_until
+from .turned import SYSTEMD, Turn, Turned, program
+from .turned import adopting as adopting
+from .turned import open_folder as open_folder
+from .turned import turned as turned
+
+WEB = ("web", 1)
+
+
+def start(container: Turned, generation: int = 1, heard: list[Event] | None = None) -> Event:
+    return container.engine.launcher.start(WEB, generation, (heard if heard is not None else []).append)
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    sleep_until(lambda: Path(f"/proc/{pid}/environ").read_bytes())
+    pairs = Path(f"/proc/{pid}/environ").read_text().rstrip("\0").split("\0")
+    return dict(pair.partition("=")[::2] for pair in pairs)
+
+
+# ---- a start
+
+
+def test_a_start_is_answered_with_its_process_which_is_registered(turned: Turn, way: dict[str, Any]) -> None:
+    container = turned(program("web", **way))
+    event = start(container, 7)
+    assert isinstance(event, Spawned)
+    assert event == Spawned(7, own_children()[0])
+    assert container.engine.children._owners == {event.pid: Main(WEB, 7)}
+
+
+def test_a_process_carries_the_marks_by_which_it_is_known(turned: Turn, way: dict[str, Any]) -> None:
+    container = turned(program("web", **way))
+    event = start(container)
+    assert isinstance(event, Spawned)
+    pairs = {f"{name}={value}".encode() for name, value in environment_of(event.pid).items()}
+    assert container.engine.launcher.marks_of(WEB) <= pairs
+
+
+@pytest.mark.parametrize("ready", [Readiness(), SYSTEMD], ids=["plain", "notify"])
+@pytest.mark.parametrize("watchdog", [None, 1.5])
+def test_a_process_is_told_of_its_socket_and_its_watchdog_if_it_has_them(
+    turned: Turn, ready: Readiness, watchdog: float | None
+) -> None:
+    container = turned(program("web", ready=ready, watchdog=watchdog), own={"NOTIFY_SOCKET": "/other"})
+    event = start(container)
+    assert isinstance(event, Spawned)
+    environment = environment_of(event.pid)
+    has_socket = ready == SYSTEMD or watchdog is not None
+    assert environment.get("NOTIFY_SOCKET") == (container.socket_of("web") if has_socket else None)
+    assert environment.get("WATCHDOG_USEC") == (None if watchdog is None else "1500000")
+    assert "WATCHDOG_PID" not in environment
+
+
+def test_its_socket_stands_above_its_own_environment(turned: Turn) -> None:
+    container = turned(program("web", ready=SYSTEMD, environment=(("NOTIFY_SOCKET", "/mine"),)))
+    event = start(container)
+    assert isinstance(event, Spawned)
+    assert environment_of(event.pid)["NOTIFY_SOCKET"] == container.socket_of("web")
+
+
+def test_what_runs_beside_a_program_is_not_told_of_its_socket(turned: Turn) -> None:
+    """A health check that says READY=1 must not make the program ready."""
+    container = turned(program("web", ready=SYSTEMD, watchdog=5.0))
+    launch = container.engine.launcher.launch_for(WEB)
+    assert {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(launch.environment) == set()
+    assert launch.notify is None
+
+
+def test_a_start_leaves_only_the_reading_ends_of_its_pipes(turned: Turn, way: dict[str, Any]) -> None:
+    container = turned(program("web", ready=Readiness(notify=5), **way))
+    before = open_descriptors()
+    start(container)
+    new = open_descriptors() - before
+    assert new == {*container.pump._pipes, *container.engine.notices._pipes}
+    assert len(new) == 3
+    assert not any(os.get_inheritable(descriptor) for descriptor in new)
+
+
+# ---- a start that fails
+
+
+def settled(container: Turned) -> set[int]:
+    container.engine.listen()
+    container.pump.turn()
+    return open_descriptors()
+
+
+FAILURES: dict[str, tuple[dict[str, Any], str, int | None]] = {
+    "not found": ({"command": ("no-such-command",)}, "no-such-command was not found in ", 127),
+    "not executable": ({"command": ("/etc/passwd",)}, "/etc/passwd: Permission denied", 126),
+    "working_dir": ({"working_dir": "/nowhere"}, "cannot enter working_dir /nowhere: No such file", None),
+    "env_file": ({"env_file": ("/nowhere",)}, "cannot read /nowhere: No such file", None),
+}
+
+
+@pytest.mark.parametrize(("fields", "reason", "code"), FAILURES.values(), ids=FAILURES)
+def test_a_start_that_fails_says_why_and_leaves_nothing(
+    turned: Turn, way: dict[str, Any], fields: dict[str, Any], reason: str, code: int | None
+) -> None:
+    command = fields.get("command", ("sleep", "1000"))
+    rest = {name: value for name, value in fields.items() if name != "command"}
+    container = turned(program("web", *command, ready=Readiness(notify=5), **rest, **way))
+    before = open_descriptors()
+    event = start(container, 3)
+    assert isinstance(event, SpawnFailed)
+    assert reason in event.reason
+    assert (event.generation, event.code) == (3, code)
+    assert 0 <= event.jitter < 1
+    assert own_children() == []
+    assert settled(container) == before
+
+
+@pytest.mark.parametrize("is_in_the_way", ["folder", "socket"])
+def test_without_its_socket_a_program_is_not_started(turned: Turn, is_in_the_way: str) -> None:
+    container = turned(program("web", ready=SYSTEMD))
+    if is_in_the_way == "folder":
+        (container.run_dir / "notify").write_text("a file")
+    else:
+        Path(container.socket_of("web")).mkdir(parents=True)
+    before = open_descriptors()
+    event = start(container)
+    assert isinstance(event, SpawnFailed)
+    assert event.reason.startswith("cannot be started: ")
+    assert "None" not in event.reason
+    assert event.code is None
+    assert own_children() == []
+    assert settled(container) == before
+
+
+def test_a_run_dir_too_deep_for_a_socket_is_named_as_the_reason(turned: Turn, tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    container = Turned(deep, program("web", ready=SYSTEMD))
+    event = start(container)
+    assert isinstance(event, SpawnFailed)
+    assert event.reason == "cannot be started: the path of its notify socket is longer than 107 bytes"
+    container.close()
+
+
+def test_a_start_that_the_lack_of_descriptors_prevents_fails_and_leaves_none(open_folder: Path) -> None:
+    """Whichever of its descriptors is the one too many."""
+
+    def reasons() -> set[tuple[str, int | None]]:
+        container = Turned(open_folder, program("web", ready=Readiness(notify=5), watchdog=1.0, nice=19))
+        before = open_descriptors()
+        seen: set[tuple[str, int | None]] = set()
+        for spare in range(20):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 1 + spare, 4096))
+            event = start(container)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+            if not isinstance(event, SpawnFailed):
+                os.kill(own_children()[0], signal.SIGKILL)
+                return seen
+            seen.add((event.reason, event.code))
+            sockets = {listener.fileno() for listener in container.engine.notices._sockets.values()}
+            assert settled(container) - sockets == before
+        raise AssertionError("it never started")
+
+    found = elsewhere(reasons)
+    assert found
+    assert {(reason.rpartition(": ")[2], code) for reason, code in found} == {("Too many open files", None)}
+
+
+# ---- what its output says
+
+
+def watched(text: str, good: str | None = "ready", bad: str | None = "broken", **fields: Any) -> Program:
+    return program("web", "sh", "-c", text, ready=Readiness(log=good, fail_log=bad, timeout=2 * LIMIT), **fields)
+
+
+@pytest.mark.parametrize("mode", [LogMode.PREFIX, LogMode.RAW, LogMode.JSON, LogMode.NONE], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("stream", [1, 2])
+def test_the_line_that_says_so_makes_it_ready(turned: Turn, mode: LogMode, stream: int) -> None:
+    web = watched(f"echo starting; echo is ready >&{stream}; exec sleep 1000", log=LogSettings(mode=mode))
+    container = turned(web).begin()
+    container.run_until_up("web")
+    container.shut_down()
+
+
+def test_without_the_line_it_is_not_ready(turned: Turn) -> None:
+    container = turned(watched("echo here; printf ready; exec sleep 1000")).begin()
+    container.run_until_told("here")
+    container.turn()
+    assert isinstance(container.phase("web"), Starting)
+    container.shut_down()
+
+
+def test_the_line_that_says_that_it_is_broken_is_a_failed_start_with_that_reason(turned: Turn) -> None:
+    container = turned(watched("echo it is broken; exec sleep 1000"), program("other")).begin()
+    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    phase = container.phase("web")
+    assert isinstance(phase, Failed)
+    assert "said: it is broken" in phase.reason
+    container.shut_down()
+
+
+def test_a_broken_start_is_tried_again_as_any_other_failed_one(turned: Turn, tmp_path: Path) -> None:
+    text = f"if [ -e {tmp_path}/once ]; then echo ready; else touch {tmp_path}/once; echo broken; fi; exec sleep 1000"
+    delay = RestartDelay(initial=0.01, max=0.02)
+    again = Program("x", ("x",)).restart
+    container = turned(watched(text, restart=again, restart_delay=delay)).begin()
+    container.run_until_up("web")
+    assert container.life("web").restarts == 1
+    container.shut_down()
+
+
+def test_it_is_not_broken_any_more_by_what_it_says_once_it_is_up(turned: Turn) -> None:
+    container = turned(watched("echo ready; sleep 0.01; echo broken; echo said >&2; exec sleep 1000")).begin()
+    container.run_until_told("said")
+    container.run_until_told("broken")
+    assert isinstance(container.phase("web"), Running)
+    container.shut_down()
+
+
+def test_what_a_process_says_is_said_of_its_own_generation(turned: Turn) -> None:
+    heard: list[Event] = []
+    container = turned(watched("echo ready; exec sleep 1000"))
+    start(container, 5, heard)
+
+    def is_heard() -> bool:
+        container.pump.turn()
+        return bool(heard)
+
+    sleep_until(is_heard)
+    assert heard == [BecameReady(5)]
+
+
+def test_each_start_is_watched_anew(turned: Turn) -> None:
+    container = turned(watched("echo ready; exec sleep 1000")).begin()
+    container.run_until_up("web")
+    container.engine.ask(Asked((WEB,), RestartRequested()))
+    container.run_until(lambda: container.life("web").generation == 2)
+    container.run_until_up("web")
+    container.shut_down()
+
+
+# ---- once
+
+
+def oneshot(shared: Path) -> Program:
+    return program("web", "true", kind=Kind.ONESHOT, once=Once("v1", str(shared)))
+
+
+def test_what_another_container_is_running_is_held_for_a_moment(turned: Turn, tmp_path: Path) -> None:
+    other = Claims()
+    other.claim(WEB, Once("v1", str(tmp_path)))
+    container = turned(oneshot(tmp_path))
+    before = time.monotonic()
+    event = start(container, 4)
+    assert isinstance(event, SpawnHeld)
+    assert event.generation == 4
+    assert before + LOOK_AGAIN <= event.until <= time.monotonic() + LOOK_AGAIN
+    assert own_children() == []
+    other.release(WEB)
+    assert isinstance(start(container, 5), Spawned)
+
+
+def test_what_was_done_is_skipped(turned: Turn, tmp_path: Path) -> None:
+    other = Claims()
+    other.claim(WEB, Once("v1", str(tmp_path)))
+    other.record(WEB, Once("v1", str(tmp_path)))
+    assert start(turned(oneshot(tmp_path)), 4) == SpawnSkipped(4, "was done before for v1")
+    assert own_children() == []
+
+
+def test_what_is_held_can_be_given_up(turned: Turn, tmp_path: Path) -> None:
+    other = Claims()
+    other.claim(WEB, Once("v1", str(tmp_path)))
+    container = turned(oneshot(tmp_path)).begin()
+    assert isinstance(container.phase("web"), Waiting)
+    container.shut_down()
+    other.release(WEB)
+    assert not isinstance(container.phase("web"), Done | Failed | Backoff)
+
+
+def test_chance_is_a_number_from_0_to_1() -> None:
+    numbers = [chance() for _ in range(1000)]
+    assert all(0 <= number < 1 for number in numbers)
+    assert len(set(numbers)) > 100
