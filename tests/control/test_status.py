@@ -149,13 +149,13 @@ def test_a_shutdown_shows_at_once(socket_path: str) -> None:
 
 
 def test_what_brings_the_container_down_is_shown_with_its_last_lines(socket_path: str) -> None:
-    container = SteeredContainer(service("web", start_retries=1), service("db")).begin().end("web", 7)
+    container = SteeredContainer(oneshot("migrate"), service("db")).begin().end("migrate", 7)
     container.last_lines = "cannot import name app"
     assert get(container, socket_path, "/v1/status").json["verdict"] == {
         "cause": "program ended",
         "code": 7,
-        "reason": "web exited with code 7",
-        "program": "web",
+        "reason": "migrate exited with code 7",
+        "program": "migrate",
         "last_lines": "cannot import name app",
     }
 
