@@ -85,7 +85,7 @@ def test_a_log_file_of_a_php_fpm_of_another_user_can_be_its_own_stderr(run: Run,
     config = place / "php" / "php-fpm.conf"
     config.write_text(config.read_text().replace(str(place / "php" / "php.log"), "/proc/self/fd/2"))
     container = run({"php-fpm": entry | {"start_retries": 1}})
-    container.await_ready(30)
+    container.expect("program.became_healthy program=php-fpm")
     assert container.err.has("php-fpm | ")
 
 
@@ -120,7 +120,9 @@ def test_a_uwsgi_without_its_application_is_up_and_unhealthy(run: Run, place: Pa
 
 
 def test_the_preset_of_uwsgi_ends_an_empty_shell_with_a_verdict(run: Run, place: Path) -> None:
+    """Its own SIGTERM: a q in the FIFO is sometimes lost on a uWSGI that is just starting its workers."""
     entry = uwsgi(place, module="broken_app", need_app=False) | {"preset": "uwsgi", "restart": "no"}
+    del entry["stop"]
     container = run({"uwsgi": entry})
     assert container.end(30) == 1
     assert "uwsgi" in container.err.lines[-1]

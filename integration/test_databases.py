@@ -86,7 +86,7 @@ def test_redis_saves_when_it_is_stopped_and_has_it_after_a_restart(run: Run, pla
 
 def test_celery_finishes_its_task_although_redis_depends_on_nobody(run: Run, place: Path) -> None:
     """TERM reaches celery's main process alone, and redis is there until celery has told it that the task is done."""
-    container, begun, release, done = _celery_at_work(run, place)
+    container, release, done = _celery_at_work(run, place)
     container.signal(signal.SIGTERM)
     container.expect("worker: Warm shutdown")
     assert not done.exists()
@@ -104,7 +104,7 @@ def test_celery_told_as_a_group_loses_its_task_so_the_test_above_can_fail(run: R
         {"signal": "SIGTERM", "wait": "2s", "scope": "group"},
         {"signal": "SIGQUIT", "wait": "5s", "scope": "group"},
     ]
-    container, _, _, done = _celery_at_work(run, place, stop=stop)
+    container, _, done = _celery_at_work(run, place, stop=stop)
     container.signal(signal.SIGTERM)
     container.end(30)
     assert not done.exists()
@@ -120,7 +120,7 @@ def test_a_celery_worker_whose_main_process_was_killed_leaves_no_worker_behind(r
     sleep_until(lambda: not any(stat_of(pid) for pid in pool), 5, "nothing of the old worker is left")
 
 
-def _celery_at_work(run: Run, place: Path, **keys: object) -> tuple[Container, Path, Path, Path]:
+def _celery_at_work(run: Run, place: Path, **keys: object) -> tuple[Container, Path, Path]:
     port = free_port()
     worker = celery(place, port) | {"depends_on": healthy("redis")} | keys
     container = run({"celery": worker, "redis": redis(place, port)})
@@ -131,7 +131,7 @@ def _celery_at_work(run: Run, place: Path, **keys: object) -> tuple[Container, P
     command, environment = ask_for_task(port, begun, release, done)
     subprocess.run(command, env=environment, check=True, timeout=30)
     sleep_until(begun.exists, 20, "celery is at its task")
-    return container, begun, release, done
+    return container, release, done
 
 
 def _output(command: list[str]) -> str:

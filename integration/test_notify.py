@@ -36,8 +36,9 @@ def test_systemd_notify_makes_its_program_ready_lets_dependants_start_and_its_st
     run: Run, tmp_path: Path
 ) -> None:
     notify, release = need("systemd-notify", "apt-get install systemd"), tmp_path / "release"
-    steps = f"{notify} --status='warming up'; while [ ! -e {release} ]; do sleep 0.02; done; {notify} --ready --status='on air'"
-    app = {"command": script(f"{steps}; exec sleep 1000"), "ready": NOTIFY}
+    first, then = f"{notify} --status='warming up'", f"{notify} --ready --status='on air'"
+    wait = f"while [ ! -e {release} ]; do sleep 0.02; done"
+    app = {"command": script(f"{first}; {wait}; {then}; exec sleep 1000"), "ready": NOTIFY}
     container = run({"app": app, "web": WEB | {"depends_on": {"app": {"condition": "healthy"}}}})
     await_status(container, "app", "warming up")
     programs = container.programs()
@@ -95,7 +96,7 @@ def test_a_stranger_cannot_make_a_program_ready(run: Run, tmp_path: Path) -> Non
     release = tmp_path / "release"
     app = {"command": program("notifying.py", release), "ready": NOTIFY}
     path = tmp_path / "container-0" / "notify" / "app.1"
-    lie = f"import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'READY=1\\nSTATUS=a lie', {str(path)!r})"
+    lie = f"from socket import *; socket(AF_UNIX, SOCK_DGRAM).sendto(b'READY=1\\nSTATUS=a lie', {str(path)!r})"
     other = WEB | {
         "command": script(f"python3 -c {shlex.quote(lie)} && echo lied; exec sleep 1000"),
         "depends_on": ["app"],

@@ -43,6 +43,7 @@ from supervisor.core.life import (
     SendSignal,
     Spawn,
     StepFailed,
+    Stopping,
     Sweep,
     Swept,
     WriteFifo,
@@ -102,8 +103,8 @@ class Engine:
         self._sweeps: dict[InstanceId, Sweep] = {}
         self._heard: list[FleetEvent] = []
         """What programs have said in their output, until the next turn."""
-        self._heirs: dict[InstanceId, int] = {}
-        """The processes that main processes have named as their successors (MAINPID=)."""
+        self._heirs: dict[InstanceId, list[int]] = {}
+        """The processes that main processes have named as their successors (MAINPID=), the last one last."""
 
     @property
     def is_over(self) -> bool:
@@ -188,12 +189,14 @@ class Engine:
         """Believe a datagram only if it comes from a process of the program that it was sent for."""
         life = self.fleet.lives[said.instance]
         notice = parse_notice(said.datagram)
-        if life.run is None or notice is None or not self._is_of(said.instance, said.pid, life.run.pid):
+        if notice is None:
+            return
+        if life.run is None or not self._is_of(said.instance, said.pid, life.run.pid):
             self.journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
             return
         heir = notice.main_pid
         if heir is not None and heir != life.run.pid and self._is_of(said.instance, heir, life.run.pid):
-            self._heirs[said.instance] = heir
+            self._heirs.setdefault(said.instance, []).append(heir)
             self.children.spare(life.run.pid)
         self._heard.append(Happened(said.instance, Notified(life.generation, notice)))
 
@@ -201,7 +204,8 @@ class Engine:
         return is_of(pid, main_pid, self.launcher.marks_of(instance), self.children.pids)
 
     def reap(self) -> bool:
-        """Reap the dead and take in what that means. True: more may be dead."""
+        """Reap the dead and take in what that means, after what they have said last. True: more may be dead."""
+        self.listen()
         deaths, more = self.children.reap()
         self.ledger.orphans_reaped = self.children.orphans_reaped
         self.feed(*(event for death in deaths for event in self._note_death(death)))
@@ -214,14 +218,30 @@ class Engine:
     def _note_death(self, death: Death) -> Iterable[FleetEvent]:
         match death.owner:
             case Main(instance=instance, generation=generation) as owner:
-                heir = self._heirs.pop(instance, None)
-                if heir is not None and self.children.adopt(owner, heir):
+                heir = self._hand_over(owner)
+                if heir is not None:
                     yield Happened(instance, MainChanged(generation, heir))
                     return
                 self.pump.drain(instance)
                 yield Happened(instance, Exited(generation, death.code, death.signal))
             case owner:
                 owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
+
+    def _hand_over(self, owner: Main) -> int | None:
+        """Make the last successor that can be one the next main process. None: there is none, so the program is down.
+
+        One that is not supinit's child yet is one when its own parent is gone, which may be another successor. In a
+        stop nobody succeeds: who was not asked to end would not.
+        """
+        heirs = self._heirs.pop(owner.instance, [])
+        if isinstance(self.fleet.lives[owner.instance].phase, Stopping):
+            return None
+        heir = next((pid for pid in reversed(heirs) if self.children.adopt(owner, pid)), None)
+        others = [pid for pid in heirs if pid != heir]
+        if heir is not None and others:
+            self._heirs[owner.instance] = others
+            self.children.spare(heir)
+        return heir
 
     # ---- a turn
 

@@ -49,8 +49,8 @@ class Launcher:
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
-        """Return the variables that every process of an instance carries."""
-        return marks_of(instance, self.identity)
+        """Return what the processes of an instance are known by: their variables, and the pipes they write to."""
+        return marks_of(instance, self.identity) | self._pump.marks_of(instance)
 
     def launch_for(self, instance: InstanceId) -> Launch:
         """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
@@ -124,6 +124,7 @@ class Launcher:
         ours: list[int] = []
         try:
             launch = self._with_notify(launch, program, instance, generation, ours)
+            launch = self._with_claim(launch, instance)
             outlet = self._pump.open(program, instance, report)
             ours += outlet.ours
             launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
@@ -140,11 +141,23 @@ class Launcher:
         if isinstance(notify, int):
             write_end = self._notices.open_pipe(instance, generation)
             ours.append(write_end)
-            launch = replace(launch, notify=(write_end, notify))
+            launch = replace(launch, extra=((write_end, notify),))
         if notify == "systemd" or program.watchdog is not None:
             socket = self._notices.open_socket(instance, program.credentials)
             launch = replace(launch, environment={**launch.environment, **notify_variables(program, socket)})
         return launch
+
+    def _with_claim(self, launch: Launch, instance: InstanceId) -> Launch:
+        """Let a oneshot hold its own lock as well, so that it is held as long as either of us lives.
+
+        The number is one that none of the other descriptors has, and this one is put in its place first.
+        """
+        lock = self._claims.lock_of(instance)
+        if lock is None:
+            return launch
+        taken = {number for pair in launch.extra for number in pair}
+        number = next(number for number in (3, 4, 5) if number not in taken)
+        return replace(launch, extra=((lock, number), *launch.extra))
 
 
 def _clear(program: Program) -> None:

@@ -466,7 +466,8 @@ def test_daemons_that_took_everything_off_are_gone_at_the_very_end(contain: Cont
     """The program ends once its daemon has left its session; before, it would be killed with the group."""
     os.mkfifo(tmp_path / "fifo")
     escape = (
-        "env -i PATH=/usr/bin:/bin setsid sh -c 'trap \"\" TERM; echo $$; echo up >$0; while :; do sleep 1; done' $0 & "
+        "env -i PATH=/usr/bin:/bin setsid sh -c "
+        "'trap \"\" TERM; echo $$; exec >/dev/null 2>&1; echo up >$0; while :; do sleep 1; done' $0 & "
         "read word <$0; echo $word"
     )
     container = contain(program("once", "sh", "-c", escape, str(tmp_path / "fifo")), program("web")).begin()

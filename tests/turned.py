@@ -126,7 +126,11 @@ class Turned:
             self.turn()
             return bool(condition())
 
-        sleep_until(is_met)
+        try:
+            sleep_until(is_met)
+        except AssertionError as error:
+            said = "".join((self.folder / name).read_text()[-4000:] for name in ("out", "log"))
+            raise AssertionError(f"{error}; this was said meanwhile:\n{said}") from None
 
     def run_until_told(self, line: str) -> None:
         self.run_until(lambda: line in self.told)

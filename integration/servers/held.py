@@ -1,4 +1,4 @@
-"""held.py NAME JOURNAL RELEASE [CODE]: write "begun NAME" into JOURNAL, wait for the file RELEASE, write "done NAME"."""
+"""held.py NAME JOURNAL RELEASE [CODE]: write "begun NAME" into JOURNAL, "done NAME" once RELEASE is there."""
 
 import sys
 import time

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import inf
+
+from supervisor.core.life import Failed, Starting, Waiting
 from supervisor.core.program import Kind, RestartWhen
 from supervisor.core.record import assert_never
 from supervisor.core.signals import signal_name
@@ -53,6 +56,20 @@ def exit_sentence(exit_: Exit) -> str:
     if exit_.signal is not None:
         return f"was ended by {signal_name(exit_.signal)}"
     return f"exited with code {exit_.code}"
+
+
+def obstacle(life: Life) -> str:
+    """Say what keeps a program from being up, as a predicate: "waits for db", "is not healthy: refused"."""
+    phase = life.phase
+    if isinstance(phase, Waiting):
+        return f"waits for {', '.join(phase.on)}" if phase.on else "waits for another container that is running it"
+    if isinstance(phase, Failed):
+        return phase.reason
+    if life.checkup is not None:
+        return f"is not healthy: {life.checkup.detail or 'its first health check has not come back'}"
+    if life.last_exit is not None:
+        return exit_sentence(life.last_exit)
+    return "has not completed" if isinstance(phase, Starting) and phase.deadline == inf else "is not ready"
 
 
 def run_sentence(program: Program, life: Life, exit_: Exit | None, blame: Blame | None) -> str:

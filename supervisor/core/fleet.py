@@ -35,7 +35,7 @@ from supervisor.core.course import (
     Turn,
     Verdict,
 )
-from supervisor.core.ending import exit_sentence
+from supervisor.core.ending import exit_sentence, obstacle
 from supervisor.core.life import (
     DeadlinePassed,
     DependenciesChecked,
@@ -380,6 +380,11 @@ class _Work:
         programs = (program for program in self.plan.programs.values() if program.is_essential)
         return [p.name for p in programs if not all(lives[instance].was_up for instance in p.instances)]
 
+    def why_not_up(self, name: str) -> str:
+        """Say what keeps a program from having been up: "waits for db"."""
+        late = next(life for i in self.plan.programs[name].instances if not (life := self.lives[i]).was_up)
+        return obstacle(late)
+
     # ---- time
 
     def pass_time(self) -> None:
@@ -391,7 +396,8 @@ class _Work:
             return
         match self.course:
             case Serving():
-                reason = f"not ready within start_timeout: {', '.join(self.not_up())}"
+                late = ", ".join(f"{name} {self.why_not_up(name)}" for name in self.not_up())
+                reason = f"not ready within start_timeout: {late}"
                 self.end(Verdict(Cause.START_TIMEOUT, 75, reason))
             case Draining():
                 self.stop_all(self.course)

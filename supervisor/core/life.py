@@ -86,10 +86,14 @@ class Spawning(Record):
 
 
 class Starting(Record):
-    """Has a process that is not ready. At `deadline` it is up (`is_up_by_uptime`) or has failed to start."""
+    """Has a process that is not ready. At `deadline` it is up (`is_up_by_uptime`) or has failed to start.
+
+    `is_ready`: it has shown that it is ready, and is up at `deadline` if it is still there.
+    """
 
     run: Run
     deadline: float
+    is_ready: bool = False
 
 
 class Running(Record):

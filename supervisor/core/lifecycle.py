@@ -305,7 +305,10 @@ def _note_skipped(life: Life, reason: str, now: float) -> Life:
 def _note_held(life: Life, until: float, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
-    return _enter(life, Idle() if life.goal is Goal.DOWN else Waiting(now, held_until=until), now)
+    if life.goal is Goal.DOWN:
+        return _enter(life, Idle(), now)
+    since = life.since if life.phase.was_held else now
+    return _enter(life, Waiting(since, held_until=until), since)
 
 
 def _note_main(life: Life, pid: int) -> Life:
@@ -349,7 +352,11 @@ def _extend(program: Program, life: Life, until: float) -> Life:
 
 
 def _note_ready(program: Program, life: Life, now: float) -> Step:
+    """Count it as up; after a failed run not before `min_uptime`, lest what crashes soon looks up in between."""
     match life.phase:
+        case Starting(run=run) if life.attempts and now < run.since + program.min_uptime:
+            phase = replace(life.phase, deadline=run.since + program.min_uptime, is_ready=True)
+            return replace(life, phase=phase), ()
         case Starting(run=run):
             life = replace(life, was_up=life.was_up or life.health in (Health.NONE, Health.HEALTHY))
             silent_until = None if program.watchdog is None else now + program.watchdog
@@ -447,7 +454,7 @@ def _probe_due(life: Life) -> float:
 def _pass_deadline(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Starting(deadline=deadline) if now >= deadline:
-            if program.is_up_by_uptime:
+            if program.is_up_by_uptime or life.phase.is_ready:
                 return _note_ready(program, life, now)
             if life.goal is Goal.DOWN:
                 return replace(life, phase=replace(life.phase, deadline=inf)), ()
@@ -459,7 +466,7 @@ def _pass_deadline(program: Program, life: Life, now: float) -> Step:
             blame = Blame(f"sent no WATCHDOG=1 for {program.watchdog:g} s", asks_restart=True)
             return _blame(program, life, blame, now)
         case Waiting(held_until=held_until) if held_until is not None and now >= held_until:
-            return _ask_spawn(life, Spawning(was_held=True), now)
+            return _ask_spawn(life, Spawning(was_held=True), life.since)
         case Stopping(deadline=deadline, rung=rung) if now >= deadline:
             return _take_step(program, life, life.phase, rung + 1, now)
         case Sweeping(run=run, deadline=deadline, give_up=give_up) if now >= deadline:

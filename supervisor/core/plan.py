@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervisor.core.program import Condition
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -35,7 +36,7 @@ def make_plan(table: Table) -> Plan:
             dependants[dependency.program].append(program.name)
     below: dict[str, float] = {}
     for name in _dependencies_first(programs):
-        stop_times = (below[d.program] + programs[d.program].stop_time for d in programs[name].depends_on)
+        stop_times = (below[target] + programs[target].stop_time for target in _stopped_after(programs[name]))
         below[name] = max(stop_times, default=0.0)
     return Plan(
         settings=table.settings,
@@ -65,8 +66,13 @@ def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
     while candidates:
         slowest = max(candidates, key=lambda name: plan.programs[name].stop_time + plan.stop_time_below[name])
         path.append(slowest)
-        candidates = [dependency.program for dependency in plan.programs[slowest].depends_on]
+        candidates = _stopped_after(plan.programs[slowest])
     return tuple(path), plan.settings.drain_delay + sum(plan.programs[name].stop_time for name in path)
+
+
+def _stopped_after(program: Program) -> list[str]:
+    """Return the dependencies that may be alive when the program is down: what had to complete for it no longer is."""
+    return [d.program for d in program.depends_on if d.condition is not Condition.COMPLETED]
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:

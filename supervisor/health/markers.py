@@ -40,8 +40,8 @@ class Markers:
                 for name in os.listdir(folder):
                     if folder == health or name.removeprefix(".") in ("healthy", "ready"):
                         os.unlink(os.path.join(folder, name))
-            self._make("ready", None)
-            os.unlink(os.path.join(self._run_dir, "ready"))
+            self._make(".trial", None)
+            os.unlink(os.path.join(self._run_dir, ".trial"))
         except BlockingIOError:
             self._release()
             raise StartError(
@@ -72,7 +72,7 @@ class Markers:
         if wanted == self._standing:
             return []
         problems: list[str] = []
-        for name in sorted(self._standing.keys() - wanted.keys()):
+        for name in sorted(self._standing.keys() - wanted.keys(), key=lambda name: (name.startswith("health/"), name)):
             if self._attempt(name, self._remove, problems):
                 del self._standing[name]
         for name, passed_at in wanted.items():

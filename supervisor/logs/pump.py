@@ -92,6 +92,11 @@ class Pump:
                     raise
                 return Outlet(stdout, stderr, (stdout, stderr))
 
+    def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
+        """Return the pipes that an instance writes to, as they stand in /proc/PID/fd."""
+        inodes = (os.fstat(descriptor).st_ino for descriptor in self._by_instance.get(instance, ()))
+        return frozenset(b"pipe:[%d]" % inode for inode in inodes)
+
     def last_lines(self, instance: InstanceId) -> str:
         """Return the end of what an instance has written, whole lines of both its streams as they were read."""
         kept = self._ends.get(instance, b"")
@@ -108,6 +113,8 @@ class Pump:
         label = name if program.scale == 1 else f"{name}:{number}"
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read_end, False)
+        if program.credentials is not None and os.geteuid() == 0:
+            os.fchown(write_end, program.credentials.uid, program.credentials.gid)  # so that it may open /dev/stdout
         lines = None if program.log.mode is LogMode.NONE else Lines(program.log, name, number, label, stream)
         spotter = None if report is None else Spotter(program.ready, report)
         self._pipes[read_end] = _Pipe(instance, lines, sink, spotter)

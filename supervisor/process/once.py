@@ -86,6 +86,11 @@ class Claims:
         finally:
             self.release(instance)
 
+    def lock_of(self, instance: InstanceId) -> int | None:
+        """Return the descriptor of the lock that is held for an instance."""
+        held = self._held.get(instance)
+        return None if held is None else held[0]
+
     def release(self, instance: InstanceId) -> None:
         """Drop the lock, if it is held."""
         held = self._held.pop(instance, None)

@@ -77,8 +77,25 @@ def descendants(processes: Mapping[int, Process], ancestors: Iterable[int]) -> s
     return found
 
 
-def has_variables(pid: int, variables: frozenset[bytes]) -> bool:
-    """Whether the process was started with all of `variables`, each as b"NAME=value"."""
+def carries(pid: int, marks: frozenset[bytes]) -> bool:
+    """Whether a process has all of the variables, or one of the pipes as its stdout or stderr, that `marks` names.
+
+    Variables are as in /proc/PID/environ, b"NAME=value"; pipes as in /proc/PID/fd, b"pipe:[inode]". A server that
+    writes its title over its environment (nginx, PostgreSQL) is still known by its pipes.
+    """
+    pipes = frozenset(mark for mark in marks if mark.startswith(b"pipe:["))
+    variables = marks - pipes
+    return any(_link(pid, number) in pipes for number in (1, 2)) or (bool(variables) and _has_all(pid, variables))
+
+
+def _link(pid: int, number: int) -> bytes:
+    try:
+        return os.readlink(b"/proc/%d/fd/%d" % (pid, number))
+    except OSError:
+        return b""
+
+
+def _has_all(pid: int, variables: frozenset[bytes]) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return variables <= set(file.read().split(b"\0"))

@@ -35,8 +35,8 @@ class Launch(Record):
     stdin: int
     stdout: int
     stderr: int
-    notify: tuple[int, int] | None = None
-    """One more descriptor of the caller's, and the number, above 2, that it has in the process."""
+    extra: tuple[tuple[int, int], ...] = ()
+    """More descriptors of the caller's, each with the number, above 2, that it has in the process; in this order."""
     working_dir: str | None = None
     umask: int | None = None
     credentials: Credentials | None = None
@@ -99,7 +99,7 @@ def _posix_spawn(launch: Launch, path: str) -> int:
                 (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
                 (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
                 (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
-                *([] if launch.notify is None else [(os.POSIX_SPAWN_DUP2, *launch.notify)]),
+                *((os.POSIX_SPAWN_DUP2, descriptor, number) for descriptor, number in launch.extra),
             ],
             setsid=True,
             setsigmask=(),
@@ -152,7 +152,7 @@ def _fork(launch: Launch, path: str) -> int:
 def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
     """Turn the forked child into the program. A failure is told through the pipe as "STEP ERRNO"."""
     step = "prepare it"
-    if launch.notify is not None and launch.notify[1] == write_end:
+    while write_end in (number for _, number in launch.extra):
         write_end = os.dup(write_end)
     try:
         for name, act in _steps(launch):
@@ -160,13 +160,29 @@ def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
             act()
         step = "execute"
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.execve(path, launch.command, launch.environment)
+        _execute(launch, path)
     except OSError as error:
         os.write(write_end, os.fsencode(f"{step} {error.errno or 0}"))
     except BaseException:
         os.write(write_end, os.fsencode(f"{step} {errno.EPERM}"))
     finally:
         os._exit(126)
+
+
+def _execute(launch: Launch, path: str) -> NoReturn:
+    """Run the program. Its user may not see what supinit has found, then the next in PATH is tried (execvp(3))."""
+    name = launch.command[0]
+    if "/" in name:
+        os.execve(path, launch.command, launch.environment)
+    refusal: OSError | None = None
+    for folder in launch.environment.get("PATH", DEFAULT_PATH).split(":"):
+        try:
+            os.execve(os.path.join(folder or ".", name), launch.command, launch.environment)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except PermissionError as error:
+            refusal = error
+    raise refusal or FileNotFoundError(errno.ENOENT, "")
 
 
 def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
@@ -179,8 +195,7 @@ def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
         ("connect its stdout", lambda: os.dup2(launch.stdout, 1)),
         ("connect its stderr", lambda: os.dup2(launch.stderr, 2)),
     ]
-    if launch.notify is not None:
-        steps.append(("connect its notify descriptor", partial(os.dup2, *launch.notify)))
+    steps += [(f"connect its descriptor {number}", partial(_connect, own, number)) for own, number in launch.extra]
     if launch.umask is not None:
         steps.append(("set its umask", lambda: os.umask(launch.umask or 0)))
     steps += [(f"set its ulimit {limit.resource}", partial(_limit, limit)) for limit in launch.ulimits]
@@ -197,6 +212,14 @@ def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
     if launch.working_dir is not None:
         steps.append((f"enter working_dir {launch.working_dir}", lambda: os.chdir(launch.working_dir or ".")))
     return tuple(steps)
+
+
+def _connect(own: int, number: int) -> None:
+    """Give a descriptor its number; dup2(2) of one to itself would leave it to be closed by exec."""
+    if own == number:
+        os.set_inheritable(own, True)
+    else:
+        os.dup2(own, number)
 
 
 def _reset_signals() -> None:

@@ -1,7 +1,7 @@
 """Find and signal everything that belongs to a program, and nothing that does not.
 
 To a program belong, beside its main process: its process group and session (both carry the main process's number), all
-descendants, and what has left both, was adopted by supinit and still carries the program's variables.
+descendants, and what has left both, was adopted by supinit and still carries the program's variables or pipes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import signal
 from supervisor.core.program import Scope
 from supervisor.process.proctree import (
     Process,
+    carries,
     descendants,
-    has_variables,
     own_children,
     read_process,
     read_processes,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], started: Collection[int]) -> None:
     """Signal a program whose main process, `leader`, is not reaped yet.
 
-    `marks` are the variables that its processes carry; `started` are the pids that supinit itself has started.
+    `marks` are what its processes carry (proctree.carries); `started` are the pids that supinit itself has started.
     """
     if scope is Scope.TREE:
         for process in belongings(leader, marks, started):
@@ -75,7 +75,7 @@ def _belongings(
     roots |= {
         pid
         for pid, process in processes.items()
-        if process.parent == own and pid not in started and pid not in roots and has_variables(pid, marks)
+        if process.parent == own and pid not in started and pid not in roots and carries(pid, marks)
     }
     found = roots | descendants(processes, roots if leader is None else roots | {leader})
     others = found - {leader, own}
@@ -90,7 +90,7 @@ def is_of(pid: int, leader: int, marks: frozenset[bytes], started: Collection[in
         if leader in (process.pid, process.group, process.session):
             return True
         if process.parent in (0, own):
-            return process.pid not in started and has_variables(process.pid, marks)
+            return process.pid not in started and carries(process.pid, marks)
         process = read_process(process.parent)
     return False
 

@@ -66,7 +66,7 @@ def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> 
         "  uwsgi    write 'q' to /run/uwsgi.fifo 20s → uwsgi --stop 1.5s → SIGKILL (tree)",
         "  migrate  SIGTERM (main) 10s → SIGKILL (tree)",
         "",
-        "worst-case shutdown: 70.5s (drain 4s → nginx → uwsgi → migrate)",
+        "worst-case shutdown: 60.5s (drain 4s → nginx → uwsgi)",
     ]
 
 

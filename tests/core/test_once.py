@@ -61,7 +61,7 @@ def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
 
 def test_it_may_be_held_back_again_and_again() -> None:
     migrate = _held().tell(DeadlinePassed(), at=5.0).tell(SpawnHeld(2, 6.0), at=5.0)
-    assert migrate.phase == Waiting(5.0, held_until=6.0)
+    assert migrate.phase == Waiting(1.0, held_until=6.0)
     migrate.tell(DeadlinePassed(), at=6.0).tell(SpawnSkipped(3, "was done before"))
     assert migrate.phase == Done("was done before")
 

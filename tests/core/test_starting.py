@@ -317,7 +317,9 @@ def test_not_everything_up_within_start_timeout_ends_with_75_and_says_what_is_no
     assert isinstance(world.pass_to(4.9).fleet.course, Serving)
     world.run_out()
     assert world.now == 5.0
-    assert world.verdict == Verdict(Cause.START_TIMEOUT, 75, "not ready within start_timeout: slow, held")
+    assert world.verdict == Verdict(
+        Cause.START_TIMEOUT, 75, "not ready within start_timeout: slow is not ready, held waits for slow"
+    )
 
 
 def test_start_timeout_is_over_once_everything_has_been_up() -> None:

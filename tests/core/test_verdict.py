@@ -115,7 +115,7 @@ def test_other_unhealthy_programs_do_not_end_the_container(policy: OnUnhealthy) 
 def test_start_timeout_gives_75() -> None:
     web = replace(WEB, ready=Readiness(notify="systemd"))
     world = World(plan_of(web, settings=Settings(start_timeout=5.0))).begin().run_out()
-    assert world.verdict == Verdict(Cause.START_TIMEOUT, 75, "not ready within start_timeout: web")
+    assert world.verdict == Verdict(Cause.START_TIMEOUT, 75, "not ready within start_timeout: web is not ready")
 
 
 def test_an_internal_error_gives_70_after_every_child_was_stopped() -> None:

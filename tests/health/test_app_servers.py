@@ -122,6 +122,7 @@ def pieces(data: bytes) -> list[bytes]:
         (b"PHP Fatal error: no such file", NO_ANSWER),
         (b"PHP Fatal error: no such file\n\n", NO_ANSWER),
         (b"Content-type: text/plain\r\n", NO_ANSWER),
+        (b"Content-type: text/plain", NO_ANSWER),
         (b"", NO_ANSWER),
     ],
     ids=ascii,
@@ -145,6 +146,9 @@ def test_its_head_may_be_cut_into_records_anywhere() -> None:
 
 def test_the_answer_is_known_with_its_head_and_the_rest_is_not_waited_for() -> None:
     assert conversation("fastcgi", record(STDOUT, HEAD + b"pong"), hold=True)[0] == Answer(True, "status 200")
+    for at in range(len(HEAD)):
+        data = record(STDOUT, HEAD[:at]) + record(STDOUT, HEAD[at:])
+        assert conversation("fastcgi", data, hold=True)[0] == Answer(True, "status 200")
 
 
 def test_what_is_written_to_its_stderr_is_no_answer() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from supervisor.process.proctree import (
     Process,
+    carries,
     descendants,
-    has_variables,
     own_children,
     read_process,
     read_processes,
@@ -92,19 +92,19 @@ def test_descendants_are_everything_below() -> None:
     assert descendants(family, []) == set()
 
 
-def test_a_process_has_variables_only_if_it_has_all_of_them_and_whole(nursery: Nursery) -> None:
+def test_a_process_carries_only_if_it_has_all_of_them_and_whole(nursery: Nursery) -> None:
     pid = nursery.settle("sleep", "1000", environment={"PATH": "/bin:/usr/bin", "A": "1", "B": "22"})
-    assert has_variables(pid, frozenset((b"A=1",)))
-    assert has_variables(pid, frozenset((b"A=1", b"B=22")))
-    assert not has_variables(pid, frozenset((b"A=1", b"C=3")))
-    assert not has_variables(pid, frozenset((b"B=2",)))
+    assert carries(pid, frozenset((b"A=1",)))
+    assert carries(pid, frozenset((b"A=1", b"B=22")))
+    assert not carries(pid, frozenset((b"A=1", b"C=3")))
+    assert not carries(pid, frozenset((b"B=2",)))
     os.kill(pid, signal.SIGKILL)
     nursery.end(pid)
-    assert not has_variables(pid, frozenset((b"A=1",)))
+    assert not carries(pid, frozenset((b"A=1",)))
 
 
 def test_the_environment_of_a_foreign_process_is_none_rather_than_an_error(nursery: Nursery) -> None:
     pid = nursery.settle("sleep", "1000", environment={"PATH": "/bin:/usr/bin", "A": "1"})
     if os.geteuid() != 0:
         pytest.skip("only root has processes of which another user may not read the environment")
-    assert not elsewhere(lambda: has_variables(pid, frozenset((b"A=1",))), user=65534)
+    assert not elsewhere(lambda: carries(pid, frozenset((b"A=1",))), user=65534)
