@@ -36,6 +36,7 @@ from supervisor.core.course import (
     Verdict,
 )
 from supervisor.core.ending import exit_sentence, obstacle
+from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import (
     DeadlinePassed,
     DependenciesChecked,
@@ -340,7 +341,7 @@ class _Work:
         budget = self.budget(name)
         for instance in announced:
             life = self.lives[instance]
-            too_long = budget is not None and lifecycle.stop_time_left(program, life, self.now) > budget + TOLERANCE
+            too_long = budget is not None and stop_time_left(program, life, self.now) > budget + TOLERANCE
             if too_long or isinstance(life.phase, Starting | Running):
                 self.apply(instance, StopRequested(budget))
 

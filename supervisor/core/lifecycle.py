@@ -3,19 +3,27 @@
 Rule 1: every event is accepted in every phase; one that means nothing there changes nothing.
 Rule 2: a wanted program is never forgotten: it is alive, being spawned, waiting for a named thing, has a deadline, or
         has ended for good with a reason.
-Rule 3: a stop always ends, at the latest with SIGKILL at the end of its stop sequence.
+Rule 3: a stop always ends, at the latest with SIGKILL at the end of its stop sequence (ladder.py).
 Rule 4: a deadline that has not come changes nothing.
 """
 
 from __future__ import annotations
 
 from math import inf
-from signal import SIGCONT, SIGKILL
 
 from supervisor.core.checkup import begin_checkup, note_probe, start_probe
 from supervisor.core.ending import is_exhausted, restart_delay, run_sentence, wants_restart
+from supervisor.core.ladder import (
+    KILL_INTERVAL,
+    Step,
+    begin_stop,
+    enter,
+    extend,
+    shorten,
+    skip_step,
+    take_step,
+)
 from supervisor.core.life import (
-    Action,
     Backoff,
     BecameReady,
     Blame,
@@ -34,14 +42,11 @@ from supervisor.core.life import (
     Life,
     MainChanged,
     Notified,
-    Phase,
     Probed,
     RestartRequested,
     Run,
-    RunCommand,
     Running,
     RunProbe,
-    SendSignal,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -59,13 +64,10 @@ from supervisor.core.life import (
     Sweeping,
     Swept,
     Waiting,
-    WriteFifo,
 )
-from supervisor.core.program import CommandStep, Kind, OnUnhealthy, Program, Scope, SignalStep, WriteStep
+from supervisor.core.program import Kind, OnUnhealthy, Program
 from supervisor.core.record import assert_never, replace
 
-KILL_INTERVAL = 1.0
-"""Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
 SWEEP_LIMIT = 10.0
 """Seconds after which what not even SIGKILL removes (a process in uninterruptible sleep) is left behind."""
 RELOADING = "reloading"
@@ -74,8 +76,6 @@ RELOADING = "reloading"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.notice import Notice
-
-Step = tuple[Life, tuple[Action, ...]]
 
 
 def advance(program: Program, life: Life, event: Event, now: float) -> Step:
@@ -120,7 +120,7 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
         case Probed(generation, passed, detail) if generation == life.generation:
             return _note_probe(program, life, passed, detail, now)
         case StepFailed(generation, rung) if generation == life.generation:
-            return _skip_step(program, life, rung, now)
+            return skip_step(program, life, rung, now)
         case Exited(generation, code, signal) if generation == life.generation:
             return _note_exit(life, Exit(code, signal, now), now)
         case Swept(generation, jitter) if generation == life.generation:
@@ -154,28 +154,15 @@ def _unless_never(deadline: float) -> float | None:
     return deadline if deadline < inf else None
 
 
-def stop_time_left(program: Program, life: Life, now: float) -> float:
-    """Return the seconds until SIGKILL, when no step helps that is left. 0.0: no stop sequence is under way."""
-    match life.phase:
-        case Stopping(rung=rung, deadline=deadline, pace=pace) if rung < len(program.stop):
-            return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[rung + 1 :])
-        case _:
-            return 0.0
-
-
-def _enter(life: Life, phase: Phase, now: float) -> Life:
-    return replace(life, phase=phase, since=now)
-
-
 # ---- what somebody asked for
 
 
 def _start(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Idle() | Done() | Failed():
-            return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+            return enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
         case Backoff():
-            return _enter(life, Waiting(now), now), ()
+            return enter(life, Waiting(now), now), ()
         case Stopping() | Sweeping():
             return _expect_again(life), ()
         case Starting() | Running():
@@ -211,7 +198,7 @@ def _expect_again(life: Life) -> Life:
 def _restart(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            return _begin_stop(program, life, run, None, None, now)
+            return begin_stop(program, life, run, None, None, now)
         case _:
             return _start(program, life, now)
 
@@ -219,9 +206,9 @@ def _restart(program: Program, life: Life, now: float) -> Step:
 def _stop(program: Program, life: Life, within: float | None, now: float) -> Step:
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            return _begin_stop(program, life, run, within, None, now)
+            return begin_stop(program, life, run, within, None, now)
         case Stopping():
-            return _shorten(program, life, life.phase, within, now), ()
+            return shorten(program, life, life.phase, within, now), ()
         case _:
             return _retire(life, now)
 
@@ -229,7 +216,7 @@ def _stop(program: Program, life: Life, within: float | None, now: float) -> Ste
 def _retire(life: Life, now: float) -> Step:
     match life.phase:
         case Waiting() | Backoff():
-            return _enter(life, Idle(), now), ()
+            return enter(life, Idle(), now), ()
         case Idle() | Done() | Failed() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
             return life, ()
         case _:
@@ -239,10 +226,10 @@ def _retire(life: Life, now: float) -> Step:
 def _kill(program: Program, life: Life, now: float) -> Step:
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            life, _ = _begin_stop(program, life, run, None, None, now)
+            life, _ = begin_stop(program, life, run, None, None, now)
             return _kill(program, life, now)
         case Stopping(rung=rung) if rung < len(program.stop):
-            return _take_step(program, life, life.phase, len(program.stop), now)
+            return take_step(program, life, life.phase, len(program.stop), now)
         case _:
             return _retire(life, now)
 
@@ -260,13 +247,13 @@ def _check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Ste
 
 def _ask_spawn(life: Life, phase: Spawning, now: float) -> Step:
     generation = life.generation + 1
-    return _enter(replace(life, generation=generation, said=""), phase, now), (Spawn(generation),)
+    return enter(replace(life, generation=generation, said=""), phase, now), (Spawn(generation),)
 
 
 def _fail_waiting(life: Life, reason: str, now: float) -> Step:
     if not isinstance(life.phase, Waiting):
         return life, ()
-    return _enter(life, Failed(reason, 1), now), ()
+    return enter(life, Failed(reason, 1), now), ()
 
 
 # ---- what the process does
@@ -279,8 +266,8 @@ def _note_spawned(program: Program, life: Life, pid: int, now: float) -> Step:
     if program.healthcheck is not None:
         life = replace(life, checkup=begin_checkup(now))
     if life.goal is Goal.DOWN:
-        return _begin_stop(program, life, run, None, None, now)
-    life = _enter(life, Starting(run, deadline=now + program.start_patience), now)
+        return begin_stop(program, life, run, None, None, now)
+    life = enter(life, Starting(run, deadline=now + program.start_patience), now)
     return _pass_deadline(program, life, now)
 
 
@@ -288,9 +275,9 @@ def _note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | N
     if not isinstance(life.phase, Spawning):
         return life, ()
     if life.goal is Goal.DOWN:
-        return _enter(life, Idle(), now), ()
+        return enter(life, Idle(), now), ()
     if code is not None:
-        return _enter(life, Failed(blame.sentence, code), now), ()
+        return enter(life, Failed(blame.sentence, code), now), ()
     return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now), ()
 
 
@@ -298,17 +285,17 @@ def _note_skipped(life: Life, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
-        return _enter(life, Idle(), now)
-    return _enter(replace(life, was_up=True), Done(reason), now)
+        return enter(life, Idle(), now)
+    return enter(replace(life, was_up=True), Done(reason), now)
 
 
 def _note_held(life: Life, until: float, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
-        return _enter(life, Idle(), now)
+        return enter(life, Idle(), now)
     since = life.since if life.phase.was_held else now
-    return _enter(life, Waiting(since, held_until=until), since)
+    return enter(life, Waiting(since, held_until=until), since)
 
 
 def _note_main(life: Life, pid: int) -> Life:
@@ -330,7 +317,7 @@ def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> St
     elif notice.ready and life.said == RELOADING:
         life = replace(life, said="")
     if notice.extend_by is not None:
-        life = _extend(program, life, now + notice.extend_by)
+        life = extend(program, life, now + notice.extend_by)
     if notice.is_stuck:
         sentence = "said that it is stuck (WATCHDOG=trigger)"
         return _blame(program, life, Blame(sentence, asks_restart=program.watchdog is not None), now)
@@ -338,17 +325,6 @@ def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> St
         life = replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
     is_ready = notice.ready and program.ready.notify == "systemd"
     return _note_ready(program, life, now) if is_ready else (life, ())
-
-
-def _extend(program: Program, life: Life, until: float) -> Life:
-    """Move the deadline of a start or of a step that is under way; a shutdown budget is not to be extended."""
-    match life.phase:
-        case Starting(deadline=deadline) if deadline < until:
-            return replace(life, phase=replace(life.phase, deadline=until))
-        case Stopping(deadline=deadline, pace=1.0, rung=rung) if deadline < until and rung < len(program.stop):
-            return replace(life, phase=replace(life.phase, deadline=until))
-        case _:
-            return life
 
 
 def _note_ready(program: Program, life: Life, now: float) -> Step:
@@ -360,7 +336,7 @@ def _note_ready(program: Program, life: Life, now: float) -> Step:
         case Starting(run=run):
             life = replace(life, was_up=life.was_up or life.health in (Health.NONE, Health.HEALTHY))
             silent_until = None if program.watchdog is None else now + program.watchdog
-            return _enter(life, Running(replace(run, ready_at=now), silent_until), now), ()
+            return enter(life, Running(replace(run, ready_at=now), silent_until), now), ()
         case _:
             return life, ()
 
@@ -391,7 +367,7 @@ def _blame(program: Program, life: Life, blame: Blame, now: float) -> Step:
         return life, ()
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            return _begin_stop(program, life, run, None, blame, now)
+            return begin_stop(program, life, run, None, blame, now)
         case _:
             return life, ()
 
@@ -406,17 +382,17 @@ def _note_exit(life: Life, exit_: Exit, now: float) -> Step:
             return life, ()
     phase = Sweeping(run, exit_, now + KILL_INTERVAL, now + SWEEP_LIMIT, asked=asked, blame=blame)
     life = replace(life, checkup=None, last_exit=exit_)
-    return _enter(life, phase, now), (Sweep(life.generation, run.pid),)
+    return enter(life, phase, now), (Sweep(life.generation, run.pid),)
 
 
 def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Step:
     match life.phase:
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
             if life.goal is Goal.DOWN and not life.again:
-                return _enter(life, Idle(), now), ()
+                return enter(life, Idle(), now), ()
             if asked or life.goal is Goal.DOWN:
                 life = replace(life, goal=Goal.UP, again=False)
-                return _enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+                return enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
             ran_for = exit_.at - run.since
             came_up = run.ready_at is not None and ran_for >= program.min_uptime
             life = replace(
@@ -434,14 +410,14 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
     succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
     is_wanted = wants_restart(program, succeeded, blame)
     if succeeded and not is_wanted:
-        return _enter(replace(life, was_up=True), Done(), now)
+        return enter(replace(life, was_up=True), Done(), now)
     if not is_wanted or is_exhausted(program, life):
         own_exit = exit_ if blame is None else None
         code = own_exit.shell_code if own_exit is not None else 1
-        return _enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
+        return enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
-    return _enter(life, Backoff(until), now)
+    return enter(life, Backoff(until), now)
 
 
 # ---- what time does
@@ -468,68 +444,14 @@ def _pass_deadline(program: Program, life: Life, now: float) -> Step:
         case Waiting(held_until=held_until) if held_until is not None and now >= held_until:
             return _ask_spawn(life, Spawning(was_held=True), life.since)
         case Stopping(deadline=deadline, rung=rung) if now >= deadline:
-            return _take_step(program, life, life.phase, rung + 1, now)
+            return take_step(program, life, life.phase, rung + 1, now)
         case Sweeping(run=run, deadline=deadline, give_up=give_up) if now >= deadline:
             final = now >= give_up
             phase = replace(life.phase, deadline=now + KILL_INTERVAL)
             return replace(life, phase=phase), (Sweep(life.generation, run.pid, final),)
         case Backoff(until=until) if now >= until:
-            return _enter(life, Waiting(now), now), ()
+            return enter(life, Waiting(now), now), ()
         case Starting() | Running() if life.checkup is not None and now >= _probe_due(life):
             return replace(life, checkup=start_probe(life.checkup, now)), (RunProbe(life.generation),)
-        case _:
-            return life, ()
-
-
-# ---- the stop sequence
-
-
-def _begin_stop(program: Program, life: Life, run: Run, within: float | None, blame: Blame | None, now: float) -> Step:
-    phase = Stopping(run, now, 0, now, pace=_pace(program, within), blame=blame)
-    return _take_step(program, _enter(replace(life, checkup=None), phase, now), phase, 0, now)
-
-
-def _pace(program: Program, within: float | None) -> float:
-    if within is None or within >= program.stop_time:
-        return 1.0
-    return within / program.stop_time
-
-
-def _shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
-    """Fit what is left of a stop that is under way into `within`."""
-    left = stop_time_left(program, life, now)
-    if within is None or within >= left:
-        return replace(life, phase=replace(phase, blame=None))
-    ratio = within / left
-    deadline = now + (phase.deadline - now) * ratio
-    return replace(life, phase=replace(phase, blame=None, deadline=deadline, pace=phase.pace * ratio))
-
-
-def _take_step(program: Program, life: Life, phase: Stopping, rung: int, now: float) -> Step:
-    """Take step `rung` of the stop sequence; past its end stands SIGKILL to the whole tree, again and again.
-
-    SIGCONT follows a signal, since a stopped process would not act on it (signal(7)).
-    """
-    pid = phase.run.pid
-    if rung >= len(program.stop):
-        phase = replace(phase, rung=len(program.stop), deadline=now + KILL_INTERVAL)
-        return replace(life, phase=phase), (SendSignal(pid, SIGKILL, Scope.TREE),)
-    step = program.stop[rung]
-    life = replace(life, phase=replace(phase, rung=rung, deadline=now + step.wait * phase.pace))
-    match step:
-        case SignalStep(signal=signal, scope=scope):
-            return life, (SendSignal(pid, signal, scope), SendSignal(pid, SIGCONT, scope))
-        case WriteStep(path=path, data=data):
-            return life, (WriteFifo(life.generation, rung, path, data),)
-        case CommandStep(command=command):
-            return life, (RunCommand(life.generation, rung, command),)
-        case _:
-            assert_never(step)
-
-
-def _skip_step(program: Program, life: Life, rung: int, now: float) -> Step:
-    match life.phase:
-        case Stopping(rung=current) if current == rung and rung < len(program.stop):
-            return _take_step(program, life, life.phase, rung + 1, now)
         case _:
             return life, ()

@@ -8,6 +8,7 @@ from signal import SIGKILL
 
 import pytest
 
+from supervisor.core.ladder import KILL_INTERVAL, stop_time_left
 from supervisor.core.life import (
     Action,
     Backoff,
@@ -38,7 +39,7 @@ from supervisor.core.life import (
     Swept,
     Waiting,
 )
-from supervisor.core.lifecycle import KILL_INTERVAL, SWEEP_LIMIT, advance, next_deadline, stop_time_left
+from supervisor.core.lifecycle import SWEEP_LIMIT, advance, next_deadline
 from supervisor.core.program import Program
 from supervisor.core.record import Record
 

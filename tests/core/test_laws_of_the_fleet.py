@@ -26,8 +26,8 @@ from supervisor.core.course import (
     Verdict,
 )
 from supervisor.core.fleet import advance, meets, new_fleet, next_deadline
+from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import Backoff, Done, Exited, Failed, Goal, Running, Starting, Stopping, Waiting
-from supervisor.core.lifecycle import stop_time_left
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import Settings
 

@@ -7,6 +7,7 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
+from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import (
     Action,
     BecameReady,
@@ -43,7 +44,7 @@ from supervisor.core.life import (
     Waiting,
     WriteFifo,
 )
-from supervisor.core.lifecycle import next_deadline, stop_time_left
+from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, WriteStep
 from supervisor.core.record import replace
 

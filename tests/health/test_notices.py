@@ -348,15 +348,17 @@ def claim(path: Path) -> str:
     return f"say('READY=1\\nSTATUS=claimed', path='{path}'); barrier('{path}'); tell('x | claimed'); live()"
 
 
+def leave_pipes(output: Path) -> str:
+    return f"for n in (1, 2): os.dup2(os.open('{output}', os.O_WRONLY | os.O_APPEND), n)\n"
+
+
 def away(text: str, environment: str, output: Path | None = None) -> str:
     """Return a script that leaves its session, is adopted by supinit, and goes on as `text` with that environment.
 
     With `output` it leaves the pipes that it was given, too.
     """
     command = repr([*script(text)])
-    elsewhere = (
-        "" if output is None else f"for n in (1, 2): os.dup2(os.open('{output}', os.O_WRONLY | os.O_APPEND), n)\n"
-    )
+    leave = leave_pipes(output) if output else ""
     return (
         f"if os.fork():\n    os.wait(); live()\nos.setsid()\nif os.fork():\n    os._exit(0)\n"
         f"while os.getppid() != {os.getpid()}: time.sleep(0.002)\n{leave}"
@@ -403,9 +405,9 @@ RELATIVES = {
         "if os.fork():\n    os.wait(); live()\nif os.fork(): os._exit(0)\n"
         "while os.getppid() != {test}: time.sleep(0.002)\n{claim}"
     ),
-    "an orphan in its group without its variables": (
+    "an orphan in its group with nothing else of it": (
         "if os.fork():\n    os.wait(); live()\nif os.fork(): os._exit(0)\n"
-        "while os.getppid() != {test}: time.sleep(0.002)\nos.execve(sys.executable, {command!r}, {{}})"
+        "while os.getppid() != {test}: time.sleep(0.002)\n{leave}os.execve(sys.executable, {command!r}, {{}})"
     ),
     "an orphan with its variables": "{away}",
     "an orphan with its pipes": "{away_bare}",
@@ -419,7 +421,7 @@ def test_every_process_of_its_tree_is_believed(turned: Turn, open_folder: Path, 
     further = away(f"if os.fork(): live()\nos.setsid()\n{claimed}", "os.environ")
     parts: dict[str, Any] = {"claim": claimed, "away": away(claimed, "os.environ"), "away_further": further}
     parts |= {"away_bare": away(claimed, "{}")}
-    parts |= {"test": str(os.getpid()), "command": [*script(claimed)]}
+    parts |= {"test": str(os.getpid()), "command": [*script(claimed)], "leave": leave_pipes(open_folder / "out")}
     container = turned(speaker("web", text.format(**parts))).begin()
     container.run_until_told("claimed")
     container.run_until_up("web")
