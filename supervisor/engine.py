@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     Errand = tuple[InstanceId, RunCommand | RunProbe]
 
 
+MAX_HEIRS = 7
+"""Successors of a main process that are remembered beside the last one."""
 LAST_LINES = 10
 """Lines of the program that brings the container down that the verdict quotes."""
 
@@ -196,7 +198,8 @@ class Engine:
             return
         heir = notice.main_pid
         if heir is not None and heir != life.run.pid and self._is_of(said.instance, heir, life.run.pid):
-            self._heirs.setdefault(said.instance, []).append(heir)
+            others = [pid for pid in self._heirs.get(said.instance, ()) if pid != heir]
+            self._heirs[said.instance] = [*others[-MAX_HEIRS:], heir]
             self.children.spare(life.run.pid)
         self._heard.append(Happened(said.instance, Notified(life.generation, notice)))
 
