@@ -31,8 +31,8 @@ FLUSH_LIMIT = 2.0
 """Seconds that the last lines may take to be written when the container's log reader is stalled."""
 TERMINATION_LOG = "/dev/termination-log"
 """Where Kubernetes looks for a container's last words."""
-MAX_LAST_WORDS = 4000
-"""Characters; Kubernetes cuts what is longer than 4096 bytes."""
+MAX_LAST_WORDS = 3000
+"""Characters of last lines; Kubernetes cuts what is longer than 4096 bytes."""
 MAX_SOCKET_PATH = 107
 """sun_path holds 108 bytes, the last one is NUL (unix(7))."""
 INTERNAL_ERROR = 70
@@ -74,7 +74,7 @@ def run(options: Options) -> int:
         pump.flush(FLUSH_LIMIT)
     verdict = engine.fleet.verdict
     assert verdict is not None
-    _leave_last_words("\n".join(filter(None, (verdict.reason, engine.last_lines))))
+    leave_last_words(verdict.reason, engine.last_lines)
     return verdict.code
 
 
@@ -117,10 +117,12 @@ def _end_at_once() -> None:
             return
 
 
-def _leave_last_words(text: str) -> None:
+def leave_last_words(reason: str, last_lines: str) -> None:
+    """Write why the container ended, and the end of its last lines, to /dev/termination-log, where that file exists."""
+    text = reason if not last_lines else f"{reason}\n{last_lines[-MAX_LAST_WORDS:]}"
     if os.path.exists(TERMINATION_LOG):
         try:
             with open(TERMINATION_LOG, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text[-MAX_LAST_WORDS:] + "\n")
+                file.write(text + "\n")
         except OSError:
             pass  # somebody else's file; the log line says the same
