@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.core.plan import critical_path, find_cycles, make_plan, start_waves, stop_waves
-from supervisor.core.program import Program, Settings, SignalStep, Table
+from supervisor.core.program import Condition, Dependency, Program, Settings, SignalStep, Table
 from supervisor.core.record import replace
 
 from .chance import random_table
@@ -126,3 +126,10 @@ def test_there_is_a_cycle_exactly_when_one_is_found_and_it_is_one(graph: dict[st
     for cycle in cycles:
         assert len(set(cycle)) == len(cycle)
         assert all(after in graph[name] for name, after in zip(cycle, (*cycle[1:], cycle[0]), strict=True))
+
+
+def test_what_had_to_complete_is_not_alive_when_its_dependants_stop() -> None:
+    web = replace(_stops_in("web", 5.0), depends_on=(Dependency("migrate", Condition.COMPLETED),))
+    plan = plan_of(_stops_in("migrate", 10.0), web)
+    assert critical_path(plan) == (("migrate",), 10.0)
+    assert plan.stop_time_below == {"migrate": 0.0, "web": 0.0}

@@ -229,3 +229,24 @@ def test_the_next_probe_is_a_deadline() -> None:
 def test_probes_are_never_two_at_a_time() -> None:
     web = OneLife(CHECKED).spawn()
     assert web.tell(DeadlinePassed(), at=30.0).actions == ()
+
+
+@pytest.mark.parametrize("program", [CHECKED, NOTIFIED], ids=["health check", "notify"])
+def test_after_a_failed_run_it_is_not_up_before_min_uptime(program: Program) -> None:
+    """Lest a program that crashes soon after its start looks up between its crashes."""
+    says_so: Event = BecameReady(2) if program is NOTIFIED else Probed(2, True)
+    web = OneLife(program).spawn()
+    web.end(1, at=0.5)
+    web.tell(DeadlinePassed(), at=1.0).spawn(at=1.0)
+    again = Run(100, 1.0)
+    web.tell(says_so, at=1.2)
+    assert web.phase == Starting(again, 2.0, is_ready=True)
+    assert web.tell(DeadlinePassed(), at=2.0).phase == Running(replace(again, ready_at=2.0))
+
+
+def test_what_crashes_before_min_uptime_after_a_failed_run_was_never_up() -> None:
+    web = OneLife(CHECKED).spawn()
+    web.end(1, at=0.5)
+    web.tell(DeadlinePassed(), at=1.0).spawn(at=1.0).tell(Probed(2, True), at=1.2)
+    web.end(1, at=1.5)
+    assert (web.life.was_up, web.life.failures) == (False, 2)
