@@ -14,7 +14,6 @@ import traceback
 from supervisor.core.course import Fault
 from supervisor.core.life import Probed, RunCommand
 from supervisor.core.record import replace
-from supervisor.core.signals import signal_name
 from supervisor.errors import SpawnError
 
 TYPE_CHECKING = False
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import Answer
+    from supervisor.process.commands import Outcome
     from supervisor.process.inbox import Inbox
 
     T = TypeVar("T")
@@ -172,43 +172,37 @@ class Loop:
 
     async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> Answer:
         from supervisor.health.probes import Answer
-        from supervisor.process.commands import Command
 
         try:
-            launch = replace(self._engine.launcher.launch_for(instance), command=command)
-            outcome = await Command().run(self._engine.children, launch, limit)
+            outcome = await self._run(instance, command, limit)
         except SpawnError as error:
             return Answer(False, str(error))
-        last_line = outcome.output.rpartition("\n")[2]
-        if outcome.code is not None:
-            return Answer(outcome.succeeded, last_line or f"exited with code {outcome.code}")
-        if outcome.signal is not None:
-            return Answer(False, f"was ended by {signal_name(outcome.signal)}")
-        return Answer(False, f"no answer within {limit:g} s")
+        words = outcome.last_line if outcome.code is not None else ""
+        return Answer(outcome.succeeded, words or outcome.ending or f"no answer within {limit:g} s")
 
     async def _run_command(self, instance: InstanceId, action: RunCommand) -> None:
         step = self._engine.plan.programs[instance[0]].stop[action.rung]
-        reason = await self._run(instance, action.command, step.wait)
+        reason = await self._try(instance, action.command, step.wait)
         if reason is not None:
             self._engine.feed(self._engine.fail_step(instance, action, reason))
 
-    async def _run(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:
+    async def _try(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:
         """Run a command in a program's context and return what went wrong, as a sentence."""
-        from supervisor.process.commands import Command
-
         try:
-            launch = replace(self._engine.launcher.launch_for(instance), command=command)
-            outcome = await Command().run(self._engine.children, launch, limit)
+            outcome = await self._run(instance, command, limit)
         except SpawnError as error:
             return f"{command[0]} {error}"
         if outcome.succeeded:
             return None
-        last_line = outcome.output.rpartition("\n")[2]
-        if outcome.code is not None:
-            return f"{command[0]} exited with code {outcome.code}" + (f": {last_line}" if last_line else "")
-        if outcome.signal is not None:
-            return f"{command[0]} was ended by {signal_name(outcome.signal)}"
-        return f"{command[0]} took longer than {limit:g} s"
+        sentence = f"{command[0]} {outcome.ending or f'took longer than {limit:g} s'}"
+        return f"{sentence}: {outcome.last_line}" if outcome.last_line else sentence
+
+    async def _run(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> Outcome:
+        """Run a command in a program's context. Raises SpawnError."""
+        from supervisor.process.commands import Command
+
+        launch = replace(self._engine.launcher.launch_for(instance), command=command)
+        return await Command().run(self._engine.children, launch, limit)
 
     # ---- services that come after the first children
 
@@ -283,7 +277,7 @@ class Loop:
         how = self._engine.plan.programs[instance[0]].reload
         if isinstance(how, int):
             return None if self._engine.send_signal(instance, how) else f"{instance[0]} has no process"
-        return await self._run(instance, how, RELOAD_LIMIT)
+        return await self._try(instance, how, RELOAD_LIMIT)
 
     async def changed(self) -> None:
         """Wait for the end of the next turn."""

@@ -11,6 +11,7 @@ import signal
 
 from supervisor.core.program import Scope
 from supervisor.core.record import Record, replace
+from supervisor.core.signals import signal_name
 from supervisor.process.sweep import kill_stragglers, send
 
 TYPE_CHECKING = False
@@ -32,6 +33,17 @@ class Outcome(Record):
     @property
     def succeeded(self) -> bool:
         return self.code == 0
+
+    @property
+    def last_line(self) -> str:
+        return self.output.rpartition("\n")[2]
+
+    @property
+    def ending(self) -> str | None:
+        """How it ended by itself, as a predicate: "exited with code 7". None: it was ended at its limit."""
+        if self.signal is not None:
+            return f"was ended by {signal_name(self.signal)}"
+        return None if self.code is None else f"exited with code {self.code}"
 
 
 class Command:

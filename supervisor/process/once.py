@@ -1,7 +1,7 @@
 """Run a oneshot once per key among all containers that share a directory, such as a migration once per deploy.
 
-Rule 1: whoever runs it holds the program's lock (flock(2)), which the kernel drops with the process, so that a crash
-leaves neither a lock nor a record behind.
+Rule 1: supinit and the oneshot itself both hold the program's lock (flock(2)), which the kernel drops with the last of
+them: a crash leaves neither a lock nor a record behind, and what outlives a killed supinit is still alone.
 Rule 2: success is recorded, in one piece, before the program counts as completed.
 Rule 3: where the directory cannot be used, nothing is run.
 """
