@@ -90,6 +90,7 @@ class Engine:
         self.pump = pump
         self.markers = markers
         self.journal = journal
+        pump.report = journal.write
         self.notices = Notices(plan.settings.run_dir)
         self.started_at = time.time()
         self.children = Children()

@@ -52,15 +52,14 @@ class Loop:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
         self._watchers: list[asyncio.Future[None]] = []
-        self._stalled: set[int] = set()
-        self._gone: set[int] = set()
+        self._pump_timer: asyncio.TimerHandle | None = None
         self._server: Server | None = None
 
     def run(self) -> None:
         """Return when the container is over."""
         self._loop.set_exception_handler(lambda _, context: self._note_failure(context))
         self._loop.add_reader(self._inbox.fileno(), self._guard(self._take_signals))
-        self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))
+        self._listen_to_pump()
         self._loop.add_reader(self._engine.notices.fileno(), self._guard(self._engine.listen))
         self._engine.listeners.append(self._after_turn)
         for callback in (self._reap, self._take_signals, self._after_turn, self._settle_in):
@@ -88,25 +87,26 @@ class Loop:
         self._engine.pass_time()
 
     def _pump(self) -> None:
-        self._engine.pump.turn()
+        pause = self._engine.pump.turn()
         self._engine.note_output()
-        self._watch_sinks()
+        if pause:
+            self._loop.remove_reader(self._engine.pump.fileno())
+            self._loop.call_later(pause, self._listen_to_pump)
+        self._arm_pump()
 
-    def _watch_sinks(self) -> None:
-        for sink in self._engine.pump.sinks:
-            if sink.is_gone and sink.descriptor not in self._gone:
-                self._gone.add(sink.descriptor)
-                self._engine.journal.write("error", "log.reader_lost", reason="nobody reads the output any more")
-            if sink.waiting and sink.descriptor not in self._stalled:
-                self._stalled.add(sink.descriptor)
-                self._loop.add_writer(sink.descriptor, self._guard(self._flush))
+    def _listen_to_pump(self) -> None:
+        self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))
 
-    def _flush(self) -> None:
-        for sink in self._engine.pump.sinks:
-            if sink.descriptor in self._stalled and sink.flush():
-                self._stalled.discard(sink.descriptor)
-                self._loop.remove_writer(sink.descriptor)
-        self._engine.pump.resume()
+    def _settle_pump(self) -> None:
+        self._engine.pump.settle(self._loop.time())
+        self._arm_pump()
+
+    def _pass_pump_time(self) -> None:
+        self._pump_timer = None
+        self._settle_pump()
+
+    def _arm_pump(self) -> None:
+        self._pump_timer = self._armed(self._pump_timer, self._engine.pump.deadline, self._pass_pump_time)
 
     # ---- after each turn
 
@@ -116,21 +116,24 @@ class Loop:
             return
         self._arm()
         self._run_errands()
-        self._watch_sinks()
+        self._settle_pump()
         watchers, self._watchers = self._watchers, []
         for watcher in watchers:
             if not watcher.done():
                 watcher.set_result(None)
 
     def _arm(self) -> None:
-        deadline = self._engine.next_deadline
-        if self._timer is not None:
-            if self._timer.when() == deadline:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._guard(self._pass_time))
+        self._timer = self._armed(self._timer, self._engine.next_deadline, self._pass_time)
+
+    def _armed(
+        self, timer: asyncio.TimerHandle | None, deadline: float | None, callback: Callable[[], None]
+    ) -> asyncio.TimerHandle | None:
+        """Return a timer that is set to `deadline`: the one that there is, where it is right and has not rung yet."""
+        if timer is not None:
+            if timer.when() == deadline:
+                return timer
+            timer.cancel()
+        return None if deadline is None else self._loop.call_at(deadline, self._guard(callback))
 
     def _run_errands(self) -> None:
         for instance, (generation, task) in list(self._probes.items()):
@@ -215,7 +218,7 @@ class Loop:
     def _settle_in(self) -> None:
         self._renew_markers()
         self._engine.journal.open()
-        self._watch_sinks()
+        self._settle_pump()
         gc.collect()
         gc.freeze()
         gc.enable()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Event = Any  # the stubs have marks that may be None; those of a parsed document never are
 
 MAX_DEPTH = 50
+TOO_DEEP = f"cannot be nested deeper than {MAX_DEPTH} levels"
 MAX_VALUES = 500_000
 
 _TAG = "tag:yaml.org,2002:"
@@ -115,7 +116,7 @@ class Composer:
     def collection(self, event: Event, path: str) -> Sequence | Mapping:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            self.stop(event, path, f"cannot be nested deeper than {MAX_DEPTH} levels")
+            self.stop(event, path, TOO_DEEP)
         node = self.sequence(event, path) if type(event) is SequenceStartEvent else self.mapping(event, path)
         self.depth -= 1
         return node

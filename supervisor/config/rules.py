@@ -108,5 +108,21 @@ class LinesAreSeen:
         return {"not": {"required": ["ready", "log"], "properties": {"ready": watched, "log": inherits}}}
 
 
+class NotInherited:
+    """What is done to lines needs them to come through supinit."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def check(self, place: Place) -> None:
+        for key in self.keys:
+            if key in place.given and place.values.get("mode") is LogMode.INHERIT:
+                place.problem_with(key, "cannot be given with mode: inherit, which passes supinit by")
+
+    def json_schema(self) -> Schema:
+        inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}
+        return {"not": {"allOf": [inherits, {"anyOf": [_given(key) for key in self.keys]}]}}
+
+
 def _given(key: str) -> Schema:
     return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}

@@ -84,6 +84,12 @@ def size(minimum: int) -> Value:
     return Value(parse, f"a size of at least {minimum} such as 4096, 64kb, 10mb or 1g", schema, "bytes")
 
 
+def _rate(text: str) -> int | None:
+    number, _, second = text.partition("/")
+    value = parse_size(number)
+    return value if value and second == "s" else None
+
+
 def words(enum: type[Enum]) -> Choice:
     """Make the choice of an enumeration's values."""
     return Choice({str(member.value): member for member in enum})
@@ -211,6 +217,11 @@ URL = Value(
 )
 REGULAR_EXPRESSION = Value(
     _regular_expression, "a regular expression that is not empty", {**_not_empty, "format": "regex"}
+)
+RATE = Value(
+    _rate,
+    "a size a second, such as 64kb/s or 10mb/s",
+    or_variable({"type": "string", "pattern": "^(?=.*[1-9])[0-9]*[.]?[0-9]*([bB]|[kKmMgG][bB]?)?/s$"}),
 )
 VARIABLE_NAME = Value(
     lambda text: text if text and "=" not in text else None,

@@ -11,7 +11,7 @@ from supervisor.config.environment import ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull, Value
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, Needs, OneshotEnds, OneshotOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, Needs, NotInherited, OneshotEnds, OneshotOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CATCHABLE_SIGNAL,
@@ -21,6 +21,7 @@ from supervisor.config.scalars import (
     LISTEN_ADDRESS,
     MODE,
     PROGRAM_NAME,
+    RATE,
     REGULAR_EXPRESSION,
     RESOURCE,
     RESTART,
@@ -49,6 +50,7 @@ from supervisor.core.program import (
     Readiness,
     RestartDelay,
     ShutdownOn,
+    WhenFull,
 )
 
 
@@ -134,11 +136,23 @@ _READY = Section(
 
 _LOG = Section(
     Key("mode", words(LogMode), "How its lines appear in the container's output.", "prefix"),
-    Key("file", TEXT, "A file besides; with mode none, instead.", later=True),
-    Key("max_size", size(1), "The file is rotated at this size.", "10mb", later=True),
-    Key("keep", integer(0), "So many rotated files are kept.", 5, later=True),
+    Key("file", TEXT, "A file besides, of the lines as they are or as JSON; with mode none, instead."),
+    Key("max_size", size(1), "The file is rotated before it grows beyond this size.", "10mb"),
+    Key("keep", integer(0, 1000), "So many rotated files are kept: PATH.1 is the youngest.", 5),
+    Key("compress", Choice({"gzip": True}), "Rotated files are compressed, PATH.1.gz; they are not, if left out."),
     Key("max_line", size(1), "A longer line is cut into pieces, each of them marked.", "64kb"),
+    Key("tail", size(4096), "So much of the end of its output is kept for supctl logs.", "64kb"),
+    Key("when_full", words(WhenFull), "A reader stalls: block: the program waits; drop: lines are lost.", "block"),
+    Key("rate_limit", RATE, "It may write so much; when_full says what becomes of more."),
+    Key(
+        "redact",
+        ListOf(REGULAR_EXPRESSION),
+        "Regular expressions; what matches is written as [redacted].",
+        [],
+    ),
+    Key("multiline", REGULAR_EXPRESSION, "The first line of a message; others are joined to the one before."),
     make=LogSettings,
+    rules=(NotInherited("file", "when_full", "rate_limit", "redact", "multiline"),),
 )
 
 _SIGNALS = MapOf(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from supervisor.config.composer import Composer, Stopped
+from supervisor.config.composer import TOO_DEEP, Composer, Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ def parse(data: bytes, file: str, reading: Reading) -> Node | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = ", ".join(filter(None, (error.context, error.problem)))
-        reading.problem_at(file, line, column, "", f"cannot be read as YAML: {words}")
+        sentence = f"cannot be read as YAML: {words}"
+        if "maximum nesting depth" in words:  # newer libyaml has a limit of its own
+            sentence = TOO_DEEP
+        reading.problem_at(file, line, column, "", sentence)
     except yaml.YAMLError:
         line, column, character = _first_unprintable(text)
         reading.problem_at(file, line, column, "", f"cannot be read as YAML: {character} is not allowed unescaped")

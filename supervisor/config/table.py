@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from supervisor.config.reading import Reading
     from supervisor.config.sections import Place
     from supervisor.config.tree import Node, Scalar
+    from supervisor.core.program import LogSettings
 
 _AS_THEY_ARE = (
     "command", "depends_on", "environment", "env_file", "inherit_environment", "working_dir", "umask", "ulimits",
@@ -53,6 +54,7 @@ def read_programs(nodes: dict[str, tuple[Scalar, Node]], reading: Reading) -> tu
     for name, targets in dependencies.items():
         _check_names(name, targets, nodes, reading)
     _check_cycles(dependencies, reading)
+    _check_log_files(places, reading)
     if reading.problems:
         raise Refused
     return tuple(_program(name, place.values) for name, place in places.items())
@@ -99,6 +101,19 @@ def _require_environment(place: Place) -> None:
             path = f"supervisor.required_environment[{number}]"
             place.reading.problem(node.items[number], path, f"cannot start without the variable {name}, which {state}")
             place.is_intact = False
+
+
+def _check_log_files(places: dict[str, Place], reading: Reading) -> None:
+    """Report programs that share a log file but would have it rotated in different ways."""
+    first: dict[str, tuple[str, LogSettings]] = {}
+    for name, place in places.items():
+        log: LogSettings | None = place.values.get("log")
+        if log is None or log.file is None:
+            continue
+        other, others = first.setdefault(log.file, (name, log))
+        if (log.max_size, log.keep, log.compress) != (others.max_size, others.keep, others.compress):
+            sentence = f"cannot share {log.file} with {other}, whose max_size, keep or compress is another"
+            reading.problem(place.given["log"], f"{place.path}.log.file", sentence)
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:

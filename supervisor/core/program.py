@@ -193,12 +193,37 @@ class LogMode(Enum):
     NONE = "none"
 
 
+class WhenFull(Enum):
+    """What happens to lines that a stalled reader, or `rate_limit`, does not let through."""
+
+    BLOCK = "block"
+    """The program waits, as it would for the reader itself."""
+    DROP = "drop"
+    """They are dropped and counted."""
+
+
 class LogSettings(Record):
     mode: LogMode = LogMode.PREFIX
     file: str | None = None
     max_size: int = 10 * 1024 * 1024
+    """Bytes that the file holds before it is rotated."""
     keep: int = 5
+    compress: bool = False
     max_line: int = 64 * 1024
+    tail: int = 64 * 1024
+    """Bytes of the output's end that are kept for `supctl logs`."""
+    when_full: WhenFull = WhenFull.BLOCK
+    rate_limit: int | None = None
+    """Bytes a second of all instances together."""
+    redact: tuple[str, ...] = ()
+    """Regular expressions; what they match is written as [redacted]."""
+    multiline: str | None = None
+    """A regular expression for the first line of a message; lines that do not match belong to the one before."""
+
+    @property
+    def passes_by(self) -> bool:
+        """Whether its lines do not come through supinit at all."""
+        return self.mode is LogMode.INHERIT or (self.mode is LogMode.NONE and self.file is None)
 
 
 class Once(Record):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from time import time
 
+from supervisor.core.output import Output
 from supervisor.logs.clock import rfc3339
 
 TYPE_CHECKING = False
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from supervisor.logs.sink import Sink
 
 LEVELS = ("debug", "info", "warning", "error")
+MOST_WAITING = 16 << 20
+"""Bytes that may wait for a reader that stalls; what supinit would say beyond that is dropped and counted."""
 
 
 class Journal:
@@ -25,6 +28,7 @@ class Journal:
     def __init__(self, settings: OwnLog, sink: Sink) -> None:
         self._settings = settings
         self._sink = sink
+        self._output = Output(("supinit", 1))
         self._kept: list[tuple[str, str, dict[str, object]]] = []
         self._render: Callable[[Mapping[str, object]], str] | None = None
 
@@ -49,7 +53,11 @@ class Journal:
     def _put(self, level: str, event: str, values: dict[str, object]) -> None:
         assert self._render is not None
         line = self._render({"level": level, "event": event, **values})
-        self._sink.write(line.encode(errors="backslashreplace") + b"\n")
+        data = line.encode(errors="backslashreplace") + b"\n"
+        if self._sink.waiting >= MOST_WAITING:
+            self._sink.losses.count(self._output, 1, len(data))
+        else:
+            self._sink.write((data,), self._output, len(data))
 
 
 def _plain() -> Callable[[Mapping[str, object]], str]:

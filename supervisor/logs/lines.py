@@ -1,122 +1,124 @@
-"""Bytes of one stream of one process in, whole lines with their program's name out.
+"""Bytes of one stream of one process in, whole lines out.
 
-Every line that leaves is complete, ends with a newline and is written at once, so lines of different programs never
-mix. A line longer than `max_line` leaves in pieces, each but the last marked as cut.
+Lines leave in blocks, each of which ends with a newline, as soon as their newline has come. A line longer than
+`max_line` leaves in pieces. What takes them (a `Taker`) is another stage (filters.py) or writes them (delivery.py).
 """
 
 from __future__ import annotations
 
-from supervisor.core.program import LogMode
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
-    from supervisor.core.program import LogSettings
+    class Taker(Protocol):
+        def lines(self, head: bytes, data: bytes, end: int) -> None:
+            """Take `head + data[:end]`: one or more whole lines, in two so that nobody copies them needlessly."""
 
-    FormatLines = Callable[[bytes], bytes]
-    FormatPiece = Callable[[bytes, bool], bytes]
-
-CUT = b" [cut]"
-"""What follows a piece of a line that goes on."""
+        def piece(self, text: bytes, goes_on: bool) -> None:
+            """Take a piece of a line that is too long, without a newline; the last piece does not go on."""
 
 
 class Lines:
-    """Cut one stream into lines."""
+    """Cut one stream into lines.
 
-    def __init__(self, settings: LogSettings, program: str, instance: int, label: str, stream: str) -> None:
+    `seam` moves the place where a line is cut: it gets what is there of the line and the place, and returns one that is
+    no further on. It sees `margin` bytes beyond the place, or the end of the line.
+    """
+
+    def __init__(
+        self, max_line: int, taker: Taker, seam: Callable[[bytes, int], int] | None = None, margin: int = 0
+    ) -> None:
+        self._max_line = max_line
+        self._taker = taker
+        self._seam = seam
+        self._margin = margin
         self._tail = b""
+        self._parts: list[bytes] = []
+        """What has come of a line since `_tail`, to be joined only once."""
+        self._held = 0
+        """Bytes in `_tail` and `_parts`."""
         self._goes_on = False
-        """Whether the tail is the rest of a line of which pieces have left already."""
-        self._max_line = settings.max_line
-        self._format: FormatLines
-        self._format_piece: FormatPiece = self._mark_cut
-        match settings.mode:
-            case LogMode.PREFIX:
-                self._format = _prefixer(label)
-            case LogMode.JSON:
-                self._format, self._format_piece = _json_writers(program, instance, stream)
-            case _:
-                self._format = bytes
+        """Whether what is held is the rest of a line of which pieces have left already."""
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the lines that `data` completes, formatted; keep what has no newline yet."""
+    def feed(self, data: bytes) -> None:
+        """Let go the lines that `data` completes; keep what has no newline yet."""
         end = data.rfind(b"\n") + 1
-        written = b""
-        if end:
-            block, self._tail = self._tail + data[:end], b""
-            if self._goes_on or len(block) > self._max_line:
-                written = b"".join(map(self._end_line, block[:-1].split(b"\n")))
-            else:
-                written = self._format(block)
-        pieces, self._tail = self._let_go(self._tail + data[end:])
-        return written + pieces
+        if not end:
+            self._parts.append(data)
+            self._held += len(data)
+        elif self._goes_on or (self._held + end > self._max_line and self._has_long_line(data, end)):
+            self._feed_carefully(data, end)
+        else:
+            self._taker.lines(self._join() if self._parts else self._tail, data, end)
+            self._tail = data[end:]
+            self._held = len(self._tail)
+        if self._held > self._max_line + self._margin:
+            self._keep(self._cut(self._join(), self._margin))
 
-    def finish(self) -> bytes:
-        """Return the last line, which had no newline, with one."""
-        tail, self._tail = self._tail, b""
-        return self._end_line(tail) if tail else b""
+    def finish(self) -> None:
+        """Let go the last line, which had no newline."""
+        if self._held or self._goes_on:
+            self._end_line(self._join())
 
-    def _end_line(self, line: bytes) -> bytes:
-        pieces, rest = self._let_go(line)
-        if not self._goes_on:
-            return self._format(rest + b"\n")
-        self._goes_on = False
-        return pieces + self._format_piece(rest, False)
+    def _has_long_line(self, data: bytes, end: int) -> bool:
+        """Whether a line of what is held and `data[:end]` is too long; looks at few places of it only."""
+        at = -self._held
+        while end - at > self._max_line + 1:
+            newline = data.rfind(b"\n", max(at, 0), max(at + self._max_line + 1, 0))
+            if newline < 0:
+                return True
+            at = newline + 1
+        return False
 
-    def _let_go(self, line: bytes) -> tuple[bytes, bytes]:
-        """Return the pieces of a line that is too long, formatted, and its rest, which is short enough."""
-        size = self._max_line
-        if len(line) <= size:
-            return b"", line
-        self._goes_on = True
-        start = (len(line) - 1) // size * size
-        return b"".join(self._format_piece(line[at : at + size], True) for at in range(0, start, size)), line[start:]
+    def _feed_carefully(self, data: bytes, end: int) -> None:
+        """Let go lines of which some are too long: those in pieces, and the others in whole blocks."""
+        at = start = data.find(b"\n") + 1
+        self._end_line(self._join() + data[: at - 1])
+        while end - at > self._max_line + 1:
+            newline = data.rfind(b"\n", at, at + self._max_line + 1)
+            if newline >= 0:
+                at = newline + 1
+                continue
+            self._take_block(data[start:at])
+            newline = data.find(b"\n", at)
+            self._end_line(data[at:newline])
+            at = start = newline + 1
+        self._take_block(data[start:end])
+        self._keep(data[end:])
 
-    def _mark_cut(self, piece: bytes, goes_on: bool) -> bytes:
-        return self._format(piece + (CUT if goes_on else b"") + b"\n")
+    def _take_block(self, block: bytes) -> None:
+        if block:
+            self._taker.lines(b"", block, len(block))
 
+    def _end_line(self, line: bytes) -> None:
+        """Let go a line whose end has come."""
+        rest = self._cut(line, 0) if len(line) > self._max_line else line
+        if self._goes_on:
+            self._goes_on = False
+            self._taker.piece(rest, False)
+        else:
+            self._taker.lines(rest, b"\n", 1)
 
-def _prefixer(label: str) -> FormatLines:
-    prefix = label.encode() + b" | "
-    separator = b"\n" + prefix
-    return lambda block: prefix + block[:-1].replace(b"\n", separator) + b"\n"
+    def _cut(self, line: bytes, margin: int) -> bytes:
+        """Let go pieces of a line that is too long; return its rest, which is short enough."""
+        size, start = self._max_line, 0
+        while len(line) - start > size + margin:
+            stop = start + size
+            if self._seam is not None:
+                stop = start + self._seam(line[start : stop + self._margin], size)
+            self._goes_on = True
+            self._taker.piece(line[start:stop], True)
+            start = stop
+        return line[start:]
 
+    def _join(self) -> bytes:
+        """Return what was held; nothing is held any more."""
+        line = b"".join((self._tail, *self._parts))
+        self._keep(b"")
+        return line
 
-def _json_writers(program: str, instance: int, stream: str) -> tuple[FormatLines, FormatPiece]:
-    """A line that is itself a JSON object is embedded as it stands, any other is the `message`."""
-    import json
-    from time import time
-
-    from supervisor.logs.clock import rfc3339
-
-    def begin() -> str:
-        head = {"time": rfc3339(time()), "program": program, "instance": instance, "stream": stream}
-        return json.dumps(head)[:-1]
-
-    def write(block: bytes) -> bytes:
-        head = begin()
-        return "".join(f"{head}, {body(line)}}}\n" for line in block[:-1].split(b"\n")).encode()
-
-    def write_piece(piece: bytes, goes_on: bool) -> bytes:
-        mark = ', "cut": true' if goes_on else ""
-        return f"{begin()}, {message(piece)}{mark}}}\n".encode()
-
-    def message(text: bytes) -> str:
-        return f'"message": {json.dumps(text.decode(errors="replace"))}'
-
-    def body(line: bytes) -> str:
-        if line.startswith(b"{"):
-            try:
-                text = line.decode()
-                json.loads(text, parse_constant=_refuse_constant)
-                return f'"data": {text.rstrip()}'
-            except (ValueError, RecursionError):  # no object, or one nested too deep to be looked at
-                pass
-        return message(line)
-
-    return write, write_piece
-
-
-def _refuse_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
+    def _keep(self, tail: bytes) -> None:
+        self._tail = tail
+        self._parts.clear()
+        self._held = len(tail)

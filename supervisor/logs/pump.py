@@ -1,34 +1,65 @@
-"""Every child's output pipes in one epoll, read in fair turns and written to the container's stdout and stderr.
+"""Every child's output pipes in one epoll, read in fair turns and written to where the lines belong.
 
-Rule 1: a turn reads at most CHUNK bytes from each of at most TURN pipes, so that a flood starves nobody.
-Rule 2: pipes whose sink is congested are not read until it flows again: the child waits, as it would for the sink.
+Rule 1: a turn ends after SLICE seconds, and within it each pipe gives CHUNK bytes before any gives more, so that a
+flood starves nobody.
+Rule 2: pipes of which a place is congested are not read until it flows again: the child waits, as it would for the
+place itself. A program that drops is read all the same.
 Rule 3: the end of a program never waits for the end of its pipes, which a surviving process may hold open.
+Rule 4: where little is written, the pipes are left alone for a moment after each turn, so that lines come in batches.
 """
 
 from __future__ import annotations
 
 import os
 import select
+from functools import partial
+from math import inf
 from time import monotonic
 
-from supervisor.core.program import LogMode
+from supervisor.core.output import STREAMS, Output
+from supervisor.core.program import LogMode, WhenFull
 from supervisor.core.record import Record
+from supervisor.logs.delivery import Delivery, Fork
+from supervisor.logs.files import FileSink
+from supervisor.logs.filters import JOIN_PATIENCE, REDACT_MARGIN, Joiner, Redactor, Secrets
+from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
+from supervisor.logs.rate import Bucket, Limiter
+from supervisor.logs.sink import Sink, enlarge
 from supervisor.logs.spotter import Spotter
+from supervisor.logs.tails import Tails
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from supervisor.core.program import InstanceId, Program
-    from supervisor.logs.sink import Sink
+    from supervisor.logs.delivery import Place
+    from supervisor.logs.filters import MessageTaker
+    from supervisor.logs.formats import Format
+    from supervisor.logs.lines import Taker
+    from supervisor.logs.losses import Losses
+    from supervisor.logs.tails import Tail
 
 CHUNK = 32 * 1024
-TURN = 16
+LEAST_CHUNK = 4 * 1024
+LEAST_CHUNK = 4 * 1024
+RAW_CHUNK = 64 * 1024
+"""Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
+memory back after each chunk."""
+ROUND = 8
+"""Pipes that are served before the clock is looked at."""
+SLICE = 0.001
+BUSY, QUIET = 16 * 1024, 4 * 1024
+"""Bytes in one read that are many, and few."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.03
+"""Seconds that the pipes are left alone after a turn: the longer, the less comes in that time."""
 KEPT = 4096
-"""Bytes of an instance's last output that are kept for the verdict."""
+"""Bytes of an instance's last output that the verdict quotes from."""
 FULL_PIPE = 1 << 20
 """What a pipe holds at most (pipe(7), F_SETPIPE_SZ): all that a process that is gone can have left in it."""
+OVERFLOW = 16 << 20
+"""Bytes that are kept for a place that stalls when processes end and their pipes are to be closed."""
 
 
 class Outlet(Record):
@@ -42,24 +73,65 @@ class Outlet(Record):
 class _Pipe:
     """One stream of one process."""
 
-    def __init__(self, instance: InstanceId, lines: Lines | None, sink: Sink, spotter: Spotter | None) -> None:
+    __slots__ = (
+        "bucket", "chunk", "descriptor", "drops", "instance", "is_large", "joiner", "keeps", "lines", "output",
+        "places", "spotter", "stream", "tail",
+    )  # fmt: skip
+
+    def __init__(self, descriptor: int, instance: InstanceId, stream: int, output: Output, tail: Tail) -> None:
+        self.descriptor = descriptor
         self.instance = instance
-        self.lines = lines
+        self.stream = stream
+        self.output = output
+        self.tail = tail
+        self.keeps = True
+        """Whether the tail gets what is read as it is; else it gets what the lines become."""
+        self.chunk = CHUNK
+        self.is_large = False
+        self.lines: Lines | None = None
         """None: nobody wants to see them."""
-        self.sink = sink
-        self.spotter = spotter
+        self.places: tuple[Place, ...] = ()
+        self.drops = False
+        self.bucket: Bucket | None = None
+        self.joiner: Joiner | None = None
+        self.spotter: Spotter | None = None
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a place that it writes to is congested."""
+        return any(place.is_congested for place in self.places)
 
 
 class Pump:
-    """All pipes. Readable (`fileno`) when one of them is."""
+    """All pipes. Readable (`fileno`) when one of them, or one of the places, has something for us."""
 
     def __init__(self, stdout: Sink, stderr: Sink) -> None:
         self.sinks = (stdout, stderr)
+        self.tails = Tails()
+        self.outputs: dict[InstanceId, Output] = {}
+        self.report: Callable[..., None] = lambda *_, **__: None
+        """Takes a level, an event and its values: what operators should know of the places."""
         self._epoll = select.epoll()
         self._pipes: dict[int, _Pipe] = {}
         self._by_instance: dict[InstanceId, set[int]] = {}
-        self._ends: dict[InstanceId, bytes] = {}
-        self._paused: set[int] = set()
+        self._files: dict[str, FileSink] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._waiting: dict[int, Sink] = {}
+        """Sinks that are waited for, by descriptor."""
+        self._by_wake: dict[int, FileSink] = {}
+        self._paused: set[_Pipe] = set()
+        self._resting: dict[_Pipe, float] = {}
+        """Pipes of programs that are over their rate, and when they may be read again."""
+        self._joining: dict[_Pipe, float] = {}
+        """Pipes of which lines are held, and when they are let go."""
+        self._failures: dict[str, str] = {}
+        """The failures that were told of, by place."""
+        self._places: list[Sink | FileSink] = [stdout] if stdout is stderr else [stdout, stderr]
+        self._pause = SHORTEST_PAUSE
+        self._most = 0
+        """Bytes of the largest read since the last pause."""
+        self._watched: set[_Pipe] = set()
+        """Pipes in which a line is looked for, that is not to come late."""
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
     @property
@@ -70,6 +142,8 @@ class Pump:
     def fileno(self) -> int:
         return self._epoll.fileno()
 
+    # ---- a process and its pipes
+
     def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:
         """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
 
@@ -77,20 +151,18 @@ class Pump:
         are no descriptors left; none is taken then.
         """
         is_watched = program.ready.log is not None or program.ready.fail_log is not None
-        match program.log.mode:
-            case LogMode.INHERIT:
-                return Outlet(1, 2)
-            case LogMode.NONE if not is_watched:
-                return Outlet(self._null, self._null)
-            case _:
-                watch = report if is_watched else None
-                stdout = self._open_pipe(program, instance, "stdout", watch)
-                try:
-                    stderr = self._open_pipe(program, instance, "stderr", watch)
-                except OSError:
-                    os.close(stdout)
-                    raise
-                return Outlet(stdout, stderr, (stdout, stderr))
+        if program.log.mode is LogMode.INHERIT:
+            return Outlet(1, 2)
+        if program.log.passes_by and not is_watched:
+            return Outlet(self._null, self._null)
+        watch = report if is_watched else None
+        stdout = self._open_pipe(program, instance, 0, watch)
+        try:
+            stderr = self._open_pipe(program, instance, 1, watch)
+        except OSError:
+            os.close(stdout)
+            raise
+        return Outlet(stdout, stderr, (stdout, stderr))
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
         """Return the pipes that an instance writes to, as they stand in /proc/PID/fd."""
@@ -99,116 +171,307 @@ class Pump:
 
     def last_lines(self, instance: InstanceId) -> str:
         """Return the end of what an instance has written, whole lines of both its streams as they were read."""
-        kept = self._ends.get(instance, b"")
+        kept = self.tails.of(instance).end(KEPT)
         text = kept.decode(errors="replace")
         if len(kept) == KEPT:
             text = text.partition("\n")[2]
         return text.rstrip("\n")
 
     def _open_pipe(
-        self, program: Program, instance: InstanceId, stream: str, report: Callable[[bool, str], None] | None
+        self, program: Program, instance: InstanceId, stream: int, report: Callable[[bool, str], None] | None
     ) -> int:
-        sink = self.sinks[stream == "stderr"]
-        name, number = instance
-        label = name if program.scale == 1 else f"{name}:{number}"
+        places = self._places_of(program, stream)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read_end, False)
         if program.credentials is not None and os.geteuid() == 0:
             os.fchown(write_end, program.credentials.uid, program.credentials.gid)  # so that it may open /dev/stdout
-        lines = None if program.log.mode is LogMode.NONE else Lines(program.log, name, number, label, stream)
-        spotter = None if report is None else Spotter(program.ready, report)
-        self._pipes[read_end] = _Pipe(instance, lines, sink, spotter)
+        output = self.outputs.setdefault(instance, Output(instance))
+        tail = self.tails.of(instance)
+        tail.limit = program.log.tail
+        pipe = _Pipe(read_end, instance, stream, output, tail)
+        self._connect(pipe, program, places)
+        if report is not None:
+            pipe.spotter = Spotter(program.ready, _discreet(report, program.log.redact))
+            self._watched.add(pipe)
+        self._pipes[read_end] = pipe
         self._by_instance.setdefault(instance, set()).add(read_end)
         self._epoll.register(read_end, select.EPOLLIN)
         return write_end
 
-    def turn(self) -> None:
-        """Read what is there, once around."""
-        for descriptor, _ in self._epoll.poll(0, TURN):
-            self._read(descriptor)
-        self._pause_congested()
+    def _places_of(self, program: Program, stream: int) -> list[Sink | FileSink]:
+        places: list[Sink | FileSink] = []
+        if program.log.mode is not LogMode.NONE:
+            places.append(self.sinks[stream])
+        path = program.log.file
+        if path is not None:
+            file = self._files.get(path)
+            if file is None:
+                file = self._files[path] = FileSink(path, program.log)
+                self._by_wake[file.descriptor] = file
+                self._places.append(file)
+                self._epoll.register(file.descriptor, select.EPOLLIN)
+            places.append(file)
+        return places
+
+    def _connect(self, pipe: _Pipe, program: Program, places: list[Sink | FileSink]) -> None:
+        """Put the stages together through which the lines of a pipe go."""
+        log = program.log
+        if not places:
+            return
+        pipe.places = tuple(places)
+        pipe.drops = log.when_full is WhenFull.DROP
+        deliveries = [Delivery(place, _format_for(place, program, pipe), pipe.output, pipe.drops) for place in places]
+        pipe.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
+        last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
+        taker: Taker = last
+        if log.multiline is not None:
+            taker = pipe.joiner = Joiner(log.multiline, log.max_line, last)
+        if log.rate_limit is not None:
+            taker = self._limit(pipe, program, log.rate_limit, taker)
+        if log.redact:
+            secrets = Secrets(log.redact)
+            redactor = Redactor(secrets, partial(pipe.tail.append, pipe.stream), taker)
+            pipe.keeps = False
+            pipe.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
+        else:
+            pipe.lines = Lines(log.max_line, taker)
+
+    def _limit(self, pipe: _Pipe, program: Program, rate: int, taker: Taker) -> Taker:
+        """All instances of a program draw from one bucket; who does not drop has its pipe left alone for a while."""
+        bucket = self._buckets.setdefault(program.name, Bucket(rate))
+        if pipe.drops:
+            return Limiter(bucket, pipe.output, taker)
+        pipe.bucket = bucket
+        pipe.chunk = min(pipe.chunk, max(rate, LEAST_CHUNK))
+        return taker
+
+    def _close(self, pipe: _Pipe) -> None:
+        del self._pipes[pipe.descriptor]
+        self._by_instance[pipe.instance].discard(pipe.descriptor)
+        if not self._is_asleep(pipe):
+            self._epoll.unregister(pipe.descriptor)
+        self._paused.discard(pipe)
+        self._resting.pop(pipe, None)
+        self._joining.pop(pipe, None)
+        self._watched.discard(pipe)
+        os.close(pipe.descriptor)
+        if pipe.lines is not None:
+            pipe.lines.finish()
+        if pipe.joiner is not None:
+            pipe.joiner.flush()
+        if pipe.keeps:
+            pipe.tail.end_line(pipe.stream)
+
+    # ---- turns
+
+    def turn(self) -> float:
+        """Read what is there, for a moment. Returns for how many seconds the pipes may be left alone, 0.0 included."""
+        limit = monotonic() + SLICE
+        while True:
+            most = 0
+            ready = self._epoll.poll(0, ROUND)
+            for descriptor, _ in ready:
+                most = max(most, self._serve(descriptor))
+            self._most = max(self._most, most)
+            now = monotonic()
+            if (most < BUSY and len(ready) < ROUND) or now >= limit:
+                break
+        self.settle(now)
+        return 0.0 if most >= BUSY or self._waiting else self._next_pause()
+
+    def _next_pause(self) -> float:
+        most, self._most = self._most, 0
+        if most >= BUSY:
+            self._pause = max(self._pause / 2, SHORTEST_PAUSE)
+        elif most < QUIET:
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return SHORTEST_PAUSE if self._watched else self._pause
+
+    def settle(self, now: float) -> None:
+        """Do what is due by now, wait for the places that need it, and tell what there is to tell of them."""
+        for pipe in [pipe for pipe, until in self._resting.items() if until <= now]:
+            del self._resting[pipe]
+            self._wake_up(pipe)
+        for pipe in [pipe for pipe, until in self._joining.items() if until <= now]:
+            del self._joining[pipe]
+            if pipe.joiner is not None:
+                pipe.joiner.flush()
+        for sink in self.sinks:
+            if sink.waiting and sink.descriptor not in self._waiting:
+                self._waiting[sink.descriptor] = sink
+                self._epoll.register(sink.descriptor, select.EPOLLOUT)
+        self._tell(now)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `settle` has something to do, on the monotonic clock."""
+        times = [*self._resting.values(), *self._joining.values()]
+        times += [losses.due for losses in self._losses() if losses]
+        return min(times, default=None)
 
     def drain(self, instance: InstanceId | None = None) -> None:
-        """Read what the pipes of an instance (None: all pipes) hold right now, as far as the sinks take it."""
+        """Read what the pipes of an instance (None: all pipes) hold right now.
+
+        A place that stalls keeps up to OVERFLOW of it, so that a program that comes and goes meanwhile takes no more
+        and more descriptors; beyond that, the pipes stay as they are.
+        """
         instances = list(self._by_instance) if instance is None else [instance]
         for descriptor in [fd for each in instances for fd in self._by_instance.get(each, ())]:
-            sink = self._pipes[descriptor].sink
+            pipe = self._pipes[descriptor]
             for _ in range(FULL_PIPE // CHUNK):
-                if sink.is_congested or not self._read(descriptor):
+                if any(place.waiting >= OVERFLOW for place in pipe.places) or not self._read(pipe):
                     break
 
     def flush(self, seconds: float) -> None:
         """Write out everything that was written to the pipes, the last line without a newline too, or give up in time.
 
-        A congested sink holds back the pipes that it is for, so both are worked off in turn.
+        A congested place holds back the pipes that are for it, so both are worked off in turn.
         """
         limit = monotonic() + seconds
         self.drain()
-        while any(sink.is_congested for sink in self.sinks) and monotonic() < limit:
-            self._wait_for_sinks(limit)
+        while any(pipe.is_held_up for pipe in self._pipes.values()) and self._write_some(self._places, limit):
             self.drain()
-        for descriptor in list(self._pipes):
-            self._close(descriptor)
-        while self._wait_for_sinks(limit):
+        for pipe in list(self._pipes.values()):
+            self._close(pipe)
+        for file in self._files.values():
+            self._epoll.unregister(file.descriptor)
+            file.close(max(0.0, limit - monotonic()))
+        self._tell(inf)
+        while self._write_some(self.sinks, limit):
             pass
 
-    def _wait_for_sinks(self, limit: float) -> bool:
-        """Write some of what is kept. False: nothing is kept any more, or the time is over."""
-        waiting = [sink for sink in self.sinks if not sink.flush()]
+    def _write_some(self, places: Iterable[Sink | FileSink], limit: float) -> bool:
+        """Wait until some of what is kept was written. False: nothing is kept any more, or the time is over."""
+        waiting = [place for place in places if not place.flush()]
         left = limit - monotonic()
         if not waiting or left <= 0:
             return False
         poll = select.poll()
-        for sink in waiting:
-            poll.register(sink.descriptor, select.POLLOUT)
+        for place in waiting:
+            poll.register(place.descriptor, select.POLLOUT if isinstance(place, Sink) else select.POLLIN)
         poll.poll(left * 1000)
         return True
 
-    def resume(self) -> None:
-        """Read again from the pipes whose sinks flow again."""
-        for descriptor in [fd for fd in self._paused if not self._pipes[fd].sink.is_congested]:
-            self._paused.discard(descriptor)
-            self._epoll.register(descriptor, select.EPOLLIN)
+    # ---- pipes
 
-    def _pause_congested(self) -> None:
-        for sink in self.sinks:
-            if not sink.is_congested:
-                continue
-            for descriptor, pipe in self._pipes.items():
-                if pipe.sink is sink and descriptor not in self._paused:
-                    self._paused.add(descriptor)
-                    self._epoll.unregister(descriptor)  # masking it would not do: EPOLLHUP cannot be masked
-
-    def _read(self, descriptor: int) -> bool:
-        """Read one chunk. False: there is nothing to read for now, or ever."""
+    def _serve(self, descriptor: int) -> int:
+        """Return how many bytes a ready descriptor gave that were of use."""
         pipe = self._pipes.get(descriptor)
         if pipe is None:
-            return False
+            self._serve_place(descriptor)
+            return 0
+        is_held_up = pipe.is_held_up
+        if is_held_up and not pipe.drops:
+            self._put_to_sleep(pipe)
+            self._paused.add(pipe)
+            return 0
+        if pipe.bucket is not None and (wait := pipe.bucket.wait):
+            self._put_to_sleep(pipe)
+            self._resting[pipe] = monotonic() + wait
+            return 0
+        size = self._read(pipe)
+        if size >= BUSY and not pipe.is_large:
+            pipe.is_large = True
+            enlarge(descriptor)
+            for sink in self.sinks:
+                sink.grow()
+        return 0 if is_held_up else size
+
+    def _read(self, pipe: _Pipe) -> int:
+        """Read one chunk and return its size. 0: there is nothing to read for now, or ever."""
         try:
-            data = os.read(descriptor, CHUNK)
+            data = os.read(pipe.descriptor, pipe.chunk)
         except BlockingIOError:
-            return False
+            return 0
         except OSError:
             data = b""
         if not data:
-            self._close(descriptor)
-            return False
-        self._ends[pipe.instance] = (self._ends.get(pipe.instance, b"") + data)[-KEPT:]
+            self._close(pipe)
+            return 0
+        size = len(data)
+        pipe.output.read[pipe.stream] += size
+        if pipe.keeps:
+            pipe.tail.append(pipe.stream, data)
+        if pipe.bucket is not None:
+            pipe.bucket.take(size)
         if pipe.spotter is not None:
             pipe.spotter.feed(data)
             if pipe.spotter.is_done:
                 pipe.spotter = None
-        if pipe.lines is not None and (lines := pipe.lines.feed(data)):
-            pipe.sink.write(lines)
-        return True
+                self._watched.discard(pipe)
+        if pipe.lines is not None:
+            pipe.lines.feed(data)
+        if pipe.joiner is not None:
+            self._joining.pop(pipe, None)
+            if pipe.joiner.is_holding:
+                self._joining[pipe] = monotonic() + JOIN_PATIENCE
+        return size
 
-    def _close(self, descriptor: int) -> None:
-        pipe = self._pipes.pop(descriptor)
-        self._by_instance[pipe.instance].discard(descriptor)
-        if descriptor in self._paused:
-            self._paused.discard(descriptor)
-        else:
+    def _is_asleep(self, pipe: _Pipe) -> bool:
+        return pipe in self._paused or pipe in self._resting
+
+    def _put_to_sleep(self, pipe: _Pipe) -> None:
+        self._epoll.unregister(pipe.descriptor)  # masking it would not do: EPOLLHUP cannot be masked
+
+    def _wake_up(self, pipe: _Pipe) -> None:
+        self._epoll.register(pipe.descriptor, select.EPOLLIN)
+
+    # ---- places
+
+    def _serve_place(self, descriptor: int) -> None:
+        sink = self._waiting.get(descriptor) or self._by_wake[descriptor]
+        is_done = sink.flush()
+        if is_done and isinstance(sink, Sink):
+            del self._waiting[descriptor]
             self._epoll.unregister(descriptor)
-        os.close(descriptor)
-        if pipe.lines is not None and (last := pipe.lines.finish()):
-            pipe.sink.write(last)
+        if not sink.is_congested:
+            for pipe in [pipe for pipe in self._paused if not pipe.is_held_up]:
+                self._paused.discard(pipe)
+                self._wake_up(pipe)
+
+    def _losses(self) -> Iterable[Losses]:
+        """The losses of places that flow."""
+        for place in self._places:
+            if not place.is_congested:
+                yield place.losses
+        for bucket in self._buckets.values():
+            yield bucket.losses
+
+    def _tell(self, now: float) -> None:
+        for place in self._places:
+            told = self._failures.get(place.name)
+            if place.failure == told:
+                continue
+            if place.failure is None:
+                del self._failures[place.name]
+                self.report("info", "log.write_recovered", to=place.name)
+            else:
+                self._failures[place.name] = place.failure
+                if told is None:
+                    self.report("error", "log.write_failed", to=place.name, reason=place.failure)
+        for losses in self._losses():
+            if losses and losses.due <= now:
+                losses.tell(now, self.report)
+
+
+def _discreet(report: Callable[[bool, str], None], patterns: tuple[str, ...]) -> Callable[[bool, str], None]:
+    """Return `report`, which hears of no secrets: what it is told goes into the log."""
+    if not patterns:
+        return report
+    redact = Secrets(patterns).redact
+    return lambda is_good, line: report(is_good, redact(line.encode()).decode(errors="replace"))
+
+
+def _format_for(place: Place, program: Program, pipe: _Pipe) -> Format:
+    """JSON is JSON everywhere; a file of its own needs no prefix."""
+    name, number = pipe.instance
+
+    def note_invalid(count: int) -> None:
+        pipe.output.invalid += count
+
+    if program.log.mode is LogMode.JSON:
+        return JsonFormat(name, number, STREAMS[pipe.stream], note_invalid)
+    if program.log.mode is LogMode.PREFIX and isinstance(place, Sink):
+        label = name if program.scale == 1 else f"{name}:{number}"
+        return PlainFormat(prefix_of(label, place.is_colored))
+    return PlainFormat()

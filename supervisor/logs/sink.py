@@ -2,99 +2,139 @@
 
 Rule 1: the descriptor itself is never switched to non-blocking, since children may share its description; a pipe or a
 terminal is opened anew instead.
-Rule 2: what cannot be written is kept, up to BACKLOG; whoever feeds the sink stops reading when it is congested.
-Rule 3: a reader that has gone away (EPIPE) is reported once, and what was meant for it is counted and dropped.
+Rule 2: what cannot be written is kept; from BACKLOG on the sink is congested, and whoever feeds it stops, or drops,
+until half of that is written.
+Rule 3: what cannot be written at all (nobody reads any more, a full disk) is lost, counted, and said once.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections import deque
 
+from supervisor.logs.losses import Losses
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from supervisor.core.output import Output
+    from supervisor.logs.formats import Buffers
+
+    Write = Callable[[Buffers], int]
 
 BACKLOG = 1 << 20
 """Bytes that are kept for a stalled reader before the sink is congested."""
 PIECE = 4096
 """PIPE_BUF: what a descriptor that poll(2) calls writable takes without blocking (pipe(7))."""
+LARGE_PIPE = 1 << 18
+"""What a pipe is given to hold for a flood: more no longer fits into the caches."""
 
 
 class Sink:
-    """One of the container's own output descriptors."""
+    """One of the container's own output descriptors. `name` is what operators call it."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, name: str = "stdout") -> None:
+        self.name = name
         self.descriptor, self._write = _open(descriptor)
-        self._queue: deque[bytes] = deque()
+        self.losses = Losses(name)
+        self.failure: str | None = None
+        """Why nothing can be written, until something can."""
+        self.is_congested = False
         self.waiting = 0
         """Bytes kept."""
-        self.dropped = 0
-        """Bytes lost because nobody reads any more."""
+        self._queue: deque[tuple[Buffers, Output | None, int]] = deque()
 
     @property
-    def is_congested(self) -> bool:
-        return self.waiting >= BACKLOG
+    def is_colored(self) -> bool:
+        """Whether it shows colours, and may (no-color.org)."""
+        return os.isatty(self.descriptor) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether nobody reads any more."""
-        return self.dropped > 0
+    def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
+        """Write whole lines, now as far as that goes, and keep the rest.
 
-    def write(self, data: bytes) -> None:
-        """Write now what can be written now, keep the rest."""
+        `size` is how many bytes of `source` they are, should they be lost.
+        """
         if not self._queue:
-            written = self._try(data)
-            if written == len(data):
-                return
-            data = data[written:]
-        self._queue.append(data)
-        self.waiting += len(data)
+            buffers = self._try(buffers, source, size)
+        if buffers:
+            self._queue.append((buffers, source, size))
+            self.waiting += sum(map(len, buffers))
+            if self.waiting >= BACKLOG:
+                self.is_congested = True
 
     def flush(self) -> bool:
         """Write what was kept, as far as that goes. True: nothing is left."""
         while self._queue:
-            data = self._queue[0]
-            written = self._try(data)
-            self.waiting -= written
-            if written < len(data):
-                self._queue[0] = data[written:]
-                return False
-            self._queue.popleft()
-        return True
-
-    def _try(self, data: bytes) -> int:
-        """Return how many bytes of `data` are off our hands."""
-        done = 0
-        while done < len(data):
-            try:
-                done += self._write(data[done:] if done else data)
-            except BlockingIOError:
+            buffers, source, size = self._queue[0]
+            rest = self._try(buffers, source, size)
+            self.waiting -= sum(map(len, buffers)) - sum(map(len, rest))
+            if rest:
+                self._queue[0] = rest, source, size
                 break
-            except OSError:
-                self.dropped += len(data) - done
-                return len(data)
-        return done
+            self._queue.popleft()
+        if self.waiting <= BACKLOG // 2:
+            self.is_congested = False
+        return not self._queue
+
+    def grow(self) -> None:
+        """Let a pipe hold more, for a program that writes a lot: reader and writer wake each other less often."""
+        enlarge(self.descriptor)
+
+    def _try(self, buffers: Buffers, source: Output | None, size: int) -> Buffers:
+        """Return what is still on our hands."""
+        while True:
+            try:
+                written = self._write(buffers)
+            except BlockingIOError:
+                return buffers
+            except OSError as error:
+                self.failure = error.strerror or str(error)
+                self.losses.note(source, buffers, size)
+                return ()
+            self.failure = None
+            buffers = _rest(buffers, written)
+            if not buffers:
+                return ()
+
+
+def _rest(buffers: Buffers, written: int) -> Buffers:
+    """Return what is left of the buffers after so many bytes."""
+    for number, buffer in enumerate(buffers):
+        if written < len(buffer):
+            return memoryview(buffer)[written:], *buffers[number + 1 :]
+        written -= len(buffer)
+    return ()
+
+
+def enlarge(pipe: int) -> None:
+    """Let a pipe hold as much as it may; where that is not more, or it is no pipe, it stays as it is."""
+    try:
+        if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < LARGE_PIPE:
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, LARGE_PIPE)
+    except OSError:
+        pass
 
 
 def container_sinks() -> tuple[Sink, Sink]:
     """Return the sinks of stdout and stderr: one for both where they are the same file, so that no line is torn."""
-    stdout = Sink(1)
+    stdout = Sink(1, "stdout")
     try:
         is_same = os.path.sameopenfile(1, 2)
     except OSError:
         is_same = False
-    return stdout, stdout if is_same else Sink(2)
+    return stdout, stdout if is_same else Sink(2, "stderr")
 
 
-def _open(descriptor: int) -> tuple[int, Callable[[bytes], int]]:
+def _open(descriptor: int) -> tuple[int, Write]:
     """Return a descriptor that can be polled, and a function that writes to it without blocking."""
     try:
         mode = os.fstat(descriptor).st_mode
     except OSError:
         descriptor = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)  # started with it closed
-        return descriptor, lambda data: os.write(descriptor, data)
+        return descriptor, _writer(descriptor)
     if stat.S_ISSOCK(mode):
         return descriptor, _socket_writer(descriptor)
     if stat.S_ISFIFO(mode) or os.isatty(descriptor):
@@ -103,32 +143,36 @@ def _open(descriptor: int) -> tuple[int, Callable[[bytes], int]]:
             own = os.open(f"/proc/self/fd/{descriptor}", flags)
         except OSError:
             return descriptor, _polling_writer(descriptor)  # another user's pipe
-        return own, lambda data: os.write(own, data)
-    return descriptor, lambda data: os.write(descriptor, data)  # a file: it never says EAGAIN
+        return own, _writer(own)
+    return descriptor, _writer(descriptor)  # a file: it never says EAGAIN
 
 
-def _socket_writer(descriptor: int) -> Callable[[bytes], int]:
+def _writer(descriptor: int) -> Write:
+    return lambda buffers: os.writev(descriptor, buffers)
+
+
+def _socket_writer(descriptor: int) -> Write:
     from _socket import MSG_DONTWAIT, MSG_NOSIGNAL, socket  # the module around it is not needed before the first child
 
-    def write(data: bytes) -> int:
+    def write(buffers: Sequence[bytes | memoryview]) -> int:
         borrowed = socket(fileno=descriptor)
         try:
-            return borrowed.send(data, MSG_DONTWAIT | MSG_NOSIGNAL)
+            return borrowed.sendmsg(buffers, (), MSG_DONTWAIT | MSG_NOSIGNAL)
         finally:
             borrowed.detach()
 
     return write
 
 
-def _polling_writer(descriptor: int) -> Callable[[bytes], int]:
+def _polling_writer(descriptor: int) -> Write:
     import select
 
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
 
-    def write(data: bytes) -> int:
+    def write(buffers: Sequence[bytes | memoryview]) -> int:
         if not poll.poll(0):
             raise BlockingIOError
-        return os.write(descriptor, data[:PIECE])
+        return os.write(descriptor, next(memoryview(buffer) for buffer in buffers if buffer)[:PIECE])
 
     return write

@@ -78,8 +78,10 @@ ONLY_THE_READER_KNOWS = {
     "depends_on: [▸web]",
     "signals: {USR1: none, ▸SIGUSR1: 1}",
     "umask: ▸8",
+    "log: {tail: ▸1kb}",
+    "log: {redact: [ok, ▸'(']}",
 }
-"""Names that must exist or differ, variables, comparisons between two values, and how a number was written."""
+"""Names that must exist or differ, variables, patterns, comparisons between two values, and how a number was written."""
 
 
 def json_of(text: str) -> object:

@@ -44,6 +44,7 @@ from supervisor.core.program import (
     TcpProbe,
     UnixProbe,
     UwsgiProbe,
+    WhenFull,
     WriteStep,
 )
 from supervisor.core.record import replace
@@ -114,6 +115,16 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("reload_command: [nginx, -s, reload]", {"reload": ("nginx", "-s", "reload")}),
     ("ready: {timeout: 5m}", {"ready": Readiness(timeout=300.0)}),
     ("log: {mode: json, max_line: 1kb}", {"log": LogSettings(LogMode.JSON, max_line=1024)}),
+    (
+        "log: {mode: none, file: /a, max_size: 1g, keep: 0, compress: gzip}",
+        {"log": LogSettings(LogMode.NONE, "/a", 1 << 30, 0, compress=True)},
+    ),
+    ("log: {tail: 1mb, when_full: drop}", {"log": LogSettings(tail=1 << 20, when_full=WhenFull.DROP)}),
+    ("log: {rate_limit: 1.5kb/s}", {"log": LogSettings(rate_limit=1536)}),
+    (
+        "log: {redact: ['token=\\S+', b], multiline: '^[0-9]'}",
+        {"log": LogSettings(redact=("token=\\S+", "b"), multiline="^[0-9]")},
+    ),
     ("log: {}, ready: {}, restart_delay: {}, ulimits: {}", {}),
     ("nice: , user: , log: , stop: , healthcheck: , preset: ", {}),
     ("x-note: {anything: [goes]}", {}),
@@ -264,7 +275,6 @@ LATER_CASES: list[tuple[str, dict[str, object]]] = [
         {"healthcheck": HealthCheck(FastCgiProbe("php:9000", "/status"))},
     ),
     ("healthcheck: {uwsgi: {address: 'app:3031'}}", {"healthcheck": HealthCheck(UwsgiProbe("app:3031"))}),
-    ("log: {file: /a, max_size: 1g, keep: 0}", {"log": LogSettings(file="/a", max_size=1 << 30, keep=0)}),
     ("clear_before_start: [/run/web.pid]", {"clear_before_start": ("/run/web.pid",)}),
 ]
 

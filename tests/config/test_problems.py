@@ -246,11 +246,36 @@ PROGRAM_CASES = [
     ),
     case("depends_on: [▸web]", "depends_on[0]: cannot wait in a circle: web → web"),
     case("ready: {log: up}, ▸log: {mode: inherit}", "log: cannot be inherit where ready watches the lines"),
+    *(
+        case(
+            f"log: {{mode: inherit, ▸{key}: {value}}}",
+            f"log.{key}: cannot be given with mode: inherit, which passes supinit by",
+        )
+        for key, value in (
+            ("file", "a"),
+            ("when_full", "drop"),
+            ("rate_limit", "1kb/s"),
+            ("redact", "[a]"),
+            ("multiline", "a"),
+        )
+    ),
     case(
-        "log: {▸file: a, ▸max_size: 1, ▸keep: 1}",
-        "log.file: cannot be used: it is not supported yet",
-        "log.max_size: cannot be used: it is not supported yet",
-        "log.keep: cannot be used: it is not supported yet",
+        "log: {rate_limit: ▸10mb}",
+        "log.rate_limit: cannot be '10mb' (allowed: a size a second, such as 64kb/s or 10mb/s)",
+    ),
+    case(
+        "log: {rate_limit: ▸0/s}",
+        "log.rate_limit: cannot be '0/s' (allowed: a size a second, such as 64kb/s or 10mb/s)",
+    ),
+    case("log: {compress: ▸zip}", "log.compress: cannot be 'zip', did you mean gzip? (allowed: gzip)"),
+    case("log: {when_full: ▸wait}", "log.when_full: cannot be 'wait' (allowed: block, drop)"),
+    case(
+        "log: {tail: ▸1kb}",
+        "log.tail: cannot be '1kb' (allowed: a size of at least 4096 such as 4096, 64kb, 10mb or 1g)",
+    ),
+    case(
+        "log: {redact: [ok, ▸'(']}",
+        "log.redact[1]: cannot be used as a regular expression: missing ), unterminated subpattern at position 0",
     ),
 ]
 
@@ -335,6 +360,11 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
         ("include: a.yaml", [f"1:10: include: cannot be 'a.yaml' (allowed: a list, each item {TEXT})"]),
         ("include: ['']", [f"1:11: include[0]: cannot be '' (allowed: {TEXT})"]),
         ("supervisor: {log: {format: xml}}", ["1:28: supervisor.log.format: cannot be 'xml' (allowed: plain, json)"]),
+        (
+            "programs: {a: {command: x, log: {file: /l}}, b: {command: x, log: {file: /l, keep: 5}},"
+            " c: {command: x, log: {file: /l, keep: 1}}}",
+            ["1:110: programs.c.log.file: cannot share /l with a, whose max_size, keep or compress is another"],
+        ),
         (
             "supervisor: {log: {level: warn}}",
             [

@@ -8,8 +8,33 @@ import pty
 import select
 import socket
 import tty
+from typing import TYPE_CHECKING
 
+from supervisor.core.output import Output
+from supervisor.logs.losses import Losses
 from supervisor.logs.sink import Sink
+
+if TYPE_CHECKING:
+    from supervisor.logs.formats import Buffers
+
+
+class Basket:
+    """A place that takes everything."""
+
+    def __init__(self) -> None:
+        self.is_congested = False
+        self.losses = Losses("basket")
+        self.waiting = 0
+        self._written: list[bytes] = []
+
+    def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
+        self._written += map(bytes, buffers)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        written = b"".join(self._written)
+        self._written.clear()
+        return written
 
 
 class Drain:

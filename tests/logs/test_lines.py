@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.core.program import LogMode, LogSettings
-from supervisor.logs.lines import CUT, Lines
+from supervisor.core.output import Output
+from supervisor.core.program import LogMode
+from supervisor.logs.delivery import Delivery
+from supervisor.logs.formats import CUT, JsonFormat, PlainFormat
+from supervisor.logs.lines import Lines
+
+from .plumbing import Basket
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -26,11 +31,37 @@ texts = st.lists(
 cuts = st.lists(st.integers(0, 200), max_size=10)
 
 
-def lines_of(mode: LogMode, max_line: int = 64 * 1024) -> Lines:
-    return Lines(LogSettings(mode=mode, max_line=max_line), "web", 2, "web:2", "stdout")
+class Formatted:
+    """Cuts a stream and formats its lines, as the pump has it done."""
+
+    def __init__(self, mode: LogMode, max_line: int) -> None:
+        self.output = Output(("web", 2))
+        place = Basket()
+        self._take = place.take
+        self._lines = Lines(max_line, Delivery(place, self._format(mode), self.output, drops=False))
+
+    def _format(self, mode: LogMode) -> JsonFormat | PlainFormat:
+        if mode is LogMode.JSON:
+            return JsonFormat("web", 2, "stdout", self.note_invalid)
+        return PlainFormat(b"web:2 | " if mode is LogMode.PREFIX else b"")
+
+    def note_invalid(self, count: int) -> None:
+        self.output.invalid += count
+
+    def feed(self, data: bytes) -> bytes:
+        self._lines.feed(data)
+        return self._take()
+
+    def finish(self) -> bytes:
+        self._lines.finish()
+        return self._take()
 
 
-def through(lines: Lines, data: bytes, at: list[int] | None = None) -> bytes:
+def lines_of(mode: LogMode, max_line: int = 64 * 1024) -> Formatted:
+    return Formatted(mode, max_line)
+
+
+def through(lines: Formatted, data: bytes, at: list[int] | None = None) -> bytes:
     """Feed `data` cut at the given places, and return everything that comes out."""
     places = sorted({0, len(data), *(place for place in at or () if place < len(data))})
     parts = [data[start:end] for start, end in pairwise(places)]
@@ -159,7 +190,7 @@ def test_a_line_that_never_ends_is_let_go_of_in_bounded_memory() -> None:
         (b'"a"', {"message": '"a"'}),
         (b"null", {"message": "null"}),
         (b"a\xff\xfeb", {"message": "a\ufffd\ufffdb"}),
-        (b'{"a": "\xff"}', {"message": '{"a": "\ufffd"}'}),
+        (b'{"a": "\xff"}', {"data": {"a": "\ufffd"}}),
         (b'{\0"\0a\0"\0:\x001\0}\0', {"message": '{\0"\0a\0"\0:\x001\0}\0'}),
         (b'{"a": NaN}', {"message": '{"a": NaN}'}),
         (b'{"a": -Infinity}', {"message": '{"a": -Infinity}'}),

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.core.output import Output
 from supervisor.logs.sink import BACKLOG, Sink
 
 from ..process.nursery import NOBODY, elsewhere
 from .plumbing import Drain
 
+SOURCE = Output(("web", 1))
 LINES = [b"line %06d %s\n" % (number, b"x" * (number % 300)) for number in range(20_000)]
 
 
@@ -37,26 +39,33 @@ def is_blocking(descriptor: int) -> bool:
     return not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
+def lost(sink: Sink) -> list[tuple[int, int]]:
+    """Return the lines and bytes that are told of as lost, which is done once."""
+    told: list[tuple[int, int]] = []
+    sink.losses.tell(0.0, lambda *_, **values: told.append((values["lines"], values["bytes"])))
+    return told
+
+
 # ---- a reader that does not read
 
 
 def test_what_is_written_arrives(drain: Drain) -> None:
     sink = drain.sink()
-    sink.write(b"hello\n")
+    sink.write((b"hello\n",), SOURCE, 6)
     assert drain.read(1.0) == b"hello\n"
-    assert (sink.waiting, sink.dropped, sink.is_congested, sink.is_gone) == (0, 0, False, False)
+    assert (sink.waiting, lost(sink), sink.is_congested, sink.failure) == (0, [], False, None)
 
 
 def test_a_stalled_reader_holds_nobody_up_and_gets_everything_in_order_later(drain: Drain) -> None:
     sink = drain.sink()
     begin = time.monotonic()
     for line in LINES:
-        sink.write(line)
+        sink.write((line,))
     assert time.monotonic() - begin < 10.0
     assert sink.waiting > 0
     assert drain.read_all() == b"".join(LINES)
     assert sink.flush()
-    assert (sink.waiting, sink.dropped) == (0, 0)
+    assert (sink.waiting, lost(sink)) == (0, [])
 
 
 def test_the_descriptor_itself_is_never_switched_to_non_blocking(drain: Drain) -> None:
@@ -64,28 +73,33 @@ def test_the_descriptor_itself_is_never_switched_to_non_blocking(drain: Drain) -
     sink = drain.sink()
     assert is_blocking(drain.end)
     for line in LINES[:5000]:
-        sink.write(line)
+        sink.write((line,))
     assert is_blocking(drain.end)
     drain.read_all()
     assert is_blocking(drain.end)
 
 
-def test_a_stalled_sink_is_congested_once_it_keeps_its_backlog(pipe: Drain) -> None:
+def test_a_stalled_sink_is_congested_from_its_backlog_on_until_half_of_that_is_written(pipe: Drain) -> None:
     sink = pipe.sink()
-    sink.write(b"x" * (4096 + BACKLOG - 1))
+    sink.write((b"x" * (4096 + BACKLOG - 1),))
     assert (sink.waiting, sink.is_congested) == (BACKLOG - 1, False)
-    sink.write(b"x")
+    sink.write((b"x",))
     assert (sink.waiting, sink.is_congested) == (BACKLOG, True)
     assert len(pipe.read()) == 4096
     assert not sink.flush()
-    assert (sink.waiting, sink.is_congested) == (BACKLOG - 4096, False)
+    assert (sink.waiting, sink.is_congested) == (BACKLOG - 4096, True)
+    while sink.waiting > BACKLOG // 2:
+        assert sink.is_congested
+        pipe.read()
+        sink.flush()
+    assert not sink.is_congested
 
 
 def test_bytes_that_a_reader_could_take_do_not_overtake_those_that_wait(pipe: Drain) -> None:
     sink = pipe.sink()
-    sink.write(b"a" * 5000)
+    sink.write((b"a" * 3000, b"a" * 2000))
     assert pipe.read() == b"a" * 4096
-    sink.write(b"b")
+    sink.write((b"b",))
     assert pipe.read_all() == b"a" * 904 + b"b"
 
 
@@ -93,14 +107,39 @@ def test_bytes_that_a_reader_could_take_do_not_overtake_those_that_wait(pipe: Dr
 
 
 def test_what_was_meant_for_a_reader_that_has_gone_is_dropped_and_counted(pipe: Drain) -> None:
+    before = SOURCE.dropped
     sink = pipe.sink()
-    sink.write(b"x" * 6000)
+    sink.write((b"a\n",), SOURCE, 2)
+    sink.write((b"x" * 5999, b"\n"), SOURCE, 6000)
     pipe.hang_up()
-    assert not sink.is_gone
     assert sink.flush()
-    assert (sink.waiting, sink.dropped, sink.is_gone) == (0, 6000 - 4096, True)
-    sink.write(b"y" * 100)
-    assert (sink.waiting, sink.dropped) == (0, 6000 - 4096 + 100)
+    assert (sink.waiting, lost(sink), sink.failure) == (0, [(1, 6000)], "Broken pipe")
+    sink.write((b"y\nz\n",), SOURCE, 4)
+    assert (sink.waiting, lost(sink)) == (0, [(2, 4)])
+    assert SOURCE.dropped == before + 6004
+
+
+def test_lines_of_supinits_own_that_are_lost_are_nobodys_loss(pipe: Drain) -> None:
+    sink = pipe.sink()
+    pipe.hang_up()
+    sink.write((b"hello\n",))
+    assert lost(sink) == []
+
+
+def test_a_place_that_takes_something_again_has_not_failed_any_more(tmp_path: Path) -> None:
+    """A FIFO that somebody opens again."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    end = os.open(path, os.O_WRONLY)
+    sink = Sink(end)
+    os.close(reader)
+    sink.write((b"lost\n",), SOURCE, 5)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    sink.write((b"heard\n",), SOURCE, 6)
+    assert (sink.failure, os.read(reader, 100), lost(sink)) == (None, b"heard\n", [(1, 5)])
+    for descriptor in (reader, end, sink.descriptor):
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("kind", ["socket", "terminal"])
@@ -108,16 +147,16 @@ def test_any_other_reader_may_be_gone_as_well(kind: str) -> None:
     drain = Drain(kind)
     sink = drain.sink()
     drain.hang_up()
-    sink.write(b"hello\n")
-    assert (sink.waiting, sink.dropped, sink.is_gone) == (0, 6, True)
+    sink.write((b"hello\n",), SOURCE, 6)
+    assert (sink.waiting, lost(sink), sink.failure is None) == (0, [(1, 6)], False)
     drain.close()
 
 
 def test_a_pipe_that_nobody_reads_when_supinit_starts_is_no_error(pipe: Drain) -> None:
     pipe.hang_up()
     sink = pipe.sink()
-    sink.write(b"hello\n")
-    assert (sink.waiting, sink.dropped) == (0, 6)
+    sink.write((b"hello\n",), SOURCE, 6)
+    assert (sink.waiting, lost(sink)) == (0, [(1, 6)])
 
 
 # ---- other descriptors
@@ -130,30 +169,30 @@ def test_a_file_is_appended_to_where_its_description_stands(tmp_path: Path) -> N
     end = os.open(path, os.O_WRONLY)
     os.lseek(end, 0, os.SEEK_END)
     sink = Sink(end)
-    sink.write(b"ours\n")
+    sink.write((b"ours\n",))
     os.write(end, b"a child's\n")
-    sink.write(b"ours again\n")
+    sink.write((b"ours again\n",))
     os.close(end)
     assert path.read_bytes() == b"before\nours\na child's\nours again\n"
-    assert (sink.waiting, sink.dropped) == (0, 0)
+    assert (sink.waiting, lost(sink)) == (0, [])
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 def test_a_disk_that_is_full_loses_and_counts() -> None:
     end = os.open("/dev/full", os.O_WRONLY)
     sink = Sink(end)
-    sink.write(b"hello\n")
+    sink.write((b"hello\n",), SOURCE, 6)
     os.close(end)
-    assert (sink.waiting, sink.dropped) == (0, 6)
+    assert (sink.waiting, lost(sink)) == (0, [(1, 6)])
 
 
 def test_a_descriptor_that_is_closed_swallows_everything() -> None:
     end = os.open("/dev/null", os.O_WRONLY)
     os.close(end)
     sink = Sink(end)
-    sink.write(b"hello\n")
+    sink.write((b"hello\n",), SOURCE, 6)
     os.close(sink.descriptor)
-    assert (sink.waiting, sink.dropped) == (0, 0)
+    assert (sink.waiting, lost(sink)) == (0, [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's pipe")
@@ -163,9 +202,9 @@ def test_another_users_pipe_which_cannot_be_opened_anew_is_not_waited_for_either
             os.open(f"/proc/self/fd/{pipe.end}", os.O_WRONLY)
         sink = pipe.sink()
         for line in LINES[:2000]:
-            sink.write(line)
+            sink.write((line,))
         kept = sink.waiting
-        return kept > 0, sink.dropped, sink.descriptor - pipe.end, pipe.read_all(), is_blocking(pipe.end)
+        return kept > 0, len(lost(sink)), sink.descriptor - pipe.end, pipe.read_all(), is_blocking(pipe.end)
 
     assert elsewhere(act, NOBODY) == (True, 0, 0, b"".join(LINES[:2000]), True)
 
@@ -176,7 +215,7 @@ def test_a_sink_on_a_socket_needs_no_socket_module() -> None:
 
     def act() -> bool:
         del sys.modules["socket"]
-        drain.sink().write(b"hello\n")
+        drain.sink().write((b"hello\n",))
         return "socket" in sys.modules
 
     assert not elsewhere(act)

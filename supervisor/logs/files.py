@@ -1,0 +1,244 @@
+"""A program's log file, rotated by size. Written by a thread, since a disk can stall and has no way to say so.
+
+Rule 1: a file holds whole lines only, also after the disk was full.
+Rule 2: a file that was renamed, removed or truncated by somebody else is gone on with as it is: looked at before each
+write.
+Rule 3: what cannot be written is lost, counted, and said once; a slow disk is a place that is congested, as any other.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from time import monotonic
+
+from supervisor.logs.losses import Losses
+from supervisor.logs.sink import BACKLOG
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from queue import SimpleQueue
+    from threading import Thread
+
+    from supervisor.core.output import Output
+    from supervisor.core.program import LogSettings
+    from supervisor.logs.formats import Buffers
+
+    Job = tuple[Buffers, Output | None, int]
+
+ROTATE_AGAIN = 10.0
+"""Seconds until a rotation that failed is tried again; meanwhile the file grows."""
+CHUNK = 64 * 1024
+
+
+class FileSink:
+    """A log file, to the pump: `descriptor` is readable when there is something to `take` in."""
+
+    def __init__(self, path: str, settings: LogSettings) -> None:
+        self.name = path
+        self.losses = Losses(path)
+        self.failure: str | None = None
+        """Why it cannot be written, until it can."""
+        self.is_congested = False
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        umask = os.umask(0)
+        os.umask(umask)
+        self._file = RotatedFile(os.path.abspath(path), settings, 0o666 & ~umask)
+        self._given = self._done = 0
+        self._is_awaited = False
+        self._news: deque[tuple[str | None, Job]] = deque()
+        """From the thread: why the last write failed (None: it did not), and what is lost of it."""
+        self._jobs: SimpleQueue[Job | None] | None = None
+        self._thread: Thread | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Bytes kept."""
+        return self._given - self._done
+
+    def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
+        """Have whole lines written. `size` is how many bytes of `source` they are, should they be lost."""
+        if self._jobs is None:
+            self._jobs = self._start()
+        self._given += sum(map(len, buffers))
+        self._jobs.put((buffers, source, size))
+        if self.waiting >= BACKLOG:
+            self._is_awaited = self.is_congested = True
+            self._look()  # the thread may have written it all before it saw that somebody waits
+
+    def flush(self) -> bool:
+        """Take in what the thread has to tell. True: nothing is kept any more."""
+        try:
+            os.eventfd_read(self.descriptor)
+        except BlockingIOError:
+            pass
+        while self._news:
+            self.failure, (lost, source, size) = self._news.popleft()
+            if size:
+                self.losses.note(source, lost, size)
+        self._look()
+        return not self.waiting
+
+    def close(self, limit: float) -> None:
+        """Write what is kept, for at most `limit` seconds."""
+        if self._thread is not None and self._jobs is not None:
+            self._jobs.put(None)
+            self._thread.join(limit)
+            self.flush()
+        os.close(self.descriptor)
+
+    def _look(self) -> None:
+        if self.waiting <= BACKLOG // 2:
+            self._is_awaited = self.is_congested = False
+
+    def _start(self) -> SimpleQueue[Job | None]:
+        from queue import SimpleQueue  # neither is needed before the first child runs
+        from threading import Thread
+
+        jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, args=(jobs,), name=self.name, daemon=True)
+        self._thread.start()
+        return jobs
+
+    # ---- in the thread
+
+    def _work(self, jobs: SimpleQueue[Job | None]) -> None:
+        import signal
+
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the loop
+        failure: str | None = None
+        while (job := jobs.get()) is not None:
+            lost, now_failing = self._file.write(job[0])
+            size = sum(map(len, job[0]))
+            if lost or now_failing != failure:
+                failure = now_failing
+                self._news.append((failure, ((lost,), job[1], round(job[2] * len(lost) / size))))
+                os.eventfd_write(self.descriptor, 1)
+            self._done += size
+            if self._is_awaited and self.waiting <= BACKLOG // 2:
+                os.eventfd_write(self.descriptor, 1)
+
+
+class RotatedFile:
+    """The file itself, and the older ones beside it: PATH.1 is the youngest, PATH.1.gz if they are compressed."""
+
+    def __init__(self, path: str, settings: LogSettings, mode: int) -> None:
+        self._path = path
+        self._settings = settings
+        self._mode = mode
+        self._descriptor = -1
+        self._identity = (0, 0)
+        self._may_rotate = False
+        self._rotate_from = 0.0
+        self._problem: str | None = None
+        """Why it could not be rotated, until it could."""
+
+    def write(self, buffers: Buffers) -> tuple[bytes, str | None]:
+        """Write whole lines. Returns those that are lost, and what is wrong, if anything is."""
+        data, at = b"".join(buffers), 0
+        while at < len(data):
+            begin = at
+            try:
+                size = self._open()
+                end = self._fitting(data, at, size)
+                if end == at:
+                    self._rotate()
+                while at < end:
+                    at += os.write(self._descriptor, memoryview(data)[at:end])
+            except OSError as error:
+                whole = data.rfind(b"\n", begin, at) + 1 or begin
+                if whole < at:
+                    os.ftruncate(self._descriptor, size + whole - begin)
+                return data[whole:], error.strerror or str(error)
+        return b"", self._problem
+
+    def _fitting(self, data: bytes, at: int, size: int) -> int:
+        """Return up to where the lines of `data` from `at` on go into the file as it is."""
+        room = self._settings.max_size - size
+        if len(data) - at <= room or not self._may_rotate or monotonic() < self._rotate_from:
+            return len(data)
+        end = data.rfind(b"\n", at, at + max(room, 0)) + 1
+        if end == 0 and size == 0:  # a line that is longer than the file may be has it to itself
+            return data.find(b"\n", at) + 1
+        return max(end, at)
+
+    def _open(self) -> int:
+        """Have the file open that is at the path now, and return its size."""
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            self._close()
+            self._descriptor = self._create()
+            status = os.fstat(self._descriptor)
+            self._identity = status.st_dev, status.st_ino
+            self._may_rotate = stat.S_ISREG(status.st_mode)
+        return status.st_size
+
+    def _create(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+        try:
+            return os.open(self._path, flags)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        descriptor = os.open(self._path, flags | os.O_CREAT, self._mode)
+        os.fchmod(descriptor, self._mode)  # a child may just be spawned with another umask
+        return descriptor
+
+    def _rotate(self) -> None:
+        """Move the files one number on. What cannot be moved stays, and is tried again later."""
+        try:
+            self._shift()
+            if self._settings.compress and self._settings.keep:
+                _compress(f"{self._path}.1")
+            self._problem = None
+        except OSError as error:
+            self._rotate_from = monotonic() + ROTATE_AGAIN
+            self._problem = f"cannot be rotated: {error.strerror or error}"
+
+    def _shift(self) -> None:
+        """Make room for PATH.1 and put the file there; with nothing to keep, remove it."""
+        if self._settings.keep == 0:
+            return _remove(self._path)
+        for ending in ("", ".gz"):
+            _remove(f"{self._path}.{self._settings.keep}{ending}")
+            for number in range(self._settings.keep - 1, 0, -1):
+                _move(f"{self._path}.{number}{ending}", f"{self._path}.{number + 1}{ending}")
+        _move(self._path, f"{self._path}.1")
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._identity = (0, 0)
+
+
+def _compress(path: str) -> None:
+    """Replace a file by PATH.gz, which is there only as a whole."""
+    import zlib
+
+    part = f"{path}.gz.part"
+    packer = zlib.compressobj(wbits=31)  # 31: with the head and the sum of gzip
+    with open(path, "rb") as file, open(part, "wb") as packed:
+        os.fchmod(packed.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+        while data := file.read(CHUNK):
+            packed.write(packer.compress(data))
+        packed.write(packer.flush())
+    os.rename(part, f"{path}.gz")
+    os.unlink(path)
+
+
+def _move(path: str, new_path: str) -> None:
+    try:
+        os.rename(path, new_path)
+    except FileNotFoundError:
+        pass
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass

@@ -1,0 +1,165 @@
+"""How a program's lines look where they are written: after its name, as they are, or as JSON.
+
+A format returns buffers to be written one after the other, so that a block of lines is copied as rarely as can be.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from time import time
+
+from supervisor.logs.clock import rfc3339
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Protocol
+
+    Buffers = Sequence[bytes | memoryview]
+
+    class Format(Protocol):
+        """Every result is whole lines. So is `head + data[:end]`; a piece and a message have no newline."""
+
+        def lines(self, head: bytes, data: bytes, end: int) -> Buffers: ...
+
+        def piece(self, text: bytes, goes_on: bool) -> Buffers: ...
+
+        def message(self, text: bytes) -> Buffers:
+            """Format several lines that belong together (`multiline`)."""
+
+
+CUT = b" [cut]"
+"""What follows a piece of a line that goes on."""
+RESET = "\x1b[0m"
+COLORS = tuple(f"\x1b[{number}m" for number in (36, 33, 32, 35, 34, 96, 93, 92, 95, 94))
+"""None of them red, which is for what is wrong."""
+
+
+def prefix_of(label: str, is_colored: bool = False) -> bytes:
+    """Return what stands before each line of a program. The colour is that of the name, here and everywhere."""
+    if is_colored:
+        color = COLORS[sum(label.partition(":")[0].encode()) % len(COLORS)]
+        return f"{color}{label} |{RESET} ".encode()
+    return f"{label} | ".encode()
+
+
+class PlainFormat:
+    """Each line after the prefix, which may be empty."""
+
+    def __init__(self, prefix: bytes = b"") -> None:
+        self._prefix = prefix
+        self._separator = b"\n" + prefix
+
+    def lines(self, head: bytes, data: bytes, end: int) -> Buffers:
+        if not self._prefix:
+            return (head, memoryview(data)[:end]) if head or end < len(data) else (data,)
+        replaced = data.replace(b"\n", self._separator)
+        # it ends with the prefix of, and what has come of, a line that is not complete
+        surplus = len(self._prefix) + len(data) - end
+        return self._prefix + head, memoryview(replaced)[:-surplus]
+
+    def piece(self, text: bytes, goes_on: bool) -> Buffers:
+        return self._prefix, text, CUT + b"\n" if goes_on else b"\n"
+
+    def message(self, text: bytes) -> Buffers:
+        return self.lines(b"", text + b"\n", len(text) + 1)
+
+
+class JsonFormat:
+    """Each line as an object. One that is itself a JSON object is embedded as `data`, any other is the `message`.
+
+    Invalid UTF-8 becomes replacement characters; `note_invalid` gets their number. `now` is the wall clock.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        instance: int,
+        stream: str,
+        note_invalid: Callable[[int], None],
+        now: Callable[[], float] = time,
+    ) -> None:
+        from json import dumps
+
+        self._who = f'", "program": {dumps(program)}, "instance": {instance}, "stream": "{stream}", '.encode()
+        self._note_invalid = note_invalid
+        self._now = now
+        self._scan = _scanner()
+
+    def lines(self, head: bytes, data: bytes, end: int) -> Buffers:
+        block = self._valid(head + data[: end - 1])
+        if b"{" in block and (block.startswith(b"{") or b"\n{" in block):
+            return (self._each(block),)
+        start = self._start() + b'"message": "'
+        return start, _escape(block).replace(b"\n", b'"}\n' + start), b'"}\n'
+
+    def piece(self, text: bytes, goes_on: bool) -> Buffers:
+        mark = b'", "cut": true}\n' if goes_on else b'"}\n'
+        return self._start(), b'"message": "', _escape(self._valid(text)), mark
+
+    def message(self, text: bytes) -> Buffers:
+        escaped = _escape(self._valid(text)).replace(b"\n", b"\\n")
+        return self._start(), b'"message": "', escaped, b'"}\n'
+
+    def _each(self, block: bytes) -> bytes:
+        start = self._start()
+        written = []
+        for line in block.split(b"\n"):
+            if line.startswith(b"{") and self._is_object(line):
+                written.append(b'%b"data": %b}\n' % (start, line.rstrip()))
+            else:
+                written.append(b'%b"message": "%b"}\n' % (start, _escape(line)))
+        return b"".join(written)
+
+    def _is_object(self, line: bytes) -> bool:
+        text = line.decode()
+        try:
+            _, end = self._scan(text, 0)
+        except (ValueError, StopIteration, RecursionError):  # no JSON, or nested too deep to be looked at
+            return False
+        return not text[end:].strip(" \t\r")
+
+    def _start(self) -> bytes:
+        return b'{"time": "%b%b' % (rfc3339(self._now()).encode(), self._who)
+
+    def _valid(self, text: bytes) -> bytes:
+        if text.isascii():
+            return text
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            repaired = text.decode(errors="replace")
+            self._note_invalid(repaired.count("\ufffd") - text.count("\ufffd".encode()))
+            return repaired.encode()
+        return text
+
+
+_ESCAPES = (
+    (b"\\", b"\\\\"),
+    (b'"', b'\\"'),
+    (b"\t", b"\\t"),
+    (b"\r", b"\\r"),
+    *((bytes((code,)), b"\\u%04x" % code) for code in range(32) if code not in b"\n\t\r"),
+)
+
+
+def _escape(text: bytes) -> bytes:
+    """Escape valid UTF-8 as within a JSON string, all but newlines. Looking for each byte by itself is the fastest."""
+    for special, escaped in _ESCAPES:
+        if special in text:
+            text = text.replace(special, escaped)
+    return text
+
+
+@cache
+def _scanner() -> Callable[[str, int], tuple[object, int]]:
+    """Return what reads one JSON value and says where it ends; it raises ValueError or StopIteration for no JSON."""
+    from json.decoder import JSONDecoder
+
+    scan: Callable[[str, int], tuple[object, int]]
+    scan = JSONDecoder(parse_constant=_refuse_constant).scan_once  # type: ignore[attr-defined]  # the stub lacks it
+    return scan
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")

@@ -1,0 +1,62 @@
+"""How fast a program may write (`rate_limit`)."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from supervisor.logs.losses import Losses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.output import Output
+    from supervisor.logs.lines import Taker
+
+
+class Bucket:
+    """A token bucket: `rate` bytes a second, and as much at once after a second of silence."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._tokens = float(rate)
+        self._at = monotonic()
+        self.losses = Losses("rate_limit")
+
+    def take(self, size: int) -> None:
+        """Note that so much was written, which may be more than was left."""
+        self._refill()
+        self._tokens -= size
+
+    @property
+    def wait(self) -> float:
+        """In how many seconds something may be written again; 0.0: now."""
+        self._refill()
+        return max(0.0, -self._tokens / self._rate)
+
+    def _refill(self) -> None:
+        now = monotonic()
+        self._tokens = min(float(self._rate), self._tokens + (now - self._at) * self._rate)
+        self._at = now
+
+
+class Limiter:
+    """Drops the lines that come too fast, and counts them."""
+
+    def __init__(self, bucket: Bucket, source: Output, taker: Taker) -> None:
+        self._bucket = bucket
+        self._source = source
+        self._taker = taker
+
+    def lines(self, head: bytes, data: bytes, end: int) -> None:
+        if self._lets_through(data.count(b"\n", 0, end), len(head) + end):
+            self._taker.lines(head, data, end)
+
+    def piece(self, text: bytes, goes_on: bool) -> None:
+        if self._lets_through(1, len(text) + (not goes_on)):
+            self._taker.piece(text, goes_on)
+
+    def _lets_through(self, lines: int, size: int) -> bool:
+        if self._bucket.wait:
+            self._bucket.losses.count(self._source, lines, size)
+            return False
+        self._bucket.take(size)
+        return True

@@ -1,0 +1,80 @@
+"""The end of what each instance has written, kept for `supctl logs` and for the verdict.
+
+What is kept are the pieces of both streams as they were read, so that keeping them copies nothing; they are cut into
+lines when somebody looks (recall.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.core.program import InstanceId
+
+    Entry = tuple[float, int, bytes]
+    """When it was read (wall clock), from which stream (a position in STREAMS), and what."""
+    Hear = Callable[[InstanceId, Entry], None]
+
+MOST_ENTRIES = 1024
+"""Pieces that are kept of an instance at most: each costs some 200 bytes, however short it is."""
+
+
+class Tail:
+    """The end of one instance's output: `limit` bytes of it, or a little more."""
+
+    __slots__ = ("_size", "entries", "instance", "is_torn", "limit", "listeners")
+
+    def __init__(self, instance: InstanceId, limit: int = 0) -> None:
+        self.instance = instance
+        self.limit = limit
+        self.entries: deque[Entry] = deque()
+        self.is_torn = [False, False]
+        """Of each stream, whether the first of its entries begins within a line."""
+        self.listeners: tuple[Hear, ...] = ()
+        self._size = 0
+
+    def append(self, stream: int, data: bytes) -> None:
+        entry = time(), stream, data
+        entries = self.entries
+        entries.append(entry)
+        self._size += len(data)
+        while self._size - len(entries[0][2]) >= self.limit or len(entries) > MOST_ENTRIES:
+            _, oldest, gone = entries.popleft()
+            self._size -= len(gone)
+            self.is_torn[oldest] = not gone.endswith(b"\n")
+        for hear in self.listeners:
+            hear(self.instance, entry)
+
+    def end_line(self, stream: int) -> None:
+        """Complete the last line of a stream that has ended."""
+        last = next((data for _, of, data in reversed(self.entries) if of == stream), b"\n")
+        if not last.endswith(b"\n"):
+            self.append(stream, b"\n")
+
+    def end(self, size: int) -> bytes:
+        """Return the last bytes of both streams, as they were read."""
+        found: list[bytes] = []
+        missing = size
+        for _, _, data in reversed(self.entries):
+            if missing <= 0:
+                break
+            found.append(data[-missing:])
+            missing -= len(data)
+        return b"".join(reversed(found))
+
+
+class Tails:
+    """The tails of all instances, made as they are asked for."""
+
+    def __init__(self) -> None:
+        self._tails: dict[InstanceId, Tail] = {}
+
+    def of(self, instance: InstanceId) -> Tail:
+        tail = self._tails.get(instance)
+        if tail is None:
+            tail = self._tails[instance] = Tail(instance)
+        return tail
