@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from supervisor.core.course import Asked, ShutdownAsked
     from supervisor.core.ledger import Ledger
     from supervisor.core.life import RunProbe
+    from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import Answer
+    from supervisor.logs.recall import Recall
     from supervisor.process.commands import Outcome
     from supervisor.process.inbox import Inbox
 
@@ -266,6 +268,15 @@ class Loop:
     @property
     def last_lines(self) -> str:
         return self._engine.last_lines
+
+    @property
+    def outputs(self) -> Mapping[InstanceId, Output]:
+        return self._engine.pump.outputs
+
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
+        from supervisor.logs.recall import Recall
+
+        return Recall(query, self._engine.pump.tails, wake)
 
     def ask(self, event: Asked | ShutdownAsked) -> None:
         self._engine.ask(event)

@@ -52,6 +52,12 @@ def _shutdown(call: Call) -> int:
     return shutdown(call)
 
 
+def _logs(call: Call) -> int:
+    from supervisor.cli.ctl.logs import logs
+
+    return logs(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -65,7 +71,7 @@ def _wait(call: Call) -> int:
 
 
 class Command(Record):
-    """One command. `options`: each with the name of its value, "" for one that takes none."""
+    """One command. `options`: each with the name of its value, "" for one that takes none. `short`: -x for --xyz."""
 
     run: Callable[[Call], int]
     words: str
@@ -73,13 +79,19 @@ class Command(Record):
     options: Mapping[str, str] = {}
     least_words: int = 0
     most_words: int | None = None
+    short: Mapping[str, str] = {}
 
     @property
     def usage(self) -> str:
-        options = "".join(f" [--{name}{' ' + value if value else ''}]" for name, value in self.options.items())
+        letters = {name: letter for letter, name in self.short.items()}
+        options = "".join(
+            f" [{'-' + letters[name] if name in letters else '--' + name}{' ' + value if value else ''}]"
+            for name, value in self.options.items()
+        )
         return f"{options} {self.words}".rstrip() if self.words else options
 
 
+LOGS = {"follow": "", "lines": "N", "stream": "stdout|stderr", "since": "TIME"}
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
     "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
@@ -88,6 +100,9 @@ COMMANDS = {
     "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
     "reload": Command(_change, "NAME...", "make it read its configuration again", WAITING, 1),
     "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
+    "logs": Command(
+        _logs, "[NAME...]", "show the end of what programs have written", LOGS, short={"f": "follow", "n": "lines"}
+    ),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
@@ -136,8 +151,8 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
         if not argument.startswith("-") or argument == "-":
             words.append(argument)
             continue
-        name, value = _split_option(argument)
         command = words[0] if words else None
+        name, value = _split_option(argument, _short_of(command))
         taken = _options_of(command).get(name)
         if taken is None:
             return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""))
@@ -145,23 +160,30 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
             if not rest:
                 return Wrong(f"cannot use {argument} without its {taken}")
             value = rest.pop(0)
+        elif not taken and value is not None and not argument.startswith("--"):
+            rest.insert(0, f"-{value}")  # -fn100 is -f -n100
         elif not taken and value is not None:
             return Wrong(f"cannot give {argument.partition('=')[0]} a value")
-        options[name] = value or ""
+        options[name] = (taken and value) or ""
     return _call(words, options)
 
 
-def _split_option(argument: str) -> tuple[str, str | None]:
+def _split_option(argument: str, short: Mapping[str, str]) -> tuple[str, str | None]:
     """Return ("timeout", "5s") for --timeout=5s and ("socket", "x") for -sx; None where no value is attached."""
-    if argument.startswith("-s") and not argument.startswith("--"):
-        return "socket", argument[2:] or None
+    if not argument.startswith("--"):
+        return short.get(argument[1], ""), argument[2:] or None
     name, equals, value = argument.removeprefix("--").partition("=")
-    return name if argument.startswith("--") else "", value if equals else None
+    return name, value if equals else None
 
 
 def _options_of(command: str | None) -> Mapping[str, str]:
     known = COMMANDS.get(command) if command is not None else None
     return {"socket": "PATH", "json": "", **(known.options if known is not None else {})}
+
+
+def _short_of(command: str | None) -> Mapping[str, str]:
+    known = COMMANDS.get(command) if command is not None else None
+    return {"s": "socket", **(known.short if known is not None else {})}
 
 
 def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:

@@ -14,7 +14,7 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:,")
 HEAD_LIMIT = 64 * 1024
@@ -56,6 +56,46 @@ def exchange(connection: socket.socket, method: str, target: str, accept: str, b
         connection.close()
 
 
+def stream(connection: socket.socket, target: str, accept: str, take: Callable[[bytes], None]) -> Response:
+    """Get something of which nobody knows how long it becomes, and give each piece of it to `take`.
+
+    Returns an answer without a body, the trailers among its headers; or a whole one, of which nothing was given away.
+    Raises ConnectionError if the server closes before the end.
+    """
+    head = f"GET {target} HTTP/1.1\r\nHost: supinit\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    try:
+        connection.sendall(head.encode("ascii"))
+        response = _receive(connection)
+        if response.headers.get("transfer-encoding", "").lower() != "chunked":
+            return response
+        trailers = _take_chunks(connection, response.body, take)
+        return Response(response.status, {**response.headers, **trailers}, b"")
+    finally:
+        connection.close()
+
+
+def _take_chunks(connection: socket.socket, data: bytes, take: Callable[[bytes], None]) -> dict[str, str]:
+    """Read chunks (RFC 9112, 7.1), of which `data` has come already, and return the trailers."""
+    while True:
+        while b"\r\n" not in data:
+            data += _more(connection)
+        line, _, data = data.partition(b"\r\n")
+        size = int(line, 16)
+        while len(data) < size + 2:
+            data += _more(connection)
+        if size == 0:
+            break
+        take(data[:size])
+        data = data[size + 2 :]
+    while data != b"\r\n" and not data.endswith(b"\r\n\r\n"):
+        data += _more(connection)
+    return _fields(data.decode("latin-1").split("\r\n"))
+
+
+def _fields(lines: Iterable[str]) -> dict[str, str]:
+    return {name.lower(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
 def _receive(connection: socket.socket) -> Response:
     data = b""
     while b"\r\n\r\n" not in data:
@@ -67,7 +107,7 @@ def _receive(connection: socket.socket) -> Response:
     fields = first.split(" ", 2)
     if len(fields) < 2 or not fields[0].startswith("HTTP/1.") or not fields[1].isdecimal():
         raise ConnectionError("its answer is no HTTP")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    headers = _fields(lines)
     parts, missing = [body], int(headers.get("content-length", "0")) - len(body)
     while missing > 0:
         parts.append(_more(connection))

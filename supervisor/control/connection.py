@@ -10,19 +10,21 @@ Rule 5: an answer that needs no waiting is with the kernel before anything else 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qs
 
 import h11
 
-from supervisor.control.message import Answer, Refused, Request, refusal
+from supervisor.control.message import Answer, Refused, Request, printable, refusal
 from supervisor.control.router import respond
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from supervisor.control.console import Console
+    from supervisor.control.message import Stream
     from supervisor.control.peer import Peer, Rights
 
 HEAD_LIMIT = 16 * 1024
@@ -32,7 +34,11 @@ PATIENCE = 10.0
 LINGER = 1.0
 """Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is swallowed so that its answer arrives."""
 LINGER_LIMIT = 1024 * 1024
+BROKEN_OFF = "Supinit-Broken-Off"
+"""The trailer that says why a stream ended before its end."""
 _CHUNK = 4096
+
+T = TypeVar("T")
 
 
 class _Gone(Exception):
@@ -57,6 +63,8 @@ class Connection:
         self._patience = patience
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._is_head = False
+        self._stream: Stream | None = None
+        """What is being sent, of which nobody knows the end."""
         writer.transport.set_write_buffer_limits(high=0)  # so that drain() returns when the kernel has it all
 
     async def serve(self) -> None:
@@ -87,7 +95,11 @@ class Connection:
             return False
         if request is None:
             return False
-        await self._send(await self._respond(request))
+        answer = await self._respond(request)
+        if answer.stream is None:
+            await self._send(answer)
+        else:
+            await self._unless_gone(self._send_stream(answer, answer.stream))
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -155,8 +167,8 @@ class Connection:
             mistake = Refused(500, "internal_error", "cannot answer: supinit has made a mistake, its log says more")
             return refusal(mistake, request.wants_text)
 
-    async def _unless_gone(self, coming: Awaitable[Answer]) -> Answer:
-        """Wait for the answer, but no longer than the client does."""
+    async def _unless_gone(self, coming: Awaitable[T]) -> T:
+        """Wait for the answer, or the end of it, but no longer than the client does."""
         answering = asyncio.ensure_future(coming)
         watching = asyncio.ensure_future(self._read_ahead())
         try:
@@ -181,14 +193,40 @@ class Connection:
         await asyncio.Event().wait()
 
     async def _send(self, answer: Answer, *more_headers: tuple[str, str]) -> None:
-        fixed = (("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))))
-        headers = [*fixed, ("Cache-Control", "no-store"), *answer.headers, *more_headers]
-        reason = HTTPStatus(answer.status).phrase.encode("ascii")
-        events: list[h11.Event] = [h11.Response(status_code=answer.status, headers=headers, reason=reason)]
+        head = _make_head(answer, ("Content-Length", str(len(answer.body))), *more_headers)
+        body = [] if self._is_head else [h11.Data(data=answer.body)]
+        await self._write(self._encode(head, *body, h11.EndOfMessage()))
+
+    async def _send_stream(self, answer: Answer, stream: Stream) -> None:
+        """Send the pieces as they come about. What breaks off says why in a trailer (RFC 9112, 7.1.2)."""
+        await self._write(self._encode(_make_head(answer)))
+        end = h11.EndOfMessage()
         if not self._is_head:
-            events.append(h11.Data(data=answer.body))
-        events.append(h11.EndOfMessage())
-        await self._write(b"".join(self._http.send(event) or b"" for event in events))
+            self._stream = stream
+            try:
+                await self._send_pieces(stream)
+            except Refused as refused:
+                if self._http.their_http_version == b"1.1":
+                    end = h11.EndOfMessage(headers=[(BROKEN_OFF, printable(refused.message))])
+            finally:
+                self._stream = None
+        await self._write(self._encode(end))
+
+    async def _send_pieces(self, stream: Stream) -> None:
+        async with aclosing(stream.pieces()) as pieces:
+            async for piece in pieces:
+                if piece:
+                    await self._write(self._encode(h11.Data(data=piece)))
+                await asyncio.sleep(0)
+
+    def end_stream(self) -> None:
+        """Send the rest of a stream and its end, as far as the client takes it at once: the container is over."""
+        stream, self._stream = self._stream, None
+        if stream is not None and not self._writer.transport.get_write_buffer_size():
+            self._writer.write(self._encode(h11.Data(data=stream.rest()), h11.EndOfMessage()))
+
+    def _encode(self, *events: h11.Event) -> bytes:
+        return b"".join(self._http.send(event) or b"" for event in events)
 
     async def _send_last(self, refused: Refused) -> None:
         """Answer, and swallow some of what still comes: a client that is cut off while it writes reads no answer."""
@@ -211,6 +249,12 @@ class Connection:
                 await self._writer.drain()
         except TimeoutError:
             raise _Gone from None
+
+
+def _make_head(answer: Answer, *more_headers: tuple[str, str]) -> h11.Response:
+    fixed = (("Content-Type", answer.content_type), ("Cache-Control", "no-store"))
+    reason = HTTPStatus(answer.status).phrase.encode("ascii")
+    return h11.Response(status_code=answer.status, headers=[*fixed, *more_headers, *answer.headers], reason=reason)
 
 
 def _check_head(head: h11.Request) -> None:

@@ -5,13 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from supervisor.core.course import Asked, ShutdownAsked
     from supervisor.core.ledger import Ledger
+    from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+
+
+class Recall(Protocol):
+    """Somebody who reads logs: `history` first, and `take` whenever it was woken."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was too slow: lines are missing, and no more will come."""
+        ...
+
+    def history(self) -> Iterator[bytes]:
+        """Yield what is kept, laid out, in pieces; an empty one where only time has passed."""
+        ...
+
+    def take(self) -> bytes:
+        """Return the lines that have come since the last time, laid out."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Container(Protocol):
@@ -34,6 +54,15 @@ class Container(Protocol):
     @property
     def last_lines(self) -> str:
         """The end of the output of the program that brings the container down, if one does."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[InstanceId, Output]:
+        """What the instances have written, of those that were ever started."""
+        ...
+
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
+        """Begin to read logs. With `wake`, which is called when more has come, until `close`."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:

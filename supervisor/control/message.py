@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from supervisor.core.record import Record
 from supervisor.errors import SupinitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
     from supervisor.control.peer import Peer
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -38,11 +39,29 @@ class Request(Record):
         return values[-1] if values else None
 
 
+class Stream(Protocol):
+    """An answer of which no one knows how long it becomes."""
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what is to be sent, as it comes about; an empty piece where only time has passed.
+
+        Raises Refused where it breaks off.
+        """
+        ...
+
+    def rest(self) -> bytes:
+        """Return what could be sent at once, for a client that is told that this is the end."""
+        ...
+
+
 class Answer(Record):
+    """`body` is all of it, unless there is a `stream`, which is sent instead."""
+
     status: int
     body: bytes
     content_type: str
     headers: tuple[tuple[str, str], ...] = ()
+    stream: Stream | None = None
 
 
 class Refused(SupinitError):

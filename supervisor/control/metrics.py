@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from supervisor.control.message import Answer, Request
 from supervisor.control.view import version_body
 from supervisor.core.ledger import BUCKETS, InstanceLedger
+from supervisor.core.output import STREAMS
 from supervisor.core.snapshot import State
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from supervisor.control.console import Console
     from supervisor.core.ledger import Histogram
     from supervisor.core.life import Life
+    from supervisor.core.output import Output
     from supervisor.core.snapshot import InstanceView
     from supervisor.core.usage import Usage
 
@@ -69,6 +71,7 @@ class _Projection(Collector):
         yield from _states(rows)
         yield from self._times(rows)
         yield from _counters(rows)
+        yield from _outputs(self._console.container.outputs.values())
         yield from self._usages(rows)
         yield _histogram("stop_seconds", "Time from the first stop step to the exit.", rows, _stop_seconds)
         yield _histogram("healthcheck_seconds", "Time that a health check took.", rows, _probe_seconds)
@@ -140,6 +143,19 @@ def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
         kills.add_metric(row.labels, row.counts.kills)
         failures.add_metric(row.labels, row.counts.probe_failures)
     yield from (exits, starts, restarts, kills, failures)
+
+
+def _outputs(outputs: Iterable[Output]) -> Iterator[Metric]:
+    read = CounterMetricFamily("supinit_program_log_bytes", "Bytes that it has written.", labels=(*BY, "stream"))
+    dropped = _counter("log_dropped_bytes", "Bytes that did not reach a place that they were meant for.")
+    invalid = _counter("log_invalid_utf8", "Replacement characters that stand for what was not UTF-8, in JSON.")
+    for output in outputs:
+        name, number = output.instance
+        for stream, size in zip(STREAMS, output.read, strict=True):
+            read.add_metric((name, str(number), stream), size)
+        dropped.add_metric((name, str(number)), output.dropped)
+        invalid.add_metric((name, str(number)), output.invalid)
+    yield from (read, dropped, invalid)
 
 
 def _counter(name: str, documentation: str) -> CounterMetricFamily:

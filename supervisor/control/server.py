@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.control.clock import Clock
+    from supervisor.control.connection import Connection
     from supervisor.control.container import Container
     from supervisor.core.program import InstanceId
     from supervisor.core.usage import Usage
@@ -57,6 +58,7 @@ class Server:
         self._own_uid = os.geteuid()
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._serving: set[Connection] = set()
 
     async def listen(self) -> None:
         self._listener = await asyncio.start_unix_server(self._accept, sock=self._file.socket, limit=16 * 1024)
@@ -66,6 +68,8 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         self._file.remove()
+        for connection in self._serving:
+            connection.end_stream()
         for task in self._connections:
             task.cancel()
 
@@ -95,7 +99,11 @@ class Server:
         if len(self._connections) > limit:
             await connection.refuse(Refused(503, "busy", f"cannot serve more than {limit} connections; try again"))
         else:
-            await connection.serve()
+            self._serving.add(connection)
+            try:
+                await connection.serve()
+            finally:
+                self._serving.discard(connection)
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)

@@ -39,23 +39,39 @@ def path() -> Iterator[str]:
 
 @pytest.fixture
 def run(path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run supctl against a container; `then` happens once the server waits for a change."""
+    """Run supctl against a container; `then` happens once the server waits for a change.
+
+    With `until`, which says when somebody follows its logs, a line is written then, and the container is over.
+    """
     monkeypatch.setenv("SUPINIT_SOCKET", path)
 
-    def run(container: SteeredContainer, *words: str, then: Callable[[], object] = str) -> Result:
+    def run(
+        container: SteeredContainer,
+        *words: str,
+        then: Callable[[], object] = str,
+        until: Callable[[], object] | None = None,
+    ) -> Result:
         async def scenario() -> int:
-            async with served(container, path):
+            async with served(container, path) as control:
                 running = asyncio.create_task(asyncio.to_thread(supctl.main, words))
-                watching = asyncio.create_task(container.watched.wait())
+                watching = asyncio.create_task(_true(until) if until is not None else container.watched.wait())
                 await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
                 watching.cancel()
                 then()
+                if until is not None:
+                    container.write("web", "more\n")
+                    control.server.close()
                 return await running
 
         code = asyncio.run(scenario())
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+async def _true(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
 
 
 def up() -> SteeredContainer:
@@ -87,6 +103,60 @@ def test_status_as_json_is_what_the_api_returns(run: Run) -> None:
     for words in (("--json", "status", "web:2"), ("status", "--json", "web:2")):
         result = run(up(), *words)
         assert (result.code, [p["instance"] for p in json.loads(result.out)["programs"]]) == (0, [2])
+
+
+# ---- logs
+
+
+def written() -> SteeredContainer:
+    return up().write("db", "a\n").write("web", "b\n", instance=2).write("db", "c\n", "stderr")
+
+
+@pytest.mark.parametrize(
+    ("words", "out"),
+    [
+        (("logs",), "db | a\nweb:2 | b\ndb | c\n"),
+        (("logs", "db"), "a\nc\n"),
+        (("logs", "-n", "1"), "db | c\n"),
+        (("logs", "-n1", "db", "web:2"), "db | c\n"),
+        (("logs", "--lines=2"), "web:2 | b\ndb | c\n"),
+        (("logs", "--stream", "stdout", "db"), "a\n"),
+        (("logs", "--since", "2999-01-01"), ""),
+    ],
+)
+def test_logs_prints_what_programs_have_written(run: Run, words: tuple[str, ...], out: str) -> None:
+    assert run(written(), *words) == Result(0, out, "")
+
+
+def test_logs_as_json_is_what_the_api_returns(run: Run) -> None:
+    result = run(written(), "--json", "logs", "-n", "1")
+    line = json.loads(result.out)
+    assert (result.code, line["program"], line["stream"], line["message"]) == (0, "db", "stderr", "c")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("logs", "nobody"), 4, "cannot find a program 'nobody'"),
+        (("logs", "-n", "many"), 2, "cannot read the number of lines 'many'"),
+        (("logs", "--since", "yesterday"), 2, "write how long ago, 5m, or a date"),
+        (("logs", "-n"), 2, "cannot use -n without its N"),
+        (("logs", "-x"), 2, "cannot use -x with logs"),
+        (("logs", "--follow=1"), 2, "cannot give --follow a value"),
+    ],
+)
+def test_logs_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
+    result = run(written(), *words)
+    assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
+    assert part in result.err
+
+
+@pytest.mark.parametrize("flags", [("-f", "-n", "1"), ("-fn1",), ("-fn", "1"), ("--follow", "--lines", "1")])
+def test_logs_follows_until_the_container_is_over(run: Run, flags: tuple[str, ...]) -> None:
+    """Which it is as soon as the follower has heard the last line: the server is closed once it listens."""
+    container = written()
+    result = run(container, "logs", *flags, until=lambda: container.tails.of(("db", 1)).listeners)
+    assert result == Result(0, "db | c\nweb:1 | more\n", "")
 
 
 # ---- start, stop, restart, signal

@@ -81,7 +81,7 @@ ONLY_THE_READER_KNOWS = {
     "log: {tail: ▸1kb}",
     "log: {redact: [ok, ▸'(']}",
 }
-"""Names that must exist or differ, variables, patterns, comparisons between two values, and how a number was written."""
+"""Names that must exist or differ, variables, patterns, comparisons of two values, and how a number was written."""
 
 
 def json_of(text: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
@@ -13,6 +13,7 @@ from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, O
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
 from supervisor.core.notice import Notice
+from supervisor.core.output import STREAMS, LogQuery, Output
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import (
     HealthCheck,
@@ -28,6 +29,8 @@ from supervisor.core.program import (
 )
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.usage import Usage
+from supervisor.logs.recall import Recall
+from supervisor.logs.tails import Tails
 
 EPOCH = 1_800_000_000.0
 """The wall clock when the monotonic one was 0."""
@@ -85,6 +88,8 @@ class SteeredContainer:
         self.reloads: list[InstanceId] = []
         self.reload_problem: str | None = None
         self.usages: dict[InstanceId, Usage] = {}
+        self.outputs: dict[InstanceId, Output] = {}
+        self.tails = Tails()
         self.measured = 0
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
@@ -118,7 +123,17 @@ class SteeredContainer:
         self.measured += 1
         return self.usages
 
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
+        return Recall(query, self.tails, wake)
+
     # ---- what a test does to it
+
+    def write(self, name: str, text: str, stream: str = "stdout", instance: int = 1) -> SteeredContainer:
+        """Let a process write something."""
+        tail = self.tails.of((name, instance))
+        tail.limit = 64 * 1024
+        tail.append(STREAMS.index(stream), text.encode())
+        return self
 
     def begin(self) -> SteeredContainer:
         """Bring everything up, as far as time alone does."""

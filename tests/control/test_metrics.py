@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from supervisor import __version__
+from supervisor.core.output import Output
 from supervisor.core.program import Settings
 from supervisor.core.usage import Usage
 
@@ -39,6 +40,8 @@ def busy() -> SteeredContainer:
     container.wait(29.0).wait(0.3).probe("web", False, "refused")
     container.ledger.orphans_reaped = 3
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
+    output = container.outputs["web", 1] = Output(("web", 1))
+    output.read, output.dropped, output.invalid = [1000, 20], 30, 4
     return container
 
 
@@ -69,6 +72,11 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_program_cpu_seconds_total", {**WEB, "program": "db"}, None),
         ("supinit_program_resident_memory_bytes", WEB, 4096),
         ("supinit_program_processes", WEB, 2),
+        ("supinit_program_log_bytes_total", {**WEB, "stream": "stdout"}, 1000),
+        ("supinit_program_log_bytes_total", {**WEB, "stream": "stderr"}, 20),
+        ("supinit_program_log_bytes_total", {**WEB, "program": "db", "stream": "stdout"}, None),
+        ("supinit_program_log_dropped_bytes_total", WEB, 30),
+        ("supinit_program_log_invalid_utf8_total", WEB, 4),
         ("supinit_program_kills_total", WEB, 0),
         ("supinit_program_stop_seconds_count", WEB, 0),
         ("supinit_program_healthcheck_failures_total", WEB, 1),

@@ -75,6 +75,11 @@ def unreachable(path: str, error: OSError) -> str:
     return f"cannot reach supinit at {path}: {why(error)}; {hint}"
 
 
+def has_color() -> bool:
+    """Whether colours are shown: on a terminal, unless NO_COLOR says no (no-color.org)."""
+    return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and sys.stdout.isatty()
+
+
 def why(error: OSError) -> str:
     """Return the error's own words, without its number."""
     return (error.strerror or str(error)).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.cli.ctl.call import Call, ask, finish
+from supervisor.cli.ctl.call import Call, ask, finish, has_color
 from supervisor.control.client import query
 
 NOT_FINE = 3
@@ -15,7 +15,7 @@ def status(call: Call) -> int:
     """Print the table, which the supervisor lays out for this terminal."""
     pairs = [("name", word) for word in call.words]
     if not call.as_json:
-        pairs += [("columns", str(_columns())), ("color", "1" if _has_color() else "0")]
+        pairs += [("columns", str(_columns())), ("color", "1" if has_color() else "0")]
     response = ask(call, "GET", "/v1/status" + query(pairs))
     code = finish(call, response)
     if code == 0 and not isinstance(response, int) and response.headers.get("supinit-fine") != "yes":
@@ -41,8 +41,3 @@ def _columns() -> int:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):
         return 0
-
-
-def _has_color() -> bool:
-    """NO_COLOR: https://no-color.org."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and sys.stdout.isatty()

@@ -1,0 +1,41 @@
+"""logs: what programs have written, laid out by the supervisor, until it has shown all or the user has had enough."""
+
+from __future__ import annotations
+
+import sys
+
+from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, why
+from supervisor.control.client import query, stream
+
+BROKEN_OFF = "supinit-broken-off"
+
+
+def logs(call: Call) -> int:
+    """Print the kept tails, and with --follow what comes after them, each piece as it comes."""
+    pairs = [("name", word) for word in call.words]
+    pairs += [(name, call.options[option]) for option, name in PARAMETERS.items() if option in call.options]
+    if "follow" in call.options:
+        pairs.append(("follow", "1"))
+    if not call.as_json:
+        pairs.append(("color", "1" if has_color() else "0"))
+    connection = reach(call)
+    if isinstance(connection, int):
+        return connection
+    try:
+        response = stream(connection, "/v1/logs" + query(pairs), call.accept, _show)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return complain(f"cannot get an answer on {call.path}: {why(error)}; is the container stopping?", UNREACHABLE)
+    if BROKEN_OFF in response.headers:
+        return complain(f"cannot go on: {response.headers[BROKEN_OFF]}", FAILED)
+    return finish(call, response)
+
+
+PARAMETERS = {"lines": "n", "stream": "stream", "since": "since"}
+"""What the options are called in the API."""
+
+
+def _show(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
