@@ -70,7 +70,8 @@ class FileSink:
     def flush(self) -> bool:
         """Take in what the thread has to tell. True: nothing is kept any more."""
         try:
-            os.eventfd_read(self.descriptor)
+            if self.descriptor >= 0:
+                os.eventfd_read(self.descriptor)
         except BlockingIOError:
             pass
         while self._news:
@@ -86,7 +87,10 @@ class FileSink:
             self._jobs.put(None)
             self._thread.join(limit)
             self.flush()
+            if self._thread.is_alive():
+                return  # it still has the descriptor, and both go with the process
         os.close(self.descriptor)
+        self.descriptor = -1
 
     def _look(self) -> None:
         if self.waiting <= BACKLOG // 2:
@@ -118,6 +122,7 @@ class FileSink:
             self._done += size
             if self._is_awaited and self.waiting <= BACKLOG // 2:
                 os.eventfd_write(self.descriptor, 1)
+        self._file.close()
 
 
 class RotatedFile:
@@ -170,7 +175,7 @@ class RotatedFile:
         except FileNotFoundError:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
-            self._close()
+            self.close()
             self._descriptor = self._create()
             status = os.fstat(self._descriptor)
             self._identity = status.st_dev, status.st_ino
@@ -208,7 +213,7 @@ class RotatedFile:
                 _move(f"{self._path}.{number}{ending}", f"{self._path}.{number + 1}{ending}")
         _move(self._path, f"{self._path}.1")
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -333,8 +333,9 @@ class Pump:
             self.drain()
         for pipe in list(self._pipes.values()):
             self._close(pipe)
-        for file in self._files.values():
-            self._epoll.unregister(file.descriptor)
+        while self._by_wake:
+            descriptor, file = self._by_wake.popitem()
+            self._epoll.unregister(descriptor)
             file.close(max(0.0, limit - monotonic()))
         self._tell(inf)
         while self._write_some(self.sinks, limit):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_BEHIND = 1 << 20
 """Bytes that a reader may be behind before it is cut loose."""
+LONGEST_LINE = 256 * 1024
 BATCH = 500
 """Lines that are laid out in one go."""
 
@@ -115,9 +116,13 @@ class _Cutter:
         self._at = 0.0
 
     def cut(self, entry: Entry) -> list[Line]:
-        """Return the lines that an entry completes."""
+        """Return the lines that an entry completes; one that does not end is shown in pieces."""
         self._at, stream, data = entry
-        *lines, self._begun[stream] = (self._begun[stream] + data).split(b"\n")
+        *lines, begun = (self._begun[stream] + data).split(b"\n")
+        if len(begun) > LONGEST_LINE:
+            lines.append(begun)
+            begun = b""
+        self._begun[stream] = begun
         if lines and self._is_torn[stream]:
             self._is_torn[stream] = False
             del lines[0]

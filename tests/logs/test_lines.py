@@ -80,6 +80,11 @@ def one_by_one(data: bytes, max_line: int) -> list[tuple[bytes, bool, bool]]:
     return found
 
 
+def pieces_of(written: bytes) -> list[bytes]:
+    """Return raw lines without the marks that say that they were cut."""
+    return [line.removesuffix(CUT) for line in written.split(b"\n")]
+
+
 def read_json(data: bytes) -> list[dict[str, Any]]:
     """Parse JSON lines, without the times, strictly."""
 

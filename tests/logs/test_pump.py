@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import json
 import os
 import resource
 import select
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from supervisor.core.program import LogMode, LogSettings, Program, WhenFull
+from supervisor.core.program import LogMode, LogSettings, Program, Readiness, WhenFull
 from supervisor.core.record import replace
-from supervisor.logs.pump import CHUNK, FULL_PIPE, ROUND, SLICE, Outlet, Pump
+from supervisor.logs.filters import JOIN_PATIENCE
+from supervisor.logs.losses import PAUSE
+from supervisor.logs.pump import CHUNK, FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Outlet, Pump
 from supervisor.logs.sink import BACKLOG
 
 from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
@@ -327,3 +331,209 @@ def test_a_line_with_the_longest_length_passes_a_small_pipe(works: Waterworks) -
     program = replace(web(), log=LogSettings(max_line=1000))
     works.start(sys.executable, "-I", "-S", "-c", "print('x' * 2500)", program=program)
     assert works.pump_all() == b"web | %s [cut]\nweb | %s [cut]\nweb | %s\n" % (b"x" * 1000, b"x" * 1000, b"x" * 500)
+
+
+# ---- what is done to lines on their way
+
+
+def logging(**fields: object) -> Program:
+    return Program("web", ("true",), log=LogSettings(**fields))  # type: ignore[arg-type]  # whatever a test sets
+
+
+def reports(works: Waterworks) -> list[tuple[str, str, dict[str, object]]]:
+    """Return a list that fills with what the pump has to tell."""
+    told: list[tuple[str, str, dict[str, object]]] = []
+    works.pump.report = lambda level, event, **values: told.append((level, event, values))
+    return told
+
+
+def test_a_file_gets_the_lines_as_they_are_besides(works: Waterworks, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    works.start("sh", "-c", "echo out; echo err >&2", program=logging(file=str(path)))
+    works.pump_all()
+    works.pump.flush(LIMIT)
+    assert sorted(path.read_text().splitlines()) == ["err", "out"]
+    assert sorted(works.heard.splitlines()) == [b"web | err", b"web | out"]
+
+
+def test_with_mode_none_the_file_is_instead_and_json_is_json_there_too(works: Waterworks, tmp_path: Path) -> None:
+    none, as_json = tmp_path / "none", tmp_path / "json"
+    works.start("echo", "hello", program=logging(mode=LogMode.NONE, file=str(none)))
+    works.start("echo", "hello", program=logging(mode=LogMode.JSON, file=str(as_json)))
+    works.pump_all()
+    works.pump.flush(LIMIT)
+    assert none.read_text() == "hello\n"
+    assert json.loads(as_json.read_text())["message"] == "hello"
+    assert works.heard == as_json.read_bytes()
+
+
+def test_programs_and_instances_that_name_one_file_share_it(works: Waterworks, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    programs = [replace(web(name=name), log=LogSettings(LogMode.NONE, str(path))) for name in ("a", "b", "c")]
+    for program in programs:
+        works.start("sh", "-c", "for i in 1 2 3 4 5; do echo $0 $i; done", program.name, program=program)
+    works.pump_all()
+    works.pump.flush(LIMIT)
+    assert sorted(path.read_text().splitlines()) == [f"{name} {number}" for name in "abc" for number in range(1, 6)]
+
+
+def test_a_program_that_drops_is_never_held_up_and_what_is_lost_is_counted(works: Waterworks) -> None:
+    told = reports(works)
+    lines = 120_000
+    program = replace(web(), log=LogSettings(when_full=WhenFull.DROP))
+    pid = works.start(sys.executable, "-I", "-S", "-c", COUNT, str(lines), "web", program=program)
+
+    def has_ended() -> bool:
+        works.pump.turn()
+        return is_gone(pid)
+
+    sleep_until(has_ended)
+    works.pump.drain(("web", 1))
+    assert BACKLOG <= works.pump.sinks[0].waiting < BACKLOG + 2 * CHUNK
+    assert told == []
+    heard = works.pump_all().splitlines()
+    works.pump.settle(time.monotonic() + PAUSE)
+    ((level, event, values),) = told
+    assert (level, event, values["to"]) == ("warning", "log.dropped", "stdout")
+    assert len(heard) + int(str(values["lines"])) == lines
+    assert values["bytes"] == works.pump.outputs["web", 1].dropped
+    expected = counted(lines).replace(b"web | ", b"")
+    assert works.pump.outputs["web", 1].read == [len(expected), 0]
+    assert len(expected) == works.pump.outputs["web", 1].dropped + sum(len(line) - len("web | ") + 1 for line in heard)
+    assert b"\n".join(heard) + b"\n" in counted(lines), "what is dropped is the end of it, in one piece"
+
+
+def test_a_program_over_its_rate_is_held_up_and_loses_nothing(works: Waterworks) -> None:
+    lines = 20_000
+    total = len(counted(lines).replace(b"web | ", b""))
+    rate = total // 3
+    program = logging(rate_limit=rate)
+    begin = time.monotonic()
+    works.start(sys.executable, "-I", "-S", "-c", COUNT, str(lines), "web", program=program)
+
+    def is_over() -> bool:
+        deadline = works.pump.deadline
+        if deadline is not None and deadline <= time.monotonic():
+            works.pump.settle(time.monotonic())
+        return not works.is_open
+
+    works.pump_until(is_over)
+    assert works.heard == counted(lines)
+    assert time.monotonic() - begin > (total - rate - CHUNK) / rate - 0.1
+
+
+def test_a_program_over_its_rate_that_drops_is_never_held_up_and_what_is_lost_is_counted(works: Waterworks) -> None:
+    told = reports(works)
+    lines = 20_000
+    program = logging(rate_limit=64 * 1024, when_full=WhenFull.DROP)
+    works.start(sys.executable, "-I", "-S", "-c", COUNT, str(lines), "web", program=program)
+    heard = works.pump_all().splitlines()
+    works.pump.settle(time.monotonic() + PAUSE)
+    assert {values["to"] for _, _, values in told} == {"rate_limit"}
+    assert len(heard) + sum(int(str(values["lines"])) for _, _, values in told) == lines
+    assert len(heard) < lines
+
+
+def test_lines_that_belong_together_are_let_go_when_nothing_follows(works: Waterworks) -> None:
+    program = logging(mode=LogMode.JSON, multiline=r"^\S")
+    outlet = works.pump.open(program, ("web", 1))
+    os.write(outlet.stdout, b"begin\n  more\n")
+    works.pump.turn()
+    assert works.out.read() == b""
+    deadline = works.pump.deadline
+    assert deadline is not None and 0 < deadline - time.monotonic() <= JOIN_PATIENCE
+    works.pump.settle(deadline)
+    assert json.loads(works.out.read())["message"] == "begin\n  more"
+    assert works.pump.deadline is None
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+def test_lines_that_are_held_when_a_program_ends_are_not_lost(works: Waterworks) -> None:
+    works.nursery.end(works.start("printf", "begin\\n  more", program=logging(mode=LogMode.JSON, multiline=r"^\S")))
+    works.pump.drain(("web", 1))
+    assert json.loads(works.out.read())["message"] == "begin\n  more"
+
+
+def test_secrets_are_neither_written_nor_kept_nor_told(works: Waterworks) -> None:
+    said: list[str] = []
+    program = replace(logging(redact=("secret",)), ready=Readiness(fail_log="no"))
+    outlet = works.pump.open(program, ("web", 1), lambda is_good, line: said.append(line))
+    os.write(outlet.stdout, b"no secret\n")
+    works.pump.turn()
+    assert works.out.read() == b"web | no [redacted]\n"
+    assert works.pump.last_lines(("web", 1)) == "no [redacted]"
+    assert said == ["no [redacted]"]
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+# ---- stalls and pauses
+
+
+def test_a_program_that_ends_while_its_place_stalls_leaves_no_descriptors(works: Waterworks) -> None:
+    """A crash loop during a stall must not use them up; what it has written is kept, to a limit."""
+    flood = works.start("yes", program=web(LogMode.RAW, "flood"))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return works.pump.sinks[0].is_congested
+
+    sleep_until(is_stalled)
+    before = open_descriptors()
+    for number in range(50):
+        works.nursery.end(works.start("echo", f"run {number}"))
+        works.pump.drain(("web", 1))
+    assert open_descriptors() == before
+    os.kill(flood, 9)
+    lines = [line for line in works.pump_all().splitlines() if line.startswith(b"web | ")]
+    assert lines == [b"web | run %d" % number for number in range(50)]
+
+
+def test_the_pipes_are_left_alone_the_longer_the_less_comes(works: Waterworks) -> None:
+    outlet = works.pump.open(web(), ("web", 1))
+
+    def pause_after(data: bytes) -> float:
+        os.write(outlet.stdout, data)
+        return works.pump.turn()
+
+    pauses = [pause_after(b"line\n") for _ in range(10)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == LONGEST_PAUSE
+    much = [pause_after(b"line\n" * 6000) for _ in range(10)]
+    assert min(much) < LONGEST_PAUSE
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+def test_a_place_that_cannot_be_written_is_told_of_once_and_again_when_it_can(
+    works: Waterworks, tmp_path: Path
+) -> None:
+    told = reports(works)
+    path = tmp_path / "log"
+    path.mkdir()
+    outlet = works.pump.open(logging(mode=LogMode.NONE, file=str(path)), ("web", 1))
+
+    def write(line: bytes, event: str) -> None:
+        os.write(outlet.stdout, line)
+
+        def is_told() -> bool:
+            works.pump.turn()
+            return any(said == event for _, said, _ in told)
+
+        sleep_until(is_told)
+
+    write(b"lost\n", "log.write_failed")
+    os.write(outlet.stdout, b"lost as well\n")
+    works.pump.turn()
+    path.rmdir()
+    sleep_until(lambda: works.pump.turn() and not works.pump._files[str(path)].waiting)
+    write(b"written\n", "log.write_recovered")
+    works.pump.settle(time.monotonic() + PAUSE)
+    assert [event for _, event, _ in told if event != "log.dropped"] == ["log.write_failed", "log.write_recovered"]
+    assert told[0] == ("error", "log.write_failed", {"to": str(path), "reason": "Is a directory"})
+    lost = sum(int(str(values["lines"])) for _, event, values in told if event == "log.dropped")
+    works.pump.flush(LIMIT)
+    assert lost + len(path.read_text().splitlines()) == 3
+    for descriptor in outlet.ours:
+        os.close(descriptor)
