@@ -113,7 +113,7 @@ class FileSink:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the loop
         failure: str | None = None
         while (job := jobs.get()) is not None:
-            lost, now_failing = self._file.write(job[0])
+            lost, now_failing = self._try(job[0])
             size = sum(map(len, job[0]))
             if lost or now_failing != failure:
                 failure = now_failing
@@ -123,6 +123,12 @@ class FileSink:
             if self._is_awaited and self.waiting <= BACKLOG // 2:
                 os.eventfd_write(self.descriptor, 1)
         self._file.close()
+
+    def _try(self, buffers: Buffers) -> tuple[bytes, str | None]:
+        try:
+            return self._file.write(buffers)
+        except Exception as error:  # a thread that dies would hold its programs up for ever
+            return b"".join(buffers), f"internal error: {error!r}"
 
 
 class RotatedFile:

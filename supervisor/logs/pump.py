@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import os
 import select
-from functools import partial
-from math import inf
 from time import monotonic
 
-from supervisor.core.output import STREAMS, Output
-from supervisor.core.program import LogMode, WhenFull
+from supervisor.core.output import Output
+from supervisor.core.program import LogMode
 from supervisor.core.record import Record
-from supervisor.logs.delivery import Delivery, Fork
 from supervisor.logs.files import FileSink
-from supervisor.logs.filters import JOIN_PATIENCE, REDACT_MARGIN, Joiner, Redactor, Secrets
-from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
-from supervisor.logs.lines import Lines
-from supervisor.logs.rate import Bucket, Limiter
+from supervisor.logs.filters import JOIN_PATIENCE
+from supervisor.logs.pipe import CHUNK, Pipe
+from supervisor.logs.rate import Bucket
 from supervisor.logs.sink import Sink, enlarge
-from supervisor.logs.spotter import Spotter
 from supervisor.logs.tails import Tails
 
 TYPE_CHECKING = False
@@ -34,19 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from supervisor.core.program import InstanceId, Program
-    from supervisor.logs.delivery import Place
-    from supervisor.logs.filters import MessageTaker
-    from supervisor.logs.formats import Format
-    from supervisor.logs.lines import Taker
     from supervisor.logs.losses import Losses
-    from supervisor.logs.tails import Tail
 
-CHUNK = 32 * 1024
-LEAST_CHUNK = 4 * 1024
-LEAST_CHUNK = 4 * 1024
-RAW_CHUNK = 64 * 1024
-"""Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
-memory back after each chunk."""
 ROUND = 8
 """Pipes that are served before the clock is looked at."""
 SLICE = 0.001
@@ -70,38 +54,6 @@ class Outlet(Record):
     ours: tuple[int, ...] = ()
 
 
-class _Pipe:
-    """One stream of one process."""
-
-    __slots__ = (
-        "bucket", "chunk", "descriptor", "drops", "instance", "is_large", "joiner", "keeps", "lines", "output",
-        "places", "spotter", "stream", "tail",
-    )  # fmt: skip
-
-    def __init__(self, descriptor: int, instance: InstanceId, stream: int, output: Output, tail: Tail) -> None:
-        self.descriptor = descriptor
-        self.instance = instance
-        self.stream = stream
-        self.output = output
-        self.tail = tail
-        self.keeps = True
-        """Whether the tail gets what is read as it is; else it gets what the lines become."""
-        self.chunk = CHUNK
-        self.is_large = False
-        self.lines: Lines | None = None
-        """None: nobody wants to see them."""
-        self.places: tuple[Place, ...] = ()
-        self.drops = False
-        self.bucket: Bucket | None = None
-        self.joiner: Joiner | None = None
-        self.spotter: Spotter | None = None
-
-    @property
-    def is_held_up(self) -> bool:
-        """Whether a place that it writes to is congested."""
-        return any(place.is_congested for place in self.places)
-
-
 class Pump:
     """All pipes. Readable (`fileno`) when one of them, or one of the places, has something for us."""
 
@@ -112,17 +64,17 @@ class Pump:
         self.report: Callable[..., None] = lambda *_, **__: None
         """Takes a level, an event and its values: what operators should know of the places."""
         self._epoll = select.epoll()
-        self._pipes: dict[int, _Pipe] = {}
+        self._pipes: dict[int, Pipe] = {}
         self._by_instance: dict[InstanceId, set[int]] = {}
         self._files: dict[str, FileSink] = {}
         self._buckets: dict[str, Bucket] = {}
         self._waiting: dict[int, Sink] = {}
         """Sinks that are waited for, by descriptor."""
         self._by_wake: dict[int, FileSink] = {}
-        self._paused: set[_Pipe] = set()
-        self._resting: dict[_Pipe, float] = {}
+        self._paused: set[Pipe] = set()
+        self._resting: dict[Pipe, float] = {}
         """Pipes of programs that are over their rate, and when they may be read again."""
-        self._joining: dict[_Pipe, float] = {}
+        self._joining: dict[Pipe, float] = {}
         """Pipes of which lines are held, and when they are let go."""
         self._failures: dict[str, str] = {}
         """The failures that were told of, by place."""
@@ -130,7 +82,7 @@ class Pump:
         self._pause = SHORTEST_PAUSE
         self._most = 0
         """Bytes of the largest read since the last pause."""
-        self._watched: set[_Pipe] = set()
+        self._watched: set[Pipe] = set()
         """Pipes in which a line is looked for, that is not to come late."""
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
@@ -182,20 +134,25 @@ class Pump:
     ) -> int:
         places = self._places_of(program, stream)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(read_end, False)
-        if program.credentials is not None and os.geteuid() == 0:
-            os.fchown(write_end, program.credentials.uid, program.credentials.gid)  # so that it may open /dev/stdout
+        try:
+            os.set_blocking(read_end, False)
+            if program.credentials is not None and os.geteuid() == 0:  # so that it may open /dev/stdout
+                os.fchown(write_end, program.credentials.uid, program.credentials.gid)
+            self._epoll.register(read_end, select.EPOLLIN)
+        except OSError:
+            os.close(read_end)
+            os.close(write_end)
+            raise
         output = self.outputs.setdefault(instance, Output(instance))
         tail = self.tails.of(instance)
         tail.limit = program.log.tail
-        pipe = _Pipe(read_end, instance, stream, output, tail)
-        self._connect(pipe, program, places)
+        pipe = Pipe(read_end, instance, stream, output, tail)
+        pipe.connect(program, places, self._bucket_of(program))
         if report is not None:
-            pipe.spotter = Spotter(program.ready, _discreet(report, program.log.redact))
+            pipe.watch(program, report)
             self._watched.add(pipe)
         self._pipes[read_end] = pipe
         self._by_instance.setdefault(instance, set()).add(read_end)
-        self._epoll.register(read_end, select.EPOLLIN)
         return write_end
 
     def _places_of(self, program: Program, stream: int) -> list[Sink | FileSink]:
@@ -206,46 +163,19 @@ class Pump:
         if path is not None:
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = FileSink(path, program.log)
-                self._by_wake[file.descriptor] = file
-                self._places.append(file)
+                file = FileSink(path, program.log)
                 self._epoll.register(file.descriptor, select.EPOLLIN)
+                self._files[path] = self._by_wake[file.descriptor] = file
+                self._places.append(file)
             places.append(file)
         return places
 
-    def _connect(self, pipe: _Pipe, program: Program, places: list[Sink | FileSink]) -> None:
-        """Put the stages together through which the lines of a pipe go."""
-        log = program.log
-        if not places:
-            return
-        pipe.places = tuple(places)
-        pipe.drops = log.when_full is WhenFull.DROP
-        deliveries = [Delivery(place, _format_for(place, program, pipe), pipe.output, pipe.drops) for place in places]
-        pipe.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
-        last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
-        taker: Taker = last
-        if log.multiline is not None:
-            taker = pipe.joiner = Joiner(log.multiline, log.max_line, last)
-        if log.rate_limit is not None:
-            taker = self._limit(pipe, program, log.rate_limit, taker)
-        if log.redact:
-            secrets = Secrets(log.redact)
-            redactor = Redactor(secrets, partial(pipe.tail.append, pipe.stream), taker)
-            pipe.keeps = False
-            pipe.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
-        else:
-            pipe.lines = Lines(log.max_line, taker)
+    def _bucket_of(self, program: Program) -> Bucket | None:
+        """Return what all instances of a program draw from."""
+        rate = program.log.rate_limit
+        return None if rate is None else self._buckets.setdefault(program.name, Bucket(rate))
 
-    def _limit(self, pipe: _Pipe, program: Program, rate: int, taker: Taker) -> Taker:
-        """All instances of a program draw from one bucket; who does not drop has its pipe left alone for a while."""
-        bucket = self._buckets.setdefault(program.name, Bucket(rate))
-        if pipe.drops:
-            return Limiter(bucket, pipe.output, taker)
-        pipe.bucket = bucket
-        pipe.chunk = min(pipe.chunk, max(rate, LEAST_CHUNK))
-        return taker
-
-    def _close(self, pipe: _Pipe) -> None:
+    def _close(self, pipe: Pipe) -> None:
         del self._pipes[pipe.descriptor]
         self._by_instance[pipe.instance].discard(pipe.descriptor)
         if not self._is_asleep(pipe):
@@ -255,12 +185,7 @@ class Pump:
         self._joining.pop(pipe, None)
         self._watched.discard(pipe)
         os.close(pipe.descriptor)
-        if pipe.lines is not None:
-            pipe.lines.finish()
-        if pipe.joiner is not None:
-            pipe.joiner.flush()
-        if pipe.keeps:
-            pipe.tail.end_line(pipe.stream)
+        pipe.finish()
 
     # ---- turns
 
@@ -306,7 +231,7 @@ class Pump:
     def deadline(self) -> float | None:
         """When `settle` has something to do, on the monotonic clock."""
         times = [*self._resting.values(), *self._joining.values()]
-        times += [losses.due for losses in self._losses() if losses]
+        times += [losses.due for losses in self._untold()]
         return min(times, default=None)
 
     def drain(self, instance: InstanceId | None = None) -> None:
@@ -337,7 +262,8 @@ class Pump:
             descriptor, file = self._by_wake.popitem()
             self._epoll.unregister(descriptor)
             file.close(max(0.0, limit - monotonic()))
-        self._tell(inf)
+        for place in (*self._places, *self._buckets.values()):
+            place.losses.tell(limit, self.report)
         while self._write_some(self.sinks, limit):
             pass
 
@@ -356,11 +282,10 @@ class Pump:
     # ---- pipes
 
     def _serve(self, descriptor: int) -> int:
-        """Return how many bytes a ready descriptor gave that were of use."""
+        """Return how many bytes a ready descriptor gave that were of use; as if many, where it makes pipes readable."""
         pipe = self._pipes.get(descriptor)
         if pipe is None:
-            self._serve_place(descriptor)
-            return 0
+            return BUSY if self._serve_place(descriptor) else 0
         is_held_up = pipe.is_held_up
         if is_held_up and not pipe.drops:
             self._put_to_sleep(pipe)
@@ -378,7 +303,7 @@ class Pump:
                 sink.grow()
         return 0 if is_held_up else size
 
-    def _read(self, pipe: _Pipe) -> int:
+    def _read(self, pipe: Pipe) -> int:
         """Read one chunk and return its size. 0: there is nothing to read for now, or ever."""
         try:
             data = os.read(pipe.descriptor, pipe.chunk)
@@ -408,35 +333,38 @@ class Pump:
                 self._joining[pipe] = monotonic() + JOIN_PATIENCE
         return size
 
-    def _is_asleep(self, pipe: _Pipe) -> bool:
+    def _is_asleep(self, pipe: Pipe) -> bool:
         return pipe in self._paused or pipe in self._resting
 
-    def _put_to_sleep(self, pipe: _Pipe) -> None:
+    def _put_to_sleep(self, pipe: Pipe) -> None:
         self._epoll.unregister(pipe.descriptor)  # masking it would not do: EPOLLHUP cannot be masked
 
-    def _wake_up(self, pipe: _Pipe) -> None:
+    def _wake_up(self, pipe: Pipe) -> None:
         self._epoll.register(pipe.descriptor, select.EPOLLIN)
 
     # ---- places
 
-    def _serve_place(self, descriptor: int) -> None:
+    def _serve_place(self, descriptor: int) -> bool:
+        """Take in that a place takes more. True: pipes are read again for it."""
         sink = self._waiting.get(descriptor) or self._by_wake[descriptor]
         is_done = sink.flush()
         if is_done and isinstance(sink, Sink):
             del self._waiting[descriptor]
             self._epoll.unregister(descriptor)
-        if not sink.is_congested:
-            for pipe in [pipe for pipe in self._paused if not pipe.is_held_up]:
-                self._paused.discard(pipe)
-                self._wake_up(pipe)
+        woken = [] if sink.is_congested else [pipe for pipe in self._paused if not pipe.is_held_up]
+        for pipe in woken:
+            self._paused.discard(pipe)
+            self._wake_up(pipe)
+        return bool(woken)
 
-    def _losses(self) -> Iterable[Losses]:
-        """The losses of places that flow."""
+    def _untold(self) -> Iterable[Losses]:
+        """What was lost on the way to places that flow again, or because of a rate."""
         for place in self._places:
-            if not place.is_congested:
+            if place.losses and not place.is_congested and place.failure is None:
                 yield place.losses
         for bucket in self._buckets.values():
-            yield bucket.losses
+            if bucket.losses:
+                yield bucket.losses
 
     def _tell(self, now: float) -> None:
         for place in self._places:
@@ -450,29 +378,6 @@ class Pump:
                 self._failures[place.name] = place.failure
                 if told is None:
                     self.report("error", "log.write_failed", to=place.name, reason=place.failure)
-        for losses in self._losses():
-            if losses and losses.due <= now:
+        for losses in self._untold():
+            if losses.due <= now:
                 losses.tell(now, self.report)
-
-
-def _discreet(report: Callable[[bool, str], None], patterns: tuple[str, ...]) -> Callable[[bool, str], None]:
-    """Return `report`, which hears of no secrets: what it is told goes into the log."""
-    if not patterns:
-        return report
-    redact = Secrets(patterns).redact
-    return lambda is_good, line: report(is_good, redact(line.encode()).decode(errors="replace"))
-
-
-def _format_for(place: Place, program: Program, pipe: _Pipe) -> Format:
-    """JSON is JSON everywhere; a file of its own needs no prefix."""
-    name, number = pipe.instance
-
-    def note_invalid(count: int) -> None:
-        pipe.output.invalid += count
-
-    if program.log.mode is LogMode.JSON:
-        return JsonFormat(name, number, STREAMS[pipe.stream], note_invalid)
-    if program.log.mode is LogMode.PREFIX and isinstance(place, Sink):
-        label = name if program.scale == 1 else f"{name}:{number}"
-        return PlainFormat(prefix_of(label, place.is_colored))
-    return PlainFormat()

@@ -16,7 +16,7 @@ class Bucket:
     """A token bucket: `rate` bytes a second, and as much at once after a second of silence."""
 
     def __init__(self, rate: int) -> None:
-        self._rate = rate
+        self.rate = rate
         self._tokens = float(rate)
         self._at = monotonic()
         self.losses = Losses("rate_limit")
@@ -30,11 +30,11 @@ class Bucket:
     def wait(self) -> float:
         """In how many seconds something may be written again; 0.0: now."""
         self._refill()
-        return max(0.0, -self._tokens / self._rate)
+        return max(0.0, -self._tokens / self.rate)
 
     def _refill(self) -> None:
         now = monotonic()
-        self._tokens = min(float(self._rate), self._tokens + (now - self._at) * self._rate)
+        self._tokens = min(float(self.rate), self._tokens + (now - self._at) * self.rate)
         self._at = now
 
 

@@ -15,7 +15,8 @@ from supervisor.core.program import LogMode, LogSettings, Program, Readiness, Wh
 from supervisor.core.record import replace
 from supervisor.logs.filters import JOIN_PATIENCE
 from supervisor.logs.losses import PAUSE
-from supervisor.logs.pump import CHUNK, FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Outlet, Pump
+from supervisor.logs.pipe import CHUNK
+from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Outlet, Pump
 from supervisor.logs.sink import BACKLOG
 
 from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until

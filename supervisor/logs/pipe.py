@@ -1,0 +1,130 @@
+"""One stream of one process: where it is read, and the stages that its lines go through."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from supervisor.core.output import STREAMS
+from supervisor.core.program import LogMode, WhenFull
+from supervisor.logs.delivery import Delivery, Fork
+from supervisor.logs.filters import REDACT_MARGIN, Joiner, Redactor, Secrets
+from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
+from supervisor.logs.lines import Lines
+from supervisor.logs.rate import Limiter
+from supervisor.logs.sink import Sink
+from supervisor.logs.spotter import Spotter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from supervisor.core.output import Output
+    from supervisor.core.program import InstanceId, Program
+    from supervisor.logs.delivery import Place
+    from supervisor.logs.filters import MessageTaker
+    from supervisor.logs.formats import Format
+    from supervisor.logs.lines import Taker
+    from supervisor.logs.rate import Bucket
+    from supervisor.logs.tails import Tail
+
+    Report = Callable[[bool, str], None]
+
+CHUNK = 32 * 1024
+LEAST_CHUNK = 4 * 1024
+LEAST_CHUNK = 4 * 1024
+RAW_CHUNK = 64 * 1024
+"""Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
+memory back after each chunk."""
+
+
+class Pipe:
+    """One stream of one process."""
+
+    __slots__ = (
+        "bucket", "chunk", "descriptor", "drops", "instance", "is_large", "joiner", "keeps", "lines", "output",
+        "places", "spotter", "stream", "tail",
+    )  # fmt: skip
+
+    def __init__(self, descriptor: int, instance: InstanceId, stream: int, output: Output, tail: Tail) -> None:
+        self.descriptor = descriptor
+        self.instance = instance
+        self.stream = stream
+        self.output = output
+        self.tail = tail
+        self.keeps = True
+        """Whether the tail gets what is read as it is; else it gets what the lines become."""
+        self.chunk = CHUNK
+        self.is_large = False
+        self.lines: Lines | None = None
+        """None: nobody wants to see them."""
+        self.places: tuple[Place, ...] = ()
+        self.drops = False
+        self.bucket: Bucket | None = None
+        self.joiner: Joiner | None = None
+        self.spotter: Spotter | None = None
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a place that it writes to is congested."""
+        return any(place.is_congested for place in self.places)
+
+    def connect(self, program: Program, places: Sequence[Place], bucket: Bucket | None) -> None:
+        """Put the stages together through which the lines go to the places."""
+        log = program.log
+        if not places:
+            return
+        self.places = tuple(places)
+        self.drops = log.when_full is WhenFull.DROP
+        self.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
+        deliveries = [Delivery(place, _format_for(place, program, self), self.output, self.drops) for place in places]
+        last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
+        taker: Taker = last
+        if log.multiline is not None:
+            taker = self.joiner = Joiner(log.multiline, log.max_line, last)
+        if bucket is not None and self.drops:
+            taker = Limiter(bucket, self.output, taker)
+        elif bucket is not None:
+            self.bucket = bucket
+            self.chunk = min(self.chunk, max(bucket.rate, LEAST_CHUNK))
+        if log.redact:
+            secrets = Secrets(log.redact)
+            redactor = Redactor(secrets, partial(self.tail.append, self.stream), taker)
+            self.keeps = False
+            self.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
+        else:
+            self.lines = Lines(log.max_line, taker)
+
+    def watch(self, program: Program, report: Report) -> None:
+        """Have `report` told of the first line that says how the start went, without its secrets."""
+        patterns = program.log.redact
+        if patterns:
+            redact, tell = Secrets(patterns).redact, report
+
+            def report(is_good: bool, line: str) -> None:
+                tell(is_good, redact(line.encode()).decode(errors="replace"))
+
+        self.spotter = Spotter(program.ready, report)
+
+    def finish(self) -> None:
+        """Let go what is held: the stream has ended."""
+        if self.lines is not None:
+            self.lines.finish()
+        if self.joiner is not None:
+            self.joiner.flush()
+        if self.keeps:
+            self.tail.end_line(self.stream)
+
+
+def _format_for(place: Place, program: Program, pipe: Pipe) -> Format:
+    """JSON is JSON everywhere; a file of its own needs no prefix."""
+    name, number = pipe.instance
+
+    def note_invalid(count: int) -> None:
+        pipe.output.invalid += count
+
+    if program.log.mode is LogMode.JSON:
+        return JsonFormat(name, number, STREAMS[pipe.stream], note_invalid)
+    if program.log.mode is LogMode.PREFIX and isinstance(place, Sink):
+        label = name if program.scale == 1 else f"{name}:{number}"
+        return PlainFormat(prefix_of(label, place.is_colored))
+    return PlainFormat()
