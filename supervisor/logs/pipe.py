@@ -94,6 +94,17 @@ class Pipe:
         else:
             self.lines = Lines(log.max_line, taker)
 
+    def reconnect(self, program: Program, places: Sequence[Place], bucket: Bucket | None) -> None:
+        """Put other stages in the place of these; a line that has begun goes through the new ones."""
+        begun = b"" if self.lines is None else self.lines.take()
+        if self.joiner is not None:
+            self.joiner.flush()
+        self.lines = self.joiner = self.bucket = None
+        self.places, self.keeps, self.chunk = (), True, CHUNK
+        self.connect(program, places, bucket)
+        if self.lines is not None and begun:
+            self.lines.feed(begun)
+
     def watch(self, program: Program, report: Report) -> None:
         """Have `report` told of the first line that says how the start went, without its secrets."""
         patterns = program.log.redact

@@ -167,8 +167,26 @@ class Pump:
                 self._epoll.register(file.descriptor, select.EPOLLIN)
                 self._files[path] = self._by_wake[file.descriptor] = file
                 self._places.append(file)
+            file.rotate_by(program.log)
             places.append(file)
         return places
+
+    def redefine(self, program: Program) -> None:
+        """Do with the lines of a program what its new `log` says, those of running processes included."""
+        self._buckets.pop(program.name, None)
+        for instance in program.instances:
+            for descriptor in self._by_instance.get(instance, ()):
+                pipe = self._pipes[descriptor]
+                if self._is_asleep(pipe):
+                    self._paused.discard(pipe)
+                    self._resting.pop(pipe, None)
+                    self._wake_up(pipe)
+                pipe.reconnect(program, self._places_of(program, pipe.stream), self._bucket_of(program))
+                pipe.tail.limit = program.log.tail
+
+    def forget(self, instance: InstanceId) -> None:
+        """Drop the tail of an instance that an update has taken away."""
+        self.tails.forget(instance)
 
     def _bucket_of(self, program: Program) -> Bucket | None:
         """Return what all instances of a program draw from."""

@@ -9,7 +9,17 @@ from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
 from supervisor.core import fleet as core
-from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, Order, ShutdownAsked, TimePassed
+from supervisor.core.course import (
+    Asked,
+    Begun,
+    Change,
+    FleetEvent,
+    Happened,
+    Order,
+    ShutdownAsked,
+    TimePassed,
+    Updated,
+)
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
 from supervisor.core.notice import Notice
@@ -28,7 +38,9 @@ from supervisor.core.program import (
     TcpProbe,
 )
 from supervisor.core.snapshot import Snapshot, project
+from supervisor.core.update import Difference, compare
 from supervisor.core.usage import Usage
+from supervisor.errors import ConfigError
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
 
@@ -90,6 +102,8 @@ class SteeredContainer:
         self.usages: dict[InstanceId, Usage] = {}
         self.outputs: dict[InstanceId, Output] = {}
         self.tails = Tails()
+        self.new_plan: Plan | None = None
+        """What the table says when it is read again. None: it is invalid."""
         self.measured = 0
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
@@ -112,6 +126,15 @@ class SteeredContainer:
     async def reload(self, instance: InstanceId) -> str | None:
         self.reloads.append(instance)
         return self.reload_problem
+
+    def update(self, dry_run: bool) -> Difference:
+        if self.new_plan is None:
+            raise ConfigError(("f:1:1: programs: cannot be read", "f:2:1: programs: cannot be read either"))
+        difference = compare(self.plan, self.fleet.leaving, self.new_plan)
+        if not dry_run:
+            self.take(Updated(self.new_plan))
+        self.asked.set()
+        return difference
 
     async def changed(self) -> None:
         watcher = asyncio.get_running_loop().create_future()
@@ -168,9 +191,11 @@ class SteeredContainer:
         while events:
             turn = core.advance(self.plan, self.fleet, events.popleft(), self.clock.time)
             self.fleet = turn.fleet
+            programs = {**self.plan.programs, **(turn.plan or self.plan).programs}
+            self.plan = turn.plan or self.plan
             for change in turn.changes:
                 if isinstance(change, Change):
-                    self.ledger.note(self.plan.programs, change)
+                    self.ledger.note(programs, change)
             for order in turn.orders:
                 if isinstance(order, Order):
                     events += self._obey(order)
