@@ -12,7 +12,7 @@ import pytest
 
 from supervisor.core.program import OwnLog
 from supervisor.logs.clock import rfc3339
-from supervisor.logs.journal import LEVELS, Journal
+from supervisor.logs.journal import LEVELS, MOST_WAITING, Journal
 from supervisor.logs.sink import Sink
 
 
@@ -143,3 +143,25 @@ def test_a_json_line_has_the_time_of_its_event_and_not_of_its_opening(book: Book
 )
 def test_a_point_in_time_is_written_as_rfc_3339(seconds: float, text: str) -> None:
     assert rfc3339(seconds) == text
+
+
+def test_other_settings_count_from_then_on(book: Book) -> None:
+    journal = book.opened()
+    journal.write("debug", "program.started")
+    journal.configure(OwnLog("json", "debug"))
+    journal.write("debug", "program.stopped")
+    (line,) = book.lines
+    assert json.loads(line)["event"] == "program.stopped"
+
+
+def test_what_nobody_reads_is_dropped_and_counted_from_some_amount_on(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = book.opened()
+    sink = journal._sink
+    monkeypatch.setattr(sink, "waiting", MOST_WAITING)
+    journal.write("info", "program.started")
+    monkeypatch.setattr(sink, "waiting", 0)
+    told: list[dict[str, object]] = []
+    sink.losses.tell(0.0, lambda *_, **values: told.append(values))
+    assert (book.lines, [values["program"] for values in told]) == ([], ["supinit"])
