@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 CHUNK = 32 * 1024
 LEAST_CHUNK = 4 * 1024
-LEAST_CHUNK = 4 * 1024
 RAW_CHUNK = 64 * 1024
 """Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
 memory back after each chunk."""
@@ -76,7 +75,14 @@ class Pipe:
         self.places = tuple(places)
         self.drops = log.when_full is WhenFull.DROP
         self.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
-        deliveries = [Delivery(place, _format_for(place, program, self), self.output, self.drops) for place in places]
+        sinks = [place for place in places if isinstance(place, Sink)]
+        files = [place for place in places if not isinstance(place, Sink)]
+        groups: list[tuple[Sequence[Place], Format]]
+        if log.mode is LogMode.PREFIX:  # a file of its own needs no prefix
+            groups = [(sinks, self._prefixed(program, sinks)), (files, PlainFormat())]
+        else:
+            groups = [(places, self._json() if log.mode is LogMode.JSON else PlainFormat())]
+        deliveries = [Delivery(group, format_, self.output, self.drops) for group, format_ in groups if group]
         last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
         taker: Taker = last
         if log.multiline is not None:
@@ -125,17 +131,13 @@ class Pipe:
         if self.keeps:
             self.tail.end_line(self.stream)
 
-
-def _format_for(place: Place, program: Program, pipe: Pipe) -> Format:
-    """JSON is JSON everywhere; a file of its own needs no prefix."""
-    name, number = pipe.instance
-
-    def note_invalid(count: int) -> None:
-        pipe.output.invalid += count
-
-    if program.log.mode is LogMode.JSON:
-        return JsonFormat(name, number, STREAMS[pipe.stream], note_invalid)
-    if program.log.mode is LogMode.PREFIX and isinstance(place, Sink):
+    def _prefixed(self, program: Program, sinks: Sequence[Sink]) -> Format:
+        name, number = self.instance
         label = name if program.scale == 1 else f"{name}:{number}"
-        return PlainFormat(prefix_of(label, place.is_colored))
-    return PlainFormat()
+        return PlainFormat(prefix_of(label, any(sink.is_colored for sink in sinks)))
+
+    def _json(self) -> Format:
+        def note_invalid(count: int) -> None:
+            self.output.invalid += count
+
+        return JsonFormat(*self.instance, STREAMS[self.stream], note_invalid)
