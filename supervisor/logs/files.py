@@ -151,7 +151,8 @@ class RotatedFile:
 
     def write(self, buffers: Buffers) -> tuple[bytes, str | None]:
         """Write whole lines. Returns those that are lost, and what is wrong, if anything is."""
-        data, at = b"".join(buffers), 0
+        data = b"".join(buffers) if len(buffers) > 1 else bytes(buffers[0])
+        at = 0
         while at < len(data):
             begin = at
             try:

@@ -74,7 +74,7 @@ class Pipe:
             return
         self.places = tuple(places)
         self.drops = log.when_full is WhenFull.DROP
-        self.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
+        self.chunk = RAW_CHUNK if log.mode in (LogMode.RAW, LogMode.NONE) else CHUNK
         sinks = [place for place in places if isinstance(place, Sink)]
         files = [place for place in places if not isinstance(place, Sink)]
         groups: list[tuple[Sequence[Place], Format]]

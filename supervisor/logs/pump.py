@@ -36,7 +36,7 @@ ROUND = 8
 SLICE = 0.001
 BUSY, QUIET = 16 * 1024, 4 * 1024
 """Bytes in one read that are many, and few."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.03
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.04
 """Seconds that the pipes are left alone after a turn: the longer, the less comes in that time."""
 KEPT = 4096
 """Bytes of an instance's last output that the verdict quotes from."""
