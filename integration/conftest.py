@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -57,6 +57,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         settings: Table | None = None,
         environment: Mapping[str, str] | None = None,
         pid1: bool = True,
+        within: Sequence[str] = (),
     ) -> Container:
         name = f"container-{len(started)}"
         run_dir = tmp_path / name
@@ -64,7 +65,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         supervisor = {"run_dir": str(run_dir)} | dict(settings or {})
         table.write_text(json.dumps({"supervisor": supervisor, "programs": programs}, indent=1))
         variables = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
-        container = Container(table, run_dir, arguments, variables | dict(environment or {}), pid1)
+        container = Container(table, run_dir, arguments, variables | dict(environment or {}), pid1, within)
         started.append(container)
         return container
 

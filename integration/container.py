@@ -75,7 +75,7 @@ class Stream:
 
 
 class Container:
-    """A running supinit. `init` is its pid as this machine sees it."""
+    """A running supinit. `init` is its pid as this machine sees it. `within`: a command that becomes its arguments."""
 
     def __init__(
         self,
@@ -84,10 +84,11 @@ class Container:
         arguments: Sequence[str],
         env: Mapping[str, str],
         pid1: bool,
+        within: Sequence[str] = (),
     ) -> None:
         self.run_dir = run_dir
         self.socket = run_dir / "control.sock"
-        command = [*(UNSHARE if pid1 else ()), SUPINIT, "-c", str(table), *arguments]
+        command = [*within, *(UNSHARE if pid1 else ()), SUPINIT, "-c", str(table), *arguments]
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
             command,

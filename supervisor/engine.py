@@ -13,6 +13,7 @@ import os
 import stat
 import time
 from functools import partial
+from signal import SIGKILL
 
 from supervisor.core import fleet as core
 from supervisor.core.course import (
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
+    from supervisor.process.oom import OomKills
 
     Errand = tuple[InstanceId, RunCommand | RunProbe]
 
@@ -109,6 +111,8 @@ class Engine:
         self.children = Children()
         self.launcher = Launcher(plan, self.children, pump, self.notices, own)
         self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
+        self.oom_kills: OomKills | None = None
+        """Set by the loop, after the first programs have been started."""
         self.ledger = Ledger()
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
@@ -199,6 +203,8 @@ class Engine:
         run = self.fleet.lives[instance].run
         if run is None or run.pid not in self.children.pids:
             return False
+        if signal == SIGKILL and self.oom_kills is not None:
+            self.oom_kills.disclaim(time.monotonic())
         send(run.pid, signal, Scope.MAIN, frozenset(), ())
         return True
 
@@ -255,9 +261,12 @@ class Engine:
                     yield Happened(instance, MainChanged(generation, heir))
                     return
                 self.pump.drain(instance)
-                yield Happened(instance, Exited(generation, death.code, death.signal))
+                yield Happened(instance, Exited(generation, death.code, death.signal, self._was_memory_short(death)))
             case owner:
                 owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
+
+    def _was_memory_short(self, death: Death) -> bool:
+        return death.signal == SIGKILL and self.oom_kills is not None and self.oom_kills.claim(time.monotonic())
 
     def _hand_over(self, owner: Main) -> int | None:
         """Make the last successor that can be one the next main process. None: there is none, so the program is down.

@@ -234,6 +234,9 @@ class Loop:
             self._loop.call_later(lease, self._guard(self._renew_markers))
 
     def _settle_in(self) -> None:
+        from supervisor.process.oom import OomKills, find_counter
+
+        self._engine.oom_kills = OomKills(find_counter())
         self._renew_markers()
         self._engine.journal.open()
         self._settle_pump()
@@ -276,6 +279,11 @@ class Loop:
     @property
     def ledger(self) -> Ledger:
         return self._engine.ledger
+
+    @property
+    def oom_kills(self) -> int | None:
+        kills = self._engine.oom_kills
+        return None if kills is None else kills.look(self._loop.time())
 
     @property
     def started_at(self) -> float:

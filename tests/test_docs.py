@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
+import pytest
+
+from supervisor.cli import supctl
+from supervisor.cli.ctl import call
+from supervisor.cli.ctl.showing import NOT_FINE
 from supervisor.config.reference import reference
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +28,64 @@ def test_the_operations_page_lists_exactly_the_events_that_are_logged() -> None:
     listed = {line.split("`")[1] for line in lines if line.startswith("| `") and line.split("`")[1].count(".") == 1}
     listed = {event for event in listed if event.split(".")[0] in NOUNS and event != "control.sock"}
     assert listed == _events_in_the_code()
+
+
+def test_the_supctl_page_has_every_command_with_its_options() -> None:
+    """In the words of --help, in its order."""
+    listed = [cells[0].strip("`") for cells in _table("docs/supctl.md", "command")]
+    assert listed == [name + command.usage for name, command in supctl.COMMANDS.items()]
+
+
+def test_the_front_page_has_every_command() -> None:
+    cells = [cells[0] for cells in _table("README.md", "command")]
+    listed = {span.split()[0] for cell in cells for span in re.findall(r"`([^`]+)`", cell)}
+    assert listed >= supctl.COMMANDS.keys()
+
+
+def test_the_supctl_page_has_every_exit_code() -> None:
+    """As --help has them, and as the code has them, by name."""
+    listed = [int(cells[0]) for cells in _table("docs/supctl.md", "code") if cells[0].isdecimal()]
+    helped = [int(number) for number in re.findall(r"\b\d+(?= [a-z])", supctl.MANUAL.partition("Exit codes:")[2])]
+    assert listed == helped
+    codes = (call.FAILED, call.WRONG_USE, NOT_FINE, call.NO_SUCH_PROGRAM, call.UNREACHABLE, call.NOT_PERMITTED)
+    assert listed == [0, *codes]
+
+
+def test_the_front_page_has_the_exit_codes_of_the_operations_page() -> None:
+    assert [cells[0] for cells in _table("README.md", "code")] == [
+        cells[0] for cells in _table("docs/operations.md", "code")
+    ]
+
+
+def test_every_key_has_the_release_that_brought_it() -> None:
+    rows = _table("docs/configuration.md", "key")
+    assert len(rows) > 100
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", cells[3]) for cells in rows)
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_no_table_is_torn(page: str) -> None:
+    """Every block of rows has its headings: a blank line between rows makes text of the rest."""
+    for block in re.split(r"\n\s*\n", (ROOT / page).read_text()):
+        lines = block.splitlines()
+        if any(line.startswith("| ") for line in lines):
+            assert any(line.startswith("| ---") for line in lines), block
+
+
+def _table(page: str, heading: str) -> list[list[str]]:
+    """Return the rows of all tables of a page whose first heading is `heading`."""
+    rows, is_meant = list[list[str]](), False
+    previous = ""
+    for line in (ROOT / page).read_text().splitlines():
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if line.startswith("| ---"):
+            is_meant = previous.startswith(f"| {heading} |")
+        elif not line.startswith("|"):
+            is_meant = False
+        elif is_meant:
+            rows.append(cells)
+        previous = line
+    return rows
 
 
 def _events_in_the_code() -> set[str]:

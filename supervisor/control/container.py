@@ -48,6 +48,11 @@ class Container(Protocol):
     def ledger(self) -> Ledger: ...
 
     @property
+    def oom_kills(self) -> int | None:
+        """Processes that the kernel has killed in supinit's cgroup because memory was short. None: nobody counts."""
+        ...
+
+    @property
     def started_at(self) -> float:
         """When supinit started, in seconds since the epoch."""
         ...

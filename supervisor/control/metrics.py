@@ -72,6 +72,7 @@ class _Projection(Collector):
         yield from _states(rows)
         yield from self._times(rows)
         yield from _counters(rows)
+        yield from self._oom_kills(rows)
         outputs = self._console.container.outputs
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
         yield from self._usages(rows)
@@ -104,6 +105,19 @@ class _Projection(Collector):
             if row.view.started_at is not None:
                 family.add_metric(row.labels, round(self._console.clock.wall(row.view.started_at), 3))
         yield family
+
+    def _oom_kills(self, rows: Iterable[_Row]) -> Iterator[Metric]:
+        """Absent where nobody counts: a 0 would be a lie."""
+        total = self._console.container.oom_kills
+        if total is None:
+            return
+        yield CounterMetricFamily(
+            "supinit_oom_kills", "Processes that the kernel killed in the cgroup because memory was short.", total
+        )
+        kills = _counter("oom_kills", "Main processes that the kernel killed because memory was short.")
+        for row in rows:
+            kills.add_metric(row.labels, row.counts.oom_kills)
+        yield kills
 
     def _usages(self, rows: Iterable[_Row]) -> Iterator[Metric]:
         usages = self._console.usage()

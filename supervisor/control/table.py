@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from supervisor.control.console import Console
+    from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId
     from supervisor.core.snapshot import InstanceView
 
@@ -59,9 +60,14 @@ def _row(console: Console, view: InstanceView) -> Row:
         "RESTARTS": str(view.restarts),
         "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
         "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
-        "LAST EXIT": "-" if exit_ is None else f"{exit_key(exit_)} ({short_time(now - exit_.at)} ago)",
+        "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
         "DETAIL": printable(_detail(view, now)),
     }
+
+
+def _ending(exit_: Exit, now: float) -> str:
+    why = ", out of memory" if exit_.out_of_memory else ""
+    return f"{exit_key(exit_)} ({short_time(now - exit_.at)} ago{why})"
 
 
 def _detail(view: InstanceView, now: float) -> str:

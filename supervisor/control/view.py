@@ -91,4 +91,4 @@ def _exit(exit_: Exit | None, clock: Clock) -> Json | None:
     if exit_ is None:
         return None
     how: Json = {"code": exit_.code} if exit_.signal is None else {"signal": signal_name(exit_.signal)}
-    return {**how, "at": clock.date(exit_.at)}
+    return {**how, **({"out_of_memory": True} if exit_.out_of_memory else {}), "at": clock.date(exit_.at)}

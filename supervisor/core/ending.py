@@ -53,6 +53,8 @@ def restart_delay(delay: RestartDelay, attempts: int, jitter: float) -> float:
 
 def exit_sentence(exit_: Exit) -> str:
     """Say how a process ended: "exited with code 7" or "was ended by SIGKILL"."""
+    if exit_.out_of_memory:
+        return "was ended by SIGKILL, out of memory"
     if exit_.signal is not None:
         return f"was ended by {signal_name(exit_.signal)}"
     return f"exited with code {exit_.code}"

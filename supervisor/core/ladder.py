@@ -75,6 +75,16 @@ def take_step(program: Program, life: Life, phase: Stopping, rung: int, now: flo
             assert_never(step)
 
 
+def has_killed(program: Program, life: Life) -> bool:
+    """Whether the stop sequence has come to a SIGKILL."""
+    match life.phase:
+        case Stopping(rung=rung):
+            steps = program.stop[: rung + 1]
+            return rung >= len(program.stop) or any(isinstance(s, SignalStep) and s.signal == SIGKILL for s in steps)
+        case _:
+            return False
+
+
 def skip_step(program: Program, life: Life, rung: int, now: float) -> Step:
     """Go on from a step that had no effect, if it is still the last one that was taken."""
     match life.phase:

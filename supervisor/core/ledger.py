@@ -40,6 +40,8 @@ class InstanceLedger:
         """By code ("7") or signal name ("SIGKILL")."""
         self.kills = 0
         """Stops that took SIGKILL."""
+        self.oom_kills = 0
+        """Ends of the main process that were the kernel's, because memory was short."""
         self.stop_seconds = Histogram()
         self.probe_seconds = Histogram()
         self.probe_failures = 0
@@ -64,6 +66,7 @@ class Ledger:
             key = exit_key(after.last_exit)
             entry = self.of(change.instance)
             entry.exits[key] = entry.exits.get(key, 0) + 1
+            entry.oom_kills += after.last_exit.out_of_memory
             if isinstance(before.phase, Stopping):
                 entry.stop_seconds.observe(after.since - before.phase.since)
         last_rung = len(programs[change.instance[0]].stop)

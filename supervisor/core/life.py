@@ -35,11 +35,15 @@ class Health(Enum):
 
 
 class Exit(Record):
-    """How a process ended: by a code or by a signal, the other is None."""
+    """How a process ended: by a code or by a signal, the other is None.
+
+    `out_of_memory`: the kernel has killed it, as far as can be told (process/oom.py).
+    """
 
     code: int | None
     signal: Signal | None
     at: float
+    out_of_memory: bool = False
 
     @property
     def shell_code(self) -> int:
@@ -325,11 +329,12 @@ class StepFailed(Record):
 
 
 class Exited(Record):
-    """The main process is gone and reaped."""
+    """The main process is gone and reaped. `memory_was_short`: the kernel has just killed a process for that."""
 
     generation: int
     code: int | None
     signal: Signal | None = None
+    memory_was_short: bool = False
 
 
 class Swept(Record):

@@ -10,6 +10,7 @@ Rule 4: a deadline that has not come changes nothing.
 from __future__ import annotations
 
 from math import inf
+from signal import SIGKILL
 
 from supervisor.core.checkup import begin_checkup, note_probe, start_probe
 from supervisor.core.ending import is_exhausted, restart_delay, run_sentence, wants_restart
@@ -19,6 +20,7 @@ from supervisor.core.ladder import (
     begin_stop,
     enter,
     extend,
+    has_killed,
     shorten,
     skip_step,
     take_step,
@@ -124,8 +126,9 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _note_probe(program, life, passed, detail, now)
         case StepFailed(generation, rung) if generation == life.generation:
             return skip_step(program, life, rung, now)
-        case Exited(generation, code, signal) if generation == life.generation:
-            return _note_exit(life, Exit(code, signal, now), now)
+        case Exited(generation, code, signal, short) if generation == life.generation:
+            out_of_memory = short and signal == SIGKILL and not has_killed(program, life)
+            return _note_exit(life, Exit(code, signal, now, out_of_memory), now)
         case Swept(generation, jitter) if generation == life.generation:
             return _note_swept(program, life, jitter, now)
         case Spawned() | SpawnFailed() | SpawnSkipped() | SpawnHeld() | BecameReady() | Notified() | MainChanged():

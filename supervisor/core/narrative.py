@@ -89,7 +89,9 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
             level = "info" if asked or (blame is None and exit_.code in program.success_exit_codes) else "warning"
             ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
-            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": _seconds(exit_.at - run.since)}
+            why = {"reason": "out of memory"} if exit_.out_of_memory else {}
+            ran_for = _seconds(exit_.at - run.since)
+            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": ran_for, **why}
         case Backoff(until=until):
             reason = _spawn_failure(before)
             yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}

@@ -89,6 +89,7 @@ class SteeredContainer:
         self.fleet = core.new_fleet(self.plan)
         self.snapshot: Snapshot = project(self.plan, self.fleet)
         self.ledger = Ledger()
+        self.oom_kills: int | None = 0
         self.started_at = EPOCH
         self.last_lines = ""
         self.clock = SteeredClock()

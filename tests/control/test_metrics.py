@@ -39,6 +39,8 @@ def busy() -> SteeredContainer:
     container.begin().probe("web", True).end("db", None, SIGKILL).wait(1.0)
     container.wait(29.0).wait(0.3).probe("web", False, "refused")
     container.ledger.orphans_reaped = 3
+    container.ledger.of(("web", 1)).oom_kills = 1
+    container.oom_kills = 5
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))
     output.read, output.dropped, output.invalid = [1000, 20], 30, 4
@@ -78,6 +80,9 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_program_log_dropped_bytes_total", WEB, 30),
         ("supinit_program_log_invalid_utf8_total", WEB, 4),
         ("supinit_program_kills_total", WEB, 0),
+        ("supinit_oom_kills_total", {}, 5),
+        ("supinit_program_oom_kills_total", WEB, 1),
+        ("supinit_program_oom_kills_total", {**WEB, "program": "db"}, 0),
         ("supinit_program_stop_seconds_count", WEB, 0),
         ("supinit_program_healthcheck_failures_total", WEB, 1),
         ("supinit_program_healthcheck_seconds_count", WEB, 2),
@@ -88,6 +93,12 @@ def test_every_metric_has_its_value(socket_path: str, name: str, labels: dict[st
     assert sample(parse_text(scrape(busy(), socket_path).text), name, labels) == value
     families = parse_openmetrics(scrape(busy(), socket_path, OPENMETRICS).text)  # type: ignore[no-untyped-call]
     assert sample(families, name, labels) == value
+
+
+def test_nobody_claims_that_nothing_was_killed_where_nobody_counts(socket_path: str) -> None:
+    container = busy()
+    container.oom_kills = None
+    assert "oom_kills" not in scrape(container, socket_path).text
 
 
 @pytest.mark.parametrize(

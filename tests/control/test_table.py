@@ -7,6 +7,7 @@ from signal import SIGKILL
 
 import pytest
 
+from supervisor.core.life import Exited
 from supervisor.core.program import Condition, Dependency, Program, ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.usage import Usage
@@ -49,6 +50,11 @@ def test_the_whole_table(socket_path: str) -> None:
         "worker   PENDING   -            -       -         0      -       -  -                   waits for migrate",
         "db       BACKOFF   -            -       -         1      -       -  SIGKILL (0.0s ago)  starts again in 0.1s",
     ]
+
+
+def test_who_was_killed_for_want_of_memory_is_seen_at_once(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin().happen(("web", 1), Exited(1, None, SIGKILL, True))
+    assert "SIGKILL (0.0s ago, out of memory)" in get(container, socket_path).text
 
 
 @pytest.mark.parametrize("width", range(20, 130))

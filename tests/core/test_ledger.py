@@ -6,10 +6,18 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.course import Change
+from supervisor.core.course import Change, Happened
 from supervisor.core.ledger import BUCKETS, Histogram, Ledger
-from supervisor.core.life import DeadlinePassed, DependenciesChecked, Exited, Spawned, StartRequested, StopRequested
-from supervisor.core.program import HealthCheck, Kind, OnUnhealthy, Program, TcpProbe
+from supervisor.core.life import (
+    DeadlinePassed,
+    DependenciesChecked,
+    Exit,
+    Exited,
+    Spawned,
+    StartRequested,
+    StopRequested,
+)
+from supervisor.core.program import HealthCheck, Kind, OnUnhealthy, Program, SignalStep, TcpProbe
 from supervisor.core.record import replace
 
 from .worlds import OneLife, World, plan_of, program
@@ -92,6 +100,33 @@ def test_a_process_that_outlives_sigkill_for_a_while_is_killed_once() -> None:
 
 def test_a_kill_of_the_operator_is_no_stop_that_took_sigkill() -> None:
     assert _count(_world(WEB).exits("web", None, SIGKILL)).of(("web", 1)).kills == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "short", "kills"),
+    [(None, SIGKILL, True, 1), (None, SIGKILL, False, 0), (None, SIGTERM, True, 0), (137, None, True, 0)],
+    ids=["the kernel's", "somebody's", "not SIGKILL", "only looks like one"],
+)
+def test_a_sigkill_while_memory_was_short_is_the_kernels(
+    code: int | None, signal: int | None, short: bool, kills: int
+) -> None:
+    world = _world(WEB).tell(Happened(("web", 1), Exited(1, code, signal, short)))
+    assert _count(world).of(("web", 1)).oom_kills == kills
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [(SignalStep(SIGTERM, 1.0),), (SignalStep(SIGKILL, 9.0),), (SignalStep(SIGKILL, 1.0), SignalStep(SIGTERM, 9.0))],
+    ids=["past the last step", "a step of its own", "an earlier step"],
+)
+def test_a_sigkill_of_the_stop_sequence_is_not_the_kernels(stop: tuple[SignalStep, ...]) -> None:
+    web = OneLife(replace(WEB, stop=stop)).spawn().tell(StopRequested()).tell(DeadlinePassed(), at=2.0)
+    assert web.tell(Exited(1, None, SIGKILL, True)).life.last_exit == Exit(None, SIGKILL, 2.0)
+
+
+def test_a_sigkill_before_the_stop_sequence_came_to_it_is_the_kernels() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested()).tell(Exited(1, None, SIGKILL, True))
+    assert web.life.last_exit == Exit(None, SIGKILL, 0.0, out_of_memory=True)
 
 
 def test_probes_are_timed_and_failures_counted() -> None:

@@ -1,0 +1,13 @@
+"""Greet on stdout and complain in JSON on stderr, ten times a second, whatever signal comes but TERM."""
+
+import signal
+import sys
+import time
+
+for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+while True:
+    print("hello")
+    print('{"level": "error", "msg": "nobody answers"}', file=sys.stderr)
+    time.sleep(0.1)

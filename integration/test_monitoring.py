@@ -1,0 +1,127 @@
+"""What Prometheus and Grafana are given in docs/ fits the metrics that a container really has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from integration.conftest import Run
+from integration.container import Container
+
+DOCS = Path(__file__).parent.parent / "docs"
+DASHBOARD, ALERTS, ALERT_TESTS = DOCS / "grafana-dashboard.json", DOCS / "alerts.yaml", DOCS / "alerts.test.yaml"
+METRIC = re.compile(r"\bsupinit_\w+")
+OOM = re.compile(r"\bsupinit_(program_)?oom_kills_total$")
+"""Absent where the kernel's count cannot be read."""
+
+
+def promtool(*arguments: object, text: str | None = None) -> subprocess.CompletedProcess[str]:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian's package prometheus)")
+    command = ["promtool", *(str(argument) for argument in arguments)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def container(run: Run) -> Container:
+    """One that has something to say in every metric: a healthy program, and one that has ended."""
+    container = run(
+        {
+            "web": {"command": ["sh", "-c", "echo hello; exec sleep 1000"], "healthcheck": {"test": "true"}},
+            "task": {"command": ["false"], "type": "oneshot", "shutdown_on": "never"},
+        }
+    )
+    container.await_health("web", "healthy")
+    container.await_state("task", "FATAL")
+    return container
+
+
+def scrape(container: Container) -> str:
+    status, text = container.request("GET", "/metrics")
+    assert (status, type(text)) == (200, str)
+    return str(text)
+
+
+def queries() -> Iterator[tuple[str, str]]:
+    """Every query of ours, with where it stands."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield f"{DASHBOARD.name}: {panel['title']}", target["expr"]
+    for annotation in dashboard["annotations"]["list"]:
+        yield f"{DASHBOARD.name}: {annotation['name']}", annotation["expr"]
+    for variable in dashboard["templating"]["list"]:
+        yield f"{DASHBOARD.name}: ${variable['name']}", variable.get("definition", "")
+    for rule in rules():
+        yield f"{ALERTS.name}: {rule['alert']}", rule["expr"]
+
+
+def rules() -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def test_promtool_finds_nothing_wrong_with_a_live_scrape(container: Container) -> None:
+    """Of the Prometheus text; OpenMetrics is more than promtool reads ("unknown metric type info")."""
+    result = promtool("check", "metrics", text=scrape(container))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_every_metric_that_is_asked_for_is_there(container: Container) -> None:
+    samples = {s.name for family in text_string_to_metric_families(scrape(container)) for s in family.samples}
+    asked = {(place, name) for place, query in queries() for name in METRIC.findall(query)}
+    assert len(asked) > 20
+    assert {(place, name) for place, name in asked if name not in samples and not OOM.search(name)} == set()
+
+
+def test_every_query_is_one(tmp_path: Path) -> None:
+    """Grafana's variables are put in as Grafana does; label_values is its own."""
+    recorded = [
+        {"record": f"query:{number}", "expr": re.sub(r"\[\$\w+\]", "[5m]", query)}
+        for number, (_, query) in enumerate(queries())
+        if query and not query.startswith("label_values(")
+    ]
+    (tmp_path / "rules.yaml").write_text(json.dumps({"groups": [{"name": "queries", "rules": recorded}]}))
+    result = promtool("check", "rules", tmp_path / "rules.yaml")
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_dashboard_can_be_imported_beside_any_data_source() -> None:
+    dashboard = json.loads(DASHBOARD.read_text())
+    sources = {json.dumps(source) for source in _all(dashboard, "datasource")}
+    assert sources == {json.dumps({"type": "prometheus", "uid": "${datasource}"})}
+    assert dashboard["templating"]["list"][0]["type"] == "datasource"
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert "id" not in dashboard
+
+
+def _all(node: object, key: str) -> Iterator[object]:
+    """Every value of a key, however deep."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == key:
+                yield value
+            yield from _all(value, key)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _all(item, key)
+
+
+def test_the_alerts_are_valid_and_fire_when_they_should() -> None:
+    for arguments in (("check", "rules", ALERTS), ("test", "rules", ALERT_TESTS)):
+        result = promtool(*arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_alert_is_seen_firing_and_silent() -> None:
+    cases = [case for test in yaml.safe_load(ALERT_TESTS.read_text())["tests"] for case in test["alert_rule_test"]]
+    seen = {(case["alertname"], bool(case["exp_alerts"])) for case in cases}
+    assert seen == {(rule["alert"], fires) for rule in rules() for fires in (True, False)}
