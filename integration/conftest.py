@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from integration.container import SUPINIT, UNSHARE, Container, Table
+from integration.tap import Tap
 
 Run = Callable[..., Container]
 Measured = Callable[[str], None]
@@ -58,6 +59,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         environment: Mapping[str, str] | None = None,
         pid1: bool = True,
         within: Sequence[str] = (),
+        **outputs: int,
     ) -> Container:
         name = f"container-{len(started)}"
         run_dir = tmp_path / name
@@ -65,7 +67,8 @@ def start(tmp_path: Path) -> Iterator[Run]:
         supervisor = {"run_dir": str(run_dir)} | dict(settings or {})
         table.write_text(json.dumps({"supervisor": supervisor, "programs": programs}, indent=1))
         variables = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
-        container = Container(table, run_dir, arguments, variables | dict(environment or {}), pid1, within)
+        variables |= dict(environment or {})
+        container = Container(table, run_dir, arguments, variables, pid1, within, **outputs)
         started.append(container)
         return container
 
@@ -73,6 +76,14 @@ def start(tmp_path: Path) -> Iterator[Run]:
     for container in started:
         container.destroy()
         print(container.output)  # pytest shows it where a test has failed
+
+
+@pytest.fixture
+def tap() -> Iterator[Tap]:
+    """A pipe to be a container's output."""
+    tap = Tap()
+    yield tap
+    tap.close()
 
 
 @pytest.fixture

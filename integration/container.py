@@ -6,6 +6,7 @@ Every table is written as JSON, which YAML reads, with a run_dir of its own.
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import signal
@@ -75,7 +76,10 @@ class Stream:
 
 
 class Container:
-    """A running supinit. `init` is its pid as this machine sees it. `within`: a command that becomes its arguments."""
+    """A running supinit. `init` is its pid as this machine sees it. `within`: a command that becomes its arguments.
+
+    `stdout` and `stderr` are descriptors to write to, which are closed here, where the test reads what comes itself.
+    """
 
     def __init__(
         self,
@@ -85,6 +89,8 @@ class Container:
         env: Mapping[str, str],
         pid1: bool,
         within: Sequence[str] = (),
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
     ) -> None:
         self.run_dir = run_dir
         self.socket = run_dir / "control.sock"
@@ -93,14 +99,16 @@ class Container:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             env=dict(env),
             start_new_session=True,
             cwd=run_dir.parent,
         )
-        assert self._process.stdout and self._process.stderr
-        self.out, self.err = Stream(self._process.stdout), Stream(self._process.stderr)
+        for descriptor in {stdout, stderr} - {subprocess.PIPE}:
+            os.close(descriptor)
+        self.out = Stream(self._process.stdout or io.BytesIO())
+        self.err = Stream(self._process.stderr or io.BytesIO())
         self.init = self._find_pid1() if pid1 else self._process.pid
         self.namespace = namespace_of(self.init)
 

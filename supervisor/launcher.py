@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from supervisor.process.children import Children
 
 LOOK_AGAIN = 0.5
-"""Seconds until a oneshot that another container is running is looked at again."""
+"""Seconds until what is held back is looked at again: a oneshot that another container is running, for one."""
 
 
 class Main(Record):
@@ -77,6 +77,8 @@ class Launcher:
         What its output says of the start later on is told to `hear`.
         """
         program = self.plan.programs[instance[0]]
+        if self._pump.is_clogged(instance):
+            return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, "nobody takes what it has written")
         try:
             held = self._claim(instance, generation, program.once) if program.once is not None else None
             return held or Spawned(generation, self._spawn(program, instance, generation, hear))

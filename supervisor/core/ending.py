@@ -64,7 +64,7 @@ def obstacle(life: Life) -> str:
     """Say what keeps a program from being up, as a predicate: "waits for db", "is not healthy: refused"."""
     phase = life.phase
     if isinstance(phase, Waiting):
-        return f"waits for {', '.join(phase.on)}" if phase.on else "waits for another container that is running it"
+        return f"waits for {', '.join(phase.on)}" if phase.on else f"is held back: {phase.held_by}"
     if isinstance(phase, Failed):
         return phase.reason
     if life.checkup is not None:

@@ -80,11 +80,12 @@ class Waiting(Record):
     since: float
     on: tuple[str, ...] = ()
     held_until: float | None = None
-    """Held back by another container (`once`) until somebody looks again then."""
+    """Held back by something outside, `held_by`, until somebody looks again then."""
+    held_by: str = ""
 
 
 class Spawning(Record):
-    """Asked to be spawned; the answer comes in the same turn. `was_held`: another container held it back before."""
+    """Asked to be spawned; the answer comes in the same turn. `was_held`: it was held back before."""
 
     was_held: bool = False
 
@@ -279,11 +280,15 @@ class SpawnSkipped(Record):
     reason: str
 
 
+OTHER_CONTAINER = "another container is running it"
+
+
 class SpawnHeld(Record):
-    """Another container runs it right now; look again at `until`."""
+    """It cannot be started right now, and that is no failure; look again at `until`. `reason`: a whole sentence."""
 
     generation: int
     until: float
+    reason: str = OTHER_CONTAINER
 
 
 class BecameReady(Record):

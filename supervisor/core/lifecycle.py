@@ -112,8 +112,8 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _note_spawn_failed(program, life, Blame(reason), code, jitter, now)
         case SpawnSkipped(generation, reason) if generation == life.generation:
             return _note_skipped(life, reason, now), ()
-        case SpawnHeld(generation, until) if generation == life.generation:
-            return _note_held(life, until, now), ()
+        case SpawnHeld(generation, until, reason) if generation == life.generation:
+            return _note_held(life, until, reason, now), ()
         case BecameReady(generation) if generation == life.generation:
             return _note_ready(program, life, now)
         case Notified(generation, notice) if generation == life.generation:
@@ -314,13 +314,13 @@ def _note_skipped(life: Life, reason: str, now: float) -> Life:
     return enter(replace(life, was_up=True), Done(reason), now)
 
 
-def _note_held(life: Life, until: float, now: float) -> Life:
+def _note_held(life: Life, until: float, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
         return enter(life, Idle(), now)
     since = life.since if life.phase.was_held else now
-    return enter(life, Waiting(since, held_until=until), since)
+    return enter(life, Waiting(since, held_until=until, held_by=reason), since)
 
 
 def _note_main(life: Life, pid: int) -> Life:

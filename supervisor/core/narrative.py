@@ -73,11 +73,11 @@ def _tell_health(after: Life) -> Iterator[_Telling]:
 
 def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
     match after.phase:
-        case Waiting(on=on):
+        case Waiting(on=on, held_by=held_by):
             if on and (not isinstance(before.phase, Waiting) or before.phase.on != on):
                 yield "info", "program.held_back", {"waits_for": ",".join(on)}
             elif isinstance(before.phase, Spawning) and not before.phase.was_held:
-                yield "info", "program.held_back", {"waits_for": "another container that is running it"}
+                yield "info", "program.held_back", {"reason": held_by}
         case Starting(run=run):
             yield "info", "program.started", {"pid": run.pid}
         case Running(run=run):

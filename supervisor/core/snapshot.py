@@ -179,8 +179,8 @@ def _reason(life: Life) -> str | None:
             return reason
         case Done(reason=reason):
             return reason
-        case WaitingPhase(held_until=held_until) if held_until is not None:
-            return "another container is running it"
+        case WaitingPhase(held_until=held_until, held_by=held_by) if held_until is not None:
+            return held_by
         case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
             return blame.sentence
         case _:

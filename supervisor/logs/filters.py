@@ -42,7 +42,7 @@ class Secrets:
             for match in pattern.finditer(text):
                 start, end = (len(text[:place].encode(*ANY_BYTES)) for place in match.span())
                 if start < at < end:
-                    at = start or at
+                    at = start or end
         return at
 
     def _redact_line(self, line: str) -> str:

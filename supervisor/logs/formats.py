@@ -102,13 +102,19 @@ class JsonFormat:
         return self._start(), b'"message": "', escaped, b'"}\n'
 
     def _each(self, block: bytes) -> bytes:
-        start = self._start()
-        written = []
-        for line in block.split(b"\n"):
-            if line.startswith(b"{") and self._is_object(line):
-                written.append(b'%b"data": %b}\n' % (start, line.rstrip()))
+        """Look at each line that may be an object; those between two of them are one block."""
+        start, at = self._start(), 0
+        written: list[bytes] = []
+        while at <= len(block):
+            may_be_object = block.startswith(b"{", at)
+            end = block.find(b"\n" if may_be_object else b"\n{", at)
+            part = block[at : end if end >= 0 else len(block)]
+            if may_be_object and self._is_object(part):
+                written += (start, b'"data": ', part.rstrip(), b"}\n")
             else:
-                written.append(b'%b"message": "%b"}\n' % (start, _escape(line)))
+                begin = start + b'"message": "'
+                written += (begin, _escape(part).replace(b"\n", b'"}\n' + begin), b'"}\n')
+            at += len(part) + 1
         return b"".join(written)
 
     def _is_object(self, line: bytes) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Lines:
     """Cut one stream into lines.
 
-    `seam` moves the place where a line is cut: it gets what is there of the line and the place, and returns one that is
-    no further on. It sees `margin` bytes beyond the place, or the end of the line.
+    `seam` moves the place where a line is cut: it gets what is there of the line and the place, and returns another
+    one, never 0. It sees `margin` bytes beyond the place, or the end of the line.
     """
 
     def __init__(

@@ -71,7 +71,8 @@ class Pump:
         self._waiting: dict[int, Sink] = {}
         """Sinks that are waited for, by descriptor."""
         self._by_wake: dict[int, FileSink] = {}
-        self._paused: set[Pipe] = set()
+        self._paused: dict[Pipe, None] = {}
+        """Pipes that a place holds up; who was paused first is read first."""
         self._resting: dict[Pipe, float] = {}
         """Pipes of programs that are over their rate, and when they may be read again."""
         self._joining: dict[Pipe, float] = {}
@@ -115,6 +116,14 @@ class Pump:
             os.close(stdout)
             raise
         return Outlet(stdout, stderr, (stdout, stderr))
+
+    def is_clogged(self, instance: InstanceId) -> bool:
+        """Whether nobody takes what an earlier process of an instance has said last, and no more of it can be kept.
+
+        Each further process would leave its pipes behind.
+        """
+        pipes = (self._pipes[descriptor] for descriptor in self._by_instance.get(instance, ()))
+        return any(place.waiting >= OVERFLOW for pipe in pipes for place in pipe.places)
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
         """Return the pipes that an instance writes to, as they stand in /proc/PID/fd."""
@@ -178,7 +187,7 @@ class Pump:
             for descriptor in self._by_instance.get(instance, ()):
                 pipe = self._pipes[descriptor]
                 if self._is_asleep(pipe):
-                    self._paused.discard(pipe)
+                    self._paused.pop(pipe, None)
                     self._resting.pop(pipe, None)
                     self._wake_up(pipe)
                 pipe.reconnect(program, self._places_of(program, pipe.stream), self._bucket_of(program))
@@ -198,7 +207,7 @@ class Pump:
         self._by_instance[pipe.instance].discard(pipe.descriptor)
         if not self._is_asleep(pipe):
             self._epoll.unregister(pipe.descriptor)
-        self._paused.discard(pipe)
+        self._paused.pop(pipe, None)
         self._resting.pop(pipe, None)
         self._joining.pop(pipe, None)
         self._watched.discard(pipe)
@@ -307,7 +316,7 @@ class Pump:
         is_held_up = pipe.is_held_up
         if is_held_up and not pipe.drops:
             self._put_to_sleep(pipe)
-            self._paused.add(pipe)
+            self._paused[pipe] = None
             return 0
         if pipe.bucket is not None and (wait := pipe.bucket.wait):
             self._put_to_sleep(pipe)
@@ -371,7 +380,7 @@ class Pump:
             self._epoll.unregister(descriptor)
         woken = [] if sink.is_congested else [pipe for pipe in self._paused if not pipe.is_held_up]
         for pipe in woken:
-            self._paused.discard(pipe)
+            self._paused.pop(pipe, None)
             self._wake_up(pipe)
         return bool(woken)
 

@@ -14,6 +14,7 @@ import os
 import stat
 from collections import deque
 
+from supervisor.logs.formats import CUT
 from supervisor.logs.losses import Losses
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ BACKLOG = 1 << 20
 """Bytes that are kept for a stalled reader before the sink is congested."""
 PIECE = 4096
 """PIPE_BUF: what a descriptor that poll(2) calls writable takes without blocking (pipe(7))."""
+NEWLINE = 10
 LARGE_PIPE = 1 << 18
 """What a pipe is given to hold for a flood: more no longer fits into the caches."""
 
@@ -46,6 +48,10 @@ class Sink:
         self.waiting = 0
         """Bytes kept."""
         self._queue: deque[tuple[Buffers, Output | None, int]] = deque()
+        self._is_within_line = False
+        """Whether what was written last ends within a line."""
+        self._is_torn = False
+        """Whether the rest of that line is lost."""
 
     @property
     def is_colored(self) -> bool:
@@ -58,10 +64,10 @@ class Sink:
         `size` is how many bytes of `source` they are, should they be lost.
         """
         if not self._queue:
-            buffers = self._try(buffers, source, size)
+            buffers, size = self._try(buffers, source, size)
         if buffers:
-            self._queue.append((buffers, source, size))
-            self.waiting += sum(map(len, buffers))
+            self.waiting += _length(buffers)
+            self._keep(buffers, source, size)
             if self.waiting >= BACKLOG:
                 self.is_congested = True
 
@@ -69,8 +75,8 @@ class Sink:
         """Write what was kept, as far as that goes. True: nothing is left."""
         while self._queue:
             buffers, source, size = self._queue[0]
-            rest = self._try(buffers, source, size)
-            self.waiting -= sum(map(len, buffers)) - sum(map(len, rest))
+            rest, size = self._try(buffers, source, size)
+            self.waiting -= _length(buffers) - _length(rest)
             if rest:
                 self._queue[0] = rest, source, size
                 break
@@ -79,25 +85,54 @@ class Sink:
             self.is_congested = False
         return not self._queue
 
+    def _keep(self, buffers: Buffers, source: Output | None, size: int) -> None:
+        """Put lines at the end of what waits; short ones of the same program together, or their keeping costs more."""
+        if self._queue:
+            last, of, before = self._queue[-1]
+            if of is source and _length(last) + _length(buffers) < PIECE:
+                self._queue[-1] = (b"".join((*last, *buffers)),), source, before + size
+                return
+        self._queue.append((buffers, source, size))
+
     def grow(self) -> None:
         """Let a pipe hold more, for a program that writes a lot: reader and writer wake each other less often."""
         enlarge(self.descriptor)
 
-    def _try(self, buffers: Buffers, source: Output | None, size: int) -> Buffers:
-        """Return what is still on our hands."""
+    def _try(self, buffers: Buffers, source: Output | None, size: int) -> tuple[Buffers, int]:
+        """Return what is still on our hands, and its share of `size`."""
         while True:
             try:
-                written = self._write(buffers)
+                written = self._write(buffers if not self._is_torn else (CUT + b"\n",))
             except BlockingIOError:
-                return buffers
+                return buffers, size
             except OSError as error:
                 self.failure = error.strerror or str(error)
                 self.losses.note(source, buffers, size)
-                return ()
+                self._is_torn = self._is_torn or self._is_within_line
+                return (), 0
             self.failure = None
-            buffers = _rest(buffers, written)
-            if not buffers:
-                return ()
+            if self._is_torn:  # the end of a line was lost, and the next one must not go on in its place
+                self._is_torn = self._is_within_line = False
+                continue
+            rest = _rest(buffers, written)
+            self._is_within_line = bool(rest) and not _ends_line(buffers, written)
+            if not rest:
+                return (), 0
+            size = round(size * _length(rest) / _length(buffers))
+            buffers = rest
+
+
+def _length(buffers: Buffers) -> int:
+    return sum(map(len, buffers))
+
+
+def _ends_line(buffers: Buffers, written: int) -> bool:
+    """Whether the first bytes of the buffers, so many, end with a newline."""
+    for buffer in buffers:
+        if 0 < written <= len(buffer):
+            return buffer[written - 1] == NEWLINE
+        written -= len(buffer)
+    return True
 
 
 def _rest(buffers: Buffers, written: int) -> Buffers:

@@ -66,7 +66,7 @@ def test_what_another_container_holds_back_is_told_once_however_often_it_is_look
     world = World(plan_of(JOB, WEB), held={"job": 0.5}).begin().pass_to(10.0)
     changes = [change for change in world.changes if change.instance[0] == "job"]
     notes = [note for change in changes for note in narrate(JOB, change)]
-    values = {"program": "job", "waits_for": "another container that is running it"}
+    values = {"program": "job", "reason": "another container is running it"}
     assert notes == [Note("info", "program.held_back", values)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.core.life import (
+    OTHER_CONTAINER,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
@@ -51,7 +52,7 @@ def test_what_has_nothing_to_run_has_completed_and_was_up() -> None:
 
 def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
     migrate = _held()
-    assert (migrate.phase, next_deadline(migrate.life)) == (Waiting(1.0, held_until=5.0), 5.0)
+    assert (migrate.phase, next_deadline(migrate.life)) == (Waiting(1.0, held_until=5.0, held_by=OTHER_CONTAINER), 5.0)
     migrate.now = 4.9
     assert migrate.refuses(DeadlinePassed())
     migrate.tell(DeadlinePassed(), at=5.0)
@@ -61,7 +62,7 @@ def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
 
 def test_it_may_be_held_back_again_and_again() -> None:
     migrate = _held().tell(DeadlinePassed(), at=5.0).tell(SpawnHeld(2, 6.0), at=5.0)
-    assert migrate.phase == Waiting(1.0, held_until=6.0)
+    assert migrate.phase == Waiting(1.0, held_until=6.0, held_by=OTHER_CONTAINER)
     migrate.tell(DeadlinePassed(), at=6.0).tell(SpawnSkipped(3, "was done before"))
     assert migrate.phase == Done("was done before")
 

@@ -90,7 +90,7 @@ def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
     [
         pytest.param(Failed("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
         pytest.param(Waiting(1.0, ("db",)), None, ("db",), None, id="waiting"),
-        pytest.param(Waiting(1.0, held_until=2.0), "another container is running it", (), None, id="held"),
+        pytest.param(Waiting(1.0, held_until=2.0, held_by="not now"), "not now", (), None, id="held"),
         pytest.param(Done("was done before"), "was done before", (), None, id="skipped"),
         pytest.param(Backoff(5.0), None, (), 5.0, id="backoff"),
         pytest.param(Stopping(RUN, 1.0, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),

@@ -88,6 +88,14 @@ def test_what_matches_is_written_as_redacted(patterns: tuple[str, ...], line: by
     assert redacting.kept == written + b"\n" + written + b"\n"
 
 
+@pytest.mark.parametrize("ended", [b"\n", b""])
+def test_a_secret_longer_than_a_line_may_be_is_not_cut_either(ended: bytes) -> None:
+    redacting = Redacting(r"password=\S+", max_line=64)
+    written = redacting.through(b"password=" + b"s" * 150 + b" and " + b"x" * 100, ended)
+    assert b"s" * 10 not in written + redacting.kept
+    assert b"".join(pieces_of(written)) == b"[redacted] and " + b"x" * 100
+
+
 def test_a_pattern_cannot_join_two_lines() -> None:
     assert Redacting(r"a\s+b|[^x]+").through(b"a\nb\n") == b"[redacted]\n[redacted]\n"
 

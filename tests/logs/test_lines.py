@@ -240,3 +240,9 @@ def test_the_rest_of_a_line_that_was_cut_before_it_came_is_no_object_either() ->
     written = lines.feed(b"abcdefgh{") + lines.feed(b"}\n") + lines.feed(b"{}\n")
     first, rest, last = read_json(written)
     assert (first["message"], rest["message"], last["data"]) == ("abcdefgh", "{}", {})
+
+
+def test_objects_and_texts_may_follow_each_other_in_any_way() -> None:
+    data = b'text\n{"a": 1}\n\n\n{no\n{}\nmore\ntext\n{"b": 2}\n\n'
+    said = [entry.get("data", entry.get("message")) for entry in read_json(through(lines_of(LogMode.JSON), data))]
+    assert said == ["text", {"a": 1}, "", "", "{no", {}, "more", "text", {"b": 2}, ""]

@@ -1,0 +1,18 @@
+"""flood.py RECORD COUNT: write COUNT numbered lines as fast as they go, say so in RECORD, and stay."""
+
+import os
+import signal
+import sys
+
+BLOCK = 500
+"""Lines that are written at once; their end is rarely where a pipe is full."""
+
+name, count = os.environ["SUPINIT_PROGRAM"], int(sys.argv[2])
+for first in range(0, count, BLOCK):
+    lines = [f"{name} {number} of a flood {'~' * 70}\n" for number in range(first, min(first + BLOCK, count))]
+    data = memoryview("".join(lines).encode())
+    while data:
+        data = data[os.write(1, data) :]
+with open(sys.argv[1], "a") as record:
+    record.write(f"{name} {count} lines\n")
+signal.pause()
