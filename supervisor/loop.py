@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import Answer
+    from supervisor.logs.journal import Journal
     from supervisor.logs.recall import Recall
     from supervisor.process.commands import Outcome
     from supervisor.process.inbox import Inbox
@@ -272,6 +273,10 @@ class Loop:
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
         return self._engine.pump.outputs
+
+    @property
+    def journal(self) -> Journal:
+        return self._engine.journal
 
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         from supervisor.logs.recall import Recall

@@ -58,6 +58,12 @@ def _logs(call: Call) -> int:
     return logs(call)
 
 
+def _events(call: Call) -> int:
+    from supervisor.cli.ctl.logs import events
+
+    return events(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -91,7 +97,8 @@ class Command(Record):
         return f"{options} {self.words}".rstrip() if self.words else options
 
 
-LOGS = {"follow": "", "lines": "N", "stream": "stdout|stderr", "since": "TIME"}
+EVENTS = {"follow": "", "lines": "N"}
+LOGS = {**EVENTS, "stream": "stdout|stderr", "since": "TIME"}
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
     "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
@@ -102,6 +109,9 @@ COMMANDS = {
     "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "logs": Command(
         _logs, "[NAME...]", "show the end of what programs have written", LOGS, short={"f": "follow", "n": "lines"}
+    ),
+    "events": Command(
+        _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
     ),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),

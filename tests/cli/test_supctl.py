@@ -159,6 +159,41 @@ def test_logs_follows_until_the_container_is_over(run: Run, flags: tuple[str, ..
     assert result == Result(0, "db | c\nweb:1 | more\n", "")
 
 
+# ---- events
+
+
+def test_events_prints_what_has_happened(run: Run) -> None:
+    result = run(up(), "events", "-n1", "db")
+    assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
+    assert result.out.endswith("Z program.became_ready program=db pid=103 after_seconds=2.0\n")
+    line = json.loads(run(up(), "--json", "events", "web:2", "--lines=1").out)
+    assert (line["event"], line["program"], line["instance"]) == ("program.became_ready", "web", 2)
+
+
+def test_events_follows_until_the_container_is_over(run: Run) -> None:
+    container = up()
+    result = run(
+        container,
+        *("events", "-fn0"),
+        then=lambda: container.journal.write("info", "container.ended", code=0),
+        until=lambda: container.journal.listeners,
+    )
+    assert (result.code, result.out.partition("Z ")[2], result.err) == (0, "container.ended code=0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("events", "nobody"), 4, "cannot find a program 'nobody'"),
+        (("events", "-n", "many"), 2, "cannot read the number of lines 'many'"),
+        (("events", "--since", "5m"), 2, "cannot use --since with events"),
+    ],
+)
+def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
+    result = run(up(), *words)
+    assert (result.code, result.out, result.err.count("\n"), part in result.err) == (code, "", 1, True)
+
+
 # ---- start, stop, restart, signal
 
 

@@ -12,6 +12,7 @@ from supervisor.core import fleet as core
 from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, Order, ShutdownAsked, TimePassed
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
+from supervisor.core.narrative import narrate
 from supervisor.core.notice import Notice
 from supervisor.core.output import STREAMS, LogQuery, Output
 from supervisor.core.plan import Plan, make_plan
@@ -19,6 +20,7 @@ from supervisor.core.program import (
     HealthCheck,
     InstanceId,
     Kind,
+    OwnLog,
     Program,
     Restart,
     RestartWhen,
@@ -29,6 +31,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.usage import Usage
+from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
 
@@ -90,6 +93,7 @@ class SteeredContainer:
         self.usages: dict[InstanceId, Usage] = {}
         self.outputs: dict[InstanceId, Output] = {}
         self.tails = Tails()
+        self.journal = Journal(OwnLog(level="error"), None)  # type: ignore[arg-type]  # never opened, so nothing is written
         self.measured = 0
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
@@ -171,6 +175,8 @@ class SteeredContainer:
             for change in turn.changes:
                 if isinstance(change, Change):
                     self.ledger.note(self.plan.programs, change)
+                    for note in narrate(self.plan.programs[change.instance[0]], change):
+                        self.journal.write(note.level, note.event, **note.values)
             for order in turn.orders:
                 if isinstance(order, Order):
                     events += self._obey(order)
