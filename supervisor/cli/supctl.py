@@ -64,6 +64,12 @@ def _events(call: Call) -> int:
     return events(call)
 
 
+def _tree(call: Call) -> int:
+    from supervisor.cli.ctl.showing import tree
+
+    return tree(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -113,6 +119,7 @@ COMMANDS = {
     "events": Command(
         _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
     ),
+    "tree": Command(_tree, "", "show every process of the container, by program", {}, 0, 0),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),

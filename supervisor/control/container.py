@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+    from supervisor.core.tree import Branch
 
 
 class Journal(Protocol):
@@ -88,6 +89,10 @@ class Container(Protocol):
 
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         """Begin to read logs. With `wake`, which is called when more has come, until `close`."""
+        ...
+
+    def tree(self) -> Awaitable[Sequence[Branch]]:
+        """Read all processes of the container, without holding anything up."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from supervisor.control import commands, events, logs, probes, status
+from supervisor.control import commands, events, logs, probes, status, tree
 from supervisor.control.message import Answer, Refused, Request
 from supervisor.control.peer import Rights
 from supervisor.core.record import Record
@@ -51,7 +51,7 @@ ROUTES = (
     Route("GET", "/v1/programs/{name}/context", _not_supported, control_only=True),
     Route("GET", "/v1/logs", logs.logs),
     Route("GET", "/v1/events", events.events),
-    Route("GET", "/v1/tree", _not_supported),
+    Route("GET", "/v1/tree", tree.tree),
     Route("POST", "/v1/update", _not_supported),
     Route("POST", "/v1/shutdown", commands.shutdown),
     Route("GET", "/metrics", _metrics),

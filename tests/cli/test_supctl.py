@@ -17,6 +17,7 @@ from supervisor.core.course import Asked, ShutdownAsked
 from supervisor.core.life import RestartRequested, StopRequested
 from supervisor.core.program import Settings
 from supervisor.core.record import Record
+from supervisor.core.tree import Branch, Kind, Member, Owner
 
 from ..control.dialogue import served
 from ..control.steered import SteeredContainer, oneshot, service
@@ -192,6 +193,23 @@ def test_events_follows_until_the_container_is_over(run: Run) -> None:
 def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
     result = run(up(), *words)
     assert (result.code, result.out, result.err.count("\n"), part in result.err) == (code, "", 1, True)
+
+
+# ---- tree
+
+
+def test_tree_prints_the_processes_and_is_as_wide_as_it_takes_where_there_is_no_terminal(run: Run) -> None:
+    container = up()
+    command = ("db", "x" * 300)
+    container.branches = (Branch(Owner(Kind.PROGRAM, ("db", 1)), (Member(10, 1, "running", command, 0.0, 1024),)),)
+    result = run(container, "tree")
+    assert (result.code, result.err, result.out.splitlines()[1].split()) == (
+        0,
+        "",
+        ["db", "10", "1", "running", "0.0s", "1.0K", *command],
+    )
+    assert json.loads(run(container, "tree", "--json").out)["branches"][0]["processes"][0]["command"] == [*command]
+    assert run(container, "tree", "db").code == 2
 
 
 # ---- start, stop, restart, signal

@@ -30,6 +30,7 @@ from supervisor.core.program import (
     TcpProbe,
 )
 from supervisor.core.snapshot import Snapshot, project
+from supervisor.core.tree import Branch
 from supervisor.core.usage import Usage
 from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
@@ -95,6 +96,7 @@ class SteeredContainer:
         self.tails = Tails()
         self.journal = Journal(OwnLog(level="error"), None)  # type: ignore[arg-type]  # never opened, so nothing is written
         self.measured = 0
+        self.branches: tuple[Branch, ...] = ()
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
         self.watched = asyncio.Event()
@@ -126,6 +128,9 @@ class SteeredContainer:
     def usage(self) -> dict[InstanceId, Usage]:
         self.measured += 1
         return self.usages
+
+    async def tree(self) -> tuple[Branch, ...]:
+        return self.branches
 
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         return Recall(query, self.tails, wake)

@@ -17,6 +17,7 @@ from referencing.jsonschema import DRAFT202012
 from supervisor import control
 from supervisor.control.router import ROUTES
 from supervisor.core.program import Condition, Dependency, Program
+from supervisor.core.tree import Branch, Kind, Member, Owner
 
 from .dialogue import served
 from .steered import SteeredContainer, oneshot, service
@@ -69,6 +70,11 @@ def busy() -> SteeredContainer:
     container.write("db", "hello\n").begin().probe("web", True).end("done", 0).say("db", "serving").end("db", 3).say(
         "migrate", "step 3"
     )
+    member = Member(101, 1, "sleeping", ("web", "-x"), 0.25, 4096)
+    container.branches = (
+        Branch(Owner(Kind.PROGRAM, ("web", 1)), (member,)),
+        Branch(Owner(Kind.SUPINIT), (member,)),
+    )
     return container
 
 
@@ -104,7 +110,7 @@ def test_every_schema_is_one() -> None:
         ("GET", "/v1/programs/{name}/context", "web", None, 501),
         ("GET", "/v1/logs", "", None, 200),
         ("GET", "/v1/events", "", None, 200),
-        ("GET", "/v1/tree", "", None, 501),
+        ("GET", "/v1/tree", "", None, 200),
         ("POST", "/v1/update", "", None, 501),
         ("POST", "/v1/shutdown", "", None, 202),
         ("GET", "/livez", "", None, 200),
