@@ -288,6 +288,13 @@ class Loop:
 
         return Recall(query, self._engine.pump.tails, wake)
 
+    def environment(self, instance: InstanceId) -> Mapping[str, str]:
+        """Without supinit's id, no sweep takes its process for one of the program's."""
+        from supervisor.process.environment import IDENTITY
+
+        environment = self._engine.launcher.launch_for(instance).environment
+        return {name: value for name, value in environment.items() if name != IDENTITY}
+
     async def tree(self) -> tuple[Branch, ...]:
         from supervisor.process.census import Census
 

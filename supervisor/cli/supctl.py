@@ -70,6 +70,12 @@ def _tree(call: Call) -> int:
     return tree(call)
 
 
+def _run(call: Call) -> int:
+    from supervisor.cli.ctl.run import run
+
+    return run(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -120,6 +126,7 @@ COMMANDS = {
         _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
     ),
     "tree": Command(_tree, "", "show every process of the container, by program", {}, 0, 0),
+    "run": Command(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
@@ -213,7 +220,7 @@ def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     command = COMMANDS.get(name)
     if command is None:
         return Wrong(f"cannot {name}: there is no such command")
-    if len(rest) < command.least_words or "" in rest:
+    if len(rest) < command.least_words or "" in rest[: command.least_words or None]:
         return Wrong(f"cannot {name} without {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
         return Wrong(f"cannot use {rest[command.most_words]} with {name}")

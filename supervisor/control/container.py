@@ -91,6 +91,13 @@ class Container(Protocol):
         """Begin to read logs. With `wake`, which is called when more has come, until `close`."""
         ...
 
+    def environment(self, instance: InstanceId) -> Mapping[str, str]:
+        """Return the environment of a command that is run as an instance is, but does not belong to it.
+
+        Files are read now. Raises SpawnError for one that cannot be read.
+        """
+        ...
+
     def tree(self) -> Awaitable[Sequence[Branch]]:
         """Read all processes of the container, without holding anything up."""
         ...

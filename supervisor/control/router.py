@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from supervisor.control import commands, events, logs, probes, status, tree
+from supervisor.control import commands, context, events, logs, probes, status, tree
 from supervisor.control.message import Answer, Refused, Request
 from supervisor.control.peer import Rights
 from supervisor.core.record import Record
@@ -48,7 +48,7 @@ ROUTES = (
     Route("POST", "/v1/programs/{name}/restart", commands.restart),
     Route("POST", "/v1/programs/{name}/signal", commands.signal),
     Route("POST", "/v1/programs/{name}/reload", commands.reload),
-    Route("GET", "/v1/programs/{name}/context", _not_supported, control_only=True),
+    Route("GET", "/v1/programs/{name}/context", context.context, control_only=True),
     Route("GET", "/v1/logs", logs.logs),
     Route("GET", "/v1/events", events.events),
     Route("GET", "/v1/tree", tree.tree),

@@ -35,6 +35,8 @@ from supervisor.core.usage import Usage
 from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
+from supervisor.process.environment import make_environment
+from supervisor.process.spawn import DEFAULT_PATH
 
 EPOCH = 1_800_000_000.0
 """The wall clock when the monotonic one was 0."""
@@ -128,6 +130,11 @@ class SteeredContainer:
     def usage(self) -> dict[InstanceId, Usage]:
         self.measured += 1
         return self.usages
+
+    def environment(self, instance: InstanceId) -> dict[str, str]:
+        environment = make_environment(self.plan.programs[instance[0]], instance, "own", {"PATH": DEFAULT_PATH})
+        del environment["SUPINIT_ID"]
+        return environment
 
     async def tree(self) -> tuple[Branch, ...]:
         return self.branches
