@@ -24,13 +24,23 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-def run(path: str, program: Program, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    path: str, program: Program, *words: str, stdin: str = "", folder: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run supctl in a process of its own. Its output is read as a name of a file is, so that no byte is lost."""
     command = [sys.executable, "-m", "supervisor.cli.supctl", "-s", path, "run", *words]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
     def run_supctl() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, input=stdin, capture_output=True, errors="surrogateescape", timeout=60, check=False
+            command,
+            input=stdin,
+            capture_output=True,
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+            cwd=folder,
+            env=environment,
         )
 
     async def scenario() -> subprocess.CompletedProcess[str]:
@@ -74,6 +84,17 @@ def test_it_is_in_its_folder_with_its_umask_limits_and_priorities(socket_path: s
     script = "pwd; umask; ulimit -n; cat /proc/self/oom_score_adj; nice"
     result = run(socket_path, program, "web", "--", "sh", "-c", script)
     assert result.stdout.split() == [str(tmp_path), "0027", "64", "900", str(program.nice)], result.stderr
+
+
+@as_root
+def test_without_a_working_dir_it_is_where_supinit_is_though_its_user_could_not_get_there(
+    socket_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.chdir(tmp_path)
+    program = web(credentials=Credentials(NOBODY, NOBODY, (NOBODY,)))
+    result = run(socket_path, program, "web", "--", "readlink", "/proc/self/cwd", folder="/")
+    assert (result.stdout, result.stderr) == (f"{tmp_path}\n", "")
 
 
 @as_root

@@ -48,6 +48,7 @@ def test_it_is_all_that_the_program_has_but_the_id_by_which_its_processes_are_kn
         "environment": {
             "PATH": DEFAULT_PATH, "A": "1", "B": "s3cret", "SUPINIT_PROGRAM": "web", "SUPINIT_INSTANCE": "2", **home,
         },
+        "supinit_dir": os.getcwd(),
         "working_dir": "/srv",
         "user": "app",
         "uid": 33,
@@ -66,9 +67,10 @@ def test_what_the_program_leaves_to_supinit_is_supinits_own(socket_path: str) ->
         body = ask(socket_path, service("web", scale=3), accept="text/plain")[0].json
     finally:
         os.umask(umask)
-    assert (body["instance"], body["working_dir"], body["umask"]) == (1, f"{os.getcwd()}/", "031")
+    assert (body["instance"], body["supinit_dir"], body["umask"]) == (1, os.getcwd(), "031")
     assert (body["user"], body["uid"], body["gid"]) == (None, os.geteuid(), os.getegid())
-    assert (body["groups"], body["ulimits"], body["nice"]) == (os.getgroups(), {}, None)
+    assert (body["groups"], body["ulimits"]) == (os.getgroups(), {})
+    assert (body["working_dir"], body["nice"], body["oom_score_adj"]) == (None, None, None)
 
 
 def test_bytes_that_are_no_utf_8_survive(socket_path: str) -> None:

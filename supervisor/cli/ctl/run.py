@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from os import environ, geteuid
+from os import chdir, environ, geteuid
 
 from supervisor.cli.ctl.call import FAILED, NOT_PERMITTED, Call, ask, complain, finish
 from supervisor.control.client import quote
@@ -32,13 +32,23 @@ def run(call: Call) -> int:
         code = finish(call, response)
         return CANNOT_EXECUTE if code == FAILED else code
     is_root = geteuid() == 0
+    context = json.loads(response.body)
     try:
-        turn_into(_launch(json.loads(response.body), tuple(command)))
+        _enter(context["supinit_dir"])
+        turn_into(_launch(context, tuple(command)))
     except SpawnError as error:
         reason = f"cannot run {command[0]} in {name}: {str(error).removeprefix('cannot be started: ')}"
         if error.code is None and isinstance(error.__cause__, PermissionError) and not is_root:
             return complain(f"{reason}; run supctl as root", NOT_PERMITTED)
         return complain(f"{reason}; {HINTS[error.code]}", error.code or CANNOT_EXECUTE)
+
+
+def _enter(folder: str) -> None:
+    """Go where supinit is, and a program starts that names no other place, though its user might not get there."""
+    try:
+        chdir(folder)
+    except OSError as error:
+        raise SpawnError(f"cannot enter {folder}: {error.strerror}", None) from error
 
 
 def _launch(context: dict[str, Any], command: tuple[str, ...]) -> Launch:
