@@ -13,6 +13,7 @@ import sys
 from supervisor.config.load import load
 from supervisor.core.plan import make_plan
 from supervisor.core.record import Record, replace
+from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine
 from supervisor.errors import StartError
 from supervisor.health.markers import Markers
@@ -61,7 +62,7 @@ def run(options: Options) -> int:
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, os.environ)
+    engine = Engine(plan, pump, markers, journal, os.environ, lambda: _plan(options))
     try:
         engine.begin()
         _loop(engine, inbox)
@@ -76,12 +77,6 @@ def run(options: Options) -> int:
     assert verdict is not None
     leave_last_words(verdict.reason, engine.last_lines)
     return verdict.code
-
-
-def signals_named_by(plan: Plan) -> set[int]:
-    """Return every signal that the table wants to hear of."""
-    mapped = {received for program in plan.programs.values() for received, _ in program.signals}
-    return mapped | set(plan.settings.shutdown_signals)
 
 
 def _plan(options: Options) -> Plan:

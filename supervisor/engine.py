@@ -30,6 +30,7 @@ from supervisor.core.course import (
     ShutdownBegun,
     SweepContainer,
     TimePassed,
+    Updated,
 )
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import (
@@ -48,13 +49,15 @@ from supervisor.core.life import (
     Swept,
     WriteFifo,
 )
-from supervisor.core.narrative import Note, narrate, narrate_course, narrate_ready, narrate_shutdown
+from supervisor.core.narrative import Note, narrate, narrate_course, narrate_ready, narrate_shutdown, narrate_update
 from supervisor.core.notice import parse_notice
 from supervisor.core.program import InstanceId, Scope
 from supervisor.core.record import assert_never
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
+from supervisor.core.update import compare
+from supervisor.errors import ConfigError
 from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices, Said, Signed
 from supervisor.launcher import Launcher, Main, chance
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import Signal
+    from supervisor.core.update import Difference
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
@@ -85,8 +89,17 @@ LAST_LINES = 10
 class Engine:
     """One container. `fleet` and `snapshot` are replaced as a whole, never changed."""
 
-    def __init__(self, plan: Plan, pump: Pump, markers: Markers, journal: Journal, own: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        pump: Pump,
+        markers: Markers,
+        journal: Journal,
+        own: Mapping[str, str],
+        read_plan: Callable[[], Plan] | None = None,
+    ) -> None:
         self.plan = plan
+        self._read_plan = read_plan
         self.pump = pump
         self.markers = markers
         self.journal = journal
@@ -138,6 +151,15 @@ class Engine:
         """Take in what somebody wants of the container."""
         self.feed(event)
 
+    def update(self, dry_run: bool = False) -> Difference:
+        """Read the table again and go over to it; return what that changes. Raises ConfigError: nothing has changed."""
+        new = self._read_plan() if self._read_plan is not None else self.plan
+        difference = compare(self.plan, self.fleet.leaving, new)
+        if not dry_run and (difference.programs or difference.settings):
+            self._tell(narrate_update(difference))
+            self.feed(Updated(new))
+        return difference
+
     def pass_time(self) -> None:
         self.feed(TimePassed())
 
@@ -153,9 +175,8 @@ class Engine:
                 self.journal.write("info", "signal.received", signal=name, does="shutdown")
                 self.feed(ShutdownAsked(f"{name} was received"))
             case Update():
-                self.journal.write(
-                    "warning", "signal.received", signal=name, does="nothing: update is not supported yet"
-                )
+                self.journal.write("info", "signal.received", signal=name, does="update")
+                self._update_by_signal()
             case Forward(targets=targets):
                 for program, target in targets:
                     self.journal.write(
@@ -165,6 +186,13 @@ class Engine:
                         self.send_signal(instance, target)
             case Ignore():
                 self.journal.write("debug", "signal.ignored", signal=name)
+
+    def _update_by_signal(self) -> None:
+        try:
+            self.update()
+        except ConfigError as error:
+            for problem in error.problems:
+                self.journal.write("error", "container.update_refused", reason=problem)
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
         """Signal the main process of an instance. False: it has none."""
@@ -190,9 +218,9 @@ class Engine:
 
     def _note_datagram(self, said: Said) -> None:
         """Believe a datagram only if it comes from a process of the program that it was sent for."""
-        life = self.fleet.lives[said.instance]
+        life = self.fleet.lives.get(said.instance)
         notice = parse_notice(said.datagram)
-        if notice is None:
+        if notice is None or life is None:
             return
         if life.run is None or not self._is_of(said.instance, said.pid, life.run.pid):
             self.journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
@@ -266,19 +294,36 @@ class Engine:
 
     def _decide(self, event: FleetEvent) -> Sequence[Order | SweepContainer]:
         turn = core.advance(self.plan, self.fleet, event, time.monotonic())
+        # in the turn of an update, some of the changes are of programs that are only in the one table or the other
+        programs = self.plan.programs if turn.plan is None else {**turn.plan.programs, **self.plan.programs}
         for change in turn.changes:
             if isinstance(change, ContainerReady):
                 self._tell(narrate_ready())
             elif isinstance(change, ShutdownBegun):
                 self._tell(narrate_shutdown(change.verdict))
             else:
-                self.ledger.note(self.plan.programs, change)
-                if (problem := self.launcher.note(change)) is not None:
-                    self.journal.write("error", "program.record_failed", program=change.instance[0], reason=problem)
-                self._tell(*narrate(self.plan.programs[change.instance[0]], change))
+                program = programs[change.instance[0]]
+                self.ledger.note(programs, change)
+                if (problem := self.launcher.note(change, program.once)) is not None:
+                    self.journal.write("error", "program.record_failed", program=program.name, reason=problem)
+                self._tell(*narrate(program, change))
         self._tell(*narrate_course(self.fleet, turn.fleet, self.last_lines))
         self.fleet = turn.fleet
+        if turn.plan is not None:
+            self._adopt(turn.plan)
         return turn.orders
+
+    def _adopt(self, plan: Plan) -> None:
+        """Let everything that holds on to the table hold on to this one."""
+        old, self.plan = self.plan, plan
+        self.launcher.plan = plan
+        self.journal.configure(plan.settings.log)
+        for name, program in plan.programs.items():
+            before = old.programs.get(name)
+            if before is not None and before.log != program.log:
+                self.pump.redefine(program)
+        for instance in set(old.instances) - set(plan.instances):
+            self.pump.forget(instance)
 
     def renew_markers(self) -> None:
         for problem in self.markers.renew():

@@ -40,7 +40,8 @@ class Launcher:
     def __init__(
         self, plan: Plan, children: Children, pump: Pump, notices: Notices, own_environment: Mapping[str, str]
     ) -> None:
-        self._plan = plan
+        self.plan = plan
+        """Replaced by an update; a process keeps what it was started with."""
         self._children = children
         self._pump = pump
         self._notices = notices
@@ -54,7 +55,7 @@ class Launcher:
 
     def launch_for(self, instance: InstanceId) -> Launch:
         """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
-        program = self._plan.programs[instance[0]]
+        program = self.plan.programs[instance[0]]
         null = self._pump.null
         return Launch(
             command=program.command,
@@ -75,7 +76,7 @@ class Launcher:
 
         What its output says of the start later on is told to `hear`.
         """
-        program = self._plan.programs[instance[0]]
+        program = self.plan.programs[instance[0]]
         try:
             held = self._claim(instance, generation, program.once) if program.once is not None else None
             return held or Spawned(generation, self._spawn(program, instance, generation, hear))
@@ -84,9 +85,8 @@ class Launcher:
         except OSError as error:
             return SpawnFailed(generation, f"cannot be started: {error.strerror or error}", None, chance())
 
-    def note(self, change: Change) -> str | None:
+    def note(self, change: Change, once: Once | None) -> str | None:
         """Record that a oneshot is done, or give its claim up. Returns what went wrong with that, as a sentence."""
-        once = self._plan.programs[change.instance[0]].once
         if once is None or change.after.is_alive:
             return None
         phase = change.after.phase

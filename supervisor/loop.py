@@ -14,6 +14,7 @@ import traceback
 from supervisor.core.course import Fault
 from supervisor.core.life import Probed, RunCommand
 from supervisor.core.record import replace
+from supervisor.core.routing import signals_named_by
 from supervisor.core.tree import Kind, Owner
 from supervisor.errors import SpawnError
 from supervisor.launcher import Main
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
     from supervisor.core.tree import Branch
+    from supervisor.core.update import Difference
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import Answer
@@ -53,6 +55,7 @@ class Loop:
     def __init__(self, engine: Engine, inbox: Inbox) -> None:
         self._engine = engine
         self._inbox = inbox
+        self._plan = engine.plan
         self._loop = asyncio.new_event_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -120,6 +123,8 @@ class Loop:
         if self._engine.is_over:
             self._loop.stop()
             return
+        if self._plan is not self._engine.plan:
+            self._note_plan()
         self._arm()
         self._run_errands()
         self._settle_pump()
@@ -127,6 +132,13 @@ class Loop:
         for watcher in watchers:
             if not watcher.done():
                 watcher.set_result(None)
+
+    def _note_plan(self) -> None:
+        """After an update, hear of the signals that it names and keep the markers' lease."""
+        before, self._plan = self._plan, self._engine.plan
+        self._inbox.open(signals_named_by(self._plan))
+        if before.settings.marker_lease is None:
+            self._renew_markers()
 
     def _arm(self) -> None:
         self._timer = self._armed(self._timer, self._engine.next_deadline, self._pass_time)
@@ -143,10 +155,10 @@ class Loop:
 
     def _run_errands(self) -> None:
         for instance, (generation, task) in list(self._probes.items()):
-            life = self._engine.fleet.lives[instance]
+            life = self._engine.fleet.lives.get(instance)
             if task.done():
                 del self._probes[instance]
-            elif life.generation != generation or life.checkup is None:
+            elif life is None or life.generation != generation or life.checkup is None:
                 task.cancel()
         errands, self._engine.errands = self._engine.errands, []
         for instance, action in errands:
@@ -171,8 +183,10 @@ class Loop:
     async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
         from supervisor.health.probes import Answer, ask
 
-        check = self._engine.plan.programs[instance[0]].healthcheck
-        assert check is not None
+        program = self._engine.plan.programs.get(instance[0])
+        check = None if program is None else program.healthcheck
+        if check is None:
+            return  # an update has taken it away
         try:
             answer = await ask(check.probe, check.timeout, lambda command, limit: self._probe(instance, command, limit))
         except Exception as error:
@@ -190,8 +204,10 @@ class Loop:
         return Answer(outcome.succeeded, words or outcome.ending or f"no answer within {limit:g} s")
 
     async def _run_command(self, instance: InstanceId, action: RunCommand) -> None:
-        step = self._engine.plan.programs[instance[0]].stop[action.rung]
-        reason = await self._try(instance, action.command, step.wait)
+        program = self._engine.plan.programs.get(instance[0])
+        if program is None or action.rung >= len(program.stop):
+            return  # it is gone already, and an update has replaced it
+        reason = await self._try(instance, action.command, program.stop[action.rung].wait)
         if reason is not None:
             self._engine.feed(self._engine.fail_step(instance, action, reason))
 
@@ -318,6 +334,9 @@ class Loop:
         if isinstance(how, int):
             return None if self._engine.send_signal(instance, how) else f"{instance[0]} has no process"
         return await self._try(instance, how, RELOAD_LIMIT)
+
+    def update(self, dry_run: bool) -> Difference:
+        return self._engine.update(dry_run)
 
     async def changed(self) -> None:
         """Wait for the end of the next turn."""

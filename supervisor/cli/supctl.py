@@ -76,6 +76,12 @@ def _run(call: Call) -> int:
     return run(call)
 
 
+def _update(call: Call) -> int:
+    from supervisor.cli.ctl.programs import update
+
+    return update(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -129,6 +135,7 @@ COMMANDS = {
     "run": Command(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
+    "update": Command(_update, "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0),
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
     "metrics": Command(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
     "version": Command(_version, "", "print supinit's version and the container's revision", {}, 0, 0),

@@ -17,9 +17,10 @@ from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal, signal_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from supervisor.control.console import Console
+    from supervisor.control.container import Container
     from supervisor.control.outcome import Outcome
     from supervisor.core.life import Event
     from supervisor.core.program import InstanceId, Signal
@@ -54,7 +55,7 @@ def signal(console: Console, request: Request, name: str) -> Answer:
     number = _read_signal(body.get("signal"))
     names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
     targets = _with_process(console, "signal", names)
-    _note(console, request, f"signal {signal_name(number)}", name)
+    note(console, request, f"signal {signal_name(number)}", name)
     for instance in targets:
         console.container.send_signal(instance, number)
     return _answer(console, request, targets, 200)
@@ -62,9 +63,9 @@ def signal(console: Console, request: Request, name: str) -> Answer:
 
 async def reload(console: Console, request: Request, name: str) -> Answer:
     """Make every instance that has a process read its configuration again; each name needs one at least."""
-    wait = _read_wait(read_body(request))
+    wait = read_wait(read_body(request))
     targets = _with_process(console, "reload", name.split(","))
-    _note(console, request, "reload", name)
+    note(console, request, "reload", name)
     reloads = [console.container.reload(instance) for instance in targets]
     if not wait.wanted:
         return _answer(console, request, targets, 202)
@@ -81,7 +82,7 @@ async def reload(console: Console, request: Request, name: str) -> Answer:
 
 
 def shutdown(console: Console, request: Request) -> Answer:
-    _note(console, request, "shutdown", "")
+    note(console, request, "shutdown", "")
     console.container.ask(ShutdownAsked("asked for on the control socket"))
     if request.wants_text:
         return text_answer("the container is stopping", 202)
@@ -120,29 +121,41 @@ def read_body(request: Request) -> dict[str, object]:
 async def _carry_out(wish: Wish, console: Console, request: Request, name: str) -> Answer:
     container = console.container
     instances = resolve(container.plan, name.split(","))
-    wait = _read_wait(read_body(request))
+    wait = read_wait(read_body(request))
     if container.snapshot.stopping and wish is not Wish.STOP:
         raise Refused(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
-    _note(console, request, wish.value, name)
+    note(console, request, wish.value, name)
     asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
     container.ask(Asked(instances, EVENTS[wish]))
     if not wait.wanted:
         return _answer(console, request, instances, 202)
 
     def outcomes() -> dict[InstanceId, Outcome]:
-        plan, snapshot = container.plan, container.snapshot
-        lives = snapshot.fleet.lives
-        return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at[i]) for i in instances}
+        return judge_all(wish, container, there(), asked_at)
 
-    def is_settled() -> bool:
-        return not any(isinstance(outcome, Pending) for outcome in outcomes().values())
+    def there() -> tuple[InstanceId, ...]:
+        """The instances that no update has taken away."""
+        return tuple(instance for instance in instances if instance in container.snapshot.instances)
 
-    await until(container, is_settled, wait.timeout)
-    _refuse_missed(wish, console, outcomes(), wait.timeout)
-    return _answer(console, request, instances, 200)
+    await until(container, lambda: is_settled(outcomes()), wait.timeout)
+    refuse_missed(wish, console, outcomes(), wait.timeout)
+    return _answer(console, request, there(), 200)
 
 
-def _refuse_missed(wish: Wish, console: Console, outcomes: dict[InstanceId, Outcome], timeout: float | None) -> None:
+def judge_all(
+    wish: Wish, container: Container, instances: Iterable[InstanceId], asked_at: Mapping[InstanceId, int]
+) -> dict[InstanceId, Outcome]:
+    """Return what has become of a wish. `asked_at`: the generations then; of a new instance, none yet."""
+    plan, snapshot = container.plan, container.snapshot
+    lives = snapshot.fleet.lives
+    return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at.get(i, 0)) for i in instances}
+
+
+def is_settled(outcomes: Mapping[InstanceId, Outcome]) -> bool:
+    return not any(isinstance(outcome, Pending) for outcome in outcomes.values())
+
+
+def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Outcome], timeout: float | None) -> None:
     """Raise Refused where something failed, or was not there within `timeout`; failures first, they are final."""
     plan, snapshot = console.container.plan, console.container.snapshot
     missed = [f"{label(plan, i)} {outcome.reason}" for i, outcome in outcomes.items() if isinstance(outcome, Missed)]
@@ -156,7 +169,7 @@ def _refuse_missed(wish: Wish, console: Console, outcomes: dict[InstanceId, Outc
         raise Refused(504, "timeout", sentence, more={"programs": entries(console, outcomes)})
 
 
-def _read_wait(body: dict[str, object]) -> _Wait:
+def read_wait(body: dict[str, object]) -> _Wait:
     wanted = body.get("wait", True)
     if not isinstance(wanted, bool):
         raise Refused(400, "invalid_body", f"cannot read wait: {wanted!r} is neither true nor false")
@@ -191,7 +204,7 @@ def _answer(console: Console, request: Request, instances: tuple[InstanceId, ...
     return text_answer("\n".join(lines), status)
 
 
-def _note(console: Console, request: Request, action: str, name: str) -> None:
+def note(console: Console, request: Request, action: str, name: str) -> None:
     """Leave a trace of who asked for what."""
     peer = request.peer
     console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
     from supervisor.core.tree import Branch
+    from supervisor.core.update import Difference
 
 
 class Journal(Protocol):
@@ -112,6 +113,10 @@ class Container(Protocol):
 
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:
         """Make a process read its configuration again, awaited or not. The result is what went wrong, as a sentence."""
+        ...
+
+    def update(self, dry_run: bool) -> Difference:
+        """Read the table again and go over to it. Raises ConfigError with every problem: nothing has changed then."""
         ...
 
     async def changed(self) -> None:

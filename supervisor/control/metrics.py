@@ -67,11 +67,13 @@ class _Projection(Collector):
 
     def collect(self) -> Iterator[Metric]:
         rows = self._rows()
+        instances = self._console.container.snapshot.instances
         yield from self._about_container()
         yield from _states(rows)
         yield from self._times(rows)
         yield from _counters(rows)
-        yield from _outputs(self._console.container.outputs.values())
+        outputs = self._console.container.outputs
+        yield from _outputs(output for instance, output in outputs.items() if instance in instances)
         yield from self._usages(rows)
         yield _histogram("stop_seconds", "Time from the first stop step to the exit.", rows, _stop_seconds)
         yield _histogram("healthcheck_seconds", "Time that a health check took.", rows, _probe_seconds)

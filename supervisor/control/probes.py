@@ -50,12 +50,21 @@ async def wait(console: Console, request: Request) -> Answer:
     instances = resolve(console.container.plan, request.query.get("name", ()))
     timeout = read_timeout(request.last("timeout"))
 
-    def is_settled() -> bool:
-        return _is_hopeless(console, goal, instances) or not faults_now(console, instances)
+    def faults_left() -> list[str]:
+        """What is not as it is to be. What an update has taken away has stopped, and will never be anything else."""
+        gone = [i for i in instances if i not in console.container.snapshot.instances]
+        there = tuple(i for i in instances if i not in gone)
+        faults = faults_now(console, there) if there or not instances else []
+        return faults if goal == "stopped" else [*faults, *(f"{name} was removed" for name, _ in gone)]
 
-    await until(console.container, is_settled, timeout)
-    faults = faults_now(console, instances)
-    if faults and _is_hopeless(console, goal, instances):
+    def is_hopeless() -> bool:
+        views = console.container.snapshot.instances
+        is_gone = goal != "stopped" and any(instance not in views for instance in instances)
+        return is_gone or _is_hopeless(console, goal, instances)
+
+    await until(console.container, lambda: is_hopeless() or not faults_left(), timeout)
+    faults = faults_left()
+    if faults and is_hopeless():
         raise Refused(409, "failed", f"cannot become {goal}: {', '.join(faults)}")
     if faults and timeout is not None:
         raise Refused(504, "timeout", f"cannot say {goal} after {short_time(timeout)}: {', '.join(faults)}")

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from supervisor.core.life import Exit
+    from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.update import Leaving
 
 
 class Cause(Enum):
@@ -82,6 +84,8 @@ class Fleet(Record):
     """When everything essential had been up once."""
     verdict: Verdict | None = None
     """Set from the moment that a shutdown begins."""
+    leaving: Mapping[str, Leaving] = {}
+    """The programs of which an update makes something else, once what goes of them is gone."""
 
 
 # ---- events
@@ -111,6 +115,12 @@ class ShutdownAsked(Record):
     reason: str
 
 
+class Updated(Record):
+    """There is a new table."""
+
+    plan: Plan
+
+
 class Fault(Record):
     """supinit itself has failed: stop everything in order."""
 
@@ -125,7 +135,7 @@ class TimePassed(Record):
     """A deadline may have come. Early and repeated ones are harmless."""
 
 
-FleetEvent = Begun | Happened | Asked | ShutdownAsked | Fault | ContainerSwept | TimePassed
+FleetEvent = Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed
 
 
 # ---- what must be done
@@ -166,3 +176,5 @@ class Turn(Record):
     fleet: Fleet
     orders: tuple[Order | SweepContainer, ...] = ()
     changes: tuple[Change | ContainerReady | ShutdownBegun, ...] = ()
+    plan: Plan | None = None
+    """The plan from now on, where it has changed."""

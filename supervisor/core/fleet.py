@@ -33,6 +33,7 @@ from supervisor.core.course import (
     SweepContainer,
     TimePassed,
     Turn,
+    Updated,
     Verdict,
 )
 from supervisor.core.ending import exit_sentence, obstacle
@@ -48,6 +49,7 @@ from supervisor.core.life import (
     Health,
     Hurried,
     Life,
+    Redefined,
     RestartRequested,
     Running,
     Starting,
@@ -58,13 +60,15 @@ from supervisor.core.life import (
 )
 from supervisor.core.program import Condition, OnUnhealthy, ShutdownOn
 from supervisor.core.record import assert_never, replace
+from supervisor.core.update import leave, merge, replace_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId
+    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.update import Leaving
 
 HURRY_AFTER = 1.0
 """Seconds after which a second request for a shutdown kills what is left: a doubled signal is not impatience."""
@@ -92,6 +96,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             work.ask(instances, inner)
         case ShutdownAsked(reason):
             work.ask_shutdown(reason)
+        case Updated(new_plan):
+            work.update(new_plan)
         case Fault(reason):
             work.fail(reason)
         case ContainerSwept():
@@ -145,19 +151,23 @@ class _Work:
     """One turn while it is worked out; nothing of it is seen outside before `result`."""
 
     def __init__(self, plan: Plan, fleet: Fleet, now: float) -> None:
-        self.plan = plan
+        self.old_plan = self.plan = plan
         self.now = now
         self.lives = dict(fleet.lives)
         self.course = fleet.course
         self.ready_at = fleet.ready_at
         self.verdict = fleet.verdict
+        self.leaving = fleet.leaving
         self.orders: list[Order | SweepContainer] = []
         self.changes: list[Change | ContainerReady | ShutdownBegun] = []
+        self.judged = 0
+        """How many of the changes have been judged."""
         self.touched: list[str] = []
 
     def result(self) -> Turn:
-        fleet = Fleet(self.lives, self.course, self.ready_at, self.verdict)
-        return Turn(fleet, tuple(self.orders), tuple(self.changes))
+        fleet = Fleet(self.lives, self.course, self.ready_at, self.verdict, self.leaving)
+        plan = self.plan if self.plan is not self.old_plan else None
+        return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
 
     # ---- one life
 
@@ -192,6 +202,8 @@ class _Work:
         if not isinstance(self.course, Serving):
             return
         for instance in instances:
+            if self.is_leaving(instance):
+                continue
             if isinstance(event, StartRequested | RestartRequested):
                 self.start_dependencies(instance[0])
             if isinstance(event, StopRequested) or self.is_to_be_replaced(instance, event):
@@ -209,13 +221,70 @@ class _Work:
             for dependency in self.dependencies(dependant):
                 for instance in self.plan.programs[dependency].instances:
                     life = self.lives[instance]
-                    if isinstance(life.phase, Done):
+                    if isinstance(life.phase, Done) or self.is_leaving(instance):
                         continue
                     stays_down = life.goal is Goal.DOWN and not life.again
                     if (stays_down or not life.is_alive) and dependency not in names:
                         names.append(dependency)
                     if stays_down or isinstance(life.phase, Failed):
                         self.apply(instance, StartRequested())
+
+    # ---- another table
+
+    def update(self, new: Plan) -> None:
+        """Go over to a new table: at once, but for what has to leave first."""
+        if not isinstance(self.course, Serving):
+            return
+        old, known = self.plan, self.lives
+        leaving = leave(old, known, self.leaving, new)
+        self.adopt(merge(old, leaving, new), leaving)
+        for going in leaving.values():
+            for instance in going.instances:
+                self.apply(instance, StopAnnounced())
+        for name, program in self.plan.programs.items():
+            if name not in leaving:
+                self.redefine(old.programs.get(name), program, known)
+        self.touched += self.plan.programs
+
+    def adopt(self, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
+        self.plan = plan
+        self.leaving = leaving
+        self.lives = {instance: self.lives.get(instance) or Life() for instance in plan.instances}
+
+    def redefine(self, before: Program | None, program: Program, known: Collection[InstanceId]) -> None:
+        """Tell the instances that are there of their new entry, and start those that are new."""
+        if before == program:
+            return
+        for instance in program.instances:
+            if instance not in known:
+                self.apply(instance, StartRequested())
+            elif before is not None:
+                self.apply(instance, Redefined(before.healthcheck != program.healthcheck))
+
+    def is_leaving(self, instance: InstanceId) -> bool:
+        going = self.leaving.get(instance[0])
+        return going is not None and instance in going.instances
+
+    def replace_gone(self) -> bool:
+        """Let one program that has left become what it is to be. False: there is none."""
+        for name, going in self.leaving.items():
+            if any(self.lives[instance].is_alive for instance in going.instances):
+                continue
+            dependants, before, known = self.plan.dependants[name], self.plan.programs[name], self.lives
+            others = {other: its for other, its in self.leaving.items() if other != name}
+            self.adopt(replace_entry(self.plan, name, going.becomes), others)
+            if going.becomes is not None:
+                is_new = {i for i in going.becomes.instances if i not in known} if going.wanted else set()
+                for instance in going.becomes.instances:
+                    if instance in going.wanted or instance in is_new:
+                        self.apply(instance, StartRequested())
+                    elif instance not in going.instances:
+                        self.apply(instance, Redefined(before.healthcheck != going.becomes.healthcheck))
+                self.touched.append(name)
+            self.touched += [dependant for dependant in dependants if dependant in self.plan.programs]
+            self.note_ready()
+            return True
+        return False
 
     def ask_shutdown(self, reason: str) -> None:
         match self.course:
@@ -283,6 +352,10 @@ class _Work:
 
     def settle(self) -> None:
         self.apply_rules()
+        while isinstance(self.course, Serving) and self.replace_gone():
+            self.apply_rules()
+            if self.lives and all(life.has_ended for life in self.lives.values()):
+                self.finish()
         if isinstance(self.course, Draining) and not self.is_any_alive():
             self.stop_all(self.course)  # there is nothing left that could serve
             self.apply_rules()
@@ -294,12 +367,11 @@ class _Work:
         return any(life.is_alive for life in self.lives.values())
 
     def apply_rules(self) -> None:
-        seen = 0
         while self.touched:
-            for change in self.changes[seen:]:
+            judged, self.judged = self.judged, len(self.changes)
+            for change in self.changes[judged:]:
                 if isinstance(change, Change):
                     self.judge(change)
-            seen = len(self.changes)
             names, self.touched = dict.fromkeys(self.touched), []
             if isinstance(self.course, Serving | Draining):
                 near = {near: None for name in names for near in (name, *self.plan.dependants[name])}

@@ -201,6 +201,11 @@ class Life(Record):
         return isinstance(self.phase, Done | Failed)
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be up, now or again once it is down."""
+        return self.goal is Goal.UP or self.again
+
+    @property
     def health(self) -> Health:
         return Health.NONE if self.checkup is None else self.checkup.health
 
@@ -334,6 +339,13 @@ class Swept(Record):
     jitter: float = 0.0
 
 
+class Redefined(Record):
+    """Its entry in the table has changed in a way that needs no new process."""
+
+    has_new_check: bool = False
+    """Whether its health check has changed."""
+
+
 class DeadlinePassed(Record):
     """Time went by. Early and repeated ones are harmless."""
 
@@ -358,6 +370,7 @@ Event = (
     | StepFailed
     | Exited
     | Swept
+    | Redefined
     | DeadlinePassed
 )
 

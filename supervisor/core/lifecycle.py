@@ -43,6 +43,7 @@ from supervisor.core.life import (
     MainChanged,
     Notified,
     Probed,
+    Redefined,
     RestartRequested,
     Run,
     Running,
@@ -101,6 +102,8 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _fail_waiting(life, reason, now)
         case DeadlinePassed():
             return _pass_deadline(program, life, now)
+        case Redefined(has_new_check):
+            return _redefine(program, life, has_new_check, now), ()
         case Spawned(generation, pid) if generation == life.generation:
             return _note_spawned(program, life, pid, now)
         case SpawnFailed(generation, reason, code, jitter) if generation == life.generation:
@@ -232,6 +235,25 @@ def _kill(program: Program, life: Life, now: float) -> Step:
             return take_step(program, life, life.phase, len(program.stop), now)
         case _:
             return _retire(life, now)
+
+
+def _redefine(program: Program, life: Life, has_new_check: bool, now: float) -> Life:
+    """Measure a process by another entry. A health check that has changed is asked at once."""
+    match life.phase:
+        case Starting(run=run, deadline=deadline, is_ready=False) if deadline < inf:
+            life = replace(life, phase=replace(life.phase, deadline=run.since + program.start_patience))
+        case Starting() | Running():
+            pass
+        case _:
+            return life
+    if not has_new_check:
+        return life
+    if program.healthcheck is None:
+        return replace(life, checkup=None)
+    if life.checkup is None:
+        return replace(life, checkup=begin_checkup(now))
+    is_under_way = life.checkup.due is None
+    return replace(life, checkup=replace(life.checkup, failures=0, due=None if is_under_way else now))
 
 
 # ---- what the dependencies say

@@ -24,6 +24,7 @@ from supervisor.core.life import (
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.record import Record, assert_never
 from supervisor.core.signals import signal_name
+from supervisor.core.update import Action
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from supervisor.core.course import Change, Fleet, Verdict
     from supervisor.core.life import Life
     from supervisor.core.program import Program
+    from supervisor.core.update import Difference
 
 
 class Note(Record):
@@ -138,6 +140,19 @@ def narrate_shutdown(verdict: Verdict) -> Note:
     """Tell that the container has begun to end, and why."""
     level = "info" if verdict.code == 0 else "error"
     return Note(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
+
+
+def narrate_update(difference: Difference) -> Note:
+    """Tell what a new table changes; what becomes of it, the programs' own steps tell."""
+    named = {
+        "added": difference.names(Action.ADD),
+        "removed": difference.names(Action.REMOVE),
+        "restarted": difference.names(Action.RESTART),
+        "changed": difference.names(Action.CHANGE),
+        "settings": difference.settings,
+        "needs_new_container": difference.later,
+    }
+    return Note("info", "container.updated", {key: ",".join(names) for key, names in named.items() if names})
 
 
 def narrate_course(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[Note]:

@@ -30,6 +30,12 @@ class Ignore(Record):
     """Nobody asked for it."""
 
 
+def signals_named_by(plan: Plan) -> set[Signal]:
+    """Return every signal that the table wants to hear of."""
+    mapped = {received for program in plan.programs.values() for received, _ in program.signals}
+    return mapped | set(plan.settings.shutdown_signals)
+
+
 def route(plan: Plan, signal: Signal) -> Shutdown | Update | Forward | Ignore:
     """Return what the container does about a signal. shutdown_signals first, then the programs' maps, then SIGHUP."""
     if signal in plan.settings.shutdown_signals:

@@ -26,34 +26,42 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """Writes the lines of one stream to one place. With `drops`, they are dropped while that is congested."""
+    """Writes the lines of one stream, in one format, to some places. With `drops`, not to those that are congested."""
 
-    def __init__(self, place: Place, format_: Format, source: Output, drops: bool) -> None:
-        self.place = place
+    def __init__(self, places: Sequence[Place], format_: Format, source: Output, drops: bool) -> None:
+        self._places = places
         self._format = format_
         self._source = source
         self._drops = drops
 
     def lines(self, head: bytes, data: bytes, end: int) -> None:
         size = len(head) + end
-        if self._drops and self.place.is_congested:
-            self.place.losses.count(self._source, data.count(b"\n", 0, end), size)
-        else:
-            self.place.write(self._format.lines(head, data, end), self._source, size)
+        if places := self._open(size, data, end):
+            self._write(places, self._format.lines(head, data, end), size)
 
     def piece(self, text: bytes, goes_on: bool) -> None:
         size = len(text) + (not goes_on)
-        if self._drops and self.place.is_congested:
-            self.place.losses.count(self._source, 1, size)
-        else:
-            self.place.write(self._format.piece(text, goes_on), self._source, size)
+        if places := self._open(size, b"\n", 1):
+            self._write(places, self._format.piece(text, goes_on), size)
 
     def message(self, text: bytes) -> None:
         size = len(text) + 1
-        if self._drops and self.place.is_congested:
-            self.place.losses.count(self._source, text.count(b"\n") + 1, size)
-        else:
-            self.place.write(self._format.message(text), self._source, size)
+        if places := self._open(size, text + b"\n", size):
+            self._write(places, self._format.message(text), size)
+
+    def _open(self, size: int, data: bytes, end: int) -> Sequence[Place]:
+        """Return the places that take something now. For the others, the lines of `data[:end]` are lost."""
+        if not self._drops:
+            return self._places
+        places = [place for place in self._places if not place.is_congested]
+        for place in self._places:
+            if place not in places:
+                place.losses.count(self._source, data.count(b"\n", 0, end), size)
+        return places
+
+    def _write(self, places: Sequence[Place], buffers: Buffers, size: int) -> None:
+        for place in places:
+            place.write(buffers, self._source, size)
 
 
 class Fork:

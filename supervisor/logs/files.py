@@ -57,6 +57,10 @@ class FileSink:
         """Bytes kept."""
         return self._given - self._done
 
+    def rotate_by(self, settings: LogSettings) -> None:
+        """Rotate by these from now on."""
+        self._file.settings = settings
+
     def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
         """Have whole lines written. `size` is how many bytes of `source` they are, should they be lost."""
         if self._jobs is None:
@@ -136,7 +140,7 @@ class RotatedFile:
 
     def __init__(self, path: str, settings: LogSettings, mode: int) -> None:
         self._path = path
-        self._settings = settings
+        self.settings = settings
         self._mode = mode
         self._descriptor = -1
         self._identity = (0, 0)
@@ -147,7 +151,8 @@ class RotatedFile:
 
     def write(self, buffers: Buffers) -> tuple[bytes, str | None]:
         """Write whole lines. Returns those that are lost, and what is wrong, if anything is."""
-        data, at = b"".join(buffers), 0
+        data = b"".join(buffers) if len(buffers) > 1 else bytes(buffers[0])
+        at = 0
         while at < len(data):
             begin = at
             try:
@@ -166,7 +171,7 @@ class RotatedFile:
 
     def _fitting(self, data: bytes, at: int, size: int) -> int:
         """Return up to where the lines of `data` from `at` on go into the file as it is."""
-        room = self._settings.max_size - size
+        room = self.settings.max_size - size
         if len(data) - at <= room or not self._may_rotate or monotonic() < self._rotate_from:
             return len(data)
         end = data.rfind(b"\n", at, at + max(room, 0)) + 1
@@ -202,7 +207,7 @@ class RotatedFile:
         """Move the files one number on. What cannot be moved stays, and is tried again later."""
         try:
             self._shift()
-            if self._settings.compress and self._settings.keep:
+            if self.settings.compress and self.settings.keep:
                 _compress(f"{self._path}.1")
             self._problem = None
         except OSError as error:
@@ -211,11 +216,11 @@ class RotatedFile:
 
     def _shift(self) -> None:
         """Make room for PATH.1 and put the file there; with nothing to keep, remove it."""
-        if self._settings.keep == 0:
+        if self.settings.keep == 0:
             return _remove(self._path)
         for ending in ("", ".gz"):
-            _remove(f"{self._path}.{self._settings.keep}{ending}")
-            for number in range(self._settings.keep - 1, 0, -1):
+            _remove(f"{self._path}.{self.settings.keep}{ending}")
+            for number in range(self.settings.keep - 1, 0, -1):
                 _move(f"{self._path}.{number}{ending}", f"{self._path}.{number + 1}{ending}")
         _move(self._path, f"{self._path}.1")
 

@@ -143,8 +143,18 @@ _ESCAPES = (
 )
 
 
+_SPECIAL = b"".join(special for special, _ in _ESCAPES)
+_SHORT = 8 * 1024
+
+
 def _escape(text: bytes) -> bytes:
-    """Escape valid UTF-8 as within a JSON string, all but newlines. Looking for each byte by itself is the fastest."""
+    """Escape valid UTF-8 as within a JSON string, all but newlines.
+
+    One pass over a short text mostly shows that there is nothing to do; looking for each byte by itself is the fastest
+    with a long one.
+    """
+    if len(text) < _SHORT and len(text.translate(None, _SPECIAL)) == len(text):
+        return text
     for special, escaped in _ESCAPES:
         if special in text:
             text = text.replace(special, escaped)

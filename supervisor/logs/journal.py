@@ -44,6 +44,14 @@ class Journal:
         """Events that were ever told."""
         self.listeners: tuple[Callable[[], None], ...] = ()
 
+    def configure(self, settings: OwnLog) -> None:
+        """Write by other settings from now on."""
+        if settings != self._settings:
+            self._settings = settings
+            if self._render is not None:
+                self._render = None
+                self.open()
+
     def write(self, level: str, event: str, **values: object) -> None:
         """Write one line, unless its level is below the one that is set. A value that is None is left out."""
         now, rank = time(), LEVELS.index(level)

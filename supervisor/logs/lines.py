@@ -61,6 +61,11 @@ class Lines:
         if self._held or self._goes_on:
             self._end_line(self._join())
 
+    def take(self) -> bytes:
+        """Return what has come of a line that is not complete; it is forgotten here."""
+        self._goes_on = False
+        return self._join()
+
     def _has_long_line(self, data: bytes, end: int) -> bool:
         """Whether a line of what is held and `data[:end]` is too long; looks at few places of it only."""
         at = -self._held

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 CHUNK = 32 * 1024
 LEAST_CHUNK = 4 * 1024
-LEAST_CHUNK = 4 * 1024
 RAW_CHUNK = 64 * 1024
 """Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
 memory back after each chunk."""
@@ -75,8 +74,15 @@ class Pipe:
             return
         self.places = tuple(places)
         self.drops = log.when_full is WhenFull.DROP
-        self.chunk = RAW_CHUNK if log.mode is LogMode.RAW else CHUNK
-        deliveries = [Delivery(place, _format_for(place, program, self), self.output, self.drops) for place in places]
+        self.chunk = RAW_CHUNK if log.mode in (LogMode.RAW, LogMode.NONE) else CHUNK
+        sinks = [place for place in places if isinstance(place, Sink)]
+        files = [place for place in places if not isinstance(place, Sink)]
+        groups: list[tuple[Sequence[Place], Format]]
+        if log.mode is LogMode.PREFIX:  # a file of its own needs no prefix
+            groups = [(sinks, self._prefixed(program, sinks)), (files, PlainFormat())]
+        else:
+            groups = [(places, self._json() if log.mode is LogMode.JSON else PlainFormat())]
+        deliveries = [Delivery(group, format_, self.output, self.drops) for group, format_ in groups if group]
         last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
         taker: Taker = last
         if log.multiline is not None:
@@ -93,6 +99,17 @@ class Pipe:
             self.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
         else:
             self.lines = Lines(log.max_line, taker)
+
+    def reconnect(self, program: Program, places: Sequence[Place], bucket: Bucket | None) -> None:
+        """Put other stages in the place of these; a line that has begun goes through the new ones."""
+        begun = b"" if self.lines is None else self.lines.take()
+        if self.joiner is not None:
+            self.joiner.flush()
+        self.lines = self.joiner = self.bucket = None
+        self.places, self.keeps, self.chunk = (), True, CHUNK
+        self.connect(program, places, bucket)
+        if self.lines is not None and begun:
+            self.lines.feed(begun)
 
     def watch(self, program: Program, report: Report) -> None:
         """Have `report` told of the first line that says how the start went, without its secrets."""
@@ -114,17 +131,13 @@ class Pipe:
         if self.keeps:
             self.tail.end_line(self.stream)
 
-
-def _format_for(place: Place, program: Program, pipe: Pipe) -> Format:
-    """JSON is JSON everywhere; a file of its own needs no prefix."""
-    name, number = pipe.instance
-
-    def note_invalid(count: int) -> None:
-        pipe.output.invalid += count
-
-    if program.log.mode is LogMode.JSON:
-        return JsonFormat(name, number, STREAMS[pipe.stream], note_invalid)
-    if program.log.mode is LogMode.PREFIX and isinstance(place, Sink):
+    def _prefixed(self, program: Program, sinks: Sequence[Sink]) -> Format:
+        name, number = self.instance
         label = name if program.scale == 1 else f"{name}:{number}"
-        return PlainFormat(prefix_of(label, place.is_colored))
-    return PlainFormat()
+        return PlainFormat(prefix_of(label, any(sink.is_colored for sink in sinks)))
+
+    def _json(self) -> Format:
+        def note_invalid(count: int) -> None:
+            self.output.invalid += count
+
+        return JsonFormat(*self.instance, STREAMS[self.stream], note_invalid)

@@ -36,7 +36,7 @@ ROUND = 8
 SLICE = 0.001
 BUSY, QUIET = 16 * 1024, 4 * 1024
 """Bytes in one read that are many, and few."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.03
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.04
 """Seconds that the pipes are left alone after a turn: the longer, the less comes in that time."""
 KEPT = 4096
 """Bytes of an instance's last output that the verdict quotes from."""
@@ -167,8 +167,26 @@ class Pump:
                 self._epoll.register(file.descriptor, select.EPOLLIN)
                 self._files[path] = self._by_wake[file.descriptor] = file
                 self._places.append(file)
+            file.rotate_by(program.log)
             places.append(file)
         return places
+
+    def redefine(self, program: Program) -> None:
+        """Do with the lines of a program what its new `log` says, those of running processes included."""
+        self._buckets.pop(program.name, None)
+        for instance in program.instances:
+            for descriptor in self._by_instance.get(instance, ()):
+                pipe = self._pipes[descriptor]
+                if self._is_asleep(pipe):
+                    self._paused.discard(pipe)
+                    self._resting.pop(pipe, None)
+                    self._wake_up(pipe)
+                pipe.reconnect(program, self._places_of(program, pipe.stream), self._bucket_of(program))
+                pipe.tail.limit = program.log.tail
+
+    def forget(self, instance: InstanceId) -> None:
+        """Drop the tail of an instance that an update has taken away."""
+        self.tails.forget(instance)
 
     def _bucket_of(self, program: Program) -> Bucket | None:
         """Return what all instances of a program draw from."""

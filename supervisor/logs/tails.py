@@ -78,3 +78,6 @@ class Tails:
         if tail is None:
             tail = self._tails[instance] = Tail(instance)
         return tail
+
+    def forget(self, instance: InstanceId) -> None:
+        self._tails.pop(instance, None)

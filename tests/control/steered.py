@@ -9,7 +9,17 @@ from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
 from supervisor.core import fleet as core
-from supervisor.core.course import Asked, Begun, Change, FleetEvent, Happened, Order, ShutdownAsked, TimePassed
+from supervisor.core.course import (
+    Asked,
+    Begun,
+    Change,
+    FleetEvent,
+    Happened,
+    Order,
+    ShutdownAsked,
+    TimePassed,
+    Updated,
+)
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
 from supervisor.core.narrative import narrate
@@ -31,7 +41,9 @@ from supervisor.core.program import (
 )
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.tree import Branch
+from supervisor.core.update import Difference, compare
 from supervisor.core.usage import Usage
+from supervisor.errors import ConfigError
 from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
@@ -97,6 +109,8 @@ class SteeredContainer:
         self.outputs: dict[InstanceId, Output] = {}
         self.tails = Tails()
         self.journal = Journal(OwnLog(level="error"), None)  # type: ignore[arg-type]  # never opened, so nothing is written
+        self.new_plan: Plan | None = None
+        """What the table says when it is read again. None: it is invalid."""
         self.measured = 0
         self.branches: tuple[Branch, ...] = ()
         self.asked = asyncio.Event()
@@ -120,6 +134,15 @@ class SteeredContainer:
     async def reload(self, instance: InstanceId) -> str | None:
         self.reloads.append(instance)
         return self.reload_problem
+
+    def update(self, dry_run: bool) -> Difference:
+        if self.new_plan is None:
+            raise ConfigError(("f:1:1: programs: cannot be read", "f:2:1: programs: cannot be read either"))
+        difference = compare(self.plan, self.fleet.leaving, self.new_plan)
+        if not dry_run:
+            self.take(Updated(self.new_plan))
+        self.asked.set()
+        return difference
 
     async def changed(self) -> None:
         watcher = asyncio.get_running_loop().create_future()
@@ -184,10 +207,12 @@ class SteeredContainer:
         while events:
             turn = core.advance(self.plan, self.fleet, events.popleft(), self.clock.time)
             self.fleet = turn.fleet
+            programs = {**self.plan.programs, **(turn.plan or self.plan).programs}
+            self.plan = turn.plan or self.plan
             for change in turn.changes:
                 if isinstance(change, Change):
-                    self.ledger.note(self.plan.programs, change)
-                    for note in narrate(self.plan.programs[change.instance[0]], change):
+                    self.ledger.note(programs, change)
+                    for note in narrate(programs[change.instance[0]], change):
                         self.journal.write(note.level, note.event, **note.values)
             for order in turn.orders:
                 if isinstance(order, Order):

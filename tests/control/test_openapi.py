@@ -16,7 +16,8 @@ from referencing.jsonschema import DRAFT202012
 
 from supervisor import control
 from supervisor.control.router import ROUTES
-from supervisor.core.program import Condition, Dependency, Program
+from supervisor.core.plan import make_plan
+from supervisor.core.program import Condition, Dependency, Program, Settings, Table
 from supervisor.core.tree import Branch, Kind, Member, Owner
 
 from .dialogue import served
@@ -112,7 +113,9 @@ def test_every_schema_is_one() -> None:
         ("GET", "/v1/logs", "", None, 200),
         ("GET", "/v1/events", "", None, 200),
         ("GET", "/v1/tree", "", None, 200),
-        ("POST", "/v1/update", "", None, 501),
+        ("POST", "/v1/update", "", {"dry_run": True}, 200),
+        ("POST", "/v1/update", "", {"wait": False}, 202),
+        ("POST", "/v1/update", "", {"timeout": 0}, 504),
         ("POST", "/v1/shutdown", "", None, 202),
         ("GET", "/livez", "", None, 200),
         ("GET", "/readyz", "", None, 503),
@@ -125,6 +128,7 @@ def test_a_real_answer_fits_its_schema(
     async def scenario() -> None:
         container = busy() if path != "/v1/wait" else SteeredContainer(service("web")).begin()
         async with served(container, socket_path) as control:
+            container.new_plan = make_plan(Table(Settings(drain_delay=1.0), (service("db"), service("new"))))
             reply = await control.ask(method, path.format(name=name), body)
             assert reply.status == status
             for line in reply.text.splitlines():

@@ -20,6 +20,7 @@ from supervisor.core.life import (
     MainChanged,
     Notified,
     Probed,
+    Redefined,
     RestartRequested,
     Spawned,
     SpawnFailed,
@@ -52,6 +53,7 @@ from supervisor.core.program import (
     TcpProbe,
     WriteStep,
 )
+from supervisor.core.record import replace
 
 SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
 
@@ -117,6 +119,21 @@ def random_table(rng: Random, largest: int = 6) -> tuple[Program, ...]:
     return tuple(table)
 
 
+def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, ...]:
+    """Return another table: of each program that is in both, the same entry, one with a new stop, or another one."""
+    before = {program.name: program for program in table}
+    after = []
+    for program in random_table(rng):
+        old = before.get(program.name)
+        if old is not None and rng.random() < 0.7:
+            scale = rng.choice((old.scale, old.scale, program.scale))
+            stop = rng.choice((old.stop, old.stop, program.stop))
+            check = rng.choice((old.healthcheck, old.healthcheck, program.healthcheck))
+            program = replace(old, depends_on=program.depends_on, scale=scale, stop=stop, healthcheck=check)
+        after.append(program)
+    return tuple(after)
+
+
 def random_notice(rng: Random) -> Notice:
     return Notice(
         ready=rng.random() < 0.4,
@@ -145,6 +162,7 @@ def every_event(rng: Random, generation: int) -> tuple[Event, ...]:
         Hurried(),
         DependenciesChecked(rng.choice(((), ("db",), ("db", "cache")))),
         DependencyFailed("depends on db, which exited with code 1"),
+        Redefined(rng.random() < 0.5),
         DeadlinePassed(),
         *every_answer(rng, generation),
     )

@@ -23,6 +23,7 @@ from supervisor.core.course import (
     ShutdownAsked,
     ShuttingDown,
     TimePassed,
+    Updated,
     Verdict,
 )
 from supervisor.core.fleet import advance, meets, new_fleet, next_deadline
@@ -31,7 +32,7 @@ from supervisor.core.life import Backoff, Done, Exited, Failed, Goal, Running, S
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import Settings
 
-from .chance import SECONDS, every_answer, random_request, random_table
+from .chance import SECONDS, every_answer, random_request, random_successor, random_table
 from .worlds import World, ignoring_all_but_sigkill, plan_of
 
 COURSES = (Serving, Draining, ShuttingDown, Closing, Over)
@@ -67,7 +68,10 @@ def _event(world: World, rng: Random) -> FleetEvent:
     if chance < 0.8:
         some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
         return Asked(tuple(some), random_request(rng))
-    if chance < 0.85:
+    if chance < 0.84:
+        successor = random_successor(rng, tuple(world.plan.programs.values()))
+        return Updated(plan_of(*successor, settings=world.plan.settings))
+    if chance < 0.87:
         return rng.choice((ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
     return TimePassed()
 
@@ -128,6 +132,8 @@ def _kept_while_going_down(world: World) -> list[object]:
 
 def _begun_out_of_turn(world: World) -> list[str]:
     """What has begun to stop though something alive that is to stop, too, depends on it."""
+    if world.was_updated:
+        return []  # the steps before are those of another graph
     wrong, lives = [], dict(new_fleet(world.plan).lives)
     for change in world.changes:
         name, number = change.instance

@@ -19,6 +19,7 @@ from supervisor.core.course import (
     Over,
     SweepContainer,
     TimePassed,
+    Updated,
     Verdict,
 )
 from supervisor.core.life import (
@@ -121,6 +122,7 @@ class World:
         self.signals: list[tuple[float, InstanceId, Signal]] = []
         self.deaths: list[tuple[float, InstanceId]] = []
         self.changes: list[Change] = []
+        self.was_updated = False
 
     # ---- what happens
 
@@ -133,6 +135,8 @@ class World:
             self.note_main(next_event)
             turn = fleet_rules.advance(self.plan, self.fleet, next_event, self.now)
             self.fleet = turn.fleet
+            if turn.plan is not None:
+                self.plan, self.was_updated = turn.plan, True
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
             for order in turn.orders:
                 if isinstance(order, SweepContainer):
@@ -182,6 +186,9 @@ class World:
         return Exited(self.fleet.lives[instance].generation, code, signal)
 
     # ---- short forms
+
+    def update(self, *programs: Program, settings: Settings | None = None) -> World:
+        return self.tell(Updated(plan_of(*programs, settings=settings or self.plan.settings)))
 
     def begin(self) -> World:
         return self.tell(Begun())

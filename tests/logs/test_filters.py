@@ -25,7 +25,7 @@ class Redacting:
         self.place = Basket()
         self.kept = b""
         secrets = Secrets(patterns)
-        delivery = Delivery(self.place, PlainFormat(), Output(("web", 1)), drops=False)
+        delivery = Delivery([self.place], PlainFormat(), Output(("web", 1)), drops=False)
         self.lines = Lines(max_line, Redactor(secrets, self.keep, delivery), secrets.seam, REDACT_MARGIN)
 
     def keep(self, data: bytes) -> None:
@@ -43,7 +43,9 @@ class Joining:
 
     def __init__(self, pattern: str, max_size: int = 64 * 1024) -> None:
         self.place = Basket()
-        delivery = Delivery(self.place, JsonFormat("web", 1, "stdout", lambda _: None), Output(("web", 1)), drops=False)
+        delivery = Delivery(
+            [self.place], JsonFormat("web", 1, "stdout", lambda _: None), Output(("web", 1)), drops=False
+        )
         self.joiner = Joiner(pattern, max_size, delivery)
         self.lines = Lines(max_size, self.joiner)
 
@@ -168,7 +170,7 @@ def test_joining_loses_and_adds_nothing(lines: list[bytes], at: list[int]) -> No
 def test_a_fork_hands_everything_to_all() -> None:
     places = [Basket(), Basket()]
     source = Output(("web", 1))
-    fork = Fork([Delivery(place, PlainFormat(b"> "), source, drops=False) for place in places])
+    fork = Fork([Delivery([place], PlainFormat(b"> "), source, drops=False) for place in places])
     fork.lines(b"a", b"b\nrest", 2)
     fork.piece(b"c", True)
     fork.message(b"d\ne")
@@ -177,7 +179,7 @@ def test_a_fork_hands_everything_to_all() -> None:
 
 def test_what_is_dropped_at_a_congested_place_is_counted_in_lines_and_bytes_of_the_program() -> None:
     place, source = Basket(), Output(("web", 1))
-    delivery = Delivery(place, PlainFormat(b"> "), source, drops=True)
+    delivery = Delivery([place], PlainFormat(b"> "), source, drops=True)
     place.is_congested = True
     delivery.lines(b"a", b"b\nc\nrest", 4)
     delivery.piece(b"cut", True)

@@ -13,7 +13,7 @@ import pytest
 from supervisor.core.narrative import Note
 from supervisor.core.program import OwnLog
 from supervisor.logs.clock import rfc3339
-from supervisor.logs.journal import LEVELS, LONGEST, MOST_TOLD, Journal
+from supervisor.logs.journal import LEVELS, LONGEST, MOST_TOLD, MOST_WAITING, Journal
 from supervisor.logs.sink import Sink
 
 
@@ -179,3 +179,25 @@ def test_an_event_in_words_is_the_line_of_the_log(book: Book) -> None:
 )
 def test_a_point_in_time_is_written_as_rfc_3339(seconds: float, text: str) -> None:
     assert rfc3339(seconds) == text
+
+
+def test_other_settings_count_from_then_on(book: Book) -> None:
+    journal = book.opened()
+    journal.write("debug", "program.started")
+    journal.configure(OwnLog("json", "debug"))
+    journal.write("debug", "program.stopped")
+    (line,) = book.lines
+    assert json.loads(line)["event"] == "program.stopped"
+
+
+def test_what_nobody_reads_is_dropped_and_counted_from_some_amount_on(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = book.opened()
+    sink = journal._sink
+    monkeypatch.setattr(sink, "waiting", MOST_WAITING)
+    journal.write("info", "program.started")
+    monkeypatch.setattr(sink, "waiting", 0)
+    told: list[dict[str, object]] = []
+    sink.losses.tell(0.0, lambda *_, **values: told.append(values))
+    assert (book.lines, [values["program"] for values in told]) == ([], ["supinit"])

@@ -38,7 +38,7 @@ class Formatted:
         self.output = Output(("web", 2))
         place = Basket()
         self._take = place.take
-        self._lines = Lines(max_line, Delivery(place, self._format(mode), self.output, drops=False))
+        self._lines = Lines(max_line, Delivery([place], self._format(mode), self.output, drops=False))
 
     def _format(self, mode: LogMode) -> JsonFormat | PlainFormat:
         if mode is LogMode.JSON:

@@ -180,7 +180,7 @@ def test_a_stalled_reader_stops_the_programs_and_loses_and_doubles_nothing(works
         works.pump.turn()
     assert BACKLOG <= sink.waiting < BACKLOG + 2 * ROUND * CHUNK
     assert not is_gone(pid)
-    assert not select.select([works.pump], [], [], 0)[0], "a paused pipe would keep the loop awake"
+    sleep_until(lambda: works.pump.turn() >= 0 and not select.select([works.pump], [], [], 0)[0])
     assert works.pump_all() == counted(lines)
     assert works.nursery.end(pid) == 0
 
@@ -536,5 +536,50 @@ def test_a_place_that_cannot_be_written_is_told_of_once_and_again_when_it_can(
     lost = sum(int(str(values["lines"])) for _, event, values in told if event == "log.dropped")
     works.pump.flush(LIMIT)
     assert lost + len(path.read_text().splitlines()) == 3
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+# ---- another log section for a program that runs
+
+
+def test_lines_go_by_the_new_settings_from_then_on_and_none_is_torn(works: Waterworks, tmp_path: Path) -> None:
+    outlet = works.pump.open(logging(), ("web", 1))
+    os.write(outlet.stdout, b"one\nbe")
+    works.pump.turn()
+    works.pump.redefine(logging(mode=LogMode.JSON, redact=("secret",)))
+    os.write(outlet.stdout, b"gun secret\n")
+    works.pump.turn()
+    first, second = works.out.read().splitlines()
+    assert first == b"web | one"
+    assert json.loads(second)["message"] == "begun [redacted]"
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+def test_a_pipe_that_was_held_up_is_read_again_where_that_has_ended(works: Waterworks, tmp_path: Path) -> None:
+    flood = works.start("yes", program=logging(mode=LogMode.RAW))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return bool(works.pump._paused)
+
+    sleep_until(is_stalled)
+    works.pump.redefine(logging(mode=LogMode.NONE, file=str(tmp_path / "log")))
+    sleep_until(lambda: works.pump.turn() >= 0 and (tmp_path / "log").exists())
+    os.kill(flood, 9)
+    works.pump_all()
+    works.pump.flush(LIMIT)
+
+
+def test_a_rate_may_be_lifted(works: Waterworks) -> None:
+    outlet = works.pump.open(logging(rate_limit=4096), ("web", 1))
+    os.write(outlet.stdout, b"x" * 8191 + b"\n" + b"y" * 100 + b"\n")
+    for _ in range(10):
+        works.pump.turn()
+    assert works.pump._resting
+    works.pump.redefine(logging())
+    sleep_until(lambda: works.pump.turn() >= 0 and b"yyy" in works.out.read())
+    assert not works.pump._resting
     for descriptor in outlet.ours:
         os.close(descriptor)

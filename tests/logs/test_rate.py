@@ -54,7 +54,7 @@ def test_over_a_long_time_the_rate_is_kept(time: Time) -> None:
 def test_lines_that_come_too_fast_are_dropped_and_counted(time: Time) -> None:
     place, source = Basket(), Output(("web", 1))
     bucket = Bucket(10)
-    limiter = Limiter(bucket, source, Delivery(place, PlainFormat(), source, drops=True))
+    limiter = Limiter(bucket, source, Delivery([place], PlainFormat(), source, drops=True))
     limiter.lines(b"", b"12345678901\n", 12)
     limiter.lines(b"a", b"b\nc\nrest", 4)
     limiter.piece(b"cut", True)

@@ -1,0 +1,1 @@
+"""supinit beside what a user would pick instead, in turn within one run: `python -m benchmarks`."""

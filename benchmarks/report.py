@@ -1,0 +1,99 @@
+"""What a subject has measured: tables of figures, and the goals that these are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+Figures = Mapping[str, float]
+"""What one run has come to, by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The values of one key: the median, and from where to where they go; or the worst, which is the greatest."""
+
+    key: str
+    heading: str
+    digits: int = 0
+    is_worst: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Whether the values of one key are all 0: "yes", else "no"."""
+
+    key: str
+    heading: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """The median of one key over that of the row `base`."""
+
+    key: str
+    heading: str
+    base: str
+
+
+AnyColumn = Column | Doubt | Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contender: the values of all runs by key, or why there are none."""
+
+    name: str
+    figures: Mapping[str, tuple[float, ...]]
+    remark: str = ""
+
+    def median(self, key: str) -> float | None:
+        return median(self.figures[key]) if self.figures.get(key) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows in the order in which they ran."""
+
+    title: str
+    columns: tuple[AnyColumn, ...]
+    rows: tuple[Row, ...]
+
+    def median(self, row: str, key: str) -> float | None:
+        """Return the median of a row's values. None: there are none."""
+        return next((found.median(key) for found in self.rows if found.name == row), None)
+
+    def ratio(self, row: str, key: str, base: str) -> float | None:
+        return quotient(self.median(row, key), self.median(base, key))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a figure should be. `measured` is None where it could not be measured."""
+
+    text: str
+    measured: float | None
+    limit: float
+    is_least: bool
+    unit: str = "x"
+
+    @property
+    def is_met(self) -> bool | None:
+        if self.measured is None:
+            return None
+        return self.measured >= self.limit if self.is_least else self.measured <= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a subject has to say."""
+
+    subject: str
+    tables: tuple[Table, ...]
+    goals: tuple[Goal, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def quotient(value: float | None, base: float | None) -> float | None:
+    return value / base if value is not None and base else None

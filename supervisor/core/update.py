@@ -1,0 +1,164 @@
+"""What a new table changes, and how a running container gets from the old one to it.
+
+Rule 1: a program whose table entry is the same is not touched.
+Rule 2: a process is stopped by the entry that it was started with: what needs a new process keeps its old entry until
+        the old process is gone (`Leaving`), and so does what is removed.
+Rule 3: everything else counts from the moment of the update on.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from supervisor.core.life import Stopping
+from supervisor.core.plan import find_cycles, make_plan
+from supervisor.core.program import LogMode, Table
+from supervisor.core.record import Record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.life import Life
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Program, Settings
+
+IN_PLACE = frozenset(
+    (
+        "depends_on", "scale", "restart", "restart_delay", "start_retries", "min_uptime", "success_exit_codes",
+        "shutdown_on", "clear_before_start", "stop", "signals", "reload", "ready", "healthcheck", "log",
+    )
+)  # fmt: skip
+"""What counts without a new process; `ready` and `log` only as far as `_needs_new_process` has no objection."""
+KEYS = {"kind": "type", "credentials": "user", "inherit_stdin": "stdin"}
+"""What a field is called in the table, where that is another word."""
+FIXED = frozenset(("run_dir", "socket", "socket_mode", "socket_group", "metrics_listen", "start_timeout"))
+"""Settings that are used once, at the start."""
+
+
+class Action(Enum):
+    ADD = "add"
+    REMOVE = "remove"
+    RESTART = "restart"
+    CHANGE = "change"
+    """In place, without a new process."""
+
+
+class ProgramChange(Record):
+    """What becomes of one program. `because`: the keys that have changed; empty for what is added or removed."""
+
+    name: str
+    action: Action
+    because: tuple[str, ...] = ()
+
+
+class Difference(Record):
+    """What a new table changes. `later`: the settings that have changed but need a new container."""
+
+    programs: tuple[ProgramChange, ...] = ()
+    settings: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    unchanged: int = 0
+    """How many programs stay as they are."""
+
+    def names(self, *actions: Action) -> tuple[str, ...]:
+        return tuple(change.name for change in self.programs if change.action in actions)
+
+
+class Leaving(Record):
+    """Instances that go, the program's entry once they are gone (None: there is none), and those that were wanted."""
+
+    instances: tuple[InstanceId, ...]
+    becomes: Program | None
+    wanted: tuple[InstanceId, ...] = ()
+
+
+def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
+    """Return what `new` changes of the old table, or of what an update that is under way makes of it."""
+    changes: list[ProgramChange] = []
+    for name, entry in new.programs.items():
+        before = leaving[name].becomes if name in leaving else old.programs.get(name)
+        if before is None:
+            changes.append(ProgramChange(name, Action.ADD))
+        elif before != entry:
+            action = Action.RESTART if _needs_new_process(before, entry) else Action.CHANGE
+            changes.append(ProgramChange(name, action, _changed(before, entry)))
+    gone = [name for name in old.programs if name not in new.programs]
+    changes += [ProgramChange(n, Action.REMOVE) for n in gone if n not in leaving or leaving[n].becomes is not None]
+    settings = _changed(old.settings, new.settings)
+    return Difference(
+        programs=tuple(changes),
+        settings=tuple(key for key in settings if key not in FIXED),
+        later=tuple(key.replace("_listen", "") for key in settings if key in FIXED),
+        unchanged=len(new.programs) - sum(change.action is not Action.REMOVE for change in changes),
+    )
+
+
+def leave(old: Plan, lives: Mapping[InstanceId, Life], before: Mapping[str, Leaving], new: Plan) -> dict[str, Leaving]:
+    """Return what has to go before the new table is all there is, what was to go `before` included."""
+    leaving: dict[str, Leaving] = {}
+    for name, entry in old.programs.items():
+        becomes, going = new.programs.get(name), before.get(name)
+        if becomes is None or _needs_new_process(entry, becomes) or _is_in_the_way(entry, becomes, lives):
+            instances = entry.instances
+        elif going is not None:
+            instances = going.instances
+        elif becomes.scale < entry.scale:
+            instances = entry.instances[becomes.scale :]
+        else:
+            continue
+        wanted_before = () if going is None else going.wanted
+        wanted = tuple(i for i in instances if lives[i].is_wanted or i in wanted_before)
+        leaving[name] = Leaving(instances, becomes, wanted)
+    return leaving
+
+
+def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Plan:
+    """Return the plan of the time in between: what leaves has its old entry still, everything else its new one."""
+    programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
+    programs |= {name: old.programs[name] for name in leaving if name not in programs}
+    graph = {name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}
+    if find_cycles(graph):  # old and new entries together may wait in a circle: what leaves waits for nobody then
+        programs |= {name: replace(programs[name], depends_on=()) for name in leaving}
+    return make_plan(Table(settings_after(old.settings, new.settings), tuple(programs.values())))
+
+
+def replace_entry(plan: Plan, name: str, entry: Program | None) -> Plan:
+    """Return the plan with another entry for a program that has left, or without it."""
+    programs = dict(plan.programs)
+    if entry is None:
+        del programs[name]
+    else:
+        programs[name] = entry
+    # what still names a program that is no longer there is about to leave itself, and waits for it no more
+    table = (_without_the_missing(program, programs) for program in programs.values())
+    return make_plan(Table(plan.settings, tuple(table)))
+
+
+def settings_after(old: Settings, new: Settings) -> Settings:
+    """Return the new settings, but for those that only a new container takes over."""
+    return replace(new, **{key: getattr(old, key) for key in FIXED})
+
+
+def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Program:
+    kept = tuple(dependency for dependency in program.depends_on if dependency.program in programs)
+    return program if len(kept) == len(program.depends_on) else replace(program, depends_on=kept)
+
+
+def _needs_new_process(old: Program, new: Program) -> bool:
+    if any(getattr(old, f) != getattr(new, f) for f in old.__match_args__ if f not in IN_PLACE):
+        return True
+    descriptors = old.log.passes_by != new.log.passes_by
+    if descriptors or (old.log.mode is LogMode.INHERIT) != (new.log.mode is LogMode.INHERIT):
+        return True
+    return old.ready.notify != new.ready.notify
+
+
+def _is_in_the_way(old: Program, new: Program, lives: Mapping[InstanceId, Life]) -> bool:
+    """Whether an instance is in the middle of a stop sequence that has become another one."""
+    return old.stop != new.stop and any(isinstance(lives[i].phase, Stopping) for i in old.instances)
+
+
+def _changed(old: Record, new: Record) -> tuple[str, ...]:
+    """Return the keys of the fields that differ, in the order of the record."""
+    return tuple(KEYS.get(f, f) for f in old.__match_args__ if getattr(old, f) != getattr(new, f))

@@ -1,0 +1,297 @@
+"""From one table to another, in a container that goes on."""
+
+from __future__ import annotations
+
+from signal import SIGQUIT, SIGTERM
+
+import pytest
+
+from supervisor.core.course import Over, Serving, ShutdownAsked
+from supervisor.core.life import Done, Failed, Health, Idle, Running, StartRequested, Stopping, Waiting
+from supervisor.core.plan import make_plan
+from supervisor.core.program import (
+    Condition,
+    Dependency,
+    HealthCheck,
+    Kind,
+    LogMode,
+    LogSettings,
+    Program,
+    Readiness,
+    Restart,
+    RestartWhen,
+    Settings,
+    ShutdownOn,
+    SignalStep,
+    Table,
+    TcpProbe,
+)
+from supervisor.core.record import replace
+from supervisor.core.update import Action, Difference, ProgramChange, compare, settings_after
+
+from .worlds import World, plan_of, program
+
+WEB, DB = program("web", "db"), program("db")
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80))
+NEVER = Restart(RestartWhen.NEVER)
+
+
+def other(entry: Program, **changes: object) -> Program:
+    """Return an entry that needs a new process."""
+    return replace(entry, command=("another",), **changes)
+
+
+def up(*programs: Program, **fields: object) -> World:
+    return World(plan_of(*programs), **fields).begin().pass_to(2.0)  # type: ignore[arg-type]  # what a test says
+
+
+# ---- what a table changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "because"),
+    [
+        ({"command": ("a",)}, Action.RESTART, ("command",)),
+        ({"kind": Kind.ONESHOT}, Action.RESTART, ("type",)),
+        ({"environment": (("A", "1"),), "umask": 0o22}, Action.RESTART, ("environment", "umask")),
+        ({"nice": 5, "healthcheck": CHECK}, Action.RESTART, ("nice", "healthcheck")),
+        ({"watchdog": 5.0}, Action.RESTART, ("watchdog",)),
+        ({"ready": Readiness(notify="systemd")}, Action.RESTART, ("ready",)),
+        ({"log": LogSettings(mode=LogMode.INHERIT)}, Action.RESTART, ("log",)),
+        ({"log": LogSettings(mode=LogMode.NONE)}, Action.RESTART, ("log",)),
+        ({"log": LogSettings(mode=LogMode.JSON)}, Action.CHANGE, ("log",)),
+        ({"ready": Readiness(log="up", timeout=5.0)}, Action.CHANGE, ("ready",)),
+        ({"healthcheck": CHECK}, Action.CHANGE, ("healthcheck",)),
+        ({"stop": (SignalStep(SIGQUIT, 1.0),), "restart": NEVER}, Action.CHANGE, ("restart", "stop")),
+        ({"depends_on": (Dependency("db", Condition.HEALTHY),)}, Action.CHANGE, ("depends_on",)),
+        ({"scale": 3}, Action.CHANGE, ("scale",)),
+    ],
+)
+def test_what_needs_a_new_process_and_what_does_not(
+    changes: dict[str, object], action: Action, because: tuple[str, ...]
+) -> None:
+    difference = compare(plan_of(DB, WEB), {}, plan_of(DB, replace(WEB, **changes)))
+    assert difference == Difference((ProgramChange("web", action, because),), unchanged=1)
+
+
+def test_what_is_new_and_what_is_gone() -> None:
+    difference = compare(plan_of(DB, WEB), {}, plan_of(DB, program("worker")))
+    changes = (ProgramChange("worker", Action.ADD), ProgramChange("web", Action.REMOVE))
+    assert difference == Difference(changes, unchanged=1)
+    assert difference.names(Action.ADD, Action.REMOVE) == ("worker", "web")
+
+
+def test_settings_count_at_once_or_with_a_new_container() -> None:
+    old = make_plan(Table(Settings(), (DB,)))
+    new = make_plan(Table(Settings(run_dir="/elsewhere", drain_delay=5.0, metrics_listen=("::1", 1)), (DB,)))
+    assert compare(old, {}, new) == Difference((), ("drain_delay",), ("run_dir", "metrics"), unchanged=1)
+    assert settings_after(old.settings, new.settings) == Settings(drain_delay=5.0)
+
+
+# ---- what becomes of the processes
+
+
+def test_a_table_that_is_the_same_changes_nothing() -> None:
+    world = up(DB, WEB)
+    before = world.fleet
+    world.update(DB, WEB)
+    assert (world.fleet.lives, world.fleet.leaving) == (before.lives, {})
+
+
+def test_what_is_new_is_started_after_what_it_depends_on() -> None:
+    world = up(DB)
+    pids = dict(world.pids)
+    world.update(DB, program("cache"), program("web", "cache"))
+    assert world.spawned == [("db", 1), ("cache", 1), ("web", 1)]
+    assert world.pids["db", 1] == pids["db", 1]
+    assert list(world.plan.programs) == ["db", "cache", "web"]
+
+
+def test_what_is_gone_is_stopped_in_order_and_forgotten() -> None:
+    world = up(DB, WEB, program("other"))
+    world.update(program("other"))
+    assert world.stop_order == ["web", "db"]
+    assert list(world.fleet.lives) == [("other", 1)]
+    assert isinstance(world.fleet.course, Serving)
+
+
+def test_what_is_another_command_gets_a_new_process_and_the_others_keep_theirs() -> None:
+    world = up(DB, WEB)
+    pids = dict(world.pids)
+    world.update(DB, other(WEB))
+    assert world.stop_order == ["web"]
+    assert world.pids["db", 1] == pids["db", 1]
+    assert world.pids["web", 1] != pids["web", 1]
+    assert world.plan.programs["web"].command == ("another",)
+
+
+def test_a_process_is_stopped_by_the_entry_that_it_was_started_with() -> None:
+    old = replace(WEB, stop=(SignalStep(SIGQUIT, 5.0),))
+    world = up(DB, old, obeys={"web": (SIGQUIT,)})
+    world.update(DB, other(WEB, stop=(SignalStep(SIGTERM, 1.0),)))
+    assert [(name, number) for _, (name, _), number in world.signals] == [("web", SIGQUIT)]
+
+
+def test_several_that_are_replaced_stop_and_start_in_order() -> None:
+    world = up(DB, WEB)
+    world.update(other(DB), other(WEB))
+    assert world.stop_order == ["web", "db"]
+    assert world.spawned[2:] == [("db", 1), ("web", 1)]
+
+
+def test_what_is_unchanged_stays_up_though_what_it_depends_on_is_replaced() -> None:
+    world = up(DB, WEB)
+    pid = world.pids["web", 1]
+    world.update(other(DB), WEB)
+    assert (world.stop_order, world.pids["web", 1]) == (["db"], pid)
+
+
+def test_until_the_old_process_is_gone_the_old_entry_counts() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(DB, other(WEB))
+    assert isinstance(world.phase("web"), Stopping)
+    assert world.plan.programs["web"] == WEB
+    assert list(world.fleet.leaving) == ["web"]
+    world.pass_to(60.0)
+    assert (world.plan.programs["web"].command, world.fleet.leaving) == (("another",), {})
+    assert isinstance(world.phase("web"), Running)
+
+
+def test_somebody_who_starts_what_is_leaving_does_not_keep_it() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(DB)
+    world.ask(StartRequested(), "web")
+    world.pass_to(60.0)
+    assert list(world.fleet.lives) == [("db", 1)]
+
+
+def test_what_somebody_has_stopped_stays_down_with_its_new_entry() -> None:
+    world = up(DB, WEB).stop("web")
+    world.update(DB, other(WEB))
+    assert isinstance(world.phase("web"), Idle)
+    assert world.ask(StartRequested(), "web").plan.programs["web"].command == ("another",)
+
+
+def test_what_has_failed_for_good_is_tried_again_with_its_new_entry() -> None:
+    worker = replace(program("worker"), shutdown_on=ShutdownOn.NEVER)
+    world = up(DB, worker, unspawnable={"worker": ("was not found", 127)})
+    assert isinstance(world.phase("worker"), Failed)
+    world.unspawnable = {}
+    world.update(DB, other(worker))
+    assert world.alive == ["db", "worker"]
+
+
+def test_a_oneshot_that_is_done_runs_again_only_if_it_is_another_one() -> None:
+    migrate = Program("migrate", ("true",), kind=Kind.ONESHOT, restart=NEVER)
+    world = up(DB, migrate).exits("migrate")
+    world.update(DB, replace(migrate, min_uptime=5.0))
+    assert isinstance(world.phase("migrate"), Done)
+    world.update(DB, other(migrate))
+    assert world.alive == ["db", "migrate"]
+
+
+# ---- in place
+
+
+def test_a_new_health_check_is_asked_at_once_and_an_old_one_no_more() -> None:
+    world = up(DB)
+    pid = world.pids["db", 1]
+    world.update(replace(DB, healthcheck=CHECK)).pass_to(2.0)
+    assert (world.probes, world.life("db").health) == ([("db", 1)], Health.STARTING)
+    world.probed("db", True)
+    assert world.life("db").health is Health.HEALTHY
+    world.update(replace(DB, healthcheck=replace(CHECK, interval=5.0))).pass_to(2.0)
+    assert (len(world.probes), world.life("db").health) == (2, Health.HEALTHY)
+    world.update(DB)
+    assert (world.life("db").health, world.pids["db", 1]) == (Health.NONE, pid)
+
+
+def test_a_start_is_given_its_new_patience() -> None:
+    slow = replace(DB, ready=Readiness(log="up", timeout=5.0))
+    world = World(plan_of(slow)).begin().pass_to(4.0)
+    world.update(replace(slow, ready=Readiness(log="up", timeout=50.0))).pass_to(40.0)
+    assert world.stop_order == []
+    world.pass_to(51.0)
+    assert world.stop_order == ["db"]
+
+
+def test_a_new_restart_policy_counts_from_the_next_end_on() -> None:
+    world = up(DB, replace(WEB, shutdown_on=ShutdownOn.NEVER))
+    world.update(DB, replace(WEB, shutdown_on=ShutdownOn.NEVER, restart=NEVER)).exits("web", 1)
+    assert isinstance(world.phase("web"), Failed)
+
+
+def test_more_instances_are_started_and_fewer_are_stopped_without_touching_the_others() -> None:
+    world = up(DB)
+    pid = world.pids["db", 1]
+    world.update(replace(DB, scale=3))
+    assert sorted(world.pids) == [("db", 1), ("db", 2), ("db", 3)]
+    world.update(replace(DB, scale=2))
+    assert sorted(world.pids) == [("db", 1), ("db", 2)]
+    assert sorted(world.fleet.lives) == [("db", 1), ("db", 2)]
+    assert world.pids["db", 1] == pid
+
+
+def test_what_waits_for_another_program_from_now_on_is_started_when_that_is_there() -> None:
+    blocked = Program("worker", ("true",), depends_on=(Dependency("db", Condition.HEALTHY),))
+    world = up(replace(DB, healthcheck=CHECK), blocked)
+    assert isinstance(world.phase("worker"), Waiting)
+    world.update(replace(DB, healthcheck=CHECK), program("worker"))
+    assert world.alive == ["db", "worker"]
+
+
+# ---- in the middle
+
+
+def test_a_shutdown_in_the_middle_stops_everything_and_starts_nothing() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(other(DB), other(WEB), program("new"))
+    spawned = list(world.spawned)
+    world.tell(_shutdown()).run_out()
+    assert world.spawned == spawned
+    assert (world.verdict.code, isinstance(world.fleet.course, Over)) == (0, True)
+
+
+def test_an_update_during_an_update_wins() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(DB, other(WEB))
+    world.update(DB, replace(WEB, command=("a third",)))
+    world.pass_to(60.0)
+    assert world.plan.programs["web"].command == ("a third",)
+    assert world.alive == ["db", "web"]
+
+
+def test_what_is_taken_away_and_given_back_is_up_in_the_end() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(DB)
+    world.update(DB, WEB)
+    assert compare(world.plan, world.fleet.leaving, plan_of(DB, WEB)) == Difference(unchanged=2)
+    world.pass_to(60.0)
+    assert (world.alive, world.fleet.leaving) == (["db", "web"], {})
+
+
+def test_old_and_new_entries_that_would_wait_in_a_circle_do_not() -> None:
+    a, b = program("a"), program("b", "a")
+    world = up(a, b, obeys={"a": (), "b": ()})
+    world.update(replace(other(a), depends_on=(Dependency("b"),)), other(program("b")))
+    world.pass_to(120.0)
+    assert world.alive == ["a", "b"]
+    assert world.plan.programs["a"].depends_on == (Dependency("b"),)
+
+
+def test_an_update_once_a_shutdown_has_begun_changes_nothing() -> None:
+    world = up(DB, WEB, obeys={"web": ()}).tell(_shutdown())
+    before = world.fleet
+    world.update(program("new"))
+    assert world.fleet.lives == before.lives
+
+
+def test_a_table_of_which_nothing_is_left_to_run_ends_the_container() -> None:
+    migrate = Program("migrate", ("true",), kind=Kind.ONESHOT, restart=NEVER)
+    world = up(DB, migrate).exits("migrate")
+    world.update(migrate).run_out()
+    assert (world.verdict.code, world.verdict.reason) == (0, "every program has ended well")
+
+
+def _shutdown() -> ShutdownAsked:
+    return ShutdownAsked("SIGTERM was received")
