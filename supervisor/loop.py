@@ -15,7 +15,9 @@ from supervisor.core.course import Fault
 from supervisor.core.life import Probed, RunCommand
 from supervisor.core.record import replace
 from supervisor.core.routing import signals_named_by
+from supervisor.core.tree import Kind, Owner
 from supervisor.errors import SpawnError
+from supervisor.launcher import Main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,10 +32,12 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+    from supervisor.core.tree import Branch
     from supervisor.core.update import Difference
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import Answer
+    from supervisor.logs.journal import Journal
     from supervisor.logs.recall import Recall
     from supervisor.process.commands import Outcome
     from supervisor.process.inbox import Inbox
@@ -193,7 +197,7 @@ class Loop:
         from supervisor.health.probes import Answer
 
         try:
-            outcome = await self._run(instance, command, limit)
+            outcome = await self._run(instance, command, limit, Kind.PROBE)
         except SpawnError as error:
             return Answer(False, str(error))
         words = outcome.last_line if outcome.code is not None else ""
@@ -218,12 +222,14 @@ class Loop:
         sentence = f"{command[0]} {outcome.ending or f'took longer than {limit:g} s'}"
         return f"{sentence}: {outcome.last_line}" if outcome.last_line else sentence
 
-    async def _run(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> Outcome:
+    async def _run(
+        self, instance: InstanceId, command: tuple[str, ...], limit: float, kind: Kind = Kind.COMMAND
+    ) -> Outcome:
         """Run a command in a program's context. Raises SpawnError."""
         from supervisor.process.commands import Command
 
         launch = replace(self._engine.launcher.launch_for(instance), command=command)
-        return await Command().run(self._engine.children, launch, limit)
+        return await Command(Owner(kind, instance)).run(self._engine.children, launch, limit)
 
     # ---- services that come after the first children
 
@@ -297,10 +303,30 @@ class Loop:
     def outputs(self) -> Mapping[InstanceId, Output]:
         return self._engine.pump.outputs
 
+    @property
+    def journal(self) -> Journal:
+        return self._engine.journal
+
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         from supervisor.logs.recall import Recall
 
         return Recall(query, self._engine.pump.tails, wake)
+
+    def environment(self, instance: InstanceId) -> Mapping[str, str]:
+        """Without supinit's id, no sweep takes its process for one of the program's."""
+        from supervisor.process.environment import IDENTITY
+
+        environment = self._engine.launcher.launch_for(instance).environment
+        return {name: value for name, value in environment.items() if name != IDENTITY}
+
+    async def tree(self) -> tuple[Branch, ...]:
+        from supervisor.process.census import Census
+
+        census, children = Census(), self._engine.children
+        marks = {instance: self._engine.launcher.marks_of(instance) for instance in self.plan.instances}
+        for _ in census.read(marks, children.pids):
+            await asyncio.sleep(0)
+        return census.branches({pid: _name_of(owner) for pid, owner in children.owners.items()})
 
     def ask(self, event: Asked | ShutdownAsked) -> None:
         self._engine.ask(event)
@@ -342,3 +368,11 @@ class Loop:
         error = context.get("exception")
         trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else None
         self._engine.journal.write("error", "internal.failed", reason=context["message"], traceback=trace)
+
+
+def _name_of(owner: object) -> Owner:
+    """Return what the owner of a process counts as in the tree."""
+    if isinstance(owner, Main):
+        return Owner(Kind.PROGRAM, owner.instance)
+    name: Owner = owner.name  # type: ignore[attr-defined]  # the only other owner is a Command
+    return name

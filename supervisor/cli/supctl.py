@@ -58,6 +58,24 @@ def _logs(call: Call) -> int:
     return logs(call)
 
 
+def _events(call: Call) -> int:
+    from supervisor.cli.ctl.logs import events
+
+    return events(call)
+
+
+def _tree(call: Call) -> int:
+    from supervisor.cli.ctl.showing import tree
+
+    return tree(call)
+
+
+def _run(call: Call) -> int:
+    from supervisor.cli.ctl.run import run
+
+    return run(call)
+
+
 def _update(call: Call) -> int:
     from supervisor.cli.ctl.programs import update
 
@@ -97,7 +115,8 @@ class Command(Record):
         return f"{options} {self.words}".rstrip() if self.words else options
 
 
-LOGS = {"follow": "", "lines": "N", "stream": "stdout|stderr", "since": "TIME"}
+EVENTS = {"follow": "", "lines": "N"}
+LOGS = {**EVENTS, "stream": "stdout|stderr", "since": "TIME"}
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
     "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
@@ -109,6 +128,11 @@ COMMANDS = {
     "logs": Command(
         _logs, "[NAME...]", "show the end of what programs have written", LOGS, short={"f": "follow", "n": "lines"}
     ),
+    "events": Command(
+        _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
+    ),
+    "tree": Command(_tree, "", "show every process of the container, by program", {}, 0, 0),
+    "run": Command(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
     "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
     "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
     "update": Command(_update, "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0),
@@ -203,7 +227,7 @@ def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     command = COMMANDS.get(name)
     if command is None:
         return Wrong(f"cannot {name}: there is no such command")
-    if len(rest) < command.least_words or "" in rest:
+    if len(rest) < command.least_words or "" in rest[: command.least_words or None]:
         return Wrong(f"cannot {name} without {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
         return Wrong(f"cannot use {rest[command.most_words]} with {name}")

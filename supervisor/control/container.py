@@ -5,19 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from supervisor.core.course import Asked, ShutdownAsked
     from supervisor.core.ledger import Ledger
+    from supervisor.core.narrative import Note
     from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+    from supervisor.core.tree import Branch
     from supervisor.core.update import Difference
 
 
+class Journal(Protocol):
+    """What supinit has told its log."""
+
+    listeners: tuple[Callable[[], None], ...]
+    """Called whenever more was told."""
+
+    @property
+    def told(self) -> Sequence[tuple[float, Note]]:
+        """The last events, oldest first, each with its time in seconds since the epoch."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Events that were ever told; the last one of `told` is the last of them."""
+        ...
+
+    def word(self, note: Note) -> str:
+        """Return an event in the log's own plain words."""
+        ...
+
+
 class Recall(Protocol):
-    """Somebody who reads logs: `history` first, and `take` whenever it was woken."""
+    """Somebody who reads logs or events: `history` first, and `take` whenever it was woken."""
 
     @property
     def is_lost(self) -> bool:
@@ -67,8 +90,22 @@ class Container(Protocol):
         """What the instances have written, of those that were ever started."""
         ...
 
+    @property
+    def journal(self) -> Journal: ...
+
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         """Begin to read logs. With `wake`, which is called when more has come, until `close`."""
+        ...
+
+    def environment(self, instance: InstanceId) -> Mapping[str, str]:
+        """Return the environment of a command that is run as an instance is, but does not belong to it.
+
+        Files are read now. Raises SpawnError for one that cannot be read.
+        """
+        ...
+
+    def tree(self) -> Awaitable[Sequence[Branch]]:
+        """Read all processes of the container, without holding anything up."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:

@@ -107,4 +107,6 @@ def refusal(refused: Refused, as_text: bool) -> Answer:
 
 def printable(text: str) -> str:
     """Return the text on one line, without what a terminal would act upon: programs choose their own last words."""
+    if text.isprintable():
+        return text.strip()
     return "".join(char if char.isprintable() else " " for char in text).strip()

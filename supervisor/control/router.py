@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from supervisor.control import commands, logs, probes, status, updating
+from supervisor.control import commands, context, events, logs, probes, status, tree, updating
 from supervisor.control.message import Answer, Refused, Request
 from supervisor.control.peer import Rights
 from supervisor.core.record import Record
@@ -34,10 +34,6 @@ def _metrics(console: Console, request: Request) -> Answer:
     return scrape(console, request)
 
 
-def _not_supported(_console: Console, request: Request, *_name: str) -> Answer:
-    raise Refused(501, "not_supported", f"cannot {request.method} {request.path}: this version does not support it yet")
-
-
 ROUTES = (
     Route("GET", "/v1/status", status.status),
     Route("GET", "/v1/version", status.version),
@@ -48,10 +44,10 @@ ROUTES = (
     Route("POST", "/v1/programs/{name}/restart", commands.restart),
     Route("POST", "/v1/programs/{name}/signal", commands.signal),
     Route("POST", "/v1/programs/{name}/reload", commands.reload),
-    Route("GET", "/v1/programs/{name}/context", _not_supported, control_only=True),
+    Route("GET", "/v1/programs/{name}/context", context.context, control_only=True),
     Route("GET", "/v1/logs", logs.logs),
-    Route("GET", "/v1/events", _not_supported),
-    Route("GET", "/v1/tree", _not_supported),
+    Route("GET", "/v1/events", events.events),
+    Route("GET", "/v1/tree", tree.tree),
     Route("POST", "/v1/update", updating.update),
     Route("POST", "/v1/shutdown", commands.shutdown),
     Route("GET", "/metrics", _metrics),

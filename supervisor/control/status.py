@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from supervisor.control.columns import read_width
 from supervisor.control.message import Answer, Request, json_answer, text_answer
 from supervisor.control.naming import resolve
-from supervisor.control.table import WIDEST, lay_out
+from supervisor.control.table import lay_out
 from supervisor.control.view import entries, status_body, version_body
 
 if TYPE_CHECKING:
@@ -22,9 +23,8 @@ def status(console: Console, request: Request) -> Answer:
     is_fine = all(container.snapshot.instances[instance].is_fine for instance in instances)
     header = (FINE, "yes" if is_fine else "no")
     if request.wants_text:
-        columns = request.last("columns") or ""
-        width = int(columns[:6]) if columns.isascii() and columns.isdecimal() else 0
-        return text_answer(lay_out(console, instances, width or WIDEST, request.last("color") == "1"), 200, (header,))
+        text = lay_out(console, instances, read_width(request), request.last("color") == "1")
+        return text_answer(text, 200, (header,))
     answer = json_answer(status_body(console, instances))
     return Answer(answer.status, answer.body, answer.content_type, (header,))
 

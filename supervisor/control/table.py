@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from supervisor.control.columns import Columns
 from supervisor.control.message import printable
 from supervisor.control.naming import label
 from supervisor.control.span import short_size, short_time
@@ -12,42 +13,34 @@ from supervisor.core.life import Health
 from supervisor.core.snapshot import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from supervisor.control.console import Console
     from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId
     from supervisor.core.snapshot import InstanceView
 
-HEADINGS = ("NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", "DETAIL")
-DROPPED = ("LAST EXIT", "CPU", "MEMORY", "RESTARTS", "PID", "UPTIME", "HEALTH")
-"""What goes from a narrow terminal, first to last."""
-NUMBERS = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY"})
-GAP = "  "
-DETAIL_WIDTH = 24
-"""Characters of the detail for which another column is given up."""
-WIDEST = 10_000
-"""For a reader that is no terminal: nothing is cut."""
-
+DETAIL = ""
+"""The last column, which has no heading."""
+COLUMNS = Columns(
+    headings=("NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", DETAIL),
+    dropped=("LAST EXIT", "CPU", "MEMORY", "RESTARTS", "PID", "UPTIME", "HEALTH"),
+    numbers=frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY"}),
+)
 GREEN, YELLOW, RED, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
-
-Row = dict[str, str]
 
 
 def lay_out(console: Console, instances: Iterable[InstanceId], width: int, color: bool) -> str:
     """Return the table without a line break at its end; no line is longer than `width`."""
     views = [console.container.snapshot.instances[instance] for instance in instances]
-    rows = [_row(console, view) for view in views]
-    headings = _fitting(rows, width)
-    widths = [_width(rows, heading) for heading in headings]
-    lines = [_line(headings, [h if h != "DETAIL" else "" for h in headings], widths, width)]
-    for view, row in zip(views, rows, strict=True):
-        line = _line(headings, [row[heading] for heading in headings], widths, width)
-        lines.append(_colored(line, widths[0] + len(GAP), view) if color else line)
-    return "\n".join(lines)
+    first, *lines = COLUMNS.lay_out([_row(console, view) for view in views], width)
+    start = first.find("STATE")
+    if color and start >= 0:
+        lines = [_colored(line, start, view) for line, view in zip(lines, views, strict=True)]
+    return "\n".join((first, *lines))
 
 
-def _row(console: Console, view: InstanceView) -> Row:
+def _row(console: Console, view: InstanceView) -> dict[str, str]:
     now = console.clock.now()
     usage = console.usage().get((view.name, view.instance)) if view.pid is not None else None
     exit_ = view.last_exit
@@ -61,7 +54,7 @@ def _row(console: Console, view: InstanceView) -> Row:
         "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
         "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
         "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
-        "DETAIL": printable(_detail(view, now)),
+        DETAIL: printable(_detail(view, now)),
     }
 
 
@@ -79,29 +72,6 @@ def _detail(view: InstanceView, now: float) -> str:
         return view.reason
     is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0
     return view.probe_detail if is_ill else view.said
-
-
-def _fitting(rows: Sequence[Row], width: int) -> list[str]:
-    """Choose the columns for a width."""
-    headings = [heading for heading in HEADINGS if heading != "DETAIL" or any(row["DETAIL"] for row in rows)]
-    for dropped in DROPPED:
-        needed = sum(min(_width(rows, h), DETAIL_WIDTH if h == "DETAIL" else WIDEST) + len(GAP) for h in headings)
-        if needed - len(GAP) <= width:
-            break
-        headings.remove(dropped)
-    return headings
-
-
-def _width(rows: Sequence[Row], heading: str) -> int:
-    longest = max((len(row[heading]) for row in rows), default=0)
-    return longest if heading == "DETAIL" else max(longest, len(heading))
-
-
-def _line(headings: Sequence[str], cells: Sequence[str], widths: Sequence[int], width: int) -> str:
-    columns = zip(headings, cells, widths, strict=True)
-    padded = (cell.rjust(size) if heading in NUMBERS else cell.ljust(size) for heading, cell, size in columns)
-    line = GAP.join(padded).rstrip()
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _colored(line: str, start: int, view: InstanceView) -> str:

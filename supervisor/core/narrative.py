@@ -46,9 +46,9 @@ class Note(Record):
 
 def narrate(program: Program, change: Change) -> Iterator[Note]:
     """Tell one step of one life."""
-    about = {"program": change.instance[0]}
+    about: dict[str, object] = {"program": change.instance[0]}
     if program.scale > 1:
-        about["instance"] = str(change.instance[1])
+        about["instance"] = change.instance[1]
     for level, event, values in _tell(program, change.before, change.after):
         yield Note(level, event, about | values)
 

@@ -1,12 +1,15 @@
 """supinit's own messages: one line each, on the container's stderr, in the shape of the programs' lines.
 
-They are kept until structlog is there, which is loaded once the first children run.
+They wait until structlog is there, which is loaded once the first children run. The end of what was told is kept beside
+the log, whatever its level, for those who ask what has happened (`supctl events`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from time import time
 
+from supervisor.core.narrative import Note
 from supervisor.core.output import Output
 from supervisor.logs.clock import rfc3339
 
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 LEVELS = ("debug", "info", "warning", "error")
 MOST_WAITING = 16 << 20
 """Bytes that may wait for a reader that stalls; what supinit would say beyond that is dropped and counted."""
+MOST_TOLD = 1000
+"""Events that are kept: with some 400 bytes each, half a megabyte at most."""
+LONGEST = 4096
+"""Characters of a value of which the rest is not kept: a reason may quote a program's line."""
 
 
 class Journal:
@@ -31,6 +38,11 @@ class Journal:
         self._output = Output(("supinit", 1))
         self._kept: list[tuple[str, str, dict[str, object]]] = []
         self._render: Callable[[Mapping[str, object]], str] | None = None
+        self.told: deque[tuple[float, Note]] = deque(maxlen=MOST_TOLD)
+        """The last events of level info and above, each with its time (wall clock)."""
+        self.count = 0
+        """Events that were ever told."""
+        self.listeners: tuple[Callable[[], None], ...] = ()
 
     def configure(self, settings: OwnLog) -> None:
         """Write by other settings from now on."""
@@ -42,13 +54,28 @@ class Journal:
 
     def write(self, level: str, event: str, **values: object) -> None:
         """Write one line, unless its level is below the one that is set. A value that is None is left out."""
-        if LEVELS.index(level) < LEVELS.index(self._settings.level):
+        now, rank = time(), LEVELS.index(level)
+        values = {key: value for key, value in values.items() if value is not None}
+        if rank > 0:
+            self._tell(now, level, event, values)
+        if rank < LEVELS.index(self._settings.level):
             return
-        values = {"time": rfc3339(time()), **{key: value for key, value in values.items() if value is not None}}
+        values = {"time": rfc3339(now), **values}
         if self._render is None:
             self._kept.append((level, event, values))
         else:
             self._put(level, event, values)
+
+    def word(self, note: Note) -> str:
+        """Return an event in the log's own plain words, without the name of who says it."""
+        return _wording()({"level": note.level, "event": note.event, **note.values})
+
+    def _tell(self, now: float, level: str, event: str, values: Mapping[str, object]) -> None:
+        kept = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in values.items()}
+        self.told.append((now, Note(level, event, kept)))
+        self.count += 1
+        for wake in self.listeners:
+            wake()
 
     def open(self) -> None:
         """Load structlog and write what was kept."""
@@ -69,7 +96,13 @@ class Journal:
 
 
 def _plain() -> Callable[[Mapping[str, object]], str]:
-    """`supinit | program.started program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
+    """`supinit | program.started program=web pid=7`"""
+    word = _wording()
+    return lambda line: f"supinit | {word(line)}"
+
+
+def _wording() -> Callable[[Mapping[str, object]], str]:
+    """`warning: program.exited program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
     from structlog.processors import LogfmtRenderer
 
     render = LogfmtRenderer()
@@ -77,7 +110,7 @@ def _plain() -> Callable[[Mapping[str, object]], str]:
     def write(line: Mapping[str, object]) -> str:
         values = {key: value for key, value in line.items() if key not in ("level", "event", "time")}
         mark = "" if line["level"] in ("debug", "info") else f"{line['level']}: "
-        return f"supinit | {mark}{line['event']} {render(None, '', values)}".rstrip()
+        return f"{mark}{line['event']} {render(None, '', values)}".rstrip()
 
     return write
 

@@ -16,7 +16,7 @@ from supervisor.process.spawn import spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from supervisor.process.spawn import Launch
 
@@ -44,6 +44,10 @@ class Children:
     @property
     def pids(self) -> Collection[int]:
         return self._owners.keys()
+
+    @property
+    def owners(self) -> Mapping[int, object]:
+        return self._owners
 
     def spawn(self, owner: object, launch: Launch) -> int:
         """Start a process for `owner` and return its pid. Raises SpawnError."""

@@ -12,6 +12,7 @@ import signal
 from supervisor.core.program import Scope
 from supervisor.core.record import Record, replace
 from supervisor.core.signals import signal_name
+from supervisor.core.tree import Kind, Owner
 from supervisor.process.sweep import kill_stragglers, send
 
 TYPE_CHECKING = False
@@ -47,9 +48,10 @@ class Outcome(Record):
 
 
 class Command:
-    """Owner of a command's process, until its death is told to `finish`."""
+    """Owner of a command's process, until its death is told to `finish`. `name` is what it counts as in the tree."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: Owner | None = None) -> None:
+        self.name = name or Owner(Kind.COMMAND)
         self._ended: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
 
     def finish(self, death: Death) -> None:

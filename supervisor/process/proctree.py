@@ -11,7 +11,7 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Process(Record):
@@ -25,27 +25,40 @@ class Process(Record):
     started: int
 
 
-def read_process(pid: int) -> Process | None:
-    """Return the process, or None if there is none."""
+def read_stat(pid: int) -> tuple[bytes, list[bytes]] | None:
+    """Return a process's name and the fields behind it, its state first; None if there is no such process."""
     try:
         with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             line = file.read(1024)
     except OSError:
         return None
-    fields = line[line.rfind(b")") + 2 :].split()
-    if len(fields) < 20:
-        return None
+    end = line.rfind(b")")
+    fields = line[end + 2 :].split()
+    return (line[line.find(b"(") + 1 : end], fields) if len(fields) >= 22 else None
+
+
+def make_process(pid: int, fields: Sequence[bytes]) -> Process:
     state, parent, group, session = fields[:4]
     return Process(pid, int(parent), int(group), int(session), state in b"ZXx", int(fields[19]))
 
 
+def read_process(pid: int) -> Process | None:
+    """Return the process, or None if there is none."""
+    stat = read_stat(pid)
+    return None if stat is None else make_process(pid, stat[1])
+
+
+def list_pids() -> list[int]:
+    """Return the pids of all processes that can be seen."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return []
+
+
 def read_processes() -> dict[int, Process]:
     """Return every process that can be seen, by pid."""
-    try:
-        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-    except OSError:
-        return {}
-    processes = ((pid, read_process(pid)) for pid in pids)
+    processes = ((pid, read_process(pid)) for pid in list_pids())
     return {pid: process for pid, process in processes if process is not None}
 
 
@@ -83,21 +96,30 @@ def carries(pid: int, marks: frozenset[bytes]) -> bool:
     Variables are as in /proc/PID/environ, b"NAME=value"; pipes as in /proc/PID/fd, b"pipe:[inode]". A server that
     writes its title over its environment (nginx, PostgreSQL) is still known by its pipes.
     """
-    pipes = frozenset(mark for mark in marks if mark.startswith(b"pipe:["))
-    variables = marks - pipes
-    return any(_link(pid, number) in pipes for number in (1, 2)) or (bool(variables) and _has_all(pid, variables))
+    pipes = pipes_among(marks)
+    wanted = marks - pipes
+    return not pipes.isdisjoint(outputs_of(pid)) or (bool(wanted) and wanted <= variables_of(pid))
 
 
-def _link(pid: int, number: int) -> bytes:
-    try:
-        return os.readlink(b"/proc/%d/fd/%d" % (pid, number))
-    except OSError:
-        return b""
+def pipes_among(marks: frozenset[bytes]) -> frozenset[bytes]:
+    return frozenset(mark for mark in marks if mark.startswith(b"pipe:["))
 
 
-def _has_all(pid: int, variables: frozenset[bytes]) -> bool:
+def outputs_of(pid: int) -> set[bytes]:
+    """Return where a process's stdout and stderr lead to, as far as that can be seen."""
+    found = set()
+    for number in (1, 2):
+        try:
+            found.add(os.readlink(b"/proc/%d/fd/%d" % (pid, number)))
+        except OSError:
+            pass
+    return found
+
+
+def variables_of(pid: int) -> set[bytes]:
+    """Return a process's environment, as far as that can be seen."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return variables <= set(file.read().split(b"\0"))
+            return set(file.read().split(b"\0"))
     except OSError:
-        return False
+        return set()

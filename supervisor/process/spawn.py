@@ -13,14 +13,17 @@ from functools import partial
 
 from supervisor.core.record import Record
 from supervisor.errors import SpawnError
-from supervisor.process.inbox import ALL
+from supervisor.process.inbox import ALL, IGNORED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import NoReturn
 
     from supervisor.core.program import Credentials, Limit
+
+    _Step = tuple[str, Callable[[], object]]
+    """What it does, in the imperative, and how."""
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PERMANENT = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.ENOEXEC: 126, errno.EACCES: 126, errno.EISDIR: 126}
@@ -58,6 +61,28 @@ def spawn(launch: Launch) -> int:
         raise _cannot_execute(path, error) from None
     except ValueError as error:
         raise SpawnError(f"cannot be started: {error}", 126) from None
+
+
+def turn_into(launch: Launch) -> NoReturn:
+    """Become the program, but keep this process's session, its signals and the descriptors that it has.
+
+    Raises SpawnError, with the OSError as its cause; this process has then become a part of it.
+    """
+    for step, act in _steps_into_context(launch):
+        try:
+            act()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise SpawnError(f"cannot {step}: {reason}", None) from error
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_DFL)
+    path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
+    try:
+        _execute(launch, path)
+    except OSError as error:
+        raise _cannot_execute(path, error) from error
+    except ValueError as error:
+        raise SpawnError(f"cannot be started: {error}", 126) from error
 
 
 def find_executable(name: str, path: str) -> str:
@@ -185,33 +210,35 @@ def _execute(launch: Launch, path: str) -> NoReturn:
     raise refusal or FileNotFoundError(errno.ENOENT, "")
 
 
-def _steps(launch: Launch) -> tuple[tuple[str, Callable[[], object]], ...]:
-    """What a forked child does before exec, in order. Privileges go last but for the working directory."""
+def _steps(launch: Launch) -> Iterator[_Step]:
+    """What a forked child does before exec, in order."""
+    yield "start a session", os.setsid
+    yield "reset its signals", _reset_signals
+    yield "connect its stdin", lambda: os.dup2(launch.stdin, 0)
+    yield "connect its stdout", lambda: os.dup2(launch.stdout, 1)
+    yield "connect its stderr", lambda: os.dup2(launch.stderr, 2)
+    for own, number in launch.extra:
+        yield f"connect its descriptor {number}", partial(_connect, own, number)
+    yield from _steps_into_context(launch)
+
+
+def _steps_into_context(launch: Launch) -> Iterator[_Step]:
+    """What makes any process one of the program's, in order. Privileges go last but for the working directory."""
     credentials = launch.credentials
-    steps: list[tuple[str, Callable[[], object]]] = [
-        ("start a session", os.setsid),
-        ("reset its signals", _reset_signals),
-        ("connect its stdin", lambda: os.dup2(launch.stdin, 0)),
-        ("connect its stdout", lambda: os.dup2(launch.stdout, 1)),
-        ("connect its stderr", lambda: os.dup2(launch.stderr, 2)),
-    ]
-    steps += [(f"connect its descriptor {number}", partial(_connect, own, number)) for own, number in launch.extra]
     if launch.umask is not None:
-        steps.append(("set its umask", lambda: os.umask(launch.umask or 0)))
-    steps += [(f"set its ulimit {limit.resource}", partial(_limit, limit)) for limit in launch.ulimits]
+        yield "set its umask", lambda: os.umask(launch.umask or 0)
+    for limit in launch.ulimits:
+        yield f"set its ulimit {limit.resource}", partial(_limit, limit)
     if launch.nice is not None:
-        steps.append((f"set nice {launch.nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, launch.nice or 0)))
+        yield f"set nice {launch.nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, launch.nice or 0)
     if launch.oom_score_adj is not None:
-        steps.append((f"set oom_score_adj {launch.oom_score_adj}", lambda: _set_oom_score(launch.oom_score_adj or 0)))
+        yield f"set oom_score_adj {launch.oom_score_adj}", lambda: _set_oom_score(launch.oom_score_adj or 0)
     if credentials is not None:
-        steps += [
-            ("set its groups", lambda: _set_groups(credentials)),
-            (f"become group {credentials.gid}", lambda: os.setresgid(*[credentials.gid] * 3)),
-            (f"become user {credentials.name or credentials.uid}", lambda: os.setresuid(*[credentials.uid] * 3)),
-        ]
+        yield "set its groups", lambda: _set_groups(credentials)
+        yield f"become group {credentials.gid}", lambda: os.setresgid(*[credentials.gid] * 3)
+        yield f"become user {credentials.name or credentials.uid}", lambda: os.setresuid(*[credentials.uid] * 3)
     if launch.working_dir is not None:
-        steps.append((f"enter working_dir {launch.working_dir}", lambda: os.chdir(launch.working_dir or ".")))
-    return tuple(steps)
+        yield f"enter working_dir {launch.working_dir}", lambda: os.chdir(launch.working_dir or ".")
 
 
 def _connect(own: int, number: int) -> None:

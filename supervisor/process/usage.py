@@ -13,9 +13,12 @@ from supervisor.process.proctree import read_processes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeVar
 
     from supervisor.core.program import InstanceId
     from supervisor.process.proctree import Process
+
+    T = TypeVar("T")
 
 
 def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
@@ -27,32 +30,35 @@ def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
     if not mains:
         return {}
     usages: dict[InstanceId, Usage] = {}
-    for pid, instance in attribute(mains, read_processes()).items():
-        own = _measure_process(pid)
+    processes = read_processes()
+    for pid, instance in attribute(mains, processes).items():
+        own = None if processes[pid].is_zombie else _measure_process(pid)
         if own is not None:
             usages[instance] = _add(usages[instance], own) if instance in usages else own
     return usages
 
 
-def attribute(mains: Mapping[InstanceId, int], processes: Mapping[int, Process]) -> dict[int, InstanceId]:
-    """Return the instance that each process belongs to; zombies and processes of no instance are not in it."""
-    owners: dict[int, InstanceId | None] = {pid: instance for instance, pid in mains.items()}
-    leaders = dict(owners)
+def attribute(
+    mains: Mapping[T, int], processes: Mapping[int, Process], others: Mapping[int, T] | None = None
+) -> dict[int, T]:
+    """Return the owner of each process, given the main process of each; processes of no owner are not in it.
+
+    `others` are processes of which the owner is known besides. What is below a process belongs to its owner, unless it
+    is in the session or the group of another one's main process.
+    """
+    owners: dict[int, T | None] = {**(others or {}), **{pid: owner for owner, pid in mains.items()}}
+    leaders = {pid: owner for owner, pid in mains.items()}
     for process in processes.values():
         trail: list[int] = []
         pid = process.pid
         while pid not in owners and pid in processes:
-            owners[pid] = leaders.get(processes[pid].session)
+            owners[pid] = leaders.get(processes[pid].session) or leaders.get(processes[pid].group)
             if owners[pid] is None:
                 trail.append(pid)
                 pid = processes[pid].parent
         for below in trail:
             owners[below] = owners.get(pid)
-    return {
-        pid: owner
-        for pid, owner in owners.items()
-        if owner is not None and pid in processes and not processes[pid].is_zombie
-    }
+    return {pid: owner for pid, owner in owners.items() if owner is not None and pid in processes}
 
 
 def _measure_process(pid: int) -> Usage | None:

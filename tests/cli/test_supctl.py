@@ -17,6 +17,7 @@ from supervisor.core.course import Asked, ShutdownAsked
 from supervisor.core.life import RestartRequested, StopRequested
 from supervisor.core.program import Settings
 from supervisor.core.record import Record
+from supervisor.core.tree import Branch, Kind, Member, Owner
 
 from ..control.dialogue import served
 from ..control.steered import SteeredContainer, oneshot, service
@@ -157,6 +158,58 @@ def test_logs_follows_until_the_container_is_over(run: Run, flags: tuple[str, ..
     container = written()
     result = run(container, "logs", *flags, until=lambda: container.tails.of(("db", 1)).listeners)
     assert result == Result(0, "db | c\nweb:1 | more\n", "")
+
+
+# ---- events
+
+
+def test_events_prints_what_has_happened(run: Run) -> None:
+    result = run(up(), "events", "-n1", "db")
+    assert (result.code, result.err, result.out.count("\n")) == (0, "", 1)
+    assert result.out.endswith("Z program.became_ready program=db pid=103 after_seconds=2.0\n")
+    line = json.loads(run(up(), "--json", "events", "web:2", "--lines=1").out)
+    assert (line["event"], line["program"], line["instance"]) == ("program.became_ready", "web", 2)
+
+
+def test_events_follows_until_the_container_is_over(run: Run) -> None:
+    container = up()
+    result = run(
+        container,
+        *("events", "-fn0"),
+        then=lambda: container.journal.write("info", "container.ended", code=0),
+        until=lambda: container.journal.listeners,
+    )
+    assert (result.code, result.out.partition("Z ")[2], result.err) == (0, "container.ended code=0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (("events", "nobody"), 4, "cannot find a program 'nobody'"),
+        (("events", "-n", "many"), 2, "cannot read the number of lines 'many'"),
+        (("events", "--since", "5m"), 2, "cannot use --since with events"),
+    ],
+)
+def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
+    result = run(up(), *words)
+    assert (result.code, result.out, result.err.count("\n"), part in result.err) == (code, "", 1, True)
+
+
+# ---- tree
+
+
+def test_tree_prints_the_processes_and_is_as_wide_as_it_takes_where_there_is_no_terminal(run: Run) -> None:
+    container = up()
+    command = ("db", "x" * 300)
+    container.branches = (Branch(Owner(Kind.PROGRAM, ("db", 1)), (Member(10, 1, "running", command, 0.0, 1024),)),)
+    result = run(container, "tree")
+    assert (result.code, result.err, result.out.splitlines()[1].split()) == (
+        0,
+        "",
+        ["db", "10", "1", "running", "0.0s", "1.0K", *command],
+    )
+    assert json.loads(run(container, "tree", "--json").out)["branches"][0]["processes"][0]["command"] == [*command]
+    assert run(container, "tree", "db").code == 2
 
 
 # ---- start, stop, restart, signal

@@ -22,6 +22,7 @@ from supervisor.core.course import (
 )
 from supervisor.core.ledger import Ledger
 from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
+from supervisor.core.narrative import narrate
 from supervisor.core.notice import Notice
 from supervisor.core.output import STREAMS, LogQuery, Output
 from supervisor.core.plan import Plan, make_plan
@@ -29,6 +30,7 @@ from supervisor.core.program import (
     HealthCheck,
     InstanceId,
     Kind,
+    OwnLog,
     Program,
     Restart,
     RestartWhen,
@@ -38,11 +40,15 @@ from supervisor.core.program import (
     TcpProbe,
 )
 from supervisor.core.snapshot import Snapshot, project
+from supervisor.core.tree import Branch
 from supervisor.core.update import Difference, compare
 from supervisor.core.usage import Usage
 from supervisor.errors import ConfigError
+from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
+from supervisor.process.environment import make_environment
+from supervisor.process.spawn import DEFAULT_PATH
 
 EPOCH = 1_800_000_000.0
 """The wall clock when the monotonic one was 0."""
@@ -103,9 +109,11 @@ class SteeredContainer:
         self.usages: dict[InstanceId, Usage] = {}
         self.outputs: dict[InstanceId, Output] = {}
         self.tails = Tails()
+        self.journal = Journal(OwnLog(level="error"), None)  # type: ignore[arg-type]  # never opened, so nothing is written
         self.new_plan: Plan | None = None
         """What the table says when it is read again. None: it is invalid."""
         self.measured = 0
+        self.branches: tuple[Branch, ...] = ()
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
         self.watched = asyncio.Event()
@@ -146,6 +154,14 @@ class SteeredContainer:
     def usage(self) -> dict[InstanceId, Usage]:
         self.measured += 1
         return self.usages
+
+    def environment(self, instance: InstanceId) -> dict[str, str]:
+        environment = make_environment(self.plan.programs[instance[0]], instance, "own", {"PATH": DEFAULT_PATH})
+        del environment["SUPINIT_ID"]
+        return environment
+
+    async def tree(self) -> tuple[Branch, ...]:
+        return self.branches
 
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
         return Recall(query, self.tails, wake)
@@ -197,6 +213,8 @@ class SteeredContainer:
             for change in turn.changes:
                 if isinstance(change, Change):
                     self.ledger.note(programs, change)
+                    for note in narrate(programs[change.instance[0]], change):
+                        self.journal.write(note.level, note.event, **note.values)
             for order in turn.orders:
                 if isinstance(order, Order):
                     events += self._obey(order)

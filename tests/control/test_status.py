@@ -202,8 +202,6 @@ def test_probes_do_not_measure(socket_path: str) -> None:
         ("POST", "/v1/status", 405, "GET, HEAD"),
         ("GET", "/v1/programs/web/start", 405, "POST"),
         ("DELETE", "/metrics", 405, "GET, HEAD"),
-        ("GET", "/v1/events", 501, None),
-        ("GET", "/v1/tree", 501, None),
     ],
 )
 def test_what_is_not_there_is_said_so(

@@ -43,9 +43,22 @@ def test_a_process_belongs_to_whose_main_process_stands_over_it(
     assert attribute({WEB: 10, DB: 20}, processes(*rows)) == owned
 
 
+def test_the_group_of_a_main_process_is_its_own_though_it_has_no_session() -> None:
+    """A successor (MAINPID=) may lead a group in the session of its predecessor."""
+    family = {10: Process(10, 1, 10, 9, False, 0), 11: Process(11, 1, 10, 9, False, 0)}
+    assert attribute({WEB: 10}, family) == {10: WEB, 11: WEB}
+
+
+def test_what_is_known_besides_stands_over_others_too() -> None:
+    family = processes((1, 0, 1), (10, 1, 10), (30, 1, 30), (31, 30, 30), (11, 30, 10))
+    assert attribute({WEB: 10}, family, {30: DB}) == {10: WEB, 11: WEB, 30: DB, 31: DB}
+
+
 def test_a_zombie_uses_nothing() -> None:
-    zombie = Process(10, 1, 10, 10, True, 0)
-    assert attribute({WEB: 10}, {10: zombie}) == {}
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert measure({WEB: pid}) == {}
+    os.waitpid(pid, 0)
 
 
 def test_usage_is_the_sum_over_the_tree() -> None:

@@ -110,8 +110,8 @@ def test_an_unhealthy_program_that_is_restarted_is_told_with_its_reason() -> Non
     ]
 
 
-@pytest.mark.parametrize(("scale", "values"), [(1, {"program": "web"}), (2, {"program": "web", "instance": "2"})])
-def test_an_instance_is_named_where_there_are_several(scale: int, values: dict[str, str]) -> None:
+@pytest.mark.parametrize(("scale", "values"), [(1, {"program": "web"}), (2, {"program": "web", "instance": 2})])
+def test_an_instance_is_named_where_there_are_several(scale: int, values: dict[str, object]) -> None:
     world = _world(replace(WEB, scale=scale))
     notes = list(narrate(world.plan.programs["web"], world.changes[-1]))
     assert notes == [Note("info", "program.started", {**values, "pid": 100 + scale})]

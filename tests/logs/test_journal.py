@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from supervisor.core.narrative import Note
 from supervisor.core.program import OwnLog
 from supervisor.logs.clock import rfc3339
-from supervisor.logs.journal import LEVELS, MOST_WAITING, Journal
+from supervisor.logs.journal import LEVELS, LONGEST, MOST_TOLD, MOST_WAITING, Journal
 from supervisor.logs.sink import Sink
 
 
@@ -130,6 +131,41 @@ def test_a_json_line_has_the_time_of_its_event_and_not_of_its_opening(book: Book
     kept_at = rfc3339(time())
     journal.open()
     assert book.entries[0]["time"] <= kept_at
+
+
+# ---- what is kept of it
+
+
+def test_what_was_told_is_kept_whatever_the_logs_level_but_for_debug(book: Book) -> None:
+    journal = book.opened(level="error")
+    for level in LEVELS:
+        journal.write(level, f"{level}.written", program="web", reason=None)
+    assert [note for _, note in journal.told] == [
+        Note(level, f"{level}.written", {"program": "web"}) for level in LEVELS[1:]
+    ]
+    assert (journal.count, len(book.lines)) == (3, 1)
+
+
+def test_the_last_events_are_kept_and_of_long_values_their_begin(book: Book) -> None:
+    journal = book.journal()
+    for number in range(MOST_TOLD + 5):
+        journal.write("info", "line.written", number=number, reason="x" * (LONGEST + 1))
+    assert (len(journal.told), journal.count) == (MOST_TOLD, MOST_TOLD + 5)
+    assert journal.told[0][1].values == {"number": 5, "reason": "x" * LONGEST}
+
+
+def test_listeners_are_woken_by_what_is_kept(book: Book) -> None:
+    journal, woken = book.journal(level="error"), []
+    journal.listeners = (lambda: woken.append(journal.count),)
+    for level in LEVELS:
+        journal.write(level, "line.written")
+    assert woken == [1, 2, 3]
+
+
+def test_an_event_in_words_is_the_line_of_the_log(book: Book) -> None:
+    journal = book.opened()
+    journal.write("warning", "program.failed", program="web", reason="a b")
+    assert [f"supinit | {journal.word(journal.told[0][1])}"] == book.lines
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""logs: what programs have written, laid out by the supervisor, until it has shown all or the user has had enough."""
+"""logs and events: what is kept, laid out by the supervisor, and what follows until the user has had enough."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ BROKEN_OFF = "supinit-broken-off"
 
 def logs(call: Call) -> int:
     """Print the kept tails, and with --follow what comes after them, each piece as it comes."""
-    pairs = [("name", word) for word in call.words]
-    pairs += [(name, call.options[option]) for option, name in PARAMETERS.items() if option in call.options]
-    if "follow" in call.options:
-        pairs.append(("follow", "1"))
+    pairs = [(name, call.options[option]) for option, name in PARAMETERS.items() if option in call.options]
     if not call.as_json:
         pairs.append(("color", "1" if has_color() else "0"))
+    return _stream(call, "/v1/logs", pairs)
+
+
+def events(call: Call) -> int:
+    """Print what has happened, and with --follow what happens."""
+    pairs = [("n", call.options["lines"])] if "lines" in call.options else []
+    return _stream(call, "/v1/events", pairs)
+
+
+def _stream(call: Call, path: str, pairs: list[tuple[str, str]]) -> int:
+    pairs = [*(("name", word) for word in call.words), *pairs]
+    if "follow" in call.options:
+        pairs.append(("follow", "1"))
     connection = reach(call)
     if isinstance(connection, int):
         return connection
     try:
-        response = stream(connection, "/v1/logs" + query(pairs), call.accept, _show)
+        response = stream(connection, path + query(pairs), call.accept, _show)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -33,7 +43,7 @@ def logs(call: Call) -> int:
 
 
 PARAMETERS = {"lines": "n", "stream": "stream", "since": "since"}
-"""What the options are called in the API."""
+"""What the options of logs are called in the API."""
 
 
 def _show(data: bytes) -> None:

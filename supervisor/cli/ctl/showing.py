@@ -1,4 +1,4 @@
-"""status, version, metrics and shutdown: one request, and its answer as it is."""
+"""status, tree, version, metrics and shutdown: one request, and its answer as it is."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ def status(call: Call) -> int:
     if code == 0 and not isinstance(response, int) and response.headers.get("supinit-fine") != "yes":
         return NOT_FINE
     return code
+
+
+def tree(call: Call) -> int:
+    """Print all processes, laid out for this terminal."""
+    pairs = [] if call.as_json else [("columns", str(_columns()))]
+    return finish(call, ask(call, "GET", "/v1/tree" + query(pairs)))
 
 
 def version(call: Call) -> int:

@@ -1,0 +1,70 @@
+"""run: a command as the program would run it. supctl turns into it, so terminal, stdin and signals are the user's."""
+
+from __future__ import annotations
+
+import json
+from os import chdir, environ, geteuid
+
+from supervisor.cli.ctl.call import FAILED, NOT_PERMITTED, Call, ask, complain, finish
+from supervisor.control.client import quote
+from supervisor.core.program import Credentials, Limit
+from supervisor.errors import SpawnError
+from supervisor.process.spawn import Launch, turn_into
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CANNOT_EXECUTE = 126
+"""Also where the context cannot be had: 1 is the command's own."""
+HINTS = {
+    127: "give its path",
+    126: "make it executable, or run its interpreter",
+    None: "nor could the program be started",
+}
+
+
+def run(call: Call) -> int:
+    """Turn into the command; return only where that fails, with the exit code of a shell."""
+    name, *command = call.words
+    response = ask(call, "GET", f"/v1/programs/{quote(name)}/context")
+    if isinstance(response, int) or response.status != 200:
+        code = finish(call, response)
+        return CANNOT_EXECUTE if code == FAILED else code
+    is_root = geteuid() == 0
+    context = json.loads(response.body)
+    try:
+        _enter(context["supinit_dir"])
+        turn_into(_launch(context, tuple(command)))
+    except SpawnError as error:
+        reason = f"cannot run {command[0]} in {name}: {str(error).removeprefix('cannot be started: ')}"
+        if error.code is None and isinstance(error.__cause__, PermissionError) and not is_root:
+            return complain(f"{reason}; run supctl as root", NOT_PERMITTED)
+        return complain(f"{reason}; {HINTS[error.code]}", error.code or CANNOT_EXECUTE)
+
+
+def _enter(folder: str) -> None:
+    """Go where supinit is, and a program starts that names no other place, though its user might not get there."""
+    try:
+        chdir(folder)
+    except OSError as error:
+        raise SpawnError(f"cannot enter {folder}: {error.strerror}", None) from error
+
+
+def _launch(context: dict[str, Any], command: tuple[str, ...]) -> Launch:
+    environment: dict[str, str] = context["environment"]
+    if "TERM" in environ:
+        environment.setdefault("TERM", environ["TERM"])
+    return Launch(
+        command=command,
+        environment=environment,
+        stdin=0,
+        stdout=1,
+        stderr=2,
+        working_dir=context["working_dir"],
+        umask=int(context["umask"], 8),
+        credentials=Credentials(context["uid"], context["gid"], tuple(context["groups"]), context["user"]),
+        ulimits=tuple(Limit(name, limit["soft"], limit["hard"]) for name, limit in context["ulimits"].items()),
+        nice=context["nice"],
+        oom_score_adj=context["oom_score_adj"],
+    )
