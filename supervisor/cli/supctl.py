@@ -218,7 +218,8 @@ usage: supctl [-s SOCKET] [--json] COMMAND
 
 {commands}
 
-NAME is a program, NAME:2 an instance of it, all is every program. TIME is 30, 500ms or 1m30s.
+NAME is a program, NAME:2 an instance of it, all is every program, 'web*' all that are named so.
+TIME is 30, 500ms or 1m30s.
 SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else /run/supinit/control.sock.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program, 69 supinit cannot be reached,
 77 not permitted.

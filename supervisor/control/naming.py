@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from supervisor.control.message import Refused
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
 ALL = "all"
+WILDCARDS = "*?["
 
 
 def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
-    """Return the instances that are named as `web`, `web:2` or `all`, each once, in the order of their naming.
+    """Return what is named as `web`, `web:2`, `all` or `web*:1`, each instance once, in the order of naming.
 
-    Raises Refused for the first name that there is none of.
+    Raises Refused for the first name, or pattern, that there is none of.
     """
     found: dict[InstanceId, None] = {}
     for name in names:
@@ -32,6 +34,8 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
         return plan.instances
     if name in plan.programs:
         return plan.programs[name].instances
+    if any(char in WILDCARDS for char in name):
+        return _matching(plan, name)
     program, _, number = name.rpartition(":")
     if program not in plan.programs:
         known = ", ".join(plan.programs) or "none"
@@ -40,6 +44,18 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
         return ((program, int(number)),)
     last = plan.programs[program].scale
     raise Refused(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has 1 to {last}")
+
+
+def _matching(plan: Plan, pattern: str) -> tuple[InstanceId, ...]:
+    """Return the instances that a shell's pattern stands for: `web*` and `*` by name, `web:*` by number as well."""
+    program, colon, number = pattern.rpartition(":")
+    if not colon:
+        program, number = pattern, "*"
+    found = tuple(i for i in plan.instances if fnmatchcase(i[0], program) and fnmatchcase(str(i[1]), number))
+    if not found:
+        known = ", ".join(plan.programs) or "none"
+        raise Refused(404, "no_such_program", f"cannot find a program like {pattern!r}; there are: {known}")
+    return found
 
 
 def label(plan: Plan, instance: InstanceId) -> str:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from supervisor.control.server import MAX_CONNECTIONS
+from supervisor.control.door import MAX_CONNECTIONS
 
 from .dialogue import served
 from .steered import SteeredContainer, service
