@@ -58,6 +58,12 @@ def _logs(call: Call) -> int:
     return logs(call)
 
 
+def _completion(call: Call) -> int:
+    from supervisor.cli.ctl.completion import completion
+
+    return completion(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -108,6 +114,7 @@ COMMANDS = {
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
     "metrics": Command(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
     "version": Command(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
+    "completion": Command(_completion, "bash|zsh|fish", "print the shell's completion script", {}, 1),
 }
 
 
@@ -196,7 +203,7 @@ def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     command = COMMANDS.get(name)
     if command is None:
         return Wrong(f"cannot {name}: there is no such command")
-    if len(rest) < command.least_words or "" in rest:
+    if len(rest) < command.least_words or ("" in rest and "NAME" in command.words):
         return Wrong(f"cannot {name} without {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
         return Wrong(f"cannot use {rest[command.most_words]} with {name}")
