@@ -98,9 +98,11 @@ class Command(Record):
 
 
 LOGS = {"follow": "", "lines": "N", "stream": "stdout|stderr", "since": "TIME"}
+WATCH = {"watch": "[SECONDS]"}
+"""In brackets: a value that may be left out."""
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
-    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
+    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
     "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
     "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
@@ -163,6 +165,8 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
         taken = _options_of(command).get(name)
         if taken is None:
             return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""))
+        if taken.startswith("[") and value is None:
+            value = rest.pop(0) if rest and rest[0][:1].isdecimal() else ""
         if taken and value is None:
             if not rest:
                 return Wrong(f"cannot use {argument} without its {taken}")

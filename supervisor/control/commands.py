@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from supervisor.control.message import Answer, Refused, Request, json_answer, printable, text_answer
+from supervisor.control.message import Answer, Refused, Request, json_answer, text_answer
 from supervisor.control.naming import label, resolve, resolve_one
 from supervisor.control.outcome import Missed, Pending, Wish, judge
 from supervisor.control.span import short_time
+from supervisor.control.status import show_entries
 from supervisor.control.view import entries
 from supervisor.control.waiting import read_timeout, until
 from supervisor.core.course import Asked, ShutdownAsked
@@ -57,7 +58,7 @@ def signal(console: Console, request: Request, name: str) -> Answer:
     _note(console, request, f"signal {signal_name(number)}", name)
     for instance in targets:
         console.container.send_signal(instance, number)
-    return _answer(console, request, targets, 200)
+    return show_entries(console, request, targets, 200)
 
 
 async def reload(console: Console, request: Request, name: str) -> Answer:
@@ -67,7 +68,7 @@ async def reload(console: Console, request: Request, name: str) -> Answer:
     _note(console, request, "reload", name)
     reloads = [console.container.reload(instance) for instance in targets]
     if not wait.wanted:
-        return _answer(console, request, targets, 202)
+        return show_entries(console, request, targets, 202)
     try:
         async with asyncio.timeout(wait.timeout):
             problems = [problem for reload in reloads if (problem := await reload) is not None]
@@ -77,7 +78,7 @@ async def reload(console: Console, request: Request, name: str) -> Answer:
     if problems:
         sentence = f"cannot reload what was asked for: {', '.join(problems)}"
         raise Refused(409, "failed", sentence, more={"programs": entries(console, targets)})
-    return _answer(console, request, targets, 200)
+    return show_entries(console, request, targets, 200)
 
 
 def shutdown(console: Console, request: Request) -> Answer:
@@ -127,7 +128,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
     asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
     container.ask(Asked(instances, EVENTS[wish]))
     if not wait.wanted:
-        return _answer(console, request, instances, 202)
+        return show_entries(console, request, instances, 202)
 
     def outcomes() -> dict[InstanceId, Outcome]:
         plan, snapshot = container.plan, container.snapshot
@@ -139,7 +140,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
 
     await until(container, is_settled, wait.timeout)
     _refuse_missed(wish, console, outcomes(), wait.timeout)
-    return _answer(console, request, instances, 200)
+    return show_entries(console, request, instances, 200)
 
 
 def _refuse_missed(wish: Wish, console: Console, outcomes: dict[InstanceId, Outcome], timeout: float | None) -> None:
@@ -177,18 +178,6 @@ def _with_instance(name: str, instance: object) -> str:
     if not isinstance(instance, int) or isinstance(instance, bool):
         raise Refused(400, "invalid_body", f"cannot read instance: {instance!r} is no whole number")
     return f"{name}:{instance}"
-
-
-def _answer(console: Console, request: Request, instances: tuple[InstanceId, ...], status: int) -> Answer:
-    if not request.wants_text:
-        return json_answer({"programs": entries(console, instances)}, status)
-    plan, views = console.container.plan, console.container.snapshot.instances
-    lines = []
-    for instance in instances:
-        view = views[instance]
-        pid = f", pid {view.pid}" if view.pid is not None else ""
-        lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
-    return text_answer("\n".join(lines), status)
 
 
 def _note(console: Console, request: Request, action: str, name: str) -> None:
