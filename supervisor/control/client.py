@@ -29,15 +29,29 @@ class Response(Record):
 
 
 def connect(path: str, timeout: float | None = None) -> socket.socket:
-    """Return a connection to the control socket; `timeout` holds for each of its steps."""
+    """Return a connection to the control socket; `timeout` holds for each of its steps.
+
+    Where many are waiting already, only a blocking connect waits with them (connect(2), EAGAIN).
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(timeout)
+        if timeout is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
         connection.connect(path)
+        connection.settimeout(timeout)
+    except BlockingIOError:
+        connection.close()
+        raise TimeoutError("nobody has taken the connection") from None
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def _timeval(seconds: float) -> bytes:
+    from struct import pack
+
+    return pack("ll", int(seconds), int(seconds % 1 * 1e6))
 
 
 def exchange(

@@ -1,6 +1,9 @@
 """A door: what comes in through one listening socket, counted by itself, and held so that it can be cut.
 
-Whoever crowds at one door keeps nobody from another.
+Rule 1: whoever crowds at one door keeps nobody from another.
+Rule 2: where no place is left, somebody we wait for loses it to the next: first whoever has had an answer, and of those
+whoever has kept us waiting longest. So those who say nothing, or do not take their answers, keep nobody out. Only where
+all are being served is the next one refused.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 64
 RESERVED = 8
 """Connections of the 64 that only root and supinit's own user may take: readers cannot lock the operator out."""
+AT_ONCE, QUEUE = 4, 16
+"""Connections that are taken in one turn of the loop, so that turns stay short and each is heard before its place could be
+lost; and those that may wait for it in the kernel, so that an honest one waits behind few."""
 PATIENCE = 10.0
 
 
@@ -32,11 +38,12 @@ class Door:
         self._console = console
         self._admit = admit
         self._patience = patience
+        self._turnstile = asyncio.Lock()
         self._connections: set[asyncio.Task[None]] = set()
-        self._serving: set[Connection] = set()
+        self._serving: dict[Connection, asyncio.Task[None]] = {}
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
+        task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._note_end)
 
@@ -59,19 +66,32 @@ class Door:
         except OSError:
             writer.close()
             return
-        connection = Connection(self._console, peer, rights, reader, writer, self._patience)
-        if len(self._connections) > 2 * MAX_CONNECTIONS:  # so many that even saying no would cost too much
-            writer.close()
-            return
+        connection = Connection(self._console, peer, rights, reader, writer, self._turnstile, self._patience)
         limit = MAX_CONNECTIONS - RESERVED if rights in (Rights.READ, Rights.NOTHING) else MAX_CONNECTIONS
-        if len(self._connections) > limit:
-            await connection.refuse(Refused(503, "busy", f"cannot serve more than {limit} connections; try again"))
-        else:
-            self._serving.add(connection)
+        if len(self._serving) < limit or self._make_room(rights):
+            task = asyncio.current_task()
+            assert task is not None
+            self._serving[connection] = task
             try:
                 await connection.serve()
             finally:
-                self._serving.discard(connection)
+                self._serving.pop(connection, None)
+        elif len(self._connections) <= 2 * MAX_CONNECTIONS:
+            await connection.refuse(Refused(503, "busy", f"cannot serve more than {limit} connections; try again"))
+        else:  # so many that even saying no would cost too much
+            writer.close()
+
+    def _make_room(self, rights: Rights) -> bool:
+        """Apply rule 2. Only who may control can take the place of somebody who may."""
+        places = {
+            (other.rights is Rights.CONTROL, not other.has_answered, other.waits_since): other
+            for other in self._serving
+            if other.waits_since is not None and (rights is Rights.CONTROL or other.rights is not Rights.CONTROL)
+        }
+        if not places:
+            return False
+        self._serving.pop(places[min(places)]).cancel()
+        return True
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)

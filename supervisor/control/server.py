@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from supervisor.control.door import PATIENCE, Door
+from supervisor.control.door import AT_ONCE, PATIENCE, QUEUE, Door
 from supervisor.control.listening import SocketFile
 from supervisor.control.peer import Peer, Rights, peer_of, rights_of
 
@@ -35,7 +35,8 @@ async def serve(console: Console, path: str, mode: int, group: int | None, patie
 
     file = SocketFile(path, mode, group)
     door = Door(console, admit, patience)
-    return Server(door, await asyncio.start_unix_server(door.accept, sock=file.socket, limit=_HEAD), file)
+    listener = await asyncio.start_unix_server(door.accept, sock=file.socket, limit=_HEAD, backlog=AT_ONCE)
+    return Server(door, listener, file)
 
 
 async def serve_metrics(console: Console, host: str, port: int, patience: float = PATIENCE) -> Server:
@@ -46,8 +47,11 @@ async def serve_metrics(console: Console, host: str, port: int, patience: float 
     door = Door(console, lambda _: (STRANGER, Rights.PROBE), patience)
     try:
         if host:
-            return Server(door, await asyncio.start_server(door.accept, host, port, limit=_HEAD))
-        return Server(door, await asyncio.start_server(door.accept, sock=_on_every_address(port), limit=_HEAD))
+            listener = await asyncio.start_server(door.accept, host, port, limit=_HEAD, backlog=AT_ONCE)
+        else:
+            everywhere = _on_every_address(port)
+            listener = await asyncio.start_server(door.accept, sock=everywhere, limit=_HEAD, backlog=AT_ONCE)
+        return Server(door, listener)
     except OSError as error:
         if error.errno is None or error.errno < 0:  # the resolver's own numbers
             raise
@@ -68,6 +72,9 @@ class Server:
         self._door = door
         self._listener = listener
         self._file = file
+        for transport in listener.sockets:  # asyncio has one number for the queue and for what is taken from it at once
+            with socket.socket(fileno=os.dup(transport.fileno())) as shared:
+                shared.listen(QUEUE)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
