@@ -26,8 +26,8 @@ MAX_CONNECTIONS = 64
 RESERVED = 8
 """Connections of the 64 that only root and supinit's own user may take: readers cannot lock the operator out."""
 AT_ONCE, QUEUE = 4, 16
-"""Connections that are taken in one turn of the loop, so that turns stay short and each is heard before its place could be
-lost; and those that may wait for it in the kernel, so that an honest one waits behind few."""
+"""Connections that are taken in one turn of the loop, so that turns are short and each is heard before it can lose its
+place; and those that may wait in the kernel, so that an honest one waits behind few."""
 PATIENCE = 10.0
 
 

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class Process(Record):
-    """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and tells a recycled pid apart."""
+    """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and tells a recycled pid apart.
+
+    `cpu_ticks` are its own and those of the children that it has waited for; `resident` is in pages.
+    """
 
     pid: int
     parent: int
@@ -23,20 +26,30 @@ class Process(Record):
     session: int
     is_zombie: bool
     started: int
+    cpu_ticks: int = 0
+    resident: int = 0
 
 
 def read_process(pid: int) -> Process | None:
     """Return the process, or None if there is none."""
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            line = file.read(1024)
+        file = os.open(
+            f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC
+        )  # half of what open() takes, times all processes
     except OSError:
         return None
+    try:
+        line = os.read(file, 1024)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(file)
     fields = line[line.rfind(b")") + 2 :].split()
-    if len(fields) < 20:
+    if len(fields) < 22:
         return None
     state, parent, group, session = fields[:4]
-    return Process(pid, int(parent), int(group), int(session), state in b"ZXx", int(fields[19]))
+    ticks = sum(map(int, fields[11:15]))
+    return Process(pid, int(parent), int(group), int(session), state in b"ZXx", int(fields[19]), ticks, int(fields[21]))
 
 
 def read_processes() -> dict[int, Process]:

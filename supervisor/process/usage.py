@@ -1,11 +1,12 @@
 """What each instance uses: every process is put down to the instance whose main process stands over it.
 
 A process that was reparented is known by its session, which the main process leads. Everything may change while it is
-read: a process that is gone counts for nothing. Nothing in here waits for a process (psutil's `wait` would take its
-exit away from the reaper).
+read: a process that is gone counts for nothing.
 """
 
 from __future__ import annotations
+
+import os
 
 from supervisor.core.usage import Usage
 from supervisor.process.proctree import read_processes
@@ -17,20 +18,23 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
     from supervisor.process.proctree import Process
 
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
 
 def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
     """Return the usage of each instance, by the pids of the main processes.
 
-    An instance of which no process can be read is not in it. Costs 10 µs for each process of the container, and 50 µs
-    more for each that belongs to an instance.
+    An instance of which no process can be read is not in it. Costs 20 µs for each process of the container: one line of
+    /proc says all, where psutil would read three files for each.
     """
     if not mains:
         return {}
     usages: dict[InstanceId, Usage] = {}
-    for pid, instance in attribute(mains, read_processes()).items():
-        own = _measure_process(pid)
-        if own is not None:
-            usages[instance] = _add(usages[instance], own) if instance in usages else own
+    processes = read_processes()
+    for pid, instance in attribute(mains, processes).items():
+        own = _usage_of(processes[pid])
+        usages[instance] = _add(usages[instance], own) if instance in usages else own
     return usages
 
 
@@ -55,16 +59,8 @@ def attribute(mains: Mapping[InstanceId, int], processes: Mapping[int, Process])
     }
 
 
-def _measure_process(pid: int) -> Usage | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            cpu, memory = process.cpu_times(), process.memory_info()
-    except psutil.Error:
-        return None
-    return Usage(cpu.user + cpu.system + cpu.children_user + cpu.children_system, memory.rss, 1)
+def _usage_of(process: Process) -> Usage:
+    return Usage(process.cpu_ticks / TICKS, process.resident * PAGE, 1)
 
 
 def _add(a: Usage, b: Usage) -> Usage:
