@@ -96,7 +96,7 @@ def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[In
     for name in names:
         alive = [i for i in resolve_one(plan, name) if snapshot.instances[i].pid is not None]
         if not alive:
-            raise Refused(409, "not_running", f"cannot {verb} {name}: it has no process")
+            raise Refused(409, "not_running", f"cannot {verb} {name}: it has no process; start it first")
         targets.update(dict.fromkeys(alive))
     return tuple(targets)
 
@@ -150,7 +150,8 @@ def _refuse_missed(wish: Wish, console: Console, outcomes: dict[InstanceId, Outc
     late = [i for i, outcome in outcomes.items() if isinstance(outcome, Pending)]
     if missed:
         more = {"programs": entries(console, outcomes)}
-        raise Refused(409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}", more=more)
+        hint = "" if wish is Wish.STOP else "; supctl logs may say why"
+        raise Refused(409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}{hint}", more=more)
     if late and timeout is not None:
         states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
         sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"

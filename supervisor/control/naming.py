@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 ALL = "all"
 WILDCARDS = "*?["
+LISTED = 12
+"""Names in an error at most."""
 
 
 def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
@@ -38,8 +40,7 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
         return _matching(plan, name)
     program, _, number = name.rpartition(":")
     if program not in plan.programs:
-        known = ", ".join(plan.programs) or "none"
-        raise Refused(404, "no_such_program", f"cannot find a program {name!r}; there are: {known}")
+        raise Refused(404, "no_such_program", f"cannot find a program {name!r}; there are: {_known(plan)}")
     if number.isascii() and number.isdecimal() and 1 <= int(number[:9]) <= plan.programs[program].scale:
         return ((program, int(number)),)
     last = plan.programs[program].scale
@@ -53,9 +54,15 @@ def _matching(plan: Plan, pattern: str) -> tuple[InstanceId, ...]:
         program, number = pattern, "*"
     found = tuple(i for i in plan.instances if fnmatchcase(i[0], program) and fnmatchcase(str(i[1]), number))
     if not found:
-        known = ", ".join(plan.programs) or "none"
-        raise Refused(404, "no_such_program", f"cannot find a program like {pattern!r}; there are: {known}")
+        raise Refused(404, "no_such_program", f"cannot find a program like {pattern!r}; there are: {_known(plan)}")
     return found
+
+
+def _known(plan: Plan) -> str:
+    """Return the names that there are, as many as one line can bear."""
+    names = list(plan.programs)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(names[:LISTED]) or "none") + more
 
 
 def label(plan: Plan, instance: InstanceId) -> str:

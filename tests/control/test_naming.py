@@ -44,6 +44,13 @@ def test_what_there_is_none_of_is_refused(name: str) -> None:
     assert (refused.value.status, refused.value.code) == (404, "no_such_program")
 
 
+def test_an_error_names_a_few_of_many() -> None:
+    plan = SteeredContainer(*(service(f"p{number}") for number in range(500))).plan
+    for name in ("nobody", "x*"):
+        with pytest.raises(Refused, match=r"there are: p0, p1, .*, p11 and 488 more$"):
+            resolve(plan, [name])
+
+
 @pytest.mark.parametrize(
     ("method", "target", "body"),
     [
