@@ -62,7 +62,7 @@ class Loop:
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
         self._watchers: list[asyncio.Future[None]] = []
         self._pump_timer: asyncio.TimerHandle | None = None
-        self._server: Server | None = None
+        self._servers: list[Server] = []
 
     def run(self) -> None:
         """Return when the container is over."""
@@ -75,8 +75,8 @@ class Loop:
             self._loop.call_soon(self._guard(callback))
         if not self._engine.is_over:
             self._loop.run_forever()
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     # ---- what wakes it
 
@@ -252,18 +252,26 @@ class Loop:
         self._spawn(self._serve())
 
     async def _serve(self) -> None:
-        from supervisor.control.server import serve
+        from supervisor.control.console import Console
+        from supervisor.control.server import serve, serve_metrics
 
         settings = self._engine.plan.settings
+        console = Console(self, self._usage, self._engine.journal.write)
         mode = settings.socket_mode
         if mode is None:
             mode = 0o600 if settings.socket_group is None else 0o660
+        await self._open(settings.socket_path, serve(console, settings.socket_path, mode, settings.socket_group))
+        if settings.metrics_listen is not None:
+            host, port = settings.metrics_listen
+            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            await self._open(address, serve_metrics(console, host, port))
+
+    async def _open(self, address: str, opening: Awaitable[Server]) -> None:
+        """A listener that cannot be had is an error in the log: the programs run without it."""
         try:
-            self._server = await serve(
-                self, settings.socket_path, mode, settings.socket_group, self._usage, self._engine.journal.write
-            )
+            self._servers.append(await opening)
         except OSError as error:
-            reason = f"cannot listen on {settings.socket_path}: {error.strerror}"
+            reason = f"cannot listen on {address}: {error.strerror}"
             self._engine.journal.write("error", "control.failed", reason=reason)
 
     def _usage(self) -> Mapping[InstanceId, Usage]:

@@ -82,6 +82,12 @@ def _update(call: Call) -> int:
     return update(call)
 
 
+def _completion(call: Call) -> int:
+    from supervisor.cli.ctl.completion import completion
+
+    return completion(call)
+
+
 def _healthcheck(call: Call) -> int:
     from supervisor.cli.ctl.probing import healthcheck
 
@@ -117,9 +123,11 @@ class Command(Record):
 
 EVENTS = {"follow": "", "lines": "N"}
 LOGS = {**EVENTS, "stream": "stdout|stderr", "since": "TIME"}
+WATCH = {"watch": "[SECONDS]"}
+"""In brackets: a value that may be left out."""
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
-    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not"),
+    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
     "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
     "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
@@ -139,6 +147,7 @@ COMMANDS = {
     "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
     "metrics": Command(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
     "version": Command(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
+    "completion": Command(_completion, "bash|zsh|fish", "print the shell's completion script", {}, 1),
 }
 
 
@@ -187,6 +196,8 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
         taken = _options_of(command).get(name)
         if taken is None:
             return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""))
+        if taken.startswith("[") and value is None:
+            value = rest.pop(0) if rest and rest[0][:1].isdecimal() else ""
         if taken and value is None:
             if not rest:
                 return Wrong(f"cannot use {argument} without its {taken}")
@@ -227,7 +238,8 @@ def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     command = COMMANDS.get(name)
     if command is None:
         return Wrong(f"cannot {name}: there is no such command")
-    if len(rest) < command.least_words or "" in rest[: command.least_words or None]:
+    words_named = rest[: command.least_words or None]
+    if len(rest) < command.least_words or ("" in words_named and "NAME" in command.words):
         return Wrong(f"cannot {name} without {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
         return Wrong(f"cannot use {rest[command.most_words]} with {name}")
@@ -249,7 +261,8 @@ usage: supctl [-s SOCKET] [--json] COMMAND
 
 {commands}
 
-NAME is a program, NAME:2 an instance of it, all is every program. TIME is 30, 500ms or 1m30s.
+NAME is a program, NAME:2 an instance of it, all is every program, 'web*' all that are named so.
+TIME is 30, 500ms or 1m30s.
 SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else /run/supinit/control.sock.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program, 69 supinit cannot be reached,
 77 not permitted.

@@ -220,7 +220,11 @@ _OWN_LOG = Section(
     make=OwnLog,
 )
 _METRICS = Section(
-    Key("listen", LISTEN_ADDRESS, "A TCP address for /metrics, /livez, /readyz and /healthz.", later=True),
+    Key(
+        "listen",
+        LISTEN_ADDRESS,
+        "A TCP address for /metrics, /livez, /readyz and /healthz alone: whoever comes may read them.",
+    ),
     make=lambda listen=None: listen,
 )
 

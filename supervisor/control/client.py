@@ -29,21 +29,43 @@ class Response(Record):
 
 
 def connect(path: str, timeout: float | None = None) -> socket.socket:
-    """Return a connection to the control socket; `timeout` holds for each of its steps."""
+    """Return a connection to the control socket; `timeout` holds for each of its steps.
+
+    Where many are waiting already, only a blocking connect waits with them (connect(2), EAGAIN).
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(timeout)
+        if timeout is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(timeout))
         connection.connect(path)
+        connection.settimeout(timeout)
+    except BlockingIOError:
+        connection.close()
+        raise TimeoutError("nobody has taken the connection") from None
     except OSError:
         connection.close()
         raise
     return connection
 
 
-def exchange(connection: socket.socket, method: str, target: str, accept: str, body: str = "") -> Response:
+def _timeval(seconds: float) -> bytes:
+    from struct import pack
+
+    return pack("ll", int(seconds), int(seconds % 1 * 1e6))
+
+
+def exchange(
+    connection: socket.socket,
+    method: str,
+    target: str,
+    accept: str,
+    body: str = "",
+    meanwhile: Callable[[socket.socket], None] | None = None,
+) -> Response:
     """Send one request and return its answer; the connection is closed afterwards.
 
-    Raises ConnectionError if the server closes before it has answered, TimeoutError if it takes too long.
+    `meanwhile` is called before the answer is read. Raises ConnectionError if the server closes before it has answered,
+    TimeoutError if it takes too long.
     """
     payload = body.encode()
     head = f"{method} {target} HTTP/1.1\r\nHost: supinit\r\nAccept: {accept}\r\nConnection: close\r\n"
@@ -51,9 +73,17 @@ def exchange(connection: socket.socket, method: str, target: str, accept: str, b
         head += f"Content-Type: application/json\r\nContent-Length: {len(payload)}\r\n"
     try:
         connection.sendall(head.encode("ascii") + b"\r\n" + payload)
+        if meanwhile is not None:
+            meanwhile(connection)
         return _receive(connection)
     finally:
         connection.close()
+
+
+def get(connection: socket.socket, target: str, accept: str) -> Response:
+    """Get something, and keep the connection for more. Raises OSError, as `exchange` does; then it can be closed."""
+    connection.sendall(f"GET {target} HTTP/1.1\r\nHost: supinit\r\nAccept: {accept}\r\n\r\n".encode("ascii"))
+    return _receive(connection)
 
 
 def stream(connection: socket.socket, target: str, accept: str, take: Callable[[bytes], None]) -> Response:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from supervisor.control.message import Answer, Refused, Request, json_answer, printable, text_answer
+from supervisor.control.message import Answer, Refused, Request, json_answer, text_answer
 from supervisor.control.naming import label, resolve, resolve_one
 from supervisor.control.outcome import Missed, Pending, Wish, judge
 from supervisor.control.span import short_time
+from supervisor.control.status import show_entries
 from supervisor.control.view import entries
 from supervisor.control.waiting import read_timeout, until
 from supervisor.core.course import Asked, ShutdownAsked
@@ -58,7 +59,7 @@ def signal(console: Console, request: Request, name: str) -> Answer:
     note(console, request, f"signal {signal_name(number)}", name)
     for instance in targets:
         console.container.send_signal(instance, number)
-    return _answer(console, request, targets, 200)
+    return show_entries(console, request, targets, 200)
 
 
 async def reload(console: Console, request: Request, name: str) -> Answer:
@@ -68,7 +69,7 @@ async def reload(console: Console, request: Request, name: str) -> Answer:
     note(console, request, "reload", name)
     reloads = [console.container.reload(instance) for instance in targets]
     if not wait.wanted:
-        return _answer(console, request, targets, 202)
+        return show_entries(console, request, targets, 202)
     try:
         async with asyncio.timeout(wait.timeout):
             problems = [problem for reload in reloads if (problem := await reload) is not None]
@@ -78,7 +79,7 @@ async def reload(console: Console, request: Request, name: str) -> Answer:
     if problems:
         sentence = f"cannot reload what was asked for: {', '.join(problems)}"
         raise Refused(409, "failed", sentence, more={"programs": entries(console, targets)})
-    return _answer(console, request, targets, 200)
+    return show_entries(console, request, targets, 200)
 
 
 def shutdown(console: Console, request: Request) -> Answer:
@@ -96,7 +97,7 @@ def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[In
     for name in names:
         alive = [i for i in resolve_one(plan, name) if snapshot.instances[i].pid is not None]
         if not alive:
-            raise Refused(409, "not_running", f"cannot {verb} {name}: it has no process")
+            raise Refused(409, "not_running", f"cannot {verb} {name}: it has no process; start it first")
         targets.update(dict.fromkeys(alive))
     return tuple(targets)
 
@@ -128,7 +129,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
     asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
     container.ask(Asked(instances, EVENTS[wish]))
     if not wait.wanted:
-        return _answer(console, request, instances, 202)
+        return show_entries(console, request, instances, 202)
 
     def outcomes() -> dict[InstanceId, Outcome]:
         return judge_all(wish, container, there(), asked_at)
@@ -139,7 +140,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
 
     await until(container, lambda: is_settled(outcomes()), wait.timeout)
     refuse_missed(wish, console, outcomes(), wait.timeout)
-    return _answer(console, request, there(), 200)
+    return show_entries(console, request, there(), 200)
 
 
 def judge_all(
@@ -162,7 +163,8 @@ def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Ou
     late = [i for i, outcome in outcomes.items() if isinstance(outcome, Pending)]
     if missed:
         more = {"programs": entries(console, outcomes)}
-        raise Refused(409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}", more=more)
+        hint = "" if wish is Wish.STOP else "; supctl logs may say why"
+        raise Refused(409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}{hint}", more=more)
     if late and timeout is not None:
         states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
         sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"
@@ -190,18 +192,6 @@ def _with_instance(name: str, instance: object) -> str:
     if not isinstance(instance, int) or isinstance(instance, bool):
         raise Refused(400, "invalid_body", f"cannot read instance: {instance!r} is no whole number")
     return f"{name}:{instance}"
-
-
-def _answer(console: Console, request: Request, instances: tuple[InstanceId, ...], status: int) -> Answer:
-    if not request.wants_text:
-        return json_answer({"programs": entries(console, instances)}, status)
-    plan, views = console.container.plan, console.container.snapshot.instances
-    lines = []
-    for instance in instances:
-        view = views[instance]
-        pid = f", pid {view.pid}" if view.pid is not None else ""
-        lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
-    return text_answer("\n".join(lines), status)
 
 
 def note(console: Console, request: Request, action: str, name: str) -> None:

@@ -1,8 +1,10 @@
 """One HTTP connection: requests one after the other, each within its limits, none of them trusted.
 
 Rule 1: what a client can make us hold is bounded: a head of HEAD_LIMIT, a body of BODY_LIMIT, READ_AHEAD beyond.
-Rule 2: what a client can make us wait for is bounded: PATIENCE for a whole request, and for taking its answer.
-Rule 3: after every answer the loop turns, however many requests have been sent ahead.
+Rule 2: what a client can make us wait for is bounded: PATIENCE for a whole request, and for taking its answer; where
+places are short, it is less (door.py).
+Rule 3: after every answer the loop turns, however much has been sent ahead; of all who have had an answer, one
+a turn goes on, so that many together delay nobody's first.
 Rule 4: a client that leaves while its answer is awaited ends the wait (a closed or half-closed connection).
 Rule 5: an answer that needs no waiting is with the kernel before anything else happens, the end of the container too.
 """
@@ -53,13 +55,18 @@ class Connection:
         rights: Rights,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        turnstile: asyncio.Lock,
         patience: float = PATIENCE,
     ) -> None:
         self._console = console
         self._peer = peer
-        self._rights = rights
+        self.rights = rights
+        self.waits_since: float | None = _now()
+        """Since when it waits for its client; None while the client waits."""
+        self.has_answered = False
         self._reader = reader
         self._writer = writer
+        self._turnstile = turnstile
         self._patience = patience
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._is_head = False
@@ -71,7 +78,8 @@ class Connection:
         """Answer requests until one side has enough, and close the connection."""
         try:
             while await self._serve_one():
-                await asyncio.sleep(0)
+                async with self._turnstile:
+                    await asyncio.sleep(0)
         except (_Gone, ConnectionError):
             pass
         finally:
@@ -95,11 +103,13 @@ class Connection:
             return False
         if request is None:
             return False
+        self.waits_since = None
         answer = await self._respond(request)
+        if answer.stream is not None:
+            await self._unless_gone(self._send_stream(answer, answer.stream))
+        self.waits_since, self.has_answered = _now(), True
         if answer.stream is None:
             await self._send(answer)
-        else:
-            await self._unless_gone(self._send_stream(answer, answer.stream))
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -156,7 +166,7 @@ class Connection:
     async def _respond(self, request: Request) -> Answer:
         """Return the answer to a request, also where it is refused or supinit itself has failed."""
         try:
-            answer = respond(self._console, request, self._rights)
+            answer = respond(self._console, request, self.rights)
             return answer if isinstance(answer, Answer) else await self._unless_gone(answer)
         except Refused as refused:
             return refusal(refused, request.wants_text)
@@ -243,12 +253,19 @@ class Connection:
             pass
 
     async def _write(self, data: bytes) -> None:
+        before, self.waits_since = self.waits_since, self.waits_since or _now()
         self._writer.write(data)
         try:
             async with asyncio.timeout(self._patience):
                 await self._writer.drain()
         except TimeoutError:
             raise _Gone from None
+        finally:
+            self.waits_since = before
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _make_head(answer: Answer, *more_headers: tuple[str, str]) -> h11.Response:

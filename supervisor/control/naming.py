@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from supervisor.control.message import Refused
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
 ALL = "all"
+WILDCARDS = "*?["
+LISTED = 12
+"""Names in an error at most."""
 
 
 def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
-    """Return the instances that are named as `web`, `web:2` or `all`, each once, in the order of their naming.
+    """Return what is named as `web`, `web:2`, `all` or `web*:1`, each instance once, in the order of naming.
 
-    Raises Refused for the first name that there is none of.
+    Raises Refused for the first name, or pattern, that there is none of.
     """
     found: dict[InstanceId, None] = {}
     for name in names:
@@ -32,14 +36,33 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
         return plan.instances
     if name in plan.programs:
         return plan.programs[name].instances
+    if any(char in WILDCARDS for char in name):
+        return _matching(plan, name)
     program, _, number = name.rpartition(":")
     if program not in plan.programs:
-        known = ", ".join(plan.programs) or "none"
-        raise Refused(404, "no_such_program", f"cannot find a program {name!r}; there are: {known}")
+        raise Refused(404, "no_such_program", f"cannot find a program {name!r}; there are: {_known(plan)}")
     if number.isascii() and number.isdecimal() and 1 <= int(number[:9]) <= plan.programs[program].scale:
         return ((program, int(number)),)
     last = plan.programs[program].scale
     raise Refused(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has 1 to {last}")
+
+
+def _matching(plan: Plan, pattern: str) -> tuple[InstanceId, ...]:
+    """Return the instances that a shell's pattern stands for: `web*` and `*` by name, `web:*` by number as well."""
+    program, colon, number = pattern.rpartition(":")
+    if not colon:
+        program, number = pattern, "*"
+    found = tuple(i for i in plan.instances if fnmatchcase(i[0], program) and fnmatchcase(str(i[1]), number))
+    if not found:
+        raise Refused(404, "no_such_program", f"cannot find a program like {pattern!r}; there are: {_known(plan)}")
+    return found
+
+
+def _known(plan: Plan) -> str:
+    """Return the names that there are, as many as one line can bear."""
+    names = list(plan.programs)
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(names[:LISTED]) or "none") + more
 
 
 def label(plan: Plan, instance: InstanceId) -> str:

@@ -24,6 +24,8 @@ _UCRED = struct.Struct("iII")
 
 class Rights(Enum):
     NOTHING = "nothing"
+    PROBE = "probe"
+    """Metrics and probes, and nothing else is there: whoever comes over TCP."""
     READ = "read"
     CONTROL = "control"
 

@@ -57,8 +57,15 @@ ROUTES = (
 )
 
 
+PUBLIC = tuple(route for route in ROUTES if route.path in ("/metrics", "/livez", "/readyz", "/healthz"))
+"""What is there for somebody of whom nothing is known: it names no path, and changes nothing."""
+
+
 def respond(console: Console, request: Request, rights: Rights) -> Answer | Awaitable[Answer]:
     """Carry a request out: return its answer, or what will be. Both raise Refused where there is none."""
+    if rights is Rights.PROBE:
+        route, _ = find(request, PUBLIC)
+        return route.handler(console, request)
     route, arguments = find(request)
     needed = Rights.CONTROL if route.control_only or route.method != "GET" else Rights.READ
     if rights is not Rights.CONTROL and rights is not needed:
@@ -66,11 +73,11 @@ def respond(console: Console, request: Request, rights: Rights) -> Answer | Awai
     return route.handler(console, request, *arguments)
 
 
-def find(request: Request) -> tuple[Route, tuple[str, ...]]:
+def find(request: Request, routes: tuple[Route, ...] = ROUTES) -> tuple[Route, tuple[str, ...]]:
     """Return the route of a request and the names in its path. HEAD is answered as GET. Raises Refused."""
     method = "GET" if request.method == "HEAD" else request.method
     allowed: list[str] = []
-    for route in ROUTES:
+    for route in routes:
         arguments = _match(route.path, request.path)
         if arguments is None:
             continue

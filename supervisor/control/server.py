@@ -1,111 +1,93 @@
-"""The control server: it accepts, knows who is there, and holds every connection so that it can be cut."""
+"""The two listeners: the control socket, and, where it is asked for, a TCP port for metrics and probes alone."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING
 
-from supervisor.control.console import Console
+from supervisor.control.door import AT_ONCE, PATIENCE, QUEUE, Door
 from supervisor.control.listening import SocketFile
-from supervisor.control.message import Refused
-from supervisor.control.peer import Rights, peer_of, rights_of
+from supervisor.control.peer import Peer, Rights, peer_of, rights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from asyncio.trsock import TransportSocket
 
-    from supervisor.control.clock import Clock
-    from supervisor.control.connection import Connection
-    from supervisor.control.container import Container
-    from supervisor.core.program import InstanceId
-    from supervisor.core.usage import Usage
+    from supervisor.control.console import Console
 
-MAX_CONNECTIONS = 64
-RESERVED = 8
-"""Connections of the 64 that only root and supinit's own user may take: readers cannot lock the operator out."""
-PATIENCE = 10.0
+STRANGER = Peer(0, -1, -1)
+"""Somebody of whom the kernel says nothing."""
+_HEAD = 16 * 1024
 
 
-async def serve(
-    container: Container,
-    path: str,
-    mode: int,
-    group: int | None,
-    usage: Callable[[], Mapping[InstanceId, Usage]],
-    log: Callable[..., None],
-    clock: Clock | None = None,
-    patience: float = PATIENCE,
-) -> Server:
+async def serve(console: Console, path: str, mode: int, group: int | None, patience: float = PATIENCE) -> Server:
     """Listen on a Unix socket at `path`, whose file gets `mode` and `group`; members of `group` may read.
 
-    `log` takes a level, an event and its values; `patience` is how many seconds a client may take for a request.
+    `patience` is how many seconds a client may take for a request.
     Raises OSError where the socket cannot be made; its `strerror` says why.
     """
+    own_uid = os.geteuid()
+
+    def admit(connection: TransportSocket) -> tuple[Peer, Rights]:
+        peer = peer_of(connection)
+        return peer, rights_of(peer, own_uid, group)
+
     file = SocketFile(path, mode, group)
-    server = Server(Console(container, usage, log, clock), file, group, patience)
-    await server.listen()
-    return server
+    door = Door(console, admit, patience)
+    listener = await asyncio.start_unix_server(door.accept, sock=file.socket, limit=_HEAD, backlog=AT_ONCE)
+    return Server(door, listener, file)
+
+
+async def serve_metrics(console: Console, host: str, port: int, patience: float = PATIENCE) -> Server:
+    """Listen on a TCP address, "" for every one; whoever connects may ask for metrics and probes.
+
+    Raises OSError where it cannot; its `strerror` says why.
+    """
+    door = Door(console, lambda _: (STRANGER, Rights.PROBE), patience)
+    try:
+        if host:
+            listener = await asyncio.start_server(door.accept, host, port, limit=_HEAD, backlog=AT_ONCE)
+        else:
+            everywhere = _on_every_address(port)
+            listener = await asyncio.start_server(door.accept, sock=everywhere, limit=_HEAD, backlog=AT_ONCE)
+        return Server(door, listener)
+    except OSError as error:
+        if error.errno is None or error.errno < 0:  # the resolver's own numbers
+            raise
+        raise OSError(error.errno, os.strerror(error.errno).lower()) from None
+
+
+def _on_every_address(port: int) -> socket.socket:
+    """One socket for both families: asyncio would make two, and ask a thread which."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    return socket.create_server(("", port), family=family, dualstack_ipv6=dual)
 
 
 class Server:
-    """A listening control socket, until `close`."""
+    """A listener and its door, until `close`."""
 
-    def __init__(self, console: Console, file: SocketFile, reading_group: int | None, patience: float) -> None:
-        self._console = console
+    def __init__(self, door: Door, listener: asyncio.Server, file: SocketFile | None = None) -> None:
+        self._door = door
+        self._listener = listener
         self._file = file
-        self._reading_group = reading_group
-        self._patience = patience
-        self._own_uid = os.geteuid()
-        self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-        self._serving: set[Connection] = set()
+        for transport in listener.sockets:  # asyncio has one number for the queue and for what is taken from it at once
+            with socket.socket(fileno=os.dup(transport.fileno())) as shared:
+                shared.listen(QUEUE)
 
-    async def listen(self) -> None:
-        self._listener = await asyncio.start_unix_server(self._accept, sock=self._file.socket, limit=16 * 1024)
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens on TCP."""
+        return [listener.getsockname()[:2] for listener in self._listener.sockets if self._file is None]
 
     def close(self) -> None:
         """Stop listening, cut every connection and remove the socket file. Needs no running loop."""
-        if self._listener is not None:
-            self._listener.close()
-        self._file.remove()
-        for connection in self._serving:
-            connection.end_stream()
-        for task in self._connections:
-            task.cancel()
+        self._listener.close()
+        if self._file is not None:
+            self._file.remove()
+        self._door.cut()
 
     async def wait_closed(self) -> None:
         """Return when every connection is gone."""
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._note_end)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from supervisor.control.connection import Connection  # h11 comes with it, so not before the first client
-
-        try:
-            peer = peer_of(writer.get_extra_info("socket"))
-        except OSError:
-            writer.close()
-            return
-        rights = rights_of(peer, self._own_uid, self._reading_group)
-        connection = Connection(self._console, peer, rights, reader, writer, self._patience)
-        if len(self._connections) > 2 * MAX_CONNECTIONS:  # so many that even saying no would cost too much
-            writer.close()
-            return
-        limit = MAX_CONNECTIONS if rights is Rights.CONTROL else MAX_CONNECTIONS - RESERVED
-        if len(self._connections) > limit:
-            await connection.refuse(Refused(503, "busy", f"cannot serve more than {limit} connections; try again"))
-        else:
-            self._serving.add(connection)
-            try:
-                await connection.serve()
-            finally:
-                self._serving.discard(connection)
-
-    def _note_end(self, task: asyncio.Task[None]) -> None:
-        self._connections.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._console.log("error", "control.failed", reason=repr(task.exception()))
+        await self._door.wait_closed()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.control.columns import read_width
-from supervisor.control.message import Answer, Request, json_answer, text_answer
-from supervisor.control.naming import resolve
+from supervisor.control.message import Answer, Request, json_answer, printable, text_answer
+from supervisor.control.naming import label, resolve
 from supervisor.control.table import lay_out
 from supervisor.control.view import entries, status_body, version_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from supervisor.control.console import Console
+    from supervisor.core.program import InstanceId
 
 FINE = "Supinit-Fine"
 """The header that tells a client that reads no JSON whether all that is shown is up: yes or no."""
@@ -29,9 +32,21 @@ def status(console: Console, request: Request) -> Answer:
     return Answer(answer.status, answer.body, answer.content_type, (header,))
 
 
-def program(console: Console, _request: Request, name: str) -> Answer:
-    instances = resolve(console.container.plan, name.split(","))
-    return json_answer({"programs": entries(console, instances)})
+def program(console: Console, request: Request, name: str) -> Answer:
+    return show_entries(console, request, resolve(console.container.plan, name.split(",")), 200)
+
+
+def show_entries(console: Console, request: Request, instances: Iterable[InstanceId], code: int) -> Answer:
+    """Answer with the entries of instances, or with a line each that says what state they are in."""
+    if not request.wants_text:
+        return json_answer({"programs": entries(console, instances)}, code)
+    plan, views = console.container.plan, console.container.snapshot.instances
+    lines = []
+    for instance in instances:
+        view = views[instance]
+        pid = f", pid {view.pid}" if view.pid is not None else ""
+        lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
+    return text_answer("\n".join(lines), code)
 
 
 def version(console: Console, request: Request) -> Answer:

@@ -130,8 +130,8 @@ def _look(pid: int) -> _Seen | None:
             parent=process.parent,
             state=STATES.get(state, state),
             command=_read_command(pid) or (f"[{os.fsdecode(name)}]",),
-            cpu_seconds=sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"),
-            memory_bytes=max(0, int(fields[21])) * os.sysconf("SC_PAGE_SIZE"),
+            cpu_seconds=process.cpu_seconds,
+            memory_bytes=process.memory_bytes,
         ),
     )
 

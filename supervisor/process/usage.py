@@ -1,8 +1,7 @@
 """What each instance uses: every process is put down to the instance whose main process stands over it.
 
 A process that was reparented is known by its session, which the main process leads. Everything may change while it is
-read: a process that is gone counts for nothing. Nothing in here waits for a process (psutil's `wait` would take its
-exit away from the reaper).
+read: a process that is gone counts for nothing.
 """
 
 from __future__ import annotations
@@ -24,16 +23,17 @@ if TYPE_CHECKING:
 def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
     """Return the usage of each instance, by the pids of the main processes.
 
-    An instance of which no process can be read is not in it. Costs 10 µs for each process of the container, and 50 µs
-    more for each that belongs to an instance.
+    An instance of which no process can be read is not in it. Costs 20 µs for each process of the container: one line of
+    /proc says all, where psutil would read three files for each.
     """
     if not mains:
         return {}
     usages: dict[InstanceId, Usage] = {}
     processes = read_processes()
     for pid, instance in attribute(mains, processes).items():
-        own = None if processes[pid].is_zombie else _measure_process(pid)
-        if own is not None:
+        process = processes[pid]
+        if not process.is_zombie:
+            own = Usage(process.cpu_seconds, process.memory_bytes, 1)
             usages[instance] = _add(usages[instance], own) if instance in usages else own
     return usages
 
@@ -59,18 +59,6 @@ def attribute(
         for below in trail:
             owners[below] = owners.get(pid)
     return {pid: owner for pid, owner in owners.items() if owner is not None and pid in processes}
-
-
-def _measure_process(pid: int) -> Usage | None:
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            cpu, memory = process.cpu_times(), process.memory_info()
-    except psutil.Error:
-        return None
-    return Usage(cpu.user + cpu.system + cpu.children_user + cpu.children_system, memory.rss, 1)
 
 
 def _add(a: Usage, b: Usage) -> Usage:

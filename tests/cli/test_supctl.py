@@ -236,7 +236,7 @@ def test_all_is_every_program(run: Run) -> None:
 def test_what_fails_is_1_and_one_line(run: Run) -> None:
     container = SteeredContainer(oneshot("migrate"))
     result = run(container, "start", "migrate", then=lambda: container.end("migrate", 7))
-    expected = "supctl: cannot start what was asked for: migrate exited with code 7\n"
+    expected = "supctl: cannot start what was asked for: migrate exited with code 7; supctl logs may say why\n"
     assert (result.code, result.out, result.err) == (1, "", expected)
 
 

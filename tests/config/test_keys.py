@@ -285,9 +285,12 @@ def test_a_key_that_is_not_supported_yet_is_read_all_the_same(keys: str, changes
     assert table.programs == (replace(WEB, **changes),)
 
 
-def test_a_key_of_the_supervisor_that_is_not_supported_yet_is_read_all_the_same() -> None:
-    table = later_table_of("supervisor: {marker_lease: 10s, metrics: {listen: ':9464'}}")
-    assert table.settings == Settings(marker_lease=10.0, metrics_listen=("", 9464))
+@pytest.mark.parametrize(
+    ("address", "listen"),
+    [(":9464", ("", 9464)), ("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:9464", ("::1", 9464))],
+)
+def test_an_address_for_metrics(address: str, listen: tuple[str, int]) -> None:
+    assert settings_of(f"metrics: {{listen: '{address}'}}") == Settings(metrics_listen=listen)
 
 
 SECTIONS = {

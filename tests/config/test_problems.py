@@ -395,8 +395,11 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
             ["1:37: supervisor.required_environment[0]: cannot be 'A=B' (allowed: the name of a variable)"],
         ),
         (
-            "supervisor: {metrics: {listen: ':1'}}",
-            ["1:24: supervisor.metrics.listen: cannot be used: it is not supported yet"],
+            "supervisor: {metrics: {listen: ':0'}}",
+            [
+                "1:32: supervisor.metrics.listen: cannot be ':0' (allowed: host:port, with a port from 1 to 65535; "
+                ":port is every interface)"
+            ],
         ),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import h11
 
+from supervisor.control.console import Console
 from supervisor.control.server import Server, serve
 from supervisor.core.record import Record
 
@@ -43,9 +44,12 @@ class Client:
         self.path = path
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_unix_connection(self.path)
+        self.reader, self.writer = await self.connect()
         self.http = h11.Connection(h11.CLIENT)
         return self
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self.path)
 
     async def __aexit__(self, *_: object) -> None:
         await self.leave()
@@ -122,7 +126,8 @@ async def served(
     container: SteeredContainer, path: str, *, mode: int = 0o600, group: int | None = None, patience: float = 10.0
 ) -> AsyncIterator[Served]:
     served = Served(container, path)
-    served.server = await serve(container, path, mode, group, container.usage, served.write, container.clock, patience)
+    console = Console(container, container.usage, served.write, container.clock)
+    served.server = await serve(console, path, mode, group, patience)
     try:
         yield served
     finally:

@@ -151,6 +151,11 @@ class SteeredContainer:
         self.watched.set()
         await watcher
 
+    @property
+    def watchers(self) -> int:
+        """How many wait for a change."""
+        return sum(not watcher.done() for watcher in self._watchers)
+
     def usage(self) -> dict[InstanceId, Usage]:
         self.measured += 1
         return self.usages

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from supervisor.control.server import MAX_CONNECTIONS
+from supervisor.control.door import MAX_CONNECTIONS
 
 from .dialogue import served
 from .steered import SteeredContainer, service
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+WAIT = b"GET /v1/wait?for=ready HTTP/1.1\r\nHost: x\r\n\r\n"
 HASTY = 0.05
 """Seconds of patience, where running out of it is the subject."""
 
@@ -92,13 +93,45 @@ def test_one_connection_more_than_there_may_be_is_told_so_and_the_others_are_ser
             for client in clients:
                 await client.__aenter__()
                 assert (await client.ask("GET", "/livez")).status == 200
+                client.send_raw(WAIT)
+            await until_watched(control.container, MAX_CONNECTIONS)
             reply = await control.ask("GET", "/livez")
             assert (reply.status, reply.error_code) == (503, "busy")
-            assert (await clients[0].ask("GET", "/livez")).status == 200
+            control.container.begin()
+            for client in clients:
+                assert b"200 OK" in await client.reader.readline()
+                await client.leave()
+
+    asyncio.run(scenario())
+
+
+def test_whoever_keeps_everybody_waiting_longest_makes_room_for_the_next(socket_path: str) -> None:
+    """Half a request, or an answer that is not taken, keeps nobody out; one that is being served keeps its place."""
+
+    async def scenario() -> None:
+        async with served(SteeredContainer(service("web")), socket_path) as control:
+            first, second, *others = clients = [control.client() for _ in range(MAX_CONNECTIONS)]
+            for client in clients:
+                await client.__aenter__()
+                client.send_raw(WAIT if client is first else GET[:20])
+                await asyncio.sleep(0)
+            await until_watched(control.container, 1)
+            for _ in range(3):
+                assert (await control.ask("GET", "/livez")).status == 200
+            assert await second.read_all() == b""
+            control.container.begin()
+            assert b"200 OK" in await first.reader.readline()
+            others[-1].send_raw(GET[20:])
+            assert b"200 OK" in await others[-1].reader.readline()
             for client in clients:
                 await client.leave()
 
     asyncio.run(scenario())
+
+
+async def until_watched(container: SteeredContainer, count: int) -> None:
+    while container.watchers < count:
+        await asyncio.sleep(0.001)
 
 
 def test_requests_sent_ahead_are_answered_in_order(socket_path: str) -> None:

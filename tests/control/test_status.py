@@ -50,6 +50,12 @@ def test_the_container_is_shown_whole(socket_path: str) -> None:
     }
 
 
+def test_text_is_a_line_an_instance_with_its_state_and_pid(socket_path: str) -> None:
+    container = SteeredContainer(service("web", scale=2), oneshot("migrate")).begin().end("migrate", 0)
+    reply = get(container, socket_path, "/v1/programs/all", "text/plain")
+    assert reply.text == "web:1 is RUNNING, pid 101\nweb:2 is RUNNING, pid 102\nmigrate is EXITED\n"
+
+
 def test_a_running_instance_has_every_field(socket_path: str) -> None:
     container = SteeredContainer(service("web", checked=True)).begin().probe("web", True).wait(3.5)
     container.usages = {("web", 1): Usage(1.23456, 4096, 3)}

@@ -28,7 +28,7 @@ def test_a_name_with_spaces_and_parentheses_does_no_harm(nursery: Nursery, tmp_p
     assert f"({name})" in Path(f"/proc/{pid}/stat").read_text()
     process = read_process(pid)
     assert process is not None
-    assert process == Process(pid, os.getpid(), pid, pid, False, process.started)
+    assert process == Process(pid, os.getpid(), pid, pid, False, process.started, process.cpu_ticks, process.resident)
 
 
 def test_a_process_that_is_dead_and_not_reaped_is_a_zombie(nursery: Nursery) -> None:

@@ -14,11 +14,12 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from supervisor.control.client import Response
 
 FAILED, WRONG_USE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 4, 69, 77
+INTERRUPTED = 128 + 2
 CODES = {400: WRONG_USE, 403: NOT_PERMITTED, 404: NO_SUCH_PROGRAM}
 """What an answer's status means for the exit code; every other error is FAILED."""
 ERASE = "\r\x1b[K"
@@ -45,15 +46,20 @@ class Call(Record):
         return self.socket or environ.get("SUPINIT_SOCKET") or f"{run_dir}/control.sock"
 
 
-def ask(call: Call, method: str, target: str, body: str = "") -> Response | int:
-    """Return the answer of the supervisor; where there is none, say so and return the exit code."""
+def ask(
+    call: Call, method: str, target: str, body: str = "", meanwhile: Callable[[socket], None] | None = None
+) -> Response | int:
+    """Return the answer of the supervisor; where there is none, say so and return the exit code.
+
+    `meanwhile` may use the time until the answer comes.
+    """
     connection = reach(call)
     if isinstance(connection, int):
         return connection
     try:
-        return exchange(connection, method, target, call.accept, body)
+        return exchange(connection, method, target, call.accept, body, meanwhile)
     except OSError as error:
-        return complain(f"cannot get an answer on {call.path}: {why(error)}; is the container stopping?", UNREACHABLE)
+        return complain(unanswered(call.path, error), UNREACHABLE)
 
 
 def reach(call: Call) -> socket | int:
@@ -73,6 +79,10 @@ def not_permitted(path: str) -> str:
 def unreachable(path: str, error: OSError) -> str:
     hint = "is supinit running? -s or SUPINIT_SOCKET names another socket"
     return f"cannot reach supinit at {path}: {why(error)}; {hint}"
+
+
+def unanswered(path: str, error: OSError) -> str:
+    return f"cannot get an answer on {path}: {why(error)}; is the container stopping?"
 
 
 def has_color() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, why
+from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, unanswered
 from supervisor.control.client import query, stream
 
 BROKEN_OFF = "supinit-broken-off"
@@ -36,7 +36,7 @@ def _stream(call: Call, path: str, pairs: list[tuple[str, str]]) -> int:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        return complain(f"cannot get an answer on {call.path}: {why(error)}; is the container stopping?", UNREACHABLE)
+        return complain(unanswered(call.path, error), UNREACHABLE)
     if BROKEN_OFF in response.headers:
         return complain(f"cannot go on: {response.headers[BROKEN_OFF]}", FAILED)
     return finish(call, response)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli.ctl.call import ERASE, FAILED, Call, ask, complain, finish
+from supervisor.cli.ctl.call import FAILED, INTERRUPTED, Call, ask, complain, finish
 from supervisor.control.client import json_object, quote
 
 INVALID = 422
-VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading"}
 
 
 def change(call: Call) -> int:
@@ -19,15 +18,16 @@ def change(call: Call) -> int:
     fields: list[tuple[str, str | bool]] = [("wait", "no-wait" not in call.options)]
     if "timeout" in call.options:
         fields.append(("timeout", call.options["timeout"]))
-    shows_progress = "no-wait" not in call.options and not call.as_json and sys.stderr.isatty()
-    if shows_progress:
-        _progress(f"{VERBS[call.command]} {' '.join(call.words)} ...")
+    meanwhile = None
+    if "no-wait" not in call.options and not call.as_json and sys.stderr.isatty():
+        from supervisor.cli.ctl.progress import Progress
+
+        meanwhile = Progress(call, f"/v1/programs/{_names(call.words)}").show
     try:
-        response = ask(call, "POST", f"/v1/programs/{_names(call.words)}/{call.command}", json_object(fields))
-    finally:
-        if shows_progress:
-            _progress(ERASE)
-    return finish(call, response)
+        target = f"/v1/programs/{_names(call.words)}/{call.command}"
+        return finish(call, ask(call, "POST", target, json_object(fields), meanwhile))
+    except KeyboardInterrupt:
+        return complain(f"stopped waiting; the {call.command} goes on, supctl status shows how far it is", INTERRUPTED)
 
 
 def signal(call: Call) -> int:
@@ -53,8 +53,3 @@ def update(call: Call) -> int:
 
 def _names(words: tuple[str, ...]) -> str:
     return ",".join(quote(word) for word in words)
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()

@@ -8,15 +8,27 @@ import sys
 from supervisor.cli.ctl.call import Call, ask, finish, has_color
 from supervisor.control.client import query
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.control.client import Response
+
 NOT_FINE = 3
 
 
 def status(call: Call) -> int:
     """Print the table, which the supervisor lays out for this terminal."""
+    if "watch" in call.options:
+        from supervisor.cli.ctl.watch import watch
+
+        return watch(call)
     pairs = [("name", word) for word in call.words]
     if not call.as_json:
         pairs += [("columns", str(_columns())), ("color", "1" if has_color() else "0")]
-    response = ask(call, "GET", "/v1/status" + query(pairs))
+    return finish_status(call, ask(call, "GET", "/v1/status" + query(pairs)))
+
+
+def finish_status(call: Call, response: Response | int) -> int:
+    """Print an answer; the exit code says whether all that it shows is up."""
     code = finish(call, response)
     if code == 0 and not isinstance(response, int) and response.headers.get("supinit-fine") != "yes":
         return NOT_FINE

@@ -1,0 +1,119 @@
+"""status --watch: the table again and again in its place, on the terminal's other screen; the last one is left behind.
+
+Rule 1: nothing is cleared before it is written over: each line erases its own rest, and the last one what is below it.
+Rule 2: whatever ends it, the cursor and the screen are as they were.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from supervisor.cli.ctl.call import UNREACHABLE, WRONG_USE, Call, complain, has_color, reach, unanswered
+from supervisor.cli.ctl.showing import finish_status
+from supervisor.control.client import connect, get, query
+from supervisor.core.quantities import parse_duration
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from supervisor.control.client import Response
+
+ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""The other screen without a cursor and without wrapping, and back."""
+HOME, END_OF_LINE, END_OF_TABLE = b"\x1b[H", b"\x1b[K\r\n", b"\x1b[K\x1b[J"
+
+
+def watch(call: Call) -> int:
+    """Show the table until Ctrl-C; the exit code is that of the last one."""
+    seconds = parse_duration(call.options["watch"] or "1")
+    if not seconds:
+        return complain(f"cannot watch every {call.options['watch']!r}; write seconds, such as --watch=2", WRONG_USE)
+    if call.as_json:
+        return complain("cannot watch with --json; leave one of the two out", WRONG_USE)
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return complain(
+            "cannot watch without a terminal; give it one (docker exec -t), or leave --watch out", WRONG_USE
+        )
+    connection = reach(call)
+    if isinstance(connection, int):
+        return connection
+    table = Table(call, connection)
+    try:
+        response = table.look()
+    except OSError as error:
+        return complain(unanswered(call.path, error), UNREACHABLE)
+    if response.status != 200:
+        return finish_status(call, response)
+    response, failure = _repeat(table, response, seconds)
+    table.close()
+    code = finish_status(call, response)
+    sys.stdout.flush()
+    return code if failure is None else complain(unanswered(call.path, failure), UNREACHABLE)
+
+
+class Table:
+    """What is looked at, by one connection that is kept."""
+
+    def __init__(self, call: Call, connection: socket) -> None:
+        self._call = call
+        self._connection = connection
+
+    def look(self) -> Response:
+        """Ask for the table, laid out for the terminal as it is now. Raises OSError where nobody answers any more."""
+        columns = max(
+            1, _size().columns - 1
+        )  # a full line would leave the cursor on its end, and lose it to the erasing
+        pairs = [("name", word) for word in self._call.words]
+        pairs += [("columns", str(columns)), ("color", "1" if has_color() else "0")]
+        target = "/v1/status" + query(pairs)
+        try:
+            return get(self._connection, target, "text/plain")
+        except OSError:  # idle for longer than the supervisor keeps a connection
+            self._connection.close()
+            self._connection = connect(self._call.path)
+            return get(self._connection, target, "text/plain")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _repeat(table: Table, response: Response, seconds: float) -> tuple[Response, OSError | None]:
+    """Draw until somebody has enough, or nobody answers; return the last answer, and why no more came."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        _write(ENTER)
+        while True:
+            _write(drawn(response.body, _size().lines))
+            signal.sigtimedwait({signal.SIGWINCH}, seconds)
+            response = table.look()
+    except KeyboardInterrupt:
+        return response, None
+    except OSError as error:
+        return response, error
+    finally:
+        _write(LEAVE)
+
+
+def drawn(table: bytes, height: int) -> bytes:
+    """Return what draws a table over the one before, cut to the height of the terminal."""
+    lines = table.splitlines()
+    if len(lines) > height:
+        hidden = len(lines) - height + 1
+        lines[height - 1 :] = [b"... and %d more" % hidden]
+    return HOME + END_OF_LINE.join(lines) + END_OF_TABLE
+
+
+def _size() -> os.terminal_size:
+    """The terminal's size; 80 x 24 where it does not know itself."""
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return os.terminal_size((size.columns or 80, size.lines or 24))
+
+
+def _write(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
