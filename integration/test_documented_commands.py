@@ -28,9 +28,11 @@ NOT_RUN = {
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
     r"supctl reload$|supinit -c FILE$": "is the name of a command",
+    r".*manage\.py": "runs a program of the reader's own",
+    r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",
 }
 """What is not run, and why not, by regular expressions."""
-ENDLESS = re.compile(r"\blogs\b.* -f\b|follow=1")
+ENDLESS = re.compile(r"\b(logs|events)\b.* -f\b|follow=1")
 """What goes on until it is stopped: it has to say something, and to be there still, after PATIENCE seconds."""
 PATIENCE = 3.0
 CODES = {r"(docker exec app )?supctl status$": 3}
@@ -41,9 +43,9 @@ INLINE = re.compile(r"`((?:supctl|supinit|curl|test -f)\s[^`\[|]+)`")
 
 DOCKER = """\
 #!/bin/sh
-# What stands for docker inside the container: exec NAME COMMAND, and logs NAME.
+# What stands for docker inside the container: exec [-it] NAME COMMAND, and logs NAME.
 case $1 in
-  exec) shift 2; exec "$@" ;;
+  exec) shift; case $1 in -*) shift ;; esac; shift; exec "$@" ;;
   logs) exec cat "$CONTAINER_OUTPUT" ;;
   *) echo "there is no engine for docker $1" >&2; exit 125 ;;
 esac
