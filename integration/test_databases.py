@@ -64,9 +64,12 @@ def test_postgres_that_was_killed_is_up_again_and_healthy_only_after_its_recover
     sleep_until(lambda: container.programs()["postgres"]["pid"] not in (first, None), 20, "another postgres")
     container.await_health("postgres", "healthy")
     log = container.err
-    ready = [n for n, line in enumerate(log.lines) if "ready to accept connections" in line]
-    well = [n for n, line in enumerate(log.lines) if "program.became_healthy program=postgres" in line]
-    assert len(ready) == len(well) == 2
+
+    def was_said_twice(words: str) -> bool:
+        return sum(words in line for line in list(log.lines)) == 2
+
+    sleep_until(lambda: was_said_twice("ready to accept connections"), 10)
+    sleep_until(lambda: was_said_twice("program.became_healthy program=postgres"), 10)
     assert log.has("automatic recovery in progress")
 
 

@@ -130,7 +130,7 @@ COMMANDS = {
     "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
     "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
-    "restart": Command(_change, "NAME...", "replace the process, and wait until the new one is up", WAITING, 1),
+    "restart": Command(_change, "NAME...", "replace the process, and wait until another is up", WAITING, 1),
     "reload": Command(_change, "NAME...", "make it read its configuration again", WAITING, 1),
     "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "logs": Command(
@@ -252,7 +252,7 @@ def manual(words: Sequence[str] = ()) -> str:
     if words and words[0] in COMMANDS:
         command = COMMANDS[words[0]]
         return f"usage: supctl {words[0]}{command.usage}\n\n{command.summary}\n"
-    lines = [f"  {name + command.usage:<52}  {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {f'{name} {command.words}':<24}  {command.summary}" for name, command in COMMANDS.items()]
     return MANUAL.format(commands="\n".join(lines))
 
 
@@ -261,11 +261,13 @@ usage: supctl [-s SOCKET] [--json] COMMAND
 
 {commands}
 
-NAME is a program, NAME:2 an instance of it, all is every program, 'web*' all that are named so.
-TIME is 30, 500ms or 1m30s.
-SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else /run/supinit/control.sock.
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program, 69 supinit cannot be reached,
-77 not permitted.
+supctl help COMMAND shows its options. TIME is 30, 500ms or 1m30s.
+NAME is a program, NAME:2 an instance of it, all is every program, and 'web*' is
+every one that is called so.
+SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else
+/run/supinit/control.sock.
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program,
+69 supinit cannot be reached, 77 not permitted.
 """
 
 

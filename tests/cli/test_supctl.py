@@ -477,3 +477,8 @@ def test_the_socket_is_looked_for_where_the_environment_says(
 def test_help_is_on_stdout(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert supctl.main(words) == 0
     assert "stop" in capsys.readouterr().out
+
+
+def test_help_fits_eighty_columns_and_that_of_a_command_has_its_options() -> None:
+    assert max(map(len, supctl.manual().splitlines())) <= 80
+    assert "[--watch [SECONDS]]" in supctl.manual(["status"])
