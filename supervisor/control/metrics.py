@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -36,15 +37,24 @@ if TYPE_CHECKING:
 BY = ("program", "instance")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 """Asked for in these words whatever the client's are: the library trusts a version that it is given."""
+END = b"# EOF\n"
 
 
-def scrape(console: Console, request: Request) -> Answer:
-    """Return all metrics in the format that the client accepts, by default the Prometheus text."""
+async def scrape(console: Console, request: Request) -> Answer:
+    """Return all metrics in the format that the client accepts, by default the Prometheus text.
+
+    With hundreds of programs, the encoding takes a while: the loop turns after each metric.
+    """
     kinds = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
     encode, content_type = choose_encoder(OPENMETRICS if OPENMETRICS.partition(";")[0] in kinds else "")
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Projection(console))
-    return Answer(200, encode(registry), content_type)
+    parts: list[bytes] = []
+    for metric in _Projection(console).collect():
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Single(metric))
+        parts.append(encode(registry).removesuffix(END))
+        await asyncio.sleep(0)
+    end = END if content_type.startswith(OPENMETRICS.partition(";")[0]) else b""
+    return Answer(200, b"".join((*parts, end)), content_type)
 
 
 class _Row:
@@ -57,13 +67,19 @@ class _Row:
         self.counts = counts
 
 
-class _Projection(Collector):
+class _Single(Collector):
+    """Gives one metric, which there is already."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._metric,)
+
+
+class _Projection:
     def __init__(self, console: Console) -> None:
         self._console = console
-
-    def describe(self) -> Iterable[Metric]:
-        """Spare the registry a collection of its own."""
-        return ()
 
     def collect(self) -> Iterator[Metric]:
         rows = self._rows()

@@ -28,7 +28,7 @@ class Route(Record):
     """A GET that only root and supinit's own user may ask for."""
 
 
-def _metrics(console: Console, request: Request) -> Answer:
+def _metrics(console: Console, request: Request) -> Awaitable[Answer]:
     from supervisor.control.metrics import scrape  # 25 ms, so not before the first scrape
 
     return scrape(console, request)

@@ -136,3 +136,25 @@ def test_buckets_are_cumulated(socket_path: str) -> None:
     )
     counts = [s.value for s in family.samples if s.labels["program"] == "web" and s.name.endswith("_bucket")]
     assert counts == sorted(counts) and counts[-1] == 2
+
+
+def test_the_loop_turns_while_many_metrics_are_laid_out(socket_path: str) -> None:
+    """Reaping is a callback of the same loop."""
+
+    async def scenario() -> None:
+        turns = 0
+
+        def count() -> None:
+            nonlocal turns
+            turns += 1
+            loop.call_soon(count)
+
+        loop = asyncio.get_running_loop()
+        async with served(SteeredContainer(service("web")).begin(), socket_path) as control:
+            await control.ask("GET", "/metrics")
+            loop.call_soon(count)
+            before = turns
+            text = (await control.ask("GET", "/metrics")).text
+            assert turns - before >= text.count("# TYPE")
+
+    asyncio.run(scenario())
