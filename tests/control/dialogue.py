@@ -100,6 +100,19 @@ class Client:
         return Reply(head.status_code, {name.decode(): value.decode() for name, value in head.headers}, body)
 
 
+class Turns:
+    """Counts the turns of the running loop from now on: a death is reaped between any two."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self.count += 1
+        self._loop.call_soon(self._turn)
+
+
 class Served:
     """A container behind a listening socket. `log` has what the server wrote: (level, event, values)."""
 

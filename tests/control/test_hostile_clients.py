@@ -8,7 +8,7 @@ import pytest
 
 from supervisor.control.door import MAX_CONNECTIONS
 
-from .dialogue import served
+from .dialogue import Turns, served
 from .steered import SteeredContainer, service
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -146,21 +146,13 @@ def test_requests_sent_ahead_do_not_hold_up_the_loop(socket_path: str) -> None:
     """Reaping is a callback of the same loop: it must get its turn between any two answers."""
 
     async def scenario() -> None:
-        turns = 0
-
-        def count() -> None:
-            nonlocal turns
-            turns += 1
-            loop.call_soon(count)
-
-        loop = asyncio.get_running_loop()
         async with served(SteeredContainer(service("web")), socket_path) as control, control.client() as client:
             await client.ask("GET", "/livez")
             client.send_raw(GET * 50)
-            loop.call_soon(count)
+            turns = Turns()
             for _ in range(50):
                 await client.reader.readuntil(b'"because":[]}\n')
-            assert turns >= 50
+            assert turns.count >= 50
 
     asyncio.run(scenario())
 

@@ -12,7 +12,7 @@ from supervisor.control.connection import BROKEN_OFF
 from supervisor.core.program import LogMode, LogSettings, Program
 from supervisor.logs.recall import MAX_BEHIND
 
-from .dialogue import Client, Reply, Served, served
+from .dialogue import Client, Reply, Served, Turns, served
 from .steered import SteeredContainer, service
 
 GET = b"GET /v1/logs?follow=1 HTTP/1.1\r\nHost: x\r\nAccept: text/plain\r\n\r\n"
@@ -227,21 +227,13 @@ def test_a_long_history_lets_the_loop_turn(socket_path: str) -> None:
     """It is laid out in pieces: a death among them is reaped between two."""
 
     async def scenario() -> None:
-        turns = 0
-
-        def count() -> None:
-            nonlocal turns
-            turns += 1
-            loop.call_soon(count)
-
-        loop = asyncio.get_running_loop()
         long = SteeredContainer(*(service(f"p{number}") for number in range(20))).begin()
         for number in range(20):
             long.write(f"p{number}", "some line of a program\n" * 2000)
         async with served(long, socket_path) as control:
-            loop.call_soon(count)
+            turns = Turns()
             reply = await control.ask("GET", "/v1/logs")
             assert len(reply.text.splitlines()) == 40_000
-            assert turns > 40
+            assert turns.count > 40
 
     asyncio.run(scenario())

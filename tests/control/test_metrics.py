@@ -16,7 +16,7 @@ from supervisor.core.output import Output
 from supervisor.core.program import Settings
 from supervisor.core.usage import Usage
 
-from .dialogue import Reply, served
+from .dialogue import Reply, Turns, served
 from .steered import EPOCH, SteeredContainer, oneshot, service
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -142,19 +142,10 @@ def test_the_loop_turns_while_many_metrics_are_laid_out(socket_path: str) -> Non
     """Reaping is a callback of the same loop."""
 
     async def scenario() -> None:
-        turns = 0
-
-        def count() -> None:
-            nonlocal turns
-            turns += 1
-            loop.call_soon(count)
-
-        loop = asyncio.get_running_loop()
         async with served(SteeredContainer(service("web")).begin(), socket_path) as control:
             await control.ask("GET", "/metrics")
-            loop.call_soon(count)
-            before = turns
+            turns = Turns()
             text = (await control.ask("GET", "/metrics")).text
-            assert turns - before >= text.count("# TYPE")
+            assert turns.count >= text.count("# TYPE")
 
     asyncio.run(scenario())

@@ -93,8 +93,13 @@ def test_a_table_with_problems_names_all_of_them_and_changes_nothing(socket_path
     assert list(invalid.plan.programs) == ["web"]
 
 
-def test_what_brings_the_container_down_is_named(socket_path: str) -> None:
-    update = container(WEB, DB, service("new", start_retries=1))
+@pytest.mark.parametrize(
+    ("shutdown_on", "code"), [(ShutdownOn.FAILURE, "stopping"), (ShutdownOn.NEVER, "failed")], ids=["fatal", "bearable"]
+)
+def test_what_cannot_be_started_is_named_whether_it_brings_the_container_down_or_not(
+    socket_path: str, shutdown_on: ShutdownOn, code: str
+) -> None:
+    update = container(WEB, DB, replace(service("new", start_retries=1), shutdown_on=shutdown_on))
 
     async def scenario() -> Reply:
         async with served(update, socket_path) as control:
@@ -104,22 +109,7 @@ def test_what_brings_the_container_down_is_named(socket_path: str) -> None:
             return await asking
 
     reply = asyncio.run(scenario())
-    assert (reply.status, reply.error_code) == (409, "stopping")
-    assert "new exited with code 7" in reply.json["error"]["message"]
-
-
-def test_what_fails_but_brings_nothing_down_is_named_as_well(socket_path: str) -> None:
-    update = container(WEB, DB, replace(service("new", start_retries=1), shutdown_on=ShutdownOn.NEVER))
-
-    async def scenario() -> Reply:
-        async with served(update, socket_path) as control:
-            asking = asyncio.create_task(control.ask("POST", "/v1/update"))
-            await update.watched.wait()
-            update.end("new", 7)
-            return await asking
-
-    reply = asyncio.run(scenario())
-    assert (reply.status, reply.error_code) == (409, "failed")
+    assert (reply.status, reply.error_code) == (409, code)
     assert "new exited with code 7" in reply.json["error"]["message"]
 
 
