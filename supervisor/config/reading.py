@@ -22,10 +22,8 @@ class Refused(Exception):
 
 
 class Reading:
-    def __init__(self, environ: Mapping[str, str], accepts_later: bool = False) -> None:
-        """With `accepts_later`, keys that are not supported yet are read like any other."""
+    def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
-        self.accepts_later = accepts_later
         self._files: dict[str, int] = {}
         self._problems: dict[tuple[int, int, int, str], str] = {}
         self._warnings: dict[tuple[int, int, int, str], str] = {}

@@ -47,9 +47,8 @@ def _section(title: str, section: Section, depth: int, nested: bool = True) -> I
     yield f"{'#' * depth} {title}\n"
     yield "| key | value | default | since | |\n| --- | --- | --- | --- | --- |"
     for key in section.keys.values():
-        about = f"{key.about} *(Not supported yet.)*" if key.later else key.about
         default = "required" if key.is_required else _default(key.default)
-        yield f"| `{key.name}` | {_escape(_value(key.kind))} | {default} | {key.since} | {_escape(about)} |"
+        yield f"| `{key.name}` | {_escape(_value(key.kind))} | {default} | {key.since} | {_escape(key.about)} |"
     yield ""
     if nested:
         for key in section.keys.values():

@@ -1,7 +1,6 @@
 """The whole configuration as one table: every key, what it holds, its default and what it is for.
 
-Reading, the JSON Schema and the documentation come from here. A key that a later release makes work carries
-`later=True`; taking that away is all that is left to do for it here.
+Reading, the JSON Schema and the documentation come from here.
 """
 
 from __future__ import annotations

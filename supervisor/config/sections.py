@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Key:
     """One key of a section, and all that its documentation needs."""
 
-    __slots__ = ("about", "default", "is_required", "kind", "later", "name", "since")
+    __slots__ = ("about", "default", "is_required", "kind", "name", "since")
 
     def __init__(
         self,
@@ -38,7 +38,6 @@ class Key:
         about: str,
         default: object = None,
         is_required: bool = False,
-        later: bool = False,
         since: str = "0.1.0",
     ) -> None:
         self.name = name
@@ -48,15 +47,13 @@ class Key:
         self.default = default
         """As it could be written in the table. None: leaving it out means what `about` says."""
         self.is_required = is_required
-        self.later = later
-        """Not supported yet: refused, never ignored."""
         self.since = since
 
     def json_schema(self) -> Schema:
         schema = self.kind.json_schema()
         if not self.is_required:
             schema = {"anyOf": [schema, {"type": "null"}]}
-        schema = {**schema, "description": self.about + (" (Not supported yet.)" if self.later else "")}
+        schema = {**schema, "description": self.about}
         if self.default is not None:
             schema["default"] = self.default
         return schema
@@ -134,8 +131,6 @@ class Section:
                     place.problem_with(name, f"unknown key{suggestion(name, self.keys)}", ", ".join(self.keys))
             elif value_node.is_null and type(key.kind) is not OrNull and not key.is_required:
                 continue
-            elif key.later and not reading.accepts_later:
-                place.problem_with(name, "cannot be used: it is not supported yet")
             else:
                 place.given[name] = value_node
         for key in self.required:

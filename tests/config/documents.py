@@ -8,11 +8,6 @@ from textwrap import dedent
 import pytest
 
 from supervisor.config.load import load
-from supervisor.config.reading import Reading, Refused
-from supervisor.config.schema import DOCUMENT
-from supervisor.config.source import parse
-from supervisor.config.table import read_programs, read_settings
-from supervisor.config.tree import Mapping
 from supervisor.core.program import Program, Settings, Table
 from supervisor.errors import ConfigError
 
@@ -38,18 +33,3 @@ def program_of(keys: str, **environ: str) -> Program:
 
 def settings_of(keys: str, **environ: str) -> Settings:
     return table_of(f"supervisor: {{{keys}}}", **environ).settings
-
-
-def later_table_of(text: str) -> Table:
-    """Load a document as a release will that supports every key."""
-    reading = Reading({}, accepts_later=True)
-    node = parse(dedent(text).encode(), FILE, reading)
-    try:
-        if node is None:
-            raise Refused
-        given = DOCUMENT.read_keys(node, "", reading).given
-        programs = given.get("programs")
-        entries = programs.entries if isinstance(programs, Mapping) else {}
-        return Table(read_settings(given.get("supervisor"), reading), read_programs(entries, reading))
-    except Refused:
-        raise ConfigError(reading.problems) from None

@@ -13,7 +13,7 @@ from supervisor.core.program import Table
 from supervisor.core.quantities import MAX_DURATION, parse_duration, parse_size
 from supervisor.errors import ConfigError
 
-from .documents import FILE, later_table_of, table_of
+from .documents import FILE, table_of
 
 PLACE = re.compile(rf"^{re.escape(FILE)}:[1-9][0-9]*:[1-9][0-9]*: ")
 QUICKLY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,7 +78,7 @@ def test_any_document_of_known_words(text: str) -> None:
 def test_any_program_of_known_words(text: str) -> None:
     load_anything(text.encode())
     with suppress(ConfigError):
-        assert isinstance(later_table_of(text), Table)
+        assert isinstance(table_of(text), Table)
 
 
 @QUICKLY

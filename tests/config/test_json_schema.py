@@ -13,7 +13,7 @@ from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
 from supervisor.config.sections import Key, Section
 
 from . import test_keys, test_problems
-from .documents import later_table_of, problems_of
+from .documents import problems_of, table_of
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -101,13 +101,13 @@ def test_the_schema_is_a_schema_and_json() -> None:
 
 
 def test_a_table_as_it_is_documented_is_valid() -> None:
-    later_table_of(CONTRACT)
+    table_of(CONTRACT)
     VALIDATOR.validate(json_of(CONTRACT))
 
 
 @pytest.mark.parametrize(
     "text",
-    [f"programs: {{web: {{command: x, {keys}}}}}" for keys, _ in test_keys.PROGRAM_CASES + test_keys.LATER_CASES]
+    [f"programs: {{web: {{command: x, {keys}}}}}" for keys, _ in test_keys.PROGRAM_CASES]
     + [f"supervisor: {{{keys}}}" for keys, _ in test_keys.SUPERVISOR_CASES],
 )
 def test_what_the_reader_takes_is_valid(text: str) -> None:
@@ -116,11 +116,7 @@ def test_what_the_reader_takes_is_valid(text: str) -> None:
 
 @pytest.mark.parametrize(
     "keys",
-    [
-        keys
-        for keys, problems in test_problems.PROGRAM_CASES
-        if keys not in ONLY_THE_READER_KNOWS and "not supported yet" not in problems[0]
-    ],
+    [keys for keys, _ in test_problems.PROGRAM_CASES if keys not in ONLY_THE_READER_KNOWS],
 )
 def test_what_the_reader_refuses_is_not_valid(keys: str) -> None:
     document = test_problems.WRONG % keys.replace("▸", "")

@@ -49,7 +49,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 
-from .documents import later_table_of, program_of, settings_of, table_of
+from .documents import program_of, settings_of, table_of
 
 WEB = Program("web", ("nginx",))
 ALWAYS, NEVER = Restart(RestartWhen.ALWAYS), Restart(RestartWhen.NEVER)
@@ -128,6 +128,28 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("log: {}, ready: {}, restart_delay: {}, ulimits: {}", {}),
     ("nice: , user: , log: , stop: , healthcheck: , preset: ", {}),
     ("x-note: {anything: [goes]}", {}),
+    (
+        "type: oneshot, once: {key: v1, dir: /shared, order: 5}",
+        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared", "5")},
+    ),
+    (
+        "type: oneshot, once: {key: v1, dir: /shared, order: ''}",
+        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared")},
+    ),
+    ("watchdog: 30s", {"watchdog": 30.0}),
+    ("ready: {notify: systemd}", {"ready": Readiness("systemd")}),
+    ("ready: {notify: {fd: 3}}", {"ready": Readiness(3)}),
+    ("ready: {log: 'up$$', fail_log: '[x]'}", {"ready": Readiness(log="up$", fail_log="[x]")}),
+    (
+        "healthcheck: {fastcgi: {address: /run/php.sock}}",
+        {"healthcheck": HealthCheck(FastCgiProbe("/run/php.sock"))},
+    ),
+    (
+        "healthcheck: {fastcgi: {address: 'php:9000', path: /status}}",
+        {"healthcheck": HealthCheck(FastCgiProbe("php:9000", "/status"))},
+    ),
+    ("healthcheck: {uwsgi: {address: 'app:3031'}}", {"healthcheck": HealthCheck(UwsgiProbe("app:3031"))}),
+    ("clear_before_start: [/run/web.pid]", {"clear_before_start": ("/run/web.pid",)}),
 ]
 
 
@@ -253,38 +275,6 @@ def test_a_key_of_the_supervisor_sets_its_field(keys: str, changes: dict[str, ob
     assert settings_of(keys) == replace(Settings(), **changes)
 
 
-LATER_CASES: list[tuple[str, dict[str, object]]] = [
-    (
-        "type: oneshot, once: {key: v1, dir: /shared, order: 5}",
-        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared", "5")},
-    ),
-    (
-        "type: oneshot, once: {key: v1, dir: /shared, order: ''}",
-        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared")},
-    ),
-    ("watchdog: 30s", {"watchdog": 30.0}),
-    ("ready: {notify: systemd}", {"ready": Readiness("systemd")}),
-    ("ready: {notify: {fd: 3}}", {"ready": Readiness(3)}),
-    ("ready: {log: 'up$$', fail_log: '[x]'}", {"ready": Readiness(log="up$", fail_log="[x]")}),
-    (
-        "healthcheck: {fastcgi: {address: /run/php.sock}}",
-        {"healthcheck": HealthCheck(FastCgiProbe("/run/php.sock"))},
-    ),
-    (
-        "healthcheck: {fastcgi: {address: 'php:9000', path: /status}}",
-        {"healthcheck": HealthCheck(FastCgiProbe("php:9000", "/status"))},
-    ),
-    ("healthcheck: {uwsgi: {address: 'app:3031'}}", {"healthcheck": HealthCheck(UwsgiProbe("app:3031"))}),
-    ("clear_before_start: [/run/web.pid]", {"clear_before_start": ("/run/web.pid",)}),
-]
-
-
-@pytest.mark.parametrize(("keys", "changes"), LATER_CASES)
-def test_a_key_that_is_not_supported_yet_is_read_all_the_same(keys: str, changes: dict[str, object]) -> None:
-    table = later_table_of(f"programs: {{web: {{command: nginx, {keys}}}}}")
-    assert table.programs == (replace(WEB, **changes),)
-
-
 @pytest.mark.parametrize(
     ("address", "listen"),
     [(":9464", ("", 9464)), ("127.0.0.1:9464", ("127.0.0.1", 9464)), ("[::1]:9464", ("::1", 9464))],
@@ -321,7 +311,7 @@ def keys_with_a_default() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("document", "key"), keys_with_a_default())
 def test_a_documented_default_is_what_leaving_the_key_out_gives(document: str, key: str) -> None:
-    assert later_table_of(document % key) == later_table_of(document % "")
+    assert table_of(document % key) == table_of(document % "")
 
 
 def test_every_field_of_a_program_can_be_set_by_a_key() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.errors import ConfigError
 
-from .documents import FILE, later_table_of, problems_of, table_of
+from .documents import FILE, problems_of, table_of
 
 PROGRAM_KEYS = (
     "preset, command, type, depends_on, environment, env_file, inherit_environment, user, group_add, working_dir,"
@@ -423,7 +423,7 @@ programs:
   b: {command: x, type: nonsense, once: {key: "", dir: b}}
 """
     with pytest.raises(ConfigError) as refusal:
-        later_table_of(text)
+        table_of(text)
     assert refusal.value.problems == (
         f"{FILE}:2:19: programs.a.once: cannot be given to a service (allowed: with type: oneshot)",
         f"{FILE}:2:56: programs.a.ready.log: cannot be used as a regular expression:"
