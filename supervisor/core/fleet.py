@@ -272,7 +272,7 @@ class _Work:
                 continue
             dependants, before, known = self.plan.dependants[name], self.plan.programs[name], self.lives
             others = {other: its for other, its in self.leaving.items() if other != name}
-            self.adopt(replace_entry(self.plan, name, going.becomes), others)
+            self.adopt(replace_entry(self.plan, name, going.becomes, others), others)
             if going.becomes is not None:
                 is_new = {i for i in going.becomes.instances if i not in known} if going.wanted else set()
                 for instance in going.becomes.instances:

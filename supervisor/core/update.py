@@ -17,7 +17,7 @@ from supervisor.core.record import Record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from supervisor.core.life import Life
     from supervisor.core.plan import Plan
@@ -117,22 +117,26 @@ def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Plan:
     """Return the plan of the time in between: what leaves has its old entry still, everything else its new one."""
     programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
     programs |= {name: old.programs[name] for name in leaving if name not in programs}
-    graph = {name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}
-    if find_cycles(graph):  # old and new entries together may wait in a circle: what leaves waits for nobody then
-        programs |= {name: replace(programs[name], depends_on=()) for name in leaving}
-    return make_plan(Table(settings_after(old.settings, new.settings), tuple(programs.values())))
+    return _plan_between(settings_after(old.settings, new.settings), programs, leaving)
 
 
-def replace_entry(plan: Plan, name: str, entry: Program | None) -> Plan:
-    """Return the plan with another entry for a program that has left, or without it."""
+def replace_entry(plan: Plan, name: str, entry: Program | None, leaving: Iterable[str]) -> Plan:
+    """Return the plan with another entry for a program that has left, or without it, while others are `leaving`."""
     programs = dict(plan.programs)
     if entry is None:
         del programs[name]
     else:
         programs[name] = entry
     # what still names a program that is no longer there is about to leave itself, and waits for it no more
-    table = (_without_the_missing(program, programs) for program in programs.values())
-    return make_plan(Table(plan.settings, tuple(table)))
+    programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
+    return _plan_between(plan.settings, programs, leaving)
+
+
+def _plan_between(settings: Settings, programs: dict[str, Program], leaving: Iterable[str]) -> Plan:
+    """Make a plan of old and new entries. They may wait in a circle together: what leaves waits for nobody then."""
+    if find_cycles({name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}):
+        programs = programs | {name: replace(programs[name], depends_on=()) for name in leaving}
+    return make_plan(Table(settings, tuple(programs.values())))
 
 
 def settings_after(old: Settings, new: Settings) -> Settings:

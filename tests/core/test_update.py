@@ -279,6 +279,18 @@ def test_old_and_new_entries_that_would_wait_in_a_circle_do_not() -> None:
     assert world.plan.programs["a"].depends_on == (Dependency("b"),)
 
 
+def test_a_new_entry_that_would_close_a_circle_with_one_that_is_still_leaving_does_not() -> None:
+    """It comes in when the old process of its own program is gone, which need not be the last one to go."""
+    slow, middle, quick = program("slow", "middle"), program("middle", "quick"), program("quick")
+    world = up(slow, middle, quick, obeys={"slow": ()})
+    new_quick = replace(other(quick), depends_on=(Dependency("slow"),))
+    world.update(other(program("slow")), middle, new_quick)
+    assert (world.alive, list(world.fleet.leaving)) == (["middle", "slow"], ["slow"])
+    world.pass_to(60.0)
+    assert (world.alive, world.fleet.leaving) == (["middle", "quick", "slow"], {})
+    assert world.plan.programs["quick"].depends_on == (Dependency("slow"),)
+
+
 def test_an_update_once_a_shutdown_has_begun_changes_nothing() -> None:
     world = up(DB, WEB, obeys={"web": ()}).tell(_shutdown())
     before = world.fleet
