@@ -13,6 +13,7 @@ import pytest
 
 from supervisor.core.program import LogMode, LogSettings, Program, Readiness, WhenFull
 from supervisor.core.record import replace
+from supervisor.logs import pump
 from supervisor.logs.filters import JOIN_PATIENCE
 from supervisor.logs.losses import PAUSE
 from supervisor.logs.pipe import CHUNK
@@ -583,3 +584,23 @@ def test_a_rate_may_be_lifted(works: Waterworks) -> None:
     assert not works.pump._resting
     for descriptor in outlet.ours:
         os.close(descriptor)
+
+
+def test_an_instance_is_clogged_while_no_more_of_what_it_has_left_can_be_kept(
+    works: Waterworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "OVERFLOW", BACKLOG)
+    flood = works.start("yes", program=web(LogMode.RAW, "flood"))
+
+    def is_stalled() -> bool:
+        works.pump.turn()
+        return works.pump.sinks[0].is_congested
+
+    sleep_until(is_stalled)
+    works.nursery.end(works.start("echo", "its last words"))
+    works.pump.drain(("web", 1))
+    assert works.pump.is_clogged(("web", 1))
+    assert not works.pump.is_clogged(("other", 1))
+    os.kill(flood, 9)
+    assert b"web | its last words\n" in works.pump_all()
+    assert not works.pump.is_clogged(("web", 1))
