@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = "/etc/supinit.yaml"
 USAGE = """\
-usage: supinit [-c FILE]            run the program table
-       supinit --check [-c FILE]    validate it and print the plan; nothing is started
-       supinit --check --expand     print the table with includes and presets written out instead
-       supinit --schema             print the JSON Schema of the configuration
+usage: supinit [-c FILE]                     run the program table
+       supinit [-c FILE] [--] COMMAND ARG…   run the table, if there is one, beside COMMAND as the main program
+       supinit --check [-c FILE]             validate the table and print the plan; nothing is started
+       supinit --check --expand              print the table with includes and presets written out instead
+       supinit --schema                      print the JSON Schema of the configuration
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)
+  -g, --process-group      COMMAND without a table: signal its whole process group, in a session of its own
+  -r, --rewrite FROM:TO    COMMAND without a table: forward TO for FROM; TO 0 drops it
+      --single-child       COMMAND without a table: signal nothing but the child (the default)
       --log-format FORMAT  plain or json: how supinit's own messages look
       --log-level LEVEL    debug, info, warning or error
       --version            print the version
@@ -28,10 +32,17 @@ options:
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
-VALUES = {"-c": "--config", "--config": "--config", "--log-format": "--log-format", "--log-level": "--log-level"}
-FLAGS = {"-s": "--subreaper", "-h": "--help"} | {
-    flag: flag for flag in ("--subreaper", "--check", "--expand", "--schema", "--version", "--help")
+VALUES = {"-c": "--config", "-r": "--rewrite"} | {
+    name: name for name in ("--config", "--rewrite", "--log-format", "--log-level")
 }
+FLAGS = {"-s": "--subreaper", "-g": "--process-group", "-h": "--help"} | {
+    flag: flag
+    for flag in (
+        *("--subreaper", "--process-group", "--single-child"),
+        *("--check", "--expand", "--schema", "--version", "--help"),
+    )
+}
+SINGLE_ONLY = ("--process-group", "--rewrite", "--single-child")
 
 
 class UsageError(SupinitError):
@@ -64,11 +75,23 @@ def _main(arguments: list[str]) -> int:
         return EXIT_CONFIG
 
 
-def parse(arguments: list[str]) -> dict[str, str]:
-    """Return the options by their long names, flags with an empty value. Raises UsageError."""
-    options: dict[str, str] = {}
+class CommandLine:
+    """Options by their long names, flags with an empty value; rewrites in the order given; the command, or ()."""
+
+    __slots__ = ("command", "options", "rewrites")
+
+    def __init__(self) -> None:
+        self.options: dict[str, str] = {}
+        self.rewrites: list[str] = []
+        self.command: tuple[str, ...] = ()
+
+
+def parse(arguments: list[str]) -> CommandLine:
+    """Return what the command line asks for. Raises UsageError."""
+    line = CommandLine()
+    options = line.options
     rest = list(arguments)
-    while rest:
+    while rest and not line.command:
         word = rest.pop(0)
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         if name in VALUES:
@@ -76,23 +99,29 @@ def parse(arguments: list[str]) -> dict[str, str]:
                 if not rest:
                     raise UsageError(f"{name} needs a value")
                 value = rest.pop(0)
+            if VALUES[name] == "--rewrite":
+                line.rewrites.append(value)
             options[VALUES[name]] = value
         elif word in FLAGS:
             options[FLAGS[word]] = ""
-        elif word == "--" or not word.startswith("-"):
-            raise UsageError("a main program beside the table is not supported yet")
-        else:
+        elif word == "--":
+            if not rest:
+                raise UsageError("no command follows --")
+            line.command = tuple(rest)
+        elif word.startswith("-"):
             raise UsageError(f"unknown option {word}")
+        else:
+            line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
         raise UsageError("--expand goes with --check")
     for name, allowed in CHOICES.items():
         if options.get(name, allowed[0]) not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}")
-    return options
+    return line
 
 
-def _run(options: dict[str, str]) -> int:
-    config = options.get("--config") or os.environ.get("SUPINIT_CONFIG") or DEFAULT_CONFIG
+def _run(line: CommandLine) -> int:
+    options = line.options
     if "--help" in options:
         sys.stdout.write(USAGE)
         return 0
@@ -105,10 +134,18 @@ def _run(options: dict[str, str]) -> int:
         from supervisor.cli.schema import print_schema
 
         return print_schema()
+    config = options.get("--config") or os.environ.get("SUPINIT_CONFIG")
     if "--check" in options:
         from supervisor.cli.check import check
 
-        return check(config, expanded="--expand" in options)
+        return check(config or DEFAULT_CONFIG, expanded="--expand" in options)
+    if line.command and config is None and not os.path.exists(DEFAULT_CONFIG):
+        raise UsageError("a single command without a table is not supported yet")
+    for name in SINGLE_ONLY:
+        if name in options:
+            raise UsageError(f"{name} goes with a command and no table")
+    if line.command:
+        raise UsageError("a main program beside the table is not supported yet")
     from supervisor.boot import Options, run
 
-    return run(Options(config, options.get("--log-format"), options.get("--log-level")))
+    return run(Options(config or DEFAULT_CONFIG, options.get("--log-format"), options.get("--log-level")))
