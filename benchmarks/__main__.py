@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import logs, peers
+from benchmarks.logs import peers
+from benchmarks.logs import subject as logs
 from benchmarks.report import Report
 from benchmarks.subject import Settings, Subject
 from benchmarks.table import json_of, text_of

@@ -1,136 +1,49 @@
-"""Contenders in turn: each one once, then each one once more; and what becomes of the lines in one such run.
-
-The figures of a run: `speed` (MB of the children's own bytes a second), `cost` (CPU seconds per GB of them), `cpu` (CPU
-seconds), `share` (% of a core), `lost` and `torn` (lines).
-"""
+"""Contenders in turn: each one once, then each one once more."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from time import monotonic
+from typing import Protocol, TypeVar
 
-from benchmarks.contender import KEEP, Contender, Scene
-from benchmarks.measuring import LONGEST, await_line, await_rest, count_lines, cpu_seconds, discard, read_lines
-from benchmarks.processes import Processes
 from benchmarks.report import Figures, Row
-from benchmarks.workload import LINE, Gate, Workload, Writer
-
-START_LIMIT = 10.0
-"""Seconds until all children have to be there."""
 
 
 class Failed(Exception):
     """A contender did not do what it was started for."""
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What the runs of one contender have come to."""
+class Named(Protocol):
+    """Who takes part; with a `gap`, it says why it does not."""
 
-    contender: Contender
-    figures: dict[str, list[float]] = field(default_factory=dict)
-    remark: str = ""
+    @property
+    def name(self) -> str: ...
 
-    def add(self, figures: Figures) -> None:
-        for key, value in figures.items():
-            self.figures.setdefault(key, []).append(value)
+    @property
+    def gap(self) -> str: ...
 
 
-def hold(title: str, contenders: Sequence[Contender], runs: int, once: Callable[[Contender], Figures]) -> list[Row]:
+AnyContender = TypeVar("AnyContender", bound=Named)
+
+
+def hold(
+    title: str, contenders: Sequence[AnyContender], runs: int, once: Callable[[AnyContender], Figures]
+) -> tuple[Row, ...]:
     """Run all contenders in turn, as often as that. One that fails has a remark instead of figures."""
-    tallies = [_Tally(contender, remark=contender.gap) for contender in contenders]
+    figures: list[dict[str, list[float]]] = [{} for _ in contenders]
+    remarks = [contender.gap for contender in contenders]
     for number in range(runs):
-        for tally in tallies:
-            if tally.remark:
+        for index, contender in enumerate(contenders):
+            if remarks[index]:
                 continue
-            print(f"{title}, round {number + 1} of {runs}: {tally.contender.name}", file=sys.stderr, flush=True)
+            print(f"{title}, round {number + 1} of {runs}: {contender.name}", file=sys.stderr, flush=True)
             try:
-                tally.add(once(tally.contender))
+                for key, value in once(contender).items():
+                    figures[index].setdefault(key, []).append(value)
             except (Failed, OSError) as error:
-                tally.figures.clear()
-                tally.remark = f"failed: {error}"
-    return [
-        Row(tally.contender.name, {k: tuple(v) for k, v in tally.figures.items()}, tally.remark) for tally in tallies
-    ]
-
-
-def run_to_stdout(writer: Writer, workload: Workload, contender: Contender) -> Figures:
-    """Run it once, its stdout a pipe that is read as fast as can be; timed from the first byte to the last."""
-    with (
-        tempfile.TemporaryDirectory(prefix="supinit-benchmarks-") as name,
-        Processes(Path(name).resolve()) as processes,
-    ):
-        gate = Gate(processes.folder)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            children = writer.commands(workload, gate)
-            pids = _start(contender, Scene(processes=processes, children=children, stdout=write_end), gate)
-            os.close(write_end)
-            write_end = -1
-            discard(read_end)
-            cpu = cpu_seconds(pids)
-            gate.open(workload.children)
-            arrival = read_lines(read_end, workload.lines, pids)
-        finally:
-            gate.close()
-            os.close(read_end)
-            if write_end >= 0:
-                os.close(write_end)
-        seconds = arrival.last_at - arrival.first_at
-        figures = _figures(arrival.lines, seconds, arrival.cpu_at_end - cpu)
-        return figures | {"lost": workload.lines - arrival.lines, "torn": arrival.torn}
-
-
-def run_to_file(writer: Writer, workload: Workload, contender: Contender, keep: int = KEEP) -> Figures:
-    """Run it once, its lines in rotated files; timed from the writers' start to the last line in a file.
-
-    Lines that are lost can be told from those that were removed only where `keep` is so large that none are.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="supinit-benchmarks-") as name,
-        Processes(Path(name).resolve()) as processes,
-    ):
-        gate = Gate(processes.folder)
-        log = processes.folder / "log" / "current"
-        log.parent.mkdir()
-        null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            children = writer.commands(workload, gate)
-            scene = Scene(processes=processes, children=children, stdout=null, log=log, keep=keep)
-            pids = _start(contender, scene, gate)
-            cpu = cpu_seconds(pids)
-            began_at = monotonic()
-            gate.open(workload.children)
-            if not gate.await_end(workload.children, LONGEST):
-                raise Failed("its children could not write everything in time")
-            ended_at = await_line(log.parent, workload.last_line, LINE)
-            figures = _figures(workload.lines, ended_at - began_at, cpu_seconds(pids) - cpu)
-        finally:
-            gate.close()
-            os.close(null)
-        if keep == KEEP:
-            return figures
-        found, torn = count_lines(log.parent, LINE)
-        return figures | {"lost": workload.lines - found, "torn": torn}
-
-
-def _start(contender: Contender, scene: Scene, gate: Gate) -> Sequence[int]:
-    """Start a contender, and return its processes once it is at rest and all writers are there."""
-    assert contender.start is not None
-    pids = contender.start(scene)
-    if not gate.await_writers(len(scene.children), START_LIMIT):
-        raise Failed(scene.processes.last_error or "its children did not start")
-    await_rest(pids)
-    return pids
-
-
-def _figures(lines: int, seconds: float, cpu: float) -> dict[str, float]:
-    size = lines * LINE
-    if not size or seconds <= 0:
-        raise Failed("no line arrived")
-    return {"speed": size / seconds / 1e6, "cost": cpu / size * 1e9, "cpu": cpu, "share": cpu / seconds * 100}
+                figures[index] = {}
+                remarks[index] = f"failed: {error}"
+    return tuple(
+        Row(contender.name, {key: tuple(values) for key, values in found.items()}, remark)
+        for contender, found, remark in zip(contenders, figures, remarks, strict=True)
+    )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from benchmarks.contender import MAX_SIZE, Contender, Scene
+from benchmarks.logs.contender import MAX_SIZE, Contender, Scene
 
 SUPINIT = Path(sys.executable).with_name("supinit")
 

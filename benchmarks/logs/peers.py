@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.contender import MAX_SIZE, Contender, Scene
-from benchmarks.measuring import SETTINGS
+from benchmarks.logs.contender import MAX_SIZE, Contender, Scene
+from benchmarks.logs.measuring import SETTINGS
 
 PACKAGES = ("supervisor", "circus")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.logs.workload import Command
 from benchmarks.processes import Processes
-from benchmarks.workload import Command
 
 MAX_SIZE = 10_000_000
 """Bytes of a log file before it is rotated."""

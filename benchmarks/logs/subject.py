@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks import log_goals, supinit
-from benchmarks.contender import Contender
-from benchmarks.contest import hold, run_to_file, run_to_stdout
-from benchmarks.peers import Peers
+from benchmarks.contest import hold
+from benchmarks.logs import goals as log_goals
+from benchmarks.logs import supinit
+from benchmarks.logs.contender import Contender
+from benchmarks.logs.peers import Peers
+from benchmarks.logs.runs import run_to_file, run_to_stdout
+from benchmarks.logs.workload import LINE, Shape, Workload, Writer, build_writer
 from benchmarks.report import AnyColumn, Column, Doubt, Figures, Ratio, Report, Row, Table
 from benchmarks.subject import Settings
-from benchmarks.workload import LINE, Shape, Workload, Writer, build_writer
 
 KEEP_ALL = 1000
 """More files than are ever written."""
@@ -105,7 +107,7 @@ class _Contests:
     def _hold(
         self, title: str, contenders: Sequence[Contender], once: Callable[[Contender], Figures]
     ) -> tuple[Row, ...]:
-        return tuple(hold(title, contenders, self.settings.runs, once))
+        return hold(title, contenders, self.settings.runs, once)
 
     def _title(self, workload: Workload) -> str:
         """Say who writes how much, how."""

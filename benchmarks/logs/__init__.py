@@ -1,0 +1,1 @@
+"""What becomes of the lines that children write."""
