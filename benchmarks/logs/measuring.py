@@ -1,51 +1,25 @@
-"""Clocks and counters: CPU time of processes, lines that arrive in a pipe or in files, and what many values come to."""
+"""Counters: lines that arrive in a pipe or in files."""
 
 from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+
+from benchmarks.usage import cpu_seconds
 
 BUFFER = 1 << 20
 PATIENCE = 2.0
 """Seconds of silence after which nothing more is expected."""
 LONGEST = 180.0
 """Seconds that one run may take."""
-REST, REST_LIMIT = 0.1, 5.0
-"""Seconds over which a contender that is at rest uses next to no CPU time, and in which it has to come to rest."""
-AT_REST = 0.002
-"""CPU seconds within REST."""
 SETTINGS = "config"
 """The file beside its logs from which svlogd has its settings."""
 POLL = 0.001
 """Seconds between two looks at files."""
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the CPU time that the processes have used, all threads that live, in nanoseconds' resolution (proc(5)).
-
-    A process that has ended but was not reaped still has its time.
-    """
-    nanoseconds = 0
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            nanoseconds += int((task / "schedstat").read_text().split()[0])
-    return nanoseconds / 1e9
-
-
-def await_rest(pids: Sequence[int]) -> None:
-    """Wait until the processes have started up, as far as their CPU time tells."""
-    limit = monotonic() + REST_LIMIT
-    before = cpu_seconds(pids)
-    while monotonic() < limit:
-        sleep(REST)
-        now = cpu_seconds(pids)
-        if now - before < AT_REST:
-            return
-        before = now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,10 +14,11 @@ from time import monotonic
 
 from benchmarks.contest import Failed
 from benchmarks.logs.contender import KEEP, Contender, Scene
-from benchmarks.logs.measuring import LONGEST, await_line, await_rest, count_lines, cpu_seconds, discard, read_lines
+from benchmarks.logs.measuring import LONGEST, await_line, count_lines, discard, read_lines
 from benchmarks.logs.workload import LINE, Gate, Workload, Writer
 from benchmarks.processes import Processes
 from benchmarks.report import Figures
+from benchmarks.usage import await_rest, cpu_seconds
 
 START_LIMIT = 10.0
 """Seconds until all children have to be there."""

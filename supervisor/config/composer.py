@@ -10,16 +10,7 @@ libyaml's composer overflows the C stack on deep nesting, which ends PID 1 witho
 
 from __future__ import annotations
 
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
-
+from supervisor.config.libyaml import events
 from supervisor.config.reading import join, quote
 from supervisor.config.tree import Mapping, Scalar, Sequence
 
@@ -64,8 +55,8 @@ class Composer:
         """Build the tree of the only document. None: there is none."""
         root: Node | None = None
         is_first = True
-        while type(event := self.next_event()) is not StreamEndEvent:
-            if type(event) is DocumentStartEvent:
+        while type(event := self.next_event()) is not events.StreamEndEvent:
+            if type(event) is events.DocumentStartEvent:
                 if not is_first:
                     self.stop(event, "", "cannot hold a second document")
                 root = self.node(self.next_event(), "", "")
@@ -78,11 +69,11 @@ class Composer:
         if self.values > MAX_VALUES:
             self.stop_at_limit(event, path)
         kind = type(event)
-        if kind is AliasEvent:
+        if kind is events.AliasEvent:
             return self.aliased(event, path)
         values_before = self.values
         anchor = event.anchor
-        if kind is ScalarEvent:
+        if kind is events.ScalarEvent:
             node: Node = self.scalar(event, path)
         else:
             if anchor is not None:
@@ -117,7 +108,7 @@ class Composer:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.stop(event, path, TOO_DEEP)
-        node = self.sequence(event, path) if type(event) is SequenceStartEvent else self.mapping(event, path)
+        node = self.sequence(event, path) if type(event) is events.SequenceStartEvent else self.mapping(event, path)
         self.depth -= 1
         return node
 
@@ -125,7 +116,7 @@ class Composer:
         if event.tag not in _SEQUENCE_TAGS:
             self.refuse_tag(event, path)
         items: list[Node] = []
-        while type(item := self.next_event()) is not SequenceEndEvent:
+        while type(item := self.next_event()) is not events.SequenceEndEvent:
             items.append(self.node(item, path, len(items)))
         mark = event.start_mark
         return Sequence(items, self.file, mark.line + 1, mark.column + 1)
@@ -134,7 +125,7 @@ class Composer:
         if event.tag not in _MAPPING_TAGS:
             self.refuse_tag(event, path)
         entries: dict[str, tuple[Scalar, Node]] = {}
-        while type(key_event := self.next_event()) is not MappingEndEvent:
+        while type(key_event := self.next_event()) is not events.MappingEndEvent:
             key = self.node(key_event, path, "?")
             if type(key) is not Scalar or key.is_null:
                 self.reading.problem(key, path, "cannot have a key that is no text")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import yaml
-
+from supervisor.config import libyaml
 from supervisor.config.composer import TOO_DEEP, Composer, Stopped
 
 TYPE_CHECKING = False
@@ -33,12 +32,11 @@ def parse(data: bytes, file: str, reading: Reading) -> Node | None:
     text = _decode(data, file, reading)
     if text is None:
         return None
-    loader = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
     try:
-        return Composer(file, reading, loader(text).get_event).document()
+        return Composer(file, reading, libyaml.new_parser(text).get_event).document()
     except Stopped:
         return None
-    except yaml.MarkedYAMLError as error:
+    except libyaml.error.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = ", ".join(filter(None, (error.context, error.problem)))
@@ -46,7 +44,7 @@ def parse(data: bytes, file: str, reading: Reading) -> Node | None:
         if "maximum nesting depth" in words:  # newer libyaml has a limit of its own
             sentence = TOO_DEEP
         reading.problem_at(file, line, column, "", sentence)
-    except yaml.YAMLError:
+    except libyaml.error.YAMLError:
         line, column, character = _first_unprintable(text)
         reading.problem_at(file, line, column, "", f"cannot be read as YAML: {character} is not allowed unescaped")
     return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from re import Pattern
     from typing import Protocol
 
     from supervisor.logs.lines import Taker
@@ -29,7 +28,7 @@ class Secrets:
     """What must not be seen. A pattern looks at one line at a time and cannot reach beyond it."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = [re.compile(pattern) for pattern in patterns]
+        self._patterns = [_compile(pattern) for pattern in patterns]
 
     def redact(self, lines: bytes) -> bytes:
         text = _decode(lines)
@@ -77,7 +76,7 @@ class Joiner:
     """
 
     def __init__(self, pattern: str, max_size: int, taker: MessageTaker) -> None:
-        self._begins = re.compile(pattern).search
+        self._begins = _compile(pattern).search
         self._max_size = max_size
         self._taker = taker
         self._held: list[bytes] = []
@@ -109,3 +108,9 @@ class Joiner:
 
 def _decode(line: bytes) -> str:
     return line.decode(*ANY_BYTES)
+
+
+def _compile(pattern: str) -> Pattern[str]:
+    import re  # only where there are patterns: it takes 5 ms, and the first program waits for that
+
+    return re.compile(pattern)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +19,10 @@ class Spotter:
     """
 
     def __init__(self, readiness: Readiness, report: Callable[[bool, str], None]) -> None:
+        from re import compile  # only where there are patterns
+
         self._patterns = [
-            (is_good, re.compile(pattern))
+            (is_good, compile(pattern))
             for is_good, pattern in ((False, readiness.fail_log), (True, readiness.log))
             if pattern is not None
         ]

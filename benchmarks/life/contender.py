@@ -1,0 +1,86 @@
+"""Who takes part: supinit, the least that an init has to do, and bare interpreters to hold it against."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.life.box import Box, Command
+
+SUPINIT, SUPCTL = (Path(sys.executable).with_name(name) for name in ("supinit", "supctl"))
+REFERENCE = Path(__file__).with_name("reference.py")
+UNBOUNDED = 1_000_000
+
+Prepare = Callable[[Box, Sequence[Command]], Sequence[str]]
+"""Writes what a contender needs into the folder of the box, and returns the command to be PID 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`prepare` is not called where there is a `gap`, which says why it does not take part.
+
+    `most`: children that it is run with at the most. `stop`: what makes it stop them all.
+    """
+
+    name: str
+    prepare: Prepare
+    gap: str = ""
+    most: int = UNBOUNDED
+    stop: int = signal.SIGTERM
+
+
+def supinit(name: str = "supinit", program: Mapping[str, object] | None = None) -> Contender:
+    """Return the supinit beside the interpreter that runs this; `program`: keys of each of its programs."""
+    gap = "" if SUPINIT.exists() else f"there is no {SUPINIT}: pip install ."
+    return Contender(name, partial(_supinit, program or {}), gap)
+
+
+def reference() -> Contender:
+    return Contender("asyncio reference", lambda box, children: [*PYTHON, str(REFERENCE), _listed(box, children)])
+
+
+def loop_in_c() -> Contender:
+    return Contender("loop in C", lambda box, children: [str(box.stopwatch), "init", _listed(box, children)])
+
+
+PYTHON = (sys.executable, "-I")
+
+
+def python(code: str) -> Contender:
+    """Return an interpreter that runs `code` and ends: what it takes before anything of ours is done."""
+    return Contender(f'python -I -c "{code}"', lambda box, children: [*PYTHON, "-c", code])
+
+
+def table_of(box: Box, children: Sequence[Command], program: Mapping[str, object]) -> Path:
+    """Write the table in which each child is a program."""
+    programs = {f"p{number}": {"command": list(child), **program} for number, child in enumerate(children)}
+    file = box.folder / "supinit.yaml"
+    file.write_text(_yaml({"supervisor": {"run_dir": str(box.folder / "run")}, "programs": programs}))
+    return file
+
+
+def _supinit(program: Mapping[str, object], box: Box, children: Sequence[Command]) -> Sequence[str]:
+    return [str(SUPINIT), "-c", str(table_of(box, children, program))]
+
+
+def _yaml(value: Mapping[str, object], indent: str = "") -> str:
+    """Write a table as a person would: maps in lines, lists in brackets."""
+    lines = []
+    for key, item in value.items():
+        if isinstance(item, Mapping) and item:
+            lines.append(f"{indent}{key}:\n{_yaml(item, indent + '  ')}")
+        else:
+            lines.append(f"{indent}{key}: {json.dumps(item)}\n")
+    return "".join(lines)
+
+
+def _listed(box: Box, children: Sequence[Command]) -> str:
+    file = box.folder / "commands"
+    file.write_text("".join(f"{shlex.join(child)}\n" for child in children))
+    return str(file)

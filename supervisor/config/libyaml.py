@@ -1,0 +1,68 @@
+"""libyaml's parser out of PyYAML, without the rest of PyYAML, which would take half of a start (docs/decisions/0019).
+
+PyYAML's extension module wants the error classes of its twins in Python, and nothing else of them; here it is given
+classes that mean the same. Where that does not work out (PyYAML without libyaml, or built differently one day), the
+whole package is loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+PLACES = ("scanner", "parser", "composer", "constructor")
+"""Modules whose errors say where in the text they are: `yaml.scanner.ScannerError` is a MarkedYAMLError."""
+OTHERS = ("reader", "emitter", "serializer", "representer")
+
+
+def load() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
+    """Return `yaml.error`, `yaml.events`, and what makes a parser of a text."""
+    before = set(sys.modules)
+    try:
+        if "yaml" in before:
+            raise ImportError("all of it is loaded already")
+        return _load_parser()
+    except Exception:
+        for name in sys.modules.keys() - before:
+            if name.partition(".")[0] == "yaml":
+                del sys.modules[name]
+        import yaml
+
+        return yaml.error, yaml.events, yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+
+
+def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
+    new_module = type(sys)
+    package = sys.modules["yaml"] = new_module("yaml")
+    package.__path__ = _search_path()
+    from yaml import error, events, nodes, tokens  # noqa: F401  # the extension module wants all four
+
+    stand_ins = {"yaml": package}
+    for names, base in ((PLACES, error.MarkedYAMLError), (OTHERS, error.YAMLError)):
+        for name in names:
+            module = new_module(f"yaml.{name}")
+            setattr(module, f"{name.capitalize()}Error", type(f"{name.capitalize()}Error", (base,), {}))
+            setattr(package, name, module)
+            stand_ins[module.__name__] = module
+    sys.modules.update(stand_ins)
+    from yaml._yaml import CParser
+
+    for name in stand_ins:
+        del sys.modules[name]  # who imports yaml later gets all of it
+    return error, events, CParser
+
+
+def _search_path() -> Any:
+    for finder in sys.meta_path:
+        spec = finder.find_spec("yaml", None)
+        if spec is not None:
+            return spec.submodule_search_locations
+    raise ImportError("PyYAML is not installed")
+
+
+error, events, new_parser = load()
