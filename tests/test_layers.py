@@ -16,8 +16,9 @@ TOP = frozenset({"boot", "engine", "launcher", "loop"})
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
+    "packages": frozenset(),
     "core": frozenset({"errors"}),
-    **{adapter: frozenset({"errors", "core"}) for adapter in ADAPTERS},
+    **{adapter: frozenset({"errors", "packages", "core"}) for adapter in ADAPTERS},
     "cli": frozenset({"errors", "core", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),
 }

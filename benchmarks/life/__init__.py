@@ -1,1 +1,1 @@
-"""The lives of programs and of their init, as real PID 1 in namespaces of its own: started, stopped, replaced, reaped."""
+"""The lives of programs and of their init, which is a real PID 1: started, stopped, replaced, reaped."""

@@ -1,4 +1,4 @@
-"""The least that a PID 1 in asyncio has to do: start, reap, restart, and stop when told to. No pipes, no order, no table.
+"""The least that a PID 1 in asyncio has to do: start, reap, restart and stop. No pipes, no order, no table.
 
 usage: reference.py COMMANDS, a file with a command a line. It is what supinit is held against; nobody should run it.
 """

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from supervisor.packages import forget, hollow
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,24 +30,20 @@ def load() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
             raise ImportError("all of it is loaded already")
         return _load_parser()
     except Exception:
-        for name in sys.modules.keys() - before:
-            if name.partition(".")[0] == "yaml":
-                del sys.modules[name]
+        forget("yaml", before)
         import yaml
 
         return yaml.error, yaml.events, yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 
 
 def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
-    new_module = type(sys)
-    package = sys.modules["yaml"] = new_module("yaml")
-    package.__path__ = _search_path()
+    package = hollow("yaml")
     from yaml import error, events, nodes, tokens  # noqa: F401  # the extension module wants all four
 
     stand_ins = {"yaml": package}
     for names, base in ((PLACES, error.MarkedYAMLError), (OTHERS, error.YAMLError)):
         for name in names:
-            module = new_module(f"yaml.{name}")
+            module = type(sys)(f"yaml.{name}")
             setattr(module, f"{name.capitalize()}Error", type(f"{name.capitalize()}Error", (base,), {}))
             setattr(package, name, module)
             stand_ins[module.__name__] = module
@@ -55,14 +53,6 @@ def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
     for name in stand_ins:
         del sys.modules[name]  # who imports yaml later gets all of it
     return error, events, CParser
-
-
-def _search_path() -> Any:
-    for finder in sys.meta_path:
-        spec = finder.find_spec("yaml", None)
-        if spec is not None:
-            return spec.submodule_search_locations
-    raise ImportError("PyYAML is not installed")
 
 
 error, events, new_parser = load()

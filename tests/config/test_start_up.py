@@ -10,7 +10,8 @@ import supervisor
 
 NOT_BEFORE_THE_FIRST_CHILD = (
     "argparse", "asyncio", "contextlib", "dataclasses", "difflib", "fnmatch", "glob", "grp", "inspect", "json",
-    "logging", "pathlib", "pwd", "re", "shlex", "socket", "subprocess", "textwrap", "traceback", "typing", "urllib", "yaml",
+    "logging", "pathlib", "pwd", "re", "shlex", "socket", "subprocess", "textwrap", "traceback", "typing", "urllib",
+    "yaml",
 )  # fmt: skip
 
 PROGRAM = """

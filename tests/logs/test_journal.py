@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from time import time
@@ -201,3 +203,32 @@ def test_what_nobody_reads_is_dropped_and_counted_from_some_amount_on(
     told: list[dict[str, object]] = []
     sink.losses.tell(0.0, lambda *_, **values: told.append(values))
     assert (book.lines, [values["program"] for values in told]) == ([], ["supinit"])
+
+
+ALONE = """
+import sys
+from supervisor.logs import journal
+{before}
+print(journal._processors().LogfmtRenderer()(None, "", {{"a": "b c"}}))
+print(sorted(name for name in sys.modules if name in ("structlog", "structlog.dev")))
+import structlog
+print(structlog.get_logger)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "loaded"),
+    [
+        ("", []),
+        ("journal.hollow = None", ["structlog", "structlog.dev"]),
+        ("import structlog", ["structlog", "structlog.dev"]),
+    ],
+    ids=["alone", "built differently", "all of it is there"],
+)
+def test_of_structlog_one_module_is_loaded_and_who_imports_it_later_gets_all_of_it(
+    before: str, loaded: list[str]
+) -> None:
+    code = ALONE.format(before=before)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    first, second, third = answer.stdout.splitlines()
+    assert (first, second, third[:21]) == ('a="b c"', str(loaded), "<function get_logger ")
