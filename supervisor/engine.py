@@ -65,7 +65,7 @@ from supervisor.launcher import Launcher, Main, chance
 from supervisor.process.children import Children, Death
 from supervisor.process.proctree import own_children
 from supervisor.process.subreaper import is_init
-from supervisor.process.sweep import is_of, kill_everything, kill_stragglers, send
+from supervisor.process.sweep import is_alone, is_of, kill_everything, kill_stragglers, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ class Engine:
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
         self._sweeps: dict[InstanceId, Sweep] = {}
+        self._is_alone: bool | None = None
+        """Whether there are none but the processes that were started here, while the dead of one moment are noted."""
         self._heard: list[FleetEvent] = []
         """What programs have said in their output, until the next turn."""
         self._heirs: dict[InstanceId, list[int]] = {}
@@ -246,9 +248,11 @@ class Engine:
         self.listen()
         deaths, more = self.children.reap()
         self.ledger.orphans_reaped = self.children.orphans_reaped
+        self._is_alone = is_alone(self.children.pids) if deaths else None
         self.feed(*(event for death in deaths for event in self._note_death(death)))
         for instance, sweep in tuple(self._sweeps.items()):
             self.feed(*self._sweep(instance, sweep))
+        self._is_alone = None
         if isinstance(self.fleet.course, Closing) and not own_children():
             self.feed(ContainerSwept())
         return more
@@ -358,7 +362,8 @@ class Engine:
                 return [Happened(instance, self.launcher.start(instance, generation, hear))]
             case SendSignal(pid=pid, signal=signal, scope=scope):
                 if pid in self.children.pids:
-                    send(pid, signal, scope, self.launcher.marks_of(instance), self.children.pids)
+                    marks = self.launcher.marks_of(instance) if scope is Scope.TREE else frozenset[bytes]()
+                    send(pid, signal, scope, marks, self.children.pids)
                 return []
             case WriteFifo():
                 return self._write_fifo(instance, action)
@@ -394,7 +399,9 @@ class Engine:
 
     def _sweep(self, instance: InstanceId, action: Sweep) -> Iterable[FleetEvent]:
         """Kill what is left of a tree; done when a look finds nothing, so that what was born meanwhile goes, too."""
-        left = kill_stragglers(action.pid, self.launcher.marks_of(instance), self.children.pids)
+        left = 0
+        if not self._is_alone:
+            left = kill_stragglers(action.pid, self.launcher.marks_of(instance), self.children.pids)
         if left and not action.final:
             self._sweeps[instance] = action
             return []

@@ -364,7 +364,8 @@ class _Work:
             self.orders.append(SweepContainer())
 
     def is_any_alive(self) -> bool:
-        return any(life.is_alive for life in self.lives.values())
+        # from the end, for they die in about the order in which they were told to: the first look finds one
+        return any(life.is_alive for life in reversed(self.lives.values()))
 
     def apply_rules(self) -> None:
         while self.touched:

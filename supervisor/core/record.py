@@ -38,19 +38,24 @@ class Record(metaclass=_RecordType):
     """The base of every record. Subclass it once, never deeper: alternatives are unions of records."""
 
     def __init__(self, *args: Any, **fields: Any) -> None:
-        cls = type(self)
-        names = cls.__match_args__
+        names = self.__match_args__
         for name, value in zip(names, args, strict=False):
             _set(self, name, value)
+        if fields or len(args) != len(names):
+            self._complete(names, args, fields)
+
+    def _complete(self, names: tuple[str, ...], args: tuple[Any, ...], fields: dict[str, Any]) -> None:
+        """Set what was not given by its place."""
+        defaults = self._defaults
         for name in names[len(args) :]:
             if name in fields:
                 _set(self, name, fields.pop(name))
-            elif name in cls._defaults:
-                _set(self, name, cls._defaults[name])
+            elif name in defaults:
+                _set(self, name, defaults[name])
             else:
-                raise TypeError(f"{cls.__name__} needs a value for {name}")
+                raise TypeError(f"{type(self).__name__} needs a value for {name}")
         if fields or len(args) > len(names):
-            raise TypeError(f"{cls.__name__} takes {', '.join(names) or 'no fields'}, not {args} {fields}")
+            raise TypeError(f"{type(self).__name__} takes {', '.join(names) or 'no fields'}, not {args} {fields}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace()")
@@ -79,10 +84,12 @@ class Record(metaclass=_RecordType):
 
 def replace(record: R, /, **changes: Any) -> R:
     """Return a copy of `record` with the named fields changed. Raises TypeError for a field that it does not have."""
+    copy = object.__new__(type(record))
     for name in record.__match_args__:
-        if name not in changes:
-            changes[name] = getattr(record, name)
-    return type(record)(**changes)
+        _set(copy, name, changes.pop(name) if name in changes else getattr(record, name))
+    if changes:
+        raise TypeError(f"{type(record).__name__} takes {', '.join(copy.__match_args__)}, not {changes}")
+    return copy
 
 
 def assert_never(value: Never) -> NoReturn:

@@ -17,11 +17,13 @@ from supervisor.packages import forget, hollow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import ModuleType
 
     from supervisor.core.program import OwnLog
     from supervisor.logs.sink import Sink
+
+    Render = Callable[[float, Note], str]
 
 LEVELS = ("debug", "info", "warning", "error")
 MOST_WAITING = 16 << 20
@@ -39,8 +41,8 @@ class Journal:
         self._settings = settings
         self._sink = sink
         self._output = Output(("supinit", 1))
-        self._kept: list[tuple[str, str, dict[str, object]]] = []
-        self._render: Callable[[Mapping[str, object]], str] | None = None
+        self._kept: list[tuple[float, Note]] = []
+        self._render: Render | None = None
         self.told: deque[tuple[float, Note]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
         self.count = 0
@@ -57,25 +59,26 @@ class Journal:
 
     def write(self, level: str, event: str, **values: object) -> None:
         """Write one line, unless its level is below the one that is set. A value that is None is left out."""
-        now, rank = time(), LEVELS.index(level)
-        values = {key: value for key, value in values.items() if value is not None}
+        at, rank = time(), LEVELS.index(level)
+        note = Note(level, event, {key: value for key, value in values.items() if value is not None})
         if rank > 0:
-            self._tell(now, level, event, values)
+            self._tell(at, note)
         if rank < LEVELS.index(self._settings.level):
             return
-        values = {"time": rfc3339(now), **values}
         if self._render is None:
-            self._kept.append((level, event, values))
+            self._kept.append((at, note))
         else:
-            self._put(level, event, values)
+            self._put(at, note)
 
     def word(self, note: Note) -> str:
         """Return an event in the log's own plain words, without the name of who says it."""
-        return _wording()({"level": note.level, "event": note.event, **note.values})
+        return _wording()(note)
 
-    def _tell(self, now: float, level: str, event: str, values: Mapping[str, object]) -> None:
-        kept = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in values.items()}
-        self.told.append((now, Note(level, event, kept)))
+    def _tell(self, at: float, note: Note) -> None:
+        if any(isinstance(value, str) and len(value) > LONGEST for value in note.values.values()):
+            cut = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in note.values.items()}
+            note = Note(note.level, note.event, cut)
+        self.told.append((at, note))
         self.count += 1
         for wake in self.listeners:
             wake()
@@ -85,13 +88,12 @@ class Journal:
         if self._render is None:
             self._render = _json() if self._settings.format == "json" else _plain()
             kept, self._kept = self._kept, []
-            for line in kept:
-                self._put(*line)
+            for at, note in kept:
+                self._put(at, note)
 
-    def _put(self, level: str, event: str, values: dict[str, object]) -> None:
+    def _put(self, at: float, note: Note) -> None:
         assert self._render is not None
-        line = self._render({"level": level, "event": event, **values})
-        data = line.encode(errors="backslashreplace") + b"\n"
+        data = self._render(at, note).encode(errors="backslashreplace") + b"\n"
         if self._sink.waiting >= MOST_WAITING:
             self._sink.losses.count(self._output, 1, len(data))
         else:
@@ -118,31 +120,31 @@ def _processors() -> ModuleType:
     return processors
 
 
-def _plain() -> Callable[[Mapping[str, object]], str]:
+def _plain() -> Render:
     """`supinit | program.started program=web pid=7`"""
     word = _wording()
-    return lambda line: f"supinit | {word(line)}"
+    return lambda _, note: f"supinit | {word(note)}"
 
 
-def _wording() -> Callable[[Mapping[str, object]], str]:
+def _wording() -> Callable[[Note], str]:
     """`warning: program.exited program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
     render = _processors().LogfmtRenderer()
 
-    def write(line: Mapping[str, object]) -> str:
-        values = {key: value for key, value in line.items() if key not in ("level", "event", "time")}
-        mark = "" if line["level"] in ("debug", "info") else f"{line['level']}: "
-        return f"{mark}{line['event']} {render(None, '', values)}".rstrip()
+    def write(note: Note) -> str:
+        mark = "" if note.level in ("debug", "info") else f"{note.level}: "
+        return f"{mark}{note.event} {render(None, '', note.values)}".rstrip()
 
     return write
 
 
-def _json() -> Callable[[Mapping[str, object]], str]:
+def _json() -> Render:
     render = _processors().JSONRenderer()
 
-    def write(line: Mapping[str, object]) -> str:
-        head = {"time": line["time"], "program": "supinit", "instance": None, "stream": "stderr"}
-        facts = {"name" if key == "program" else key: value for key, value in line.items() if key != "time"}
-        text = render(None, "", {**head, **facts})
+    def write(at: float, note: Note) -> str:
+        line: dict[str, object] = {"time": rfc3339(at), "program": "supinit", "instance": None, "stream": "stderr"}
+        line |= {"level": note.level, "event": note.event}
+        line |= {"name" if key == "program" else key: value for key, value in note.values.items()}
+        text = render(None, "", line)
         return text if isinstance(text, str) else text.decode()
 
     return write

@@ -46,13 +46,18 @@ def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], sta
         pass
 
 
-def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[int]) -> int:
-    """Kill what is left of a program whose main process is reaped; return how many processes that was.
+def is_alone(started: Collection[int]) -> bool:
+    """Whether nothing can be left of a program whose main process is reaped.
 
-    0 means that nothing is left: every survivor was handed to supinit when its parent died, so where there is no
-    unknown child there is no survivor, and the one short file that says so is all that is read.
+    Every survivor was handed to supinit when its parent died, so where there is no unknown child there is no survivor,
+    and the one short file that says so is all that is read.
     """
-    if all(pid in started for pid in own_children()):
+    return all(pid in started for pid in own_children())
+
+
+def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[int]) -> int:
+    """Kill what is left of a program whose main process is reaped; return how many processes that was."""
+    if is_alone(started):
         return 0
     processes = read_processes()
     # a number that a group or a session still has is not given away, so who has the leader's now is a stranger
