@@ -62,7 +62,7 @@ def run(options: Options) -> int:
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, os.environ, lambda: _plan(options))
+    engine = Engine(plan, pump, markers, journal, dict(os.environ), lambda: _plan(options))
     try:
         engine.begin()
         _loop(engine, inbox)
