@@ -10,14 +10,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from benchmarks.life import start_stop
 from benchmarks.logs import peers
 from benchmarks.logs import subject as logs
 from benchmarks.report import Report
 from benchmarks.subject import Settings, Subject
 from benchmarks.table import json_of, text_of
 
-SUBJECTS: Mapping[str, Subject] = {"logs": logs.measure}
-RUNS, QUICK_RUNS = 3, 1
+SUBJECTS: Mapping[str, Subject] = {"lifecycle": start_stop.measure, "logs": logs.measure}
 
 
 def main() -> int:
@@ -26,8 +26,7 @@ def main() -> int:
     if options.install_peers:
         print(f"installed into {peers.install()}")
         return 0
-    runs = options.runs or (QUICK_RUNS if options.quick else RUNS)
-    settings = Settings(options.quick, runs, options.peers.resolve())
+    settings = Settings(options.quick, options.runs, options.peers.resolve())
     reports = []
     for name in options.subject or SUBJECTS:
         reports.append(SUBJECTS[name](settings))
@@ -38,7 +37,7 @@ def main() -> int:
 
 
 def _json(settings: Settings, reports: list[Report]) -> str:
-    facts = {"python": platform.python_version(), "quick": settings.is_quick, "runs": settings.runs}
+    facts = {"python": platform.python_version(), "quick": settings.is_quick, "runs": settings.asked_runs}
     return json.dumps(facts | {"reports": [json_of(report) for report in reports]}, indent=1) + "\n"
 
 
@@ -46,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="supinit beside its peers, in turn.")
     parser.add_argument("subject", nargs="*", type=_subject, help=f"{', '.join(SUBJECTS)}; all of them, if left out")
     parser.add_argument("--quick", action="store_true", help="smaller amounts, in less than a minute")
-    parser.add_argument("--runs", type=_count, help=f"of each contender: {RUNS}, or {QUICK_RUNS} if quick")
+    parser.add_argument("--runs", type=_count, help="of each contender; default: as many as the subject needs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
     parser.add_argument("--peers", type=Path, metavar="DIR", default=peers.own_folder(), help="their commands")
     parser.add_argument("--install-peers", action="store_true", help="install those that come from PyPI, and end")

@@ -11,11 +11,17 @@ from benchmarks.report import Report
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`is_quick`: smaller amounts. `runs` of each contender. `peers` is the folder of the commands from PyPI."""
+    """`is_quick`: smaller amounts. `peers` is the folder of the commands from PyPI.
+
+    `asked_runs`: of each contender; None: as many as the subject finds right.
+    """
 
     is_quick: bool
-    runs: int
+    asked_runs: int | None
     peers: Path
+
+    def runs(self, full: int, quick: int) -> int:
+        return self.asked_runs or (quick if self.is_quick else full)
 
 
 Subject = Callable[[Settings], Report]

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from benchmarks.life.box import Box, Command
 
 SUPINIT, SUPCTL = (Path(sys.executable).with_name(name) for name in ("supinit", "supctl"))
 REFERENCE = Path(__file__).with_name("reference.py")
+PYTHON = (sys.executable, "-I")
 UNBOUNDED = 1_000_000
 
 Prepare = Callable[[Box, Sequence[Command]], Sequence[str]]
@@ -33,6 +34,8 @@ class Contender:
     gap: str = ""
     most: int = UNBOUNDED
     stop: int = signal.SIGTERM
+    code: str | None = None
+    """Of an interpreter that runs this and has no children."""
 
 
 def supinit(name: str = "supinit", program: Mapping[str, object] | None = None) -> Contender:
@@ -49,12 +52,25 @@ def loop_in_c() -> Contender:
     return Contender("loop in C", lambda box, children: [str(box.stopwatch), "init", _listed(box, children)])
 
 
-PYTHON = (sys.executable, "-I")
-
-
-def python(code: str) -> Contender:
+def bare(code: str) -> Contender:
     """Return an interpreter that runs `code` and ends: what it takes before anything of ours is done."""
-    return Contender(f'python -I -c "{code}"', lambda box, children: [*PYTHON, "-c", code])
+    return Contender(f'python -I -c "{code}"', lambda box, children: [*PYTHON, "-c", code], code=code)
+
+
+def sized(contender: Contender, size: int) -> Contender:
+    """Return it with a gap where it is not run with so many children."""
+    if contender.gap or size <= contender.most:
+        return contender
+    return replace(contender, gap=f"not run with more than {contender.most}")
+
+
+def without_pyc(contender: Contender) -> Contender:
+    """Return it as in an image that has none of Python's .pyc files, as the official ones."""
+    hide = ["env", "PYTHONDONTWRITEBYTECODE=1", "PYTHONPYCACHEPREFIX=/nonexistent"]
+    prepare = contender.prepare
+    return replace(
+        contender, name=f"{contender.name}, no .pyc", prepare=lambda box, children: [*hide, *prepare(box, children)]
+    )
 
 
 def table_of(box: Box, children: Sequence[Command], program: Mapping[str, object]) -> Path:

@@ -31,7 +31,7 @@ class Peers:
     def supervisors(self) -> list[Contender]:
         """Return those that run many programs."""
         return [
-            self._peer("supervisord", "supervisord", FROM_PYPI, _supervisord),
+            self.supervisord(),
             self._peer("circus", "circusd", FROM_PYPI, _circus, most=100),
             self._peer("honcho", "honcho", FROM_PYPI, _honcho, most=100),
             self._peer("s6", "s6-svscan", "it is Debian's package s6", _s6),
@@ -40,6 +40,9 @@ class Peers:
             self._peer("pm2", "pm2-runtime", "npm install pm2 in a folder, whose .bin is on the PATH", _pm2, most=20),
             Contender("Pebble", _none, "missing: it is in no Debian package, on PyPI or npm"),
         ]
+
+    def supervisord(self) -> Contender:
+        return self._peer("supervisord", "supervisord", FROM_PYPI, _supervisord)
 
     def single(self) -> list[Contender]:
         """Return those that run one command."""

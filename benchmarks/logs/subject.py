@@ -18,6 +18,7 @@ from benchmarks.logs.workload import LINE, Shape, Workload, Writer, build_writer
 from benchmarks.report import AnyColumn, Column, Doubt, Figures, Ratio, Report, Row, Table
 from benchmarks.subject import Settings
 
+RUNS, QUICK_RUNS = 3, 1
 KEEP_ALL = 1000
 """More files than are ever written."""
 LOSSES = (Column("lost", "lost", is_worst=True), Doubt("torn", "whole"))
@@ -107,7 +108,7 @@ class _Contests:
     def _hold(
         self, title: str, contenders: Sequence[Contender], once: Callable[[Contender], Figures]
     ) -> tuple[Row, ...]:
-        return hold(title, contenders, self.settings.runs, once)
+        return hold(title, contenders, self.settings.runs(RUNS, QUICK_RUNS), once)
 
     def _title(self, workload: Workload) -> str:
         """Say who writes how much, how."""
