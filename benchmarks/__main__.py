@@ -10,14 +10,23 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.life import start_stop
+from benchmarks.life import control, growth, idle, orphans, restart, signals, start_stop
 from benchmarks.logs import peers
 from benchmarks.logs import subject as logs
 from benchmarks.report import Report
 from benchmarks.subject import Settings, Subject
 from benchmarks.table import json_of, text_of
 
-SUBJECTS: Mapping[str, Subject] = {"lifecycle": start_stop.measure, "logs": logs.measure}
+SUBJECTS: Mapping[str, Subject] = {
+    "lifecycle": start_stop.measure,
+    "restart": restart.measure,
+    "orphans": orphans.measure,
+    "signals": signals.measure,
+    "control": control.measure,
+    "idle": idle.measure,
+    "growth": growth.measure,
+    "logs": logs.measure,
+}
 
 
 def main() -> int:

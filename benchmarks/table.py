@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
+from textwrap import wrap
 
 from benchmarks.report import AnyColumn, Doubt, Goal, Ratio, Report, Row, Table
 
 GAP = "-"
+WIDTH = 118
+"""Of what is said about the tables; these are as wide as they have to be."""
 
 
 def text_of(report: Report) -> str:
@@ -18,7 +21,7 @@ def text_of(report: Report) -> str:
         blocks.append(
             "\n".join(("", f"goals: {report.subject}", *_aligned([_goal_cells(goal) for goal in report.goals])))
         )
-    return "\n".join((*blocks, "", *report.remarks))
+    return "\n".join((*blocks, "", *wrap(" ".join(report.remarks), WIDTH)))
 
 
 def json_of(report: Report) -> dict[str, object]:

@@ -44,6 +44,11 @@ def supinit(name: str = "supinit", program: Mapping[str, object] | None = None) 
     return Contender(name, partial(_supinit, program or {}), gap)
 
 
+def supinit_alone() -> Contender:
+    """Return supinit in place of tini: with a command and no table."""
+    return Contender("supinit COMMAND", lambda box, children: [str(SUPINIT), "--", *children[0]], supinit().gap)
+
+
 def reference() -> Contender:
     return Contender("asyncio reference", lambda box, children: [*PYTHON, str(REFERENCE), _listed(box, children)])
 

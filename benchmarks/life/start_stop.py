@@ -34,10 +34,11 @@ COLUMNS: tuple[AnyColumn, ...] = (
 )
 COMPILED_COLUMNS: tuple[AnyColumn, ...] = (Column("first", "first ms", 1), Ratio("first", ": supinit", "supinit"))
 REMARKS = (
-    "Medians (least-most). first, last: from exec of PID 1 to the main of its first and its last child. stop: from the",
-    "signal to PID 1 until it is gone (SIGTERM; SIGHUP for runit, which leaves its services alone on SIGTERM). RSS, PSS:",
-    "of PID 1 and every helper of its, at rest, without the children. all told: each child was sent SIGTERM and lived to",
-    "say so (pm2 sends SIGINT). Of an interpreter, first is its whole run. Who is slow is not run with many programs.",
+    "Medians (least-most). first, last: from exec of PID 1 to the main of its first and its last child. stop:",
+    "from the signal to PID 1 until it is gone (SIGTERM; SIGHUP for runit, which leaves services alone on",
+    "SIGTERM). RSS, PSS: of PID 1 and every helper of its, at rest, without the children. all told: each",
+    "child was sent SIGTERM and lived to say so (pm2 sends SIGINT). Of an interpreter, first is its whole",
+    "run. Who is slow is not run with many programs.",
 )
 
 

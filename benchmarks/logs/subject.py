@@ -38,11 +38,12 @@ STEADY_COLUMNS: tuple[AnyColumn, ...] = (
     *LOSSES,
 )
 REMARKS = (
-    "Medians (least-most). MB/s: of the children's own bytes, however long their lines have become. CPU: of the",
-    "supervisor and its loggers, without the children. lost: lines that did not arrive, in the worst run. whole: no",
-    "line was torn in any run. The children's blocks end with a line, so who copies whole blocks tears none; with",
-    "inherit they interrupt each other (pipe(7), PIPE_BUF). Files are rotated at 10 MB and 5 are kept, but in one",
-    "more run that keeps all of them, in which lines are counted. cat writes a single file.",
+    "Medians (least-most). MB/s: of the children's own bytes, however long their lines have become. CPU: of",
+    "the supervisor and its loggers, without the children. lost: lines that did not arrive, in the worst run.",
+    "whole: no line was torn in any run. The children's blocks end with a line, so who copies whole blocks",
+    "tears none; with inherit they interrupt each other (pipe(7), PIPE_BUF). Files are rotated at 10 MB and 5",
+    "are kept, but in one more run that keeps all of them, in which lines are counted. cat writes a single",
+    "file.",
 )
 
 

@@ -1,0 +1,60 @@
+"""The subject `growth`: what 1 to 2,000 programs cost, which has to be linear or better."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks.contest import hold
+from benchmarks.life.box import box, build_stopwatch
+from benchmarks.life.contender import Contender, loop_in_c, reference, supinit
+from benchmarks.report import AnyColumn, Column, Figures, Goal, Report, Row, Table, quotient
+from benchmarks.subject import Settings
+from benchmarks.usage import cpu_seconds, memory_kib
+
+SIZES, QUICK_SIZES = (1, 10, 100, 500, 2000), (1, 100, 500)
+RUNS, QUICK_RUNS = 3, 1
+CURVES = (("last", "last child ms"), ("stop", "stop ms"), ("cpu", "CPU ms to rest"), ("rss", "RSS KiB"))
+COLUMNS: tuple[AnyColumn, ...] = tuple(Column(key, heading, 1) for key, heading in CURVES)
+REMARKS = (
+    "Medians (least-most). Linear or better: what a program of the greatest number costs, over what one of",
+    "the second greatest costs, both beyond what one alone does.",
+)
+
+
+def measure(settings: Settings) -> Report:
+    sizes = QUICK_SIZES if settings.is_quick else SIZES
+    runs = settings.runs(RUNS, QUICK_RUNS)
+    rows: dict[str, list[Row]] = {}
+    with tempfile.TemporaryDirectory(prefix="supinit-benchmarks-") as folder:
+        stopwatch = build_stopwatch(Path(folder))
+        for size in sizes:
+            contenders = [supinit(), reference(), loop_in_c()]
+            for row in hold(f"{size} programs", contenders, runs, partial(_once, stopwatch, size)):
+                rows.setdefault(row.name, []).append(Row(str(size), row.figures, row.remark))
+    tables = tuple(Table(name, COLUMNS, tuple(of_size)) for name, of_size in rows.items())
+    return Report(subject="growth", tables=tables, goals=_goals(tables[0], sizes), remarks=REMARKS)
+
+
+def _once(stopwatch: Path, size: int, contender: Contender) -> Figures:
+    with box(stopwatch) as running:
+        running.start(contender.prepare(running, running.children(size)))
+        running.await_stamps("S", size)
+        running.rest()
+        cpu, (resident, _) = cpu_seconds([running.init]), memory_kib([running.init])
+        stop = running.stop()
+        last = (running.stamps("S")[-1].at - running.at("X")) / 1e6
+        return {"last": last, "stop": stop * 1e3, "cpu": cpu * 1e3, "rss": resident}
+
+
+def _goals(table: Table, sizes: tuple[int, ...]) -> tuple[Goal, ...]:
+    one, many, most = sizes[0], sizes[-2], sizes[-1]
+    goals = []
+    for key, heading in CURVES:
+        base, middle, end = (table.median(str(size), key) for size in (one, many, most))
+        if base is not None and middle is not None and end is not None:
+            growth = quotient((end - base) / (most - one), (middle - base) / (many - one))
+            text = f"{heading}: a program of {most} : one of {many}"
+            goals.append(Goal(text=text, measured=growth, limit=1.15, is_least=False))
+    return tuple(goals)
