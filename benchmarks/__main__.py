@@ -42,7 +42,10 @@ def main() -> int:
         print(text_of(reports[-1]), flush=True)
     if options.json is not None:
         options.json.write_text(_json(settings, reports))
-    return 0
+    regressions = [regression for report in reports for regression in report.regressions]
+    if options.guard:
+        print(*(f"far off: {regression}" for regression in regressions), sep="\n", file=sys.stderr)
+    return 1 if options.guard and regressions else 0
 
 
 def _json(settings: Settings, reports: list[Report]) -> str:
@@ -53,10 +56,11 @@ def _json(settings: Settings, reports: list[Report]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="supinit beside its peers, in turn.")
     parser.add_argument("subject", nargs="*", type=_subject, help=f"{', '.join(SUBJECTS)}; all of them, if left out")
-    parser.add_argument("--quick", action="store_true", help="smaller amounts, in less than a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller amounts")
     parser.add_argument("--runs", type=_count, help="of each contender; default: as many as the subject needs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
     parser.add_argument("--peers", type=Path, metavar="DIR", default=peers.own_folder(), help="their commands")
+    parser.add_argument("--guard", action="store_true", help="end with 1 if a ratio misses its goal by three times")
     parser.add_argument("--install-peers", action="store_true", help="install those that come from PyPI, and end")
     return parser
 

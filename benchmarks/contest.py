@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from benchmarks.report import Figures, Row
+from benchmarks.report import FAILED, Figures, Row
 
 
 class Failed(Exception):
@@ -42,7 +42,7 @@ def hold(
                     figures[index].setdefault(key, []).append(value)
             except (Failed, OSError) as error:
                 figures[index] = {}
-                remarks[index] = f"failed: {error}"
+                remarks[index] = f"{FAILED}{error}"
     return tuple(
         Row(contender.name, {key: tuple(values) for key, values in found.items()}, remark)
         for contender, found, remark in zip(contenders, figures, remarks, strict=True)

@@ -8,6 +8,10 @@ from statistics import median
 
 Figures = Mapping[str, float]
 """What one run has come to, by key."""
+FAILED = "failed: "
+"""How the remark of a contender begins that was run in vain; any other remark says why it was not run."""
+FAR = 3
+OURS = ("supinit", "supctl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Row:
     figures: Mapping[str, tuple[float, ...]]
     remark: str = ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was run and did not do what it was started for."""
+        return self.remark.startswith(FAILED)
+
     def median(self, key: str) -> float | None:
         return median(self.figures[key]) if self.figures.get(key) else None
 
@@ -84,6 +93,13 @@ class Goal:
             return None
         return self.measured >= self.limit if self.is_least else self.measured <= self.limit
 
+    @property
+    def is_far_off(self) -> bool:
+        """Whether a ratio is missed so clearly that no busy machine explains it. Absolute times never are."""
+        if self.measured is None or self.unit != "x":
+            return False
+        return self.measured * FAR < self.limit if self.is_least else self.measured > self.limit * FAR
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -93,6 +109,15 @@ class Report:
     tables: tuple[Table, ...]
     goals: tuple[Goal, ...]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def regressions(self) -> list[str]:
+        """What must not be: a ratio that is far off, or a supinit that did not do what it was started for."""
+        rows = [(table.title, row) for table in self.tables for row in table.rows]
+        failed = [
+            f"{title}: {row.name} {row.remark}" for title, row in rows if row.has_failed and row.name.startswith(OURS)
+        ]
+        return failed + [f"{goal.text}: {goal.measured:.2f}" for goal in self.goals if goal.is_far_off]
 
 
 def quotient(value: float | None, base: float | None) -> float | None:

@@ -253,6 +253,9 @@ class Engine:
         for instance, sweep in tuple(self._sweeps.items()):
             self.feed(*self._sweep(instance, sweep))
         self._is_alone = None
+        deadline = self.next_deadline
+        if deaths and deadline is not None and deadline <= time.monotonic():
+            self.pass_time()  # a program that is to be restarted at once is, a turn of the loop sooner
         if isinstance(self.fleet.course, Closing) and not own_children():
             self.feed(ContainerSwept())
         return more
