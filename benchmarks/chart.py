@@ -20,7 +20,7 @@ Run = Mapping[str, Any]
 
 OURS, THEIRS, TEXT, FAINT = "#2f81f7", "#8b949e", "#768390", "#76839055"
 STYLE = f"text{{font:12px sans-serif;fill:{TEXT}}}.title{{font-weight:bold}}"
-WIDTH, BAR, LABEL = 860, 18, 120
+WIDTH, BAR, LABEL, LINE = 860, 18, 120, 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def draw_peers(run: Run) -> str:
             heights.append(30 + (BAR + 6) * len(values))
             parts.append(f'<g transform="translate({column * half:g},{top:g})">{"".join(_bars(panel, values))}</g>')
         top += max(heights) + 16
-    return _svg(top, parts)
+    parts.append(f'<text x="0" y="{top + 8:g}">Medians; the bars are logarithmic.</text>')
+    return _svg(top + 16, parts)
 
 
 def _bars(panel: Panel, values: Mapping[str, float]) -> Iterator[str]:
@@ -127,8 +128,11 @@ def _diagram(title: str, curves: Mapping[str, Sequence[tuple[float, float]]]) ->
         dash = ' stroke-dasharray="4 3"' if name == "loop in C" else ""
         path = "L".join("{:.1f} {:.1f}".format(*place(*point)) for point in points)
         yield f'<path d="M{path}" fill="none" stroke="{fill}" stroke-width="2"{dash}/>'
-        x, y = place(*points[-1])
-        yield f'<text x="{x + 6:.1f}" y="{y + 4:.1f}">{escape(name)}</text>'
+    ends = {name: place(*points[-1])[1] for name, points in curves.items()}
+    free: float = top - LINE
+    for name in sorted(ends, key=lambda name: ends[name]):
+        free = max(free + LINE, ends[name])  # no label on top of another
+        yield f'<text x="{left + width + 6:g}" y="{free + 4:.1f}">{escape(name)}</text>'
 
 
 def _points(rows: Sequence[Mapping[str, Any]], key: str, factor: float) -> list[tuple[float, float]]:
@@ -138,6 +142,10 @@ def _points(rows: Sequence[Mapping[str, Any]], key: str, factor: float) -> list[
 def _medians(run: Run, panel: Panel) -> dict[str, float]:
     tables = {table["title"]: table["rows"] for table in _subject(run, panel.subject)["tables"]}
     rows = {row["name"]: row["figures"].get(panel.key) for row in tables[panel.table]}
+    if panel.key == "stop":  # who does not tell its children to end is not quick, but rude
+        rows = {
+            row["name"]: rows[row["name"]] for row in tables[panel.table] if not any(row["figures"].get("untold", ()))
+        }
     return {name: median(rows[name]) for name in panel.rows if rows.get(name)}
 
 
