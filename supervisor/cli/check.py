@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.cli.lint import lint
+from supervisor.cli.lint import lint, uncompiled
 from supervisor.config.load import expand, load
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import Condition, Kind, RestartWhen, SignalStep, WriteStep
@@ -30,7 +30,7 @@ def check(path: str, expanded: bool) -> int:
         sys.stdout.write(expand(path, os.environ))
     else:
         sys.stdout.writelines(f"{line}\n" for line in describe(plan))
-    for warning in (*table.warnings, *warnings_on(plan)):
+    for warning in (*table.warnings, *warnings_on(plan), *warnings_on_python()):
         sys.stderr.write(f"warning: {warning}\n")
     return 0
 
@@ -52,6 +52,17 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"  {name:{width}}  {describe_ladder(program)}"
     yield ""
     yield _describe_worst_case(plan)
+
+
+def warnings_on_python() -> Iterator[str]:
+    """Yield what makes each start slow here."""
+    missing = list(uncompiled(("asyncio", "yaml", "supervisor")))
+    if missing:
+        verb = "has" if len(missing) == 1 else "have"
+        yield (
+            f"{', '.join(missing)} {verb} no .pyc files, so each start compiles them and takes several times as long: "
+            "run `python3 -m compileall -q` on Python's library and on site-packages in the image"
+        )
 
 
 def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from supervisor.core.program import Scope, SignalStep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from supervisor.core.program import Program
 
@@ -31,6 +31,16 @@ def lint(program: Program) -> Iterator[str]:
         yield "a signal to celery's whole group kills the tasks that its warm shutdown would finish: use scope: main"
     if name in SHELLS and "-c" in words[:-1] and not _passes_signals_on(words[words.index("-c") + 1]):
         yield f"{name} does not pass signals on to what it runs: begin the last command with exec, or name it directly"
+
+
+def uncompiled(packages: Iterable[str]) -> Iterator[str]:
+    """Yield the packages that have no .pyc files, which the official images of Python delete."""
+    from importlib.util import find_spec
+
+    for name in packages:
+        spec = find_spec(name)
+        if spec is not None and spec.cached is not None and not os.path.exists(spec.cached):
+            yield name
 
 
 def _read_nginx_conf(words: tuple[str, ...]) -> str:

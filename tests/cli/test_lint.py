@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from py_compile import compile
 from signal import SIGTERM
 
 import pytest
 
-from supervisor.cli.lint import lint
+from supervisor.cli.lint import lint, uncompiled
 from supervisor.core.program import Program, Scope, SignalStep
 
 MASTER = "uWSGI without master cannot reload, and leaves its workers behind: add master = true"
@@ -69,3 +70,13 @@ def test_the_ini_file_of_uwsgi_is_read(tmp_path: Path, content: str, sentences: 
 def test_celery_is_not_to_be_signalled_as_a_group(scope: Scope, count: int) -> None:
     worker = Program("worker", ("celery", "-A", "app", "worker"), stop=(SignalStep(SIGTERM, 10.0, scope),))
     assert len(list(lint(worker))) == count
+
+
+def test_packages_without_compiled_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image of Python has none of its library's .pyc files."""
+    for name in ("bare_package", "compiled_package"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").touch()
+    compile(str(tmp_path / "compiled_package" / "__init__.py"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert list(uncompiled(("compiled_package", "bare_package", "no_package", "sys"))) == ["bare_package"]
