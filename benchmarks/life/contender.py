@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.life.box import Box, Command
+from benchmarks.life.box import Box, Command, box
 
 SUPINIT, SUPCTL = (Path(sys.executable).with_name(name) for name in ("supinit", "supctl"))
 REFERENCE = Path(__file__).with_name("reference.py")
@@ -60,6 +60,14 @@ def loop_in_c() -> Contender:
 def bare(code: str) -> Contender:
     """Return an interpreter that runs `code` and ends: what it takes before anything of ours is done."""
     return Contender(f'python -I -c "{code}"', lambda box, children: [*PYTHON, "-c", code], code=code)
+
+
+def run_through(stopwatch: Path, contender: Contender) -> float:
+    """Run one that ends by itself; return the milliseconds from its exec to its end."""
+    with box(stopwatch) as running:
+        running.start(contender.prepare(running, []))
+        running.await_stamps("G", 1)
+        return (running.at("G") - running.at("X")) / 1e6
 
 
 def sized(contender: Contender, size: int) -> Contender:

@@ -13,7 +13,16 @@ from pathlib import Path
 from benchmarks.contest import hold
 from benchmarks.life import start_stop_goals
 from benchmarks.life.box import box, build_stopwatch
-from benchmarks.life.contender import Contender, bare, loop_in_c, reference, sized, supinit, without_pyc
+from benchmarks.life.contender import (
+    Contender,
+    bare,
+    loop_in_c,
+    reference,
+    run_through,
+    sized,
+    supinit,
+    without_pyc,
+)
 from benchmarks.life.peers import Peers
 from benchmarks.report import AnyColumn, Column, Doubt, Figures, Ratio, Report, Table
 from benchmarks.subject import Settings
@@ -89,10 +98,7 @@ def _once(stopwatch: Path, size: int, contender: Contender) -> Figures:
 
 def _run_bare(stopwatch: Path, contender: Contender) -> Figures:
     """Time the whole run of an interpreter, and see what it has in memory if it does not end."""
-    with box(stopwatch) as running:
-        running.start(contender.prepare(running, []))
-        running.await_stamps("G", 1)
-        whole = (running.at("G") - running.at("X")) / 1e6
+    whole = run_through(stopwatch, contender)
     with box(stopwatch) as running:
         running.start(bare(f"{contender.code}; import time; time.sleep(600)").prepare(running, []))
         running.rest()
