@@ -5,6 +5,7 @@ The loop (loop.py) calls in when time has passed, a signal has come or a child h
 
 Rule 1: the marker files follow a decision before its orders are carried out, so none outlives what it stands for.
 Rule 2: an order's immediate result is an event of the same turn.
+Rule 3: signals and starts do not wait for words: what is said in a turn is written at its end.
 """
 
 from __future__ import annotations
@@ -298,12 +299,16 @@ class Engine:
         pending: Sequence[FleetEvent] = (*self._heard, *events)
         self._heard.clear()
         is_idle = not pending
-        while pending:
-            orders: list[Order | SweepContainer] = []
-            for event in pending:
-                orders += self._decide(event)
-            self._publish()
-            pending = [result for order in orders for result in self._carry_out(order)]
+        self.journal.is_held = True
+        try:
+            while pending:
+                orders: list[Order | SweepContainer] = []
+                for event in pending:
+                    orders += self._decide(event)
+                self._publish()
+                pending = [result for order in orders for result in self._carry_out(order)]
+        finally:
+            self.journal.release()
         if not is_idle:
             for listener in self.listeners:
                 listener()

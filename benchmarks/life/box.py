@@ -51,7 +51,7 @@ class Stamp:
 
 
 class Box:
-    """A contender that runs. `init` is its PID out here."""
+    """A contender that runs. `init` is its PID out here; 0: it has ended already."""
 
     def __init__(self, processes: Processes, stopwatch: Path) -> None:
         self.folder = processes.folder
@@ -73,7 +73,8 @@ class Box:
         """Start it, and return once it is executed."""
         self._launcher = self._processes.start([str(self.stopwatch), "box", str(self._stamps), *command], stdout=stdout)
         self.await_stamps("X", 1)
-        self.init = int(Path(f"/proc/{self._launcher}/task/{self._launcher}/children").read_text().split()[0])
+        children = Path(f"/proc/{self._launcher}/task/{self._launcher}/children").read_text().split()
+        self.init = int(children[0]) if children else 0
 
     def stamps(self, kind: str) -> list[Stamp]:
         """Return all of a kind, in the order of time."""

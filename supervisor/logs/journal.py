@@ -45,6 +45,8 @@ class Journal:
         self._render: Render | None = None
         self.told: deque[tuple[float, Note]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
+        self.is_held = False
+        """Whether lines are kept until `release`, in what must not wait for them to be laid out."""
         self.count = 0
         """Events that were ever told."""
         self.listeners: tuple[Callable[[], None], ...] = ()
@@ -65,10 +67,14 @@ class Journal:
             self._tell(at, note)
         if rank < LEVELS.index(self._settings.level):
             return
-        if self._render is None:
-            self._kept.append((at, note))
-        else:
-            self._put(at, note)
+        self._kept.append((at, note))
+        if not self.is_held:
+            self._write_kept()
+
+    def release(self) -> None:
+        """Write what was said while it was held."""
+        self.is_held = False
+        self._write_kept()
 
     def word(self, note: Note) -> str:
         """Return an event in the log's own plain words, without the name of who says it."""
@@ -87,6 +93,10 @@ class Journal:
         """Load structlog and write what was kept."""
         if self._render is None:
             self._render = _json() if self._settings.format == "json" else _plain()
+        self._write_kept()
+
+    def _write_kept(self) -> None:
+        if self._render is not None:
             kept, self._kept = self._kept, []
             for at, note in kept:
                 self._put(at, note)
