@@ -110,6 +110,10 @@ def parse(arguments: list[str]) -> CommandLine:
             line.command = tuple(rest)
         elif word.startswith("-"):
             raise UsageError(f"unknown option {word}")
+        elif word == "convert":
+            if len(rest) != 1 or rest[0].startswith("-"):
+                raise UsageError("convert takes one FILE (a program of that name: supinit -- convert)")
+            options["convert"] = rest.pop()
         else:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
@@ -134,6 +138,10 @@ def _run(line: CommandLine) -> int:
         from supervisor.cli.schema import print_schema
 
         return print_schema()
+    if "convert" in options:
+        from supervisor.cli.convert import print_converted
+
+        return print_converted(options["convert"])
     config = options.get("--config") or os.environ.get("SUPINIT_CONFIG")
     if "--check" in options:
         from supervisor.cli.check import check

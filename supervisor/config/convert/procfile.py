@@ -1,0 +1,154 @@
+"""A Procfile, as foreman, honcho and Heroku read it, into a document of ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+
+from supervisor.config.convert.document import Block
+from supervisor.config.convert.findings import Place
+from supervisor.config.convert.names import Names
+from supervisor.config.convert.servers import suggest_preset, suggestion
+from supervisor.config.schema import PROGRAM
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.config.convert.findings import Findings
+
+LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+RELEASE, WEB = "release", "web"
+FIRST_PORT, PORT_STEP = 5000, 100
+_SPECIAL = frozenset("$`|&;<>()*?[]{}~!#\\")
+_WORDS_OF_THE_SHELL = frozenset(
+    (
+        "!", ".", ":", "{", "alias", "case", "cd", "eval", "export", "for", "if", "set", "shift", "source", "test",
+        "trap", "ulimit", "umask", "unset", "until", "while",
+    )
+)  # fmt: skip
+_JOINS = re.compile(r"[;&|(`]")
+_DUPLICATED_DESCRIPTOR = re.compile(r"[0-9]*[<>]&[0-9-]")
+_ASSIGNMENTS = re.compile(r"""((?:[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"'\\])*\s+)*)(?:exec\s+)?(\S.*)""")
+_PORT = re.compile(r"^\s*(?:export\s+)?PORT\s*=\s*[\"']?(\d+)", re.MULTILINE)
+
+ENDS = "A program is started again when it ends; foreman and honcho end them all: restart: 'no' with shutdown_on: exit."
+PORTS = (
+    "PORT is counted as foreman and honcho do; that of web, or else of the first, is the container's, if that is set."
+)
+ENV_FILE = ".env is read at each start, from the directory that supinit runs in."
+SEVERAL = "several commands in one shell: the signal goes to all of them, as foreman and honcho send it"
+
+
+def convert_procfile(text: str, path: str, findings: Findings) -> Block:
+    """Return the document. It is of no use where `findings` have a problem."""
+    document, table = Block(), Block()
+    document.notes[""] = [ENDS, PORTS]
+    folder = os.path.dirname(path)
+    first_port, has_env_file = _read_env_file(os.path.join(folder, ".env"))
+    if has_env_file:
+        document.note(ENV_FILE)
+    names, lines = Names(), dict[str, int]()
+    for number, line in enumerate(text.splitlines(), 1):
+        match = LINE.match(line)
+        if match is None:
+            _lose(line, Place(path, number), document, findings)
+        elif match[1] in lines:
+            findings.problem(Place(path, number), f"cannot name {match[1]} again, first in line {lines[match[1]]}")
+        else:
+            port = first_port + len(lines) * PORT_STEP
+            lines[match[1]] = number
+            name = names.give(match[1])
+            table.entries[name] = program = _program(match[2].strip(), str(port), has_env_file)
+            if name != match[1]:
+                findings.warn(Place(path, number), f"{match[1]} is called {name} here")
+                program.note(f"{match[1]} is called {name} here")
+    _serve(table)
+    _release_first(table)
+    document.entries["programs"] = table
+    return document
+
+
+def _read_env_file(path: str) -> tuple[int, bool]:
+    """Return the port that counting begins with, and whether there is a file."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = _PORT.search(file.read())
+    except OSError:
+        return FIRST_PORT, False
+    return int(found[1]) if found else FIRST_PORT, True
+
+
+def _lose(line: str, place: Place, document: Block, findings: Findings) -> None:
+    if line.strip() and not line.lstrip().startswith("#"):
+        findings.warn(place, "is not NAME: COMMAND, and left out")
+        document.note(f"line {place.line} is not NAME: COMMAND: {line.strip()[:60]}")
+
+
+def _program(command: str, port: str, has_env_file: bool) -> Block:
+    program, environment = Block(), Block()
+    if has_env_file:
+        program.entries["env_file"] = (".env",)
+    environment.entries["PORT"] = port
+    program.entries["environment"] = environment
+    _set_command(command, program, environment)
+    program.sort(PROGRAM.keys)
+    return program
+
+
+def _set_command(command: str, program: Block, environment: Block) -> None:
+    """Set it without a shell where that does the same, and else with one that gets out of the way."""
+    match = _ASSIGNMENTS.fullmatch(command)
+    prefix, rest = (match[1], match[2]) if match is not None else ("", command)
+    if not _needs_shell(prefix):
+        assignments = (word.partition("=") for word in shlex.split(prefix))
+        environment.entries.update((name, value) for name, _, value in assignments)
+        prefix = ""
+    if not prefix and not _needs_shell(rest):
+        program.entries["command"] = rest
+        if preset := suggest_preset(shlex.split(rest)):
+            program.note(suggestion(preset))
+        return
+    script = f"{prefix}{rest}" if (is_joined := _is_joined(rest)) else f"{prefix}exec {rest}"
+    program.entries["command"] = ("sh", "-c", script.replace("$", "$$"))
+    if is_joined:
+        program.entries["stop"] = [{"signal": "SIGTERM", "wait": "10s", "scope": "group"}]
+        program.note(SEVERAL, "stop")
+
+
+def _needs_shell(text: str) -> bool:
+    if _SPECIAL.intersection(text):
+        return True
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return True
+    return bool(words) and (words[0] in _WORDS_OF_THE_SHELL or not words[0])
+
+
+def _is_joined(text: str) -> bool:
+    """Whether a shell has more to do than to become one command."""
+    text = _DUPLICATED_DESCRIPTOR.sub("", text)
+    return _JOINS.search(text) is not None or text.split()[0] in _WORDS_OF_THE_SHELL
+
+
+def _serve(table: Block) -> None:
+    """Give the port that the container was started with to who serves there, unless its command says another."""
+    name = WEB if WEB in table.entries else next(iter(table.entries), "")
+    match table.entries.get(name):
+        case Block(entries={"environment": Block(entries={"PORT": str() as port} as environment)}) if port.isdecimal():
+            environment["PORT"] = f"${{PORT:-{port}}}"
+
+
+def _release_first(table: Block) -> None:
+    """Heroku runs `release` to its end before anything else."""
+    release = table.entries.get(RELEASE)
+    if not isinstance(release, Block):
+        return
+    release.entries["type"] = "oneshot"
+    release.sort(PROGRAM.keys)
+    for name, program in table.entries.items():
+        if name != RELEASE and isinstance(program, Block):
+            after = Block()
+            after.entries[RELEASE] = {"condition": "completed"}
+            program.entries["depends_on"] = after
+            program.sort(PROGRAM.keys)
