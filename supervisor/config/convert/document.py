@@ -36,13 +36,18 @@ class Block:
         if sentence not in notes:
             notes.append(sentence)
 
+    @property
+    def notes_above(self) -> list[str]:
+        """Those of the block itself, and of keys that it has not got."""
+        return [note for key, notes in self.notes.items() if key not in self.entries for note in notes]
+
     def sort(self, order: Iterable[str]) -> None:
         self.entries = {key: self.entries[key] for key in order if key in self.entries}
 
 
 def write(document: Block) -> str:
     """Return the document; the comments of "" come first."""
-    lines = list(comment(document.notes.get("", ())))
+    lines = list(comment(document.notes_above))
     for key, value in document.entries.items():
         lines += ["", *_entry(key, value, document)]
     return "\n".join(lines).lstrip("\n") + "\n"
@@ -84,7 +89,7 @@ def _entry(key: str, value: Flow | Block, parent: Block, indent: str = "") -> It
         yield from _value(head, value, indent)
         return
     if value.like is None:
-        yield from comment(value.notes.get("", ()), indent)
+        yield from comment(value.notes_above, indent)
     anchor = f" &{value.anchor}" if value.anchor else ""
     lines = [head + anchor, *_block(value, indent + INDENT)]
     if len(lines) == 2 and (same := lines[1].lstrip()).startswith("<<: "):
@@ -117,7 +122,7 @@ def scalar(value: str | int, in_flow: bool = False) -> str:
     """Return a text, or a number, as YAML reads it back; `in_flow`: between brackets or braces."""
     if isinstance(value, int):
         return str(value)
-    if _is_plain(value) and not (in_flow and frozenset(" ,[]{}").intersection(value)):
+    if _is_plain(value) and not (in_flow and frozenset(" ,?:[]{}").intersection(value)):
         return value
     if value.isprintable() and "'" not in value and ('"' in value or "\\" in value):
         return f"'{value}'"

@@ -23,17 +23,16 @@ def read_sections(text: str, path: str, environ: Mapping[str, str], findings: Fi
     """Return the sections of all files, put together as supervisord does; [DEFAULT] is in those of programs."""
     sections: Sections = {}
     read_ini(text, path, sections, findings)
-    include = sections.get("include")
+    include = sections.pop("include", None)
     files = None if include is None else include.options.get("files")
     if include is not None and files is None:
         findings.problem(include.place, "[include] files: cannot be left out")
     if files is not None:
         for file in _matches(files, environ, findings):
             _read_included(file, files.place, sections, findings)
-        again = sections["include"].options["files"]
-        if again is not files:
-            findings.warn(again.place, "[include] files: an included file includes no others, to supervisord either")
-    sections.pop("include", None)
+    nested = sections.pop("include", None)
+    if nested is not None:
+        findings.warn(nested.place, "[include]: an included file includes no others, to supervisord either")
     defaults = sections.pop(DEFAULTS, None)
     for section in sections.values():
         if defaults is not None and section.kind in PROGRAMS:

@@ -11,6 +11,7 @@ from supervisor.config.convert.findings import Place
 from supervisor.config.convert.names import Names
 from supervisor.config.convert.servers import suggest_preset, suggestion
 from supervisor.config.schema import PROGRAM
+from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,33 +40,44 @@ ENV_FILE = ".env is read at each start, from the directory that supinit runs in.
 SEVERAL = "several commands in one shell: the signal goes to all of them, as foreman and honcho send it"
 
 
+class Process(Record):
+    place: Place
+    command: str
+
+
 def convert_procfile(text: str, path: str, findings: Findings) -> Block:
     """Return the document. It is of no use where `findings` have a problem."""
-    document, table = Block(), Block()
+    document, table, names = Block(), Block(), Names()
     document.notes[""] = [ENDS, PORTS]
-    folder = os.path.dirname(path)
-    first_port, has_env_file = _read_env_file(os.path.join(folder, ".env"))
+    port, has_env_file = _read_env_file(os.path.join(os.path.dirname(path), ".env"))
     if has_env_file:
         document.note(ENV_FILE)
-    names, lines = Names(), dict[str, int]()
-    for number, line in enumerate(text.splitlines(), 1):
-        match = LINE.match(line)
-        if match is None:
-            _lose(line, Place(path, number), document, findings)
-        elif match[1] in lines:
-            findings.problem(Place(path, number), f"cannot name {match[1]} again, first in line {lines[match[1]]}")
-        else:
-            port = first_port + len(lines) * PORT_STEP
-            lines[match[1]] = number
-            name = names.give(match[1])
-            table.entries[name] = program = _program(match[2].strip(), str(port), has_env_file)
-            if name != match[1]:
-                findings.warn(Place(path, number), f"{match[1]} is called {name} here")
-                program.note(f"{match[1]} is called {name} here")
-    _serve(table)
+    processes = _read_processes(text, path, document, findings)
+    served = WEB if WEB in processes else next(iter(processes), "")
+    for wanted, process in processes.items():
+        program = _program(process.command, f"${{PORT:-{port}}}" if wanted == served else str(port), has_env_file)
+        port += PORT_STEP
+        table.entries[name := names.give(wanted)] = program
+        if name != wanted:
+            findings.warn(process.place, f"{wanted} is called {name} here")
+            program.note(f"{wanted} is called {name} here")
     _release_first(table)
     document.entries["programs"] = table
     return document
+
+
+def _read_processes(text: str, path: str, document: Block, findings: Findings) -> dict[str, Process]:
+    processes: dict[str, Process] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        place = Place(path, number)
+        match = LINE.match(line)
+        if match is None:
+            _lose(line, place, document, findings)
+        elif match[1] in processes:
+            findings.problem(place, f"cannot name {match[1]} again, first in line {processes[match[1]].place.line}")
+        else:
+            processes[match[1]] = Process(place, match[2].strip())
+    return processes
 
 
 def _read_env_file(path: str) -> tuple[int, bool]:
@@ -129,14 +141,6 @@ def _is_joined(text: str) -> bool:
     """Whether a shell has more to do than to become one command."""
     text = _DUPLICATED_DESCRIPTOR.sub("", text)
     return _JOINS.search(text) is not None or text.split()[0] in _WORDS_OF_THE_SHELL
-
-
-def _serve(table: Block) -> None:
-    """Give the port that the container was started with to who serves there, unless its command says another."""
-    name = WEB if WEB in table.entries else next(iter(table.entries), "")
-    match table.entries.get(name):
-        case Block(entries={"environment": Block(entries={"PORT": str() as port} as environment)}) if port.isdecimal():
-            environment["PORT"] = f"${{PORT:-{port}}}"
 
 
 def _release_first(table: Block) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ANCHOR = "_environment"
 """Of the variables that [supervisord] sets for all programs: no program can have that name."""
-NEVER_BY_HAND = "supinit starts every program of its table; take it in to have it started with the container"
+BY_HAND = "every program of a table is started; take it in to have it started with the container"
 
 _EXPECTED: tuple[int, ...] = (0,)
 
@@ -46,7 +46,7 @@ def convert_program(given: Given, common: Common) -> Block:
         given.lose("serverurl", "there is no XML-RPC; supctl finds the control socket by itself")
     if not given.flag("autostart", True):
         program.is_off = True
-        given.lose("autostart", NEVER_BY_HAND)
+        given.lose("autostart", BY_HAND)
     given.finish()
     program.sort(PROGRAM.keys)
     return program
@@ -56,8 +56,9 @@ def _set_command(given: Given, program: Block) -> None:
     import shlex
 
     text = given.text("command")
-    if not text:
-        given.refuse("command", "cannot be empty")
+    if text is None:
+        if "command" not in given:
+            given.refuse("command", "cannot be left out")
         return
     written = text.written
     try:
@@ -147,12 +148,15 @@ def read_mask(given: Given) -> str:
     text = given.text("umask")
     if text is not None and text.literal is None:
         return text.written
-    mask = given.value("umask", lambda literal: int(literal, 8), -1)
+    mask = given.value("umask", _read_octal, None)
+    return "" if mask is None else f"{mask & 0o777:03o}"
+
+
+def _read_octal(text: str) -> int | None:
+    mask = int(text, 8)
     if mask < 0:
-        if "umask" in given:
-            given.refuse("umask", "cannot be anything but octal digits")
-        return ""
-    return f"{mask & 0o777:03o}"
+        raise ValueError(text)
+    return mask
 
 
 def _set_restart(given: Given, program: Block) -> None:
