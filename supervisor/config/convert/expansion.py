@@ -36,6 +36,14 @@ class Text(Record):
         """As it stands in a table: `${NAME}`, and `$$` for a dollar sign."""
         return "".join(part.replace("$", "$$") if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
 
+    @property
+    def at_home(self) -> Text:
+        """The same path, with a ~ at its beginning written out."""
+        first = self.parts[0] if self.parts else ""
+        if isinstance(first, str) and (first == "~" or first.startswith("~/")):
+            return Text((Variable("HOME"), first[1:], *self.parts[1:]))
+        return self
+
     def __bool__(self) -> bool:
         return self.literal != ""
 

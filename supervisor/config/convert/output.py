@@ -33,16 +33,16 @@ class Target(Record):
 def set_output(given: Given, program: Block) -> None:
     """Set `log`, and say what it cannot do."""
     out, err = (_target(given, stream) for stream in STREAMS)
+    for target in (out, err):
+        if target.kind == "console" and target.path != target.stream:
+            given.lose(f"{target.stream}_logfile", f"{target.stream} goes to the container's {target.stream}", "log")
     if given.flag("redirect_stderr"):
-        if err.kind != "none":
+        if err.kind != "auto":
             given.lose("stderr_logfile", "is not used with redirect_stderr")
         if out.kind in ("console", "auto"):
             given.lose("redirect_stderr", "stderr stays apart, on the container's stderr", "log")
         err = Target("stderr", out.kind, out.path)
     targets = (out, err)
-    for target in targets:
-        if target.kind == "console" and target.path != target.stream and "redirect_stderr" not in given:
-            given.lose(f"{target.stream}_logfile", f"{target.stream} goes to the container's {target.stream}", "log")
     files = [target for target in targets if target.kind == "file"]
     if files:
         _set_file(given, program, files[0], targets)
@@ -74,7 +74,7 @@ def _target(given: Given, stream: str) -> Target:
         given.refuse(name, "cannot be empty")
     if literal in CONSOLES:
         return Target(stream, "console", CONSOLES[literal])
-    return Target(stream, "file", text.written)
+    return Target(stream, "file", text.at_home.written)
 
 
 def _set_file(given: Given, program: Block, chosen: Target, targets: tuple[Target, ...]) -> None:

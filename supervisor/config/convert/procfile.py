@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.config.convert.findings import Findings
 
-LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(\S.*)")
+LINE = re.compile(r"([A-Za-z0-9_-]+):[ \t]*(\S.*)")
 RELEASE, WEB = "release", "web"
 FIRST_PORT, PORT_STEP = 5000, 100
 _SPECIAL = frozenset("$`|&;<>()*?[]{}~!#\\")
@@ -29,6 +29,7 @@ _WORDS_OF_THE_SHELL = frozenset(
 )  # fmt: skip
 _JOINS = re.compile(r"[;&|(`]")
 _DUPLICATED_DESCRIPTOR = re.compile(r"[0-9]*[<>]&[0-9-]")
+_QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
 _ASSIGNMENTS = re.compile(r"""((?:[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"'\\])*\s+)*)(?:exec\s+)?(\S.*)""")
 _PORT = re.compile(r"^\s*(?:export\s+)?PORT\s*=\s*[\"']?(\d+)", re.MULTILINE)
 
@@ -93,7 +94,7 @@ def _read_env_file(path: str) -> tuple[int, bool]:
 def _lose(line: str, place: Place, document: Block, findings: Findings) -> None:
     if line.strip() and not line.lstrip().startswith("#"):
         findings.warn(place, "is not NAME: COMMAND, and left out")
-        document.note(f"line {place.line} is not NAME: COMMAND: {line.strip()[:60]}")
+        document.note(f"line {place.line} is not NAME: COMMAND, and left out: {line.strip()[:60]}")
 
 
 def _program(command: str, port: str, has_env_file: bool) -> Block:
@@ -113,10 +114,10 @@ def _set_command(command: str, program: Block, environment: Block) -> None:
     prefix, rest = (match[1], match[2]) if match is not None else ("", command)
     if not _needs_shell(prefix):
         assignments = (word.partition("=") for word in shlex.split(prefix))
-        environment.entries.update((name, value) for name, _, value in assignments)
+        environment.entries.update((name, value.replace("$", "$$")) for name, _, value in assignments)
         prefix = ""
     if not prefix and not _needs_shell(rest):
-        program.entries["command"] = rest
+        program.entries["command"] = rest.replace("$", "$$")
         if preset := suggest_preset(shlex.split(rest)):
             program.note(suggestion(preset))
         return
@@ -128,7 +129,7 @@ def _set_command(command: str, program: Block, environment: Block) -> None:
 
 
 def _needs_shell(text: str) -> bool:
-    if _SPECIAL.intersection(text):
+    if _SPECIAL.intersection(_without_quoted(text)):
         return True
     try:
         words = shlex.split(text)
@@ -137,10 +138,15 @@ def _needs_shell(text: str) -> bool:
     return bool(words) and (words[0] in _WORDS_OF_THE_SHELL or not words[0])
 
 
+def _without_quoted(text: str) -> str:
+    """Return a command without what is in quotes and means the same to any reader of words."""
+    return _QUOTED.sub("''", text)
+
+
 def _is_joined(text: str) -> bool:
     """Whether a shell has more to do than to become one command."""
-    text = _DUPLICATED_DESCRIPTOR.sub("", text)
-    return _JOINS.search(text) is not None or text.split()[0] in _WORDS_OF_THE_SHELL
+    text = _DUPLICATED_DESCRIPTOR.sub("", _without_quoted(text))
+    return _JOINS.search(text) is not None or next(iter(text.split()), "") in _WORDS_OF_THE_SHELL
 
 
 def _release_first(table: Block) -> None:

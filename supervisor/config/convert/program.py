@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.config.convert.document import Block
-from supervisor.config.convert.expansion import Text, Variable
+from supervisor.config.convert.expansion import Text
 from supervisor.config.convert.output import set_output
 from supervisor.config.convert.pairs import read_pairs
 from supervisor.config.convert.servers import suggest_preset, suggestion
@@ -131,16 +131,13 @@ def _set_credentials(given: Given, program: Block, common: Common) -> None:
 
 
 def read_text(given: Given, name: str) -> str:
-    """Take a text that cannot be empty, with its ~ written out."""
+    """Take a text that cannot be empty."""
     text = given.text(name)
     if text is None:
         return ""
     if not text:
         given.refuse(name, "cannot be empty")
-    first = text.parts[0] if text.parts else ""
-    if name == "directory" and isinstance(first, str) and (first == "~" or first.startswith("~/")):
-        text = Text((Variable("HOME"), first[1:], *text.parts[1:]))
-    return text.written
+    return (text.at_home if name == "directory" else text).written
 
 
 def read_mask(given: Given) -> str:
