@@ -8,7 +8,7 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PIECE = re.compile(r"[^%]+|%%|%\((?P<name>[^)]*)\)(?P<form>[-#0 +]*\d{0,3}(?:\.\d{0,3})?[a-zA-Z])|(?P<stray>%)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -69,7 +69,13 @@ class Scope:
                 parts.append("%" if piece[0] == "%%" else piece[0])
             else:
                 parts += self._named(piece["name"], piece["form"], folder)
-        return Text(tuple(parts))
+        return Text(_joined(parts))
+
+    def expand_twice(self, text: str, folder: str) -> Text:
+        """Expand what supervisord itself expands twice, so that a percent sign is written %%%%."""
+        once = self.expand(text, folder)
+        parts = ((part,) if isinstance(part, Variable) else self.expand(part, folder).parts for part in once.parts)
+        return Text(tuple(part for again in parts for part in again))
 
     def _named(self, name: str, form: str, folder: str) -> tuple[str | Variable, ...]:
         variable = name.removeprefix("ENV_")
@@ -88,3 +94,14 @@ class Scope:
         except (TypeError, ValueError):
             pass
         raise ValueError(f"cannot expand %({name}){form}")
+
+
+def _joined(parts: Iterable[str | Variable]) -> tuple[str | Variable, ...]:
+    """Return the parts with no text beside another."""
+    joined: list[str | Variable] = []
+    for part in parts:
+        if joined and isinstance(part, str) and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)

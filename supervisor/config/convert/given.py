@@ -48,13 +48,14 @@ class Given:
         place = self.section.place if option is None else option.place
         self._findings.problem(place, f"[{self.section.name}] {name}: {reason}")
 
-    def text(self, name: str) -> Text | None:
+    def text(self, name: str, twice: bool = False) -> Text | None:
         """Take a value, expanded. None: it is not given, or wrong."""
         option = self._left.pop(name, None) or self.section.options.get(name)
         if option is None:
             return None
         try:
-            return self.scope.expand(option.text, option.folder)
+            expand = self.scope.expand_twice if twice else self.scope.expand
+            return expand(option.text, option.folder)
         except ValueError as error:
             self.refuse(name, str(error))
             return None

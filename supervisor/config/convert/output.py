@@ -58,7 +58,7 @@ def set_output(given: Given, program: Block) -> None:
 
 def _target(given: Given, stream: str) -> Target:
     name = f"{stream}_logfile"
-    text = given.text(name)
+    text = given.text(name, twice=True)
     if text is None:
         return Target(stream, "auto")
     literal = text.literal or ""

@@ -89,7 +89,7 @@ def _set_environment(given: Given, program: Block, common: Common) -> None:
     program.entries["environment"] = environment
 
 
-def environment_of(given: Given) -> dict[str, Text]:
+def environment_of(given: Given, twice: bool = False) -> dict[str, Text]:
     """Take `environment`. Its variables may stand in the other values of its section."""
     option = given.raw("environment")
     if option is None:
@@ -102,10 +102,10 @@ def environment_of(given: Given) -> dict[str, Text]:
         else:
             given.refuse("environment", str(error))
         return {}
+    expand = given.scope.expand_twice if twice else given.scope.expand
     try:
         return {
-            given.scope.expand(name, option.folder).literal or name: given.scope.expand(value, option.folder)
-            for name, value in pairs.items()
+            expand(name, option.folder).literal or name: expand(value, option.folder) for name, value in pairs.items()
         }
     except ValueError as error:
         given.refuse("environment", str(error))

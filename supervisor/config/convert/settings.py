@@ -55,7 +55,7 @@ def read_settings(section: Section, scope: Scope, settings: Block, findings: Fin
         given.lose(name, reason)
     user = read_text(given, "user")
     common = Common(
-        environment_of(given),
+        environment_of(given, twice=True),
         "" if user in ("root", "0") else user,
         read_mask(given),
         read_text(given, "directory"),
