@@ -19,6 +19,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
        supinit --check --expand              print the table with includes and presets written out instead
        supinit --schema                      print the JSON Schema of the configuration
+       supinit convert FILE                  print the table that a supervisord.conf or a Procfile amounts to
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 UNKNOWN = "it has neither a [SECTION] (supervisord.conf) nor NAME: COMMAND (Procfile)"
+ROOT = Path(__file__).parent.parent.parent
+PAGE = ROOT / "docs" / "coming-from-supervisord.md"
 SUPINIT = str(Path(sys.executable).parent / "supinit")
 
 
@@ -46,6 +48,11 @@ def test_a_file_that_cannot_be_converted_is_named_with_its_line(
         (tmp_path / "in.conf").write_bytes(content)
     result = run("convert", "in.conf", folder=tmp_path)
     assert (result.returncode, result.stdout, result.stderr.splitlines()) == (78, "", [error])
+
+
+def test_the_page_about_it_shows_what_it_prints() -> None:
+    result = run("convert", "docs/examples/supervisord.conf", folder=ROOT)
+    assert f"supervisord.conf\n{result.stderr}{result.stdout}```\n" in PAGE.read_text()
 
 
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--x"]], ids=["no file", "two files", "an option"])

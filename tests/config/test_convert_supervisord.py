@@ -432,3 +432,41 @@ def test_a_value_over_several_lines_is_one_command() -> None:
     assert program_of("").command == ("x",)
     (program,) = programs_of('[program:a]\ncommand=sh -c\n  "exec a\n   b"\n  ; gone\n  c\n').values()
     assert program.command == ("sh", "-c", "exec a\nb", "c")
+
+
+@pytest.mark.parametrize(
+    ("options", "program", "reason"),
+    [
+        ("numprocs=5000", replace(WEB, scale=1000), "numprocs: 1000 instances are the most"),
+        (
+            "stdout_logfile=/x\nstdout_logfile_backups=5000",
+            replace(WEB, log=LogSettings(LogMode.NONE, "/x", 50 * 1024**2, 1000)),
+            "stdout_logfile_backups: no more than 1000 are kept",
+        ),
+        (
+            "numprocs=%(ENV_COUNT)s\nenvironment=N=%(process_num)s",
+            replace(WEB, environment=(("N", "0"),)),
+            "numprocs: instances differ by process_num: write one program for each",
+        ),
+    ],
+    ids=["instances", "kept files", "an unknown number that differ"],
+)
+def test_what_is_more_than_there_can_be_is_as_much_as_there_can_be(options: str, program: Program, reason: str) -> None:
+    assert program_of(options, COUNT="2") == program
+    losses = losses_of(f"[program:web]\ncommand=x\n{options}\n")
+    assert [loss.partition("] ")[2] for loss in losses] == [reason]
+
+
+def test_a_number_of_no_instances_starts_none() -> None:
+    assert list(programs_of("[program:a]\ncommand=x\nnumprocs=0\n[program:b]\ncommand=x")) == ["b"]
+
+
+def test_a_program_in_two_groups_runs_once_and_that_is_said() -> None:
+    text = "[group:g]\nprograms=a\n[group:h]\nprograms=a\n[program:a]\ncommand=%(group_name)s\n"
+    assert programs_of(text)["a"].command == ("g",)
+    assert "4: [group:h] programs: a is in g already, and runs once only" in losses_of(text)
+
+
+def test_what_is_lost_is_said_in_the_order_of_the_lines() -> None:
+    text = "[program:a]\ncommand=x\nodd=1\n[group:g]\nprograms=a\n[supervisord]\npidfile=/x\nodd=1\n"
+    assert [int(loss.partition(":")[0]) for loss in losses_of(text)] == [3, 4, 7, 8]

@@ -40,7 +40,7 @@ def convert(path: str, environ: Mapping[str, str]) -> Converted:
         findings.problem(Place(path, 1), "cannot be converted: there is no program to start")
     if findings.problems:
         raise ConfigError(findings.problems)
-    origin = f"From {path}, by supinit convert; supinit --check -c FILE, in the image, says what else it needs."
+    origin = f"From {path}, by supinit convert. In the image, supinit --check says what else it needs."
     document.notes[""].insert(0, origin)
     return Converted(write(document), findings.warnings)
 

@@ -61,17 +61,15 @@ def _target(given: Given, stream: str) -> Target:
     text = given.text(name, twice=True)
     if text is None:
         return Target(stream, "auto")
-    literal = text.literal or ""
-    word = literal.lower()
+    literal = text.literal
+    word = None if literal is None else literal.lower()
     if word == "syslog":
         given.lose(name, "there is no syslog: it goes to the container's output")
         return Target(stream, "console", stream)
-    if word in ("none", "off", "/dev/null"):
+    if word in ("", "none", "off", "/dev/null"):
         return Target(stream, "none")
     if word == "auto":
         return Target(stream, "auto")
-    if not text:
-        given.refuse(name, "cannot be empty")
     if literal in CONSOLES:
         return Target(stream, "console", CONSOLES[literal])
     return Target(stream, "file", text.at_home.written)

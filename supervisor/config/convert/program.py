@@ -150,10 +150,7 @@ def read_mask(given: Given) -> str:
 
 
 def _read_octal(text: str) -> int | None:
-    mask = int(text, 8)
-    if mask < 0:
-        raise ValueError(text)
-    return mask
+    return int(text, 8)
 
 
 def _set_restart(given: Given, program: Block) -> None:
