@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -189,12 +189,7 @@ def under_supervisord(scene: Callable[[str], tuple[Path, dict[str, str]]], site:
 @pytest.fixture
 def under_supinit(namespaces: None, scene: Callable[[str], tuple[Path, dict[str, str]]], site: Site) -> Iterator[Seen]:
     place, env = scene("supinit")
-    conversion = subprocess.run(
-        [SUPINIT, "convert", str(place / "supervisord.conf")], capture_output=True, text=True, check=True, env=env
-    )
-    (place / "table.yaml").write_text(conversion.stdout)
-    run_dir = place / "run"
-    container = Container(place / "table.yaml", run_dir, (), env | {"SUPINIT_RUN_DIR": str(run_dir)}, pid1=True)
+    container = start_converted(place / "supervisord.conf", env)
     seen = Seen(place)
     try:
         sleep_until(lambda: seen.is_up(site.port), 60, "all is up under supinit")
@@ -202,19 +197,69 @@ def under_supinit(namespaces: None, scene: Callable[[str], tuple[Path, dict[str,
         seen.code = container.end(60)
     finally:
         container.destroy()
-        print(conversion.stdout, container.output)
+        print(container.output)
     seen.started = re.findall(r"program\.started program=([a-z]+)", container.err.text)
     yield seen
 
 
+def start_converted(file: Path, env: Mapping[str, str]) -> Container:
+    """Convert a file, and run what comes out as PID 1."""
+    conversion = subprocess.run([SUPINIT, "convert", file], capture_output=True, text=True, check=True, env=env)
+    print(conversion.stdout)
+    table, run_dir = file.with_name("table.yaml"), file.with_name("run")
+    table.write_text(conversion.stdout)
+    return Container(table, run_dir, (), {**env, "SUPINIT_RUN_DIR": str(run_dir)}, pid1=True)
+
+
+def assert_in_order(seen: Seen) -> None:
+    """Lower priorities are started first, and stopped last."""
+    assert seen.code == 0
+    assert seen.story[-2:] == ["db: got SIGINT", "db: gone"]
+    first = list(dict.fromkeys(seen.started))
+    assert sorted(first) == sorted(PRIORITIES)
+    assert [PRIORITIES[name] for name in first] == sorted(PRIORITIES.values())
+
+
+def test_a_converted_table_serves_starts_by_priority_and_stops_in_reverse(under_supinit: Seen) -> None:
+    assert_in_order(under_supinit)
+    assert "GREETING=it's $5, 100% ok" in under_supinit.report
+    assert [line for line in under_supinit.story if line.startswith("worker.1")] == [
+        "worker.1: ready",
+        "worker.1: got SIGTERM",
+        "worker.1: gone",
+    ]
+
+
 def test_a_converted_table_does_what_supervisord_did(under_supervisord: Seen, under_supinit: Seen) -> None:
     """Who is started again and who is not, who gets which signal, in which order all stop, and as what each runs."""
+    assert_in_order(under_supervisord)
+    assert_in_order(under_supinit)
     assert under_supinit.report == under_supervisord.report
-    assert "GREETING=it's $5, 100% ok" in under_supinit.report
     assert sorted(under_supinit.story) == sorted(under_supervisord.story)
-    for seen in (under_supinit, under_supervisord):
-        assert seen.code == 0
-        assert seen.story[-2:] == ["db: got SIGINT", "db: gone"]
-        first = list(dict.fromkeys(seen.started))
-        assert sorted(first) == sorted(PRIORITIES)
-        assert [PRIORITIES[name] for name in first] == sorted(PRIORITIES.values())
+
+
+def test_a_converted_procfile_runs_its_release_first_and_stops_what_a_shell_runs(
+    namespaces: None, tmp_path: Path
+) -> None:
+    witness = f"{sys.executable} -u {CHILDREN / 'witness.py'}"
+    (tmp_path / "Procfile").write_text(
+        f"release: echo release in $STAGE\n"
+        f"web: STAGE=own {witness} --name web.$STAGE.$PORT\n"
+        f"worker: true && {witness} --name worker; echo afterwards\n"
+    )
+    (tmp_path / ".env").write_text("STAGE=test\n")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("SUPINIT_")}
+    container = start_converted(tmp_path / "Procfile", env | {"PORT": "8080"})
+    try:
+        container.expect("web.test.8080: ready")
+        container.expect("worker: ready")
+        container.signal(signal.SIGTERM)
+        assert container.end() == 0
+    finally:
+        container.destroy()
+    assert container.out.has("release | release in test")
+    assert container.err.position("program.completed program=release") < container.err.position(
+        "program.started program=web"
+    )
+    for line in ("web | web.test.8080: gone", "worker | worker: gone"):
+        assert container.out.has(line), container.output

@@ -33,6 +33,7 @@ def web_of(command: str, **environ: str) -> Program:
         ("gunicorn -b :$PORT app", ("sh", "-c", "exec gunicorn -b :$PORT app")),
         ("python app.py > /dev/null", ("sh", "-c", "exec python app.py > /dev/null")),
         ("A=$B python app.py", ("sh", "-c", "A=$B exec python app.py")),
+        ("A=1 python app.py $A", ("sh", "-c", "A=1 exec python app.py $A")),
     ],
 )
 def test_a_command_has_a_shell_that_gets_out_of_the_way_only_where_it_needs_one(
@@ -46,7 +47,9 @@ def test_a_command_has_a_shell_that_gets_out_of_the_way_only_where_it_needs_one(
     ["cd lib && python app.py", "a; b", "a | b", "if true; then a; fi", "a & b", "(a)", "ulimit -n 10"],
 )
 def test_several_commands_in_one_shell_are_stopped_together(command: str) -> None:
-    assert replace(web_of(command), environment=()) == Program("web", ("sh", "-c", command), stop=GROUP)
+    assert replace(web_of(command), environment=()) == Program(
+        "web", ("sh", "-c", f"trap exit TERM; {command}"), stop=GROUP
+    )
 
 
 def test_output_to_another_descriptor_is_no_second_command() -> None:

@@ -8,7 +8,7 @@ from signal import SIGKILL, SIGQUIT, SIGTERM, SIGUSR1
 
 import pytest
 
-from supervisor.config.convert.program import BY_HAND
+from supervisor.config.convert.program import BY_HAND, SHELL_FIRST
 from supervisor.core.program import (
     Dependency,
     LogMode,
@@ -211,6 +211,14 @@ def test_what_is_said_for_all_programs_is_in_each() -> None:
 def test_a_value_may_name_variables_of_its_own_program() -> None:
     options = 'environment=A="1"\nstdout_logfile=/%(ENV_A)s/%(ENV_B)s\n'
     assert program_of(options, before='[supervisord]\nenvironment=A="0",B="2"').log.file == "/1/2"
+    assert programs_of('[program:a]\ncommand=x %(ENV_A)s\nenvironment=A="1"')["a"].command == ("x", "1")
+
+
+def test_what_supervisord_expands_twice_has_its_percent_signs_four_times() -> None:
+    options = 'stdout_logfile=/a%%%%b\nenvironment=B="%%"\n'
+    program = program_of(options, before='[supervisord]\nenvironment=A="%%%%"')
+    assert program.log.file == "/a%b"
+    assert program.environment == (("A", "%"), ("B", "%"))
 
 
 def test_instances_that_differ_are_programs_of_their_own() -> None:
@@ -470,3 +478,19 @@ def test_a_program_in_two_groups_runs_once_and_that_is_said() -> None:
 def test_what_is_lost_is_said_in_the_order_of_the_lines() -> None:
     text = "[program:a]\ncommand=x\nodd=1\n[group:g]\nprograms=a\n[supervisord]\npidfile=/x\nodd=1\n"
     assert [int(loss.partition(":")[0]) for loss in losses_of(text)] == [3, 4, 7, 8]
+
+
+@pytest.mark.parametrize(
+    ("command", "is_said"),
+    [
+        ("sh -c 'cd /srv && python app.py'", True),
+        ("/bin/bash -lc -c 'a; b'", True),
+        ("sh -c 'cd /srv && exec python app.py'", False),
+        ("sh -c 'trap exit TERM; a'", False),
+        ("sh /run.sh", False),
+        ("python -c 'a; b'", False),
+    ],
+)
+def test_a_shell_that_would_end_before_what_it_runs_is_said_to_do_so(command: str, is_said: bool) -> None:
+    losses = losses_of(f"[program:a]\ncommand={command}\nstopasgroup=true\n")
+    assert losses == ([f"3: [program:a] stopasgroup: {SHELL_FIRST}"] if is_said else [])

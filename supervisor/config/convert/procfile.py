@@ -39,6 +39,8 @@ PORTS = (
 )
 ENV_FILE = ".env is read at each start, from the directory that supinit runs in."
 SEVERAL = "several commands in one shell: the signal goes to all of them, as foreman and honcho send it"
+UNTIL_ENDED = "trap exit TERM; "
+"""The shell waits for the command that runs: with the shell, the main process, the rest of its tree would be killed."""
 
 
 class Process(Record):
@@ -112,20 +114,22 @@ def _set_command(command: str, program: Block, environment: Block) -> None:
     """Set it without a shell where that does the same, and else with one that gets out of the way."""
     match = _ASSIGNMENTS.fullmatch(command)
     prefix, rest = (match[1], match[2]) if match is not None else ("", command)
-    if not _needs_shell(prefix):
+    if not _needs_shell(prefix) and not _needs_shell(rest):
         assignments = (word.partition("=") for word in shlex.split(prefix))
-        environment.entries.update((name, value.replace("$", "$$")) for name, _, value in assignments)
-        prefix = ""
-    if not prefix and not _needs_shell(rest):
-        program.entries["command"] = rest.replace("$", "$$")
+        environment.entries.update((name, _escaped(value)) for name, _, value in assignments)
+        program.entries["command"] = _escaped(rest)
         if preset := suggest_preset(shlex.split(rest)):
             program.note(suggestion(preset))
-        return
-    script = f"{prefix}{rest}" if (is_joined := _is_joined(rest)) else f"{prefix}exec {rest}"
-    program.entries["command"] = ("sh", "-c", script.replace("$", "$$"))
-    if is_joined:
+    elif _is_joined(rest):
+        program.entries["command"] = ("sh", "-c", f"{UNTIL_ENDED}{_escaped(command)}")
         program.entries["stop"] = [{"signal": "SIGTERM", "wait": "10s", "scope": "group"}]
         program.note(SEVERAL, "stop")
+    else:
+        program.entries["command"] = ("sh", "-c", _escaped(f"{prefix}exec {rest}"))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("$", "$$")
 
 
 def _needs_shell(text: str) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from supervisor.config.convert.document import Block
-from supervisor.config.convert.expansion import Text
 from supervisor.config.convert.output import set_output
-from supervisor.config.convert.pairs import read_pairs
-from supervisor.config.convert.servers import suggest_preset, suggestion
+from supervisor.config.convert.servers import is_held_by_shell, suggest_preset, suggestion
+from supervisor.config.convert.variables import environment_of, shared_environment
 from supervisor.config.schema import PROGRAM
 from supervisor.core.quantities import MAX_DURATION
 from supervisor.core.record import Record
@@ -14,11 +13,11 @@ from supervisor.core.signals import parse_signal, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.config.convert.expansion import Text
     from supervisor.config.convert.given import Given
 
-ANCHOR = "_environment"
-"""Of the variables that [supervisord] sets for all programs: no program can have that name."""
 BY_HAND = "every program of a table is started; take it in to have it started with the container"
+SHELL_FIRST = "the shell ends before what it runs, which is killed then: exec its last command, or trap exit TERM"
 
 _EXPECTED: tuple[int, ...] = (0,)
 
@@ -35,8 +34,8 @@ class Common(Record):
 def convert_program(given: Given, common: Common) -> Block:
     """Return the program; what it cannot have is said above it."""
     program = given.block
+    _set_environment(given, program, common)  # first: other values may name its variables
     _set_command(given, program)
-    _set_environment(given, program, common)
     _set_credentials(given, program, common)
     _set_restart(given, program)
     _set_start(given, program)
@@ -74,6 +73,8 @@ def _set_command(given: Given, program: Block) -> None:
     program.entries["command"] = one_line if shlex.split(one_line) == words else written
     if preset := suggest_preset(words):
         program.note(suggestion(preset))
+    if given.flag("stopasgroup") and is_held_by_shell(words):
+        given.lose("stopasgroup", SHELL_FIRST, "stop")
 
 
 def _set_environment(given: Given, program: Block, common: Common) -> None:
@@ -83,40 +84,10 @@ def _set_environment(given: Given, program: Block, common: Common) -> None:
         return
     environment = Block()
     if common.environment:
-        environment.like = common_environment(common)
+        environment.like = shared_environment(common.environment)
         environment.entries.update(environment.like.entries)
     environment.entries.update((name, text.written) for name, text in variables.items())
     program.entries["environment"] = environment
-
-
-def environment_of(given: Given, twice: bool = False) -> dict[str, Text]:
-    """Take `environment`. Its variables may stand in the other values of its section."""
-    option = given.raw("environment")
-    if option is None:
-        return {}
-    try:
-        pairs = read_pairs(option.text)
-    except ValueError as error:
-        if "%(" in option.text:
-            given.lose("environment", "what a variable holds cannot be parted into variables here")
-        else:
-            given.refuse("environment", str(error))
-        return {}
-    expand = given.scope.expand_twice if twice else given.scope.expand
-    try:
-        return {
-            expand(name, option.folder).literal or name: expand(value, option.folder) for name, value in pairs.items()
-        }
-    except ValueError as error:
-        given.refuse("environment", str(error))
-        return {}
-
-
-def common_environment(common: Common) -> Block:
-    block = Block()
-    block.anchor = ANCHOR
-    block.entries.update((name, text.written) for name, text in common.environment.items())
-    return block
 
 
 def _set_credentials(given: Given, program: Block, common: Common) -> None:

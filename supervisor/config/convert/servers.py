@@ -1,4 +1,4 @@
-"""Well-known servers by their commands: a preset is suggested, never chosen."""
+"""Well-known programs by their commands: a preset is suggested, never chosen, and a shell is warned of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from supervisor.config.presets import PRESETS
 
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _OTHER_NAMES = {
     "httpd": "apache", "apache2": "apache", "apache2ctl": "apache", "apachectl": "apache", "postmaster": "postgres",
     "redis-server": "redis",
@@ -20,6 +21,14 @@ def suggest_preset(words: list[str]) -> str:
     name = next((prefix for prefix in ("php-fpm", "uwsgi") if name.startswith(prefix)), name)
     name = _OTHER_NAMES.get(name, name)
     return name if name in PRESETS else ""
+
+
+def is_held_by_shell(words: list[str]) -> bool:
+    """Whether a shell stays between supinit and what it runs, and ends at once on a signal to its group."""
+    if os.path.basename(words[0]) not in _SHELLS or "-c" not in words[:-1]:
+        return False
+    script = words[words.index("-c") + 1]
+    return "exec " not in script and "trap " not in script
 
 
 def suggestion(preset: str) -> str:

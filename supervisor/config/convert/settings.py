@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from supervisor.config.convert.document import Block
 from supervisor.config.convert.given import Given
-from supervisor.config.convert.program import Common, environment_of, read_mask, read_text
+from supervisor.config.convert.program import Common, read_mask, read_text
+from supervisor.config.convert.variables import environment_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from supervisor.config.convert.inclusion import PROGRAMS, read_sections
 from supervisor.config.convert.instances import DEFAULT_PRIORITY, Group, Instances
 from supervisor.config.convert.names import Names
 from supervisor.config.convert.order import Rank, before
-from supervisor.config.convert.program import Common, common_environment
+from supervisor.config.convert.program import Common
 from supervisor.config.convert.settings import lose_section, read_settings
+from supervisor.config.convert.variables import shared_environment
 from supervisor.config.schema import PROGRAM
 
 TYPE_CHECKING = False
@@ -108,7 +109,7 @@ class _Conversion:
         if self.settings.entries:
             self.document.entries["supervisor"] = self.settings
         if self.common.environment:
-            self.document.entries["x-environment"] = common_environment(self.common)
+            self.document.entries["x-environment"] = shared_environment(self.common.environment)
         self.document.entries["programs"] = table = Block()
         table.entries.update(self.programs)
         return self.document
