@@ -27,7 +27,7 @@ NOT_RUN = {
     r"python3 -m venv \.venv": "installs the project, as .ci/run does",
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
-    r"supctl reload$|supinit -c FILE$": "is the name of a command",
+    r"supctl reload$|supinit (-c|convert) FILE$": "is the name of a command",
     r".*manage\.py": "runs a program of the reader's own",
     r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",
 }

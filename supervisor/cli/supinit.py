@@ -19,6 +19,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
        supinit --check --expand              print the table with includes and presets written out instead
        supinit --schema                      print the JSON Schema of the configuration
+       supinit convert FILE                  print the table that a supervisord.conf or a Procfile amounts to
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)
@@ -110,6 +111,10 @@ def parse(arguments: list[str]) -> CommandLine:
             line.command = tuple(rest)
         elif word.startswith("-"):
             raise UsageError(f"unknown option {word}")
+        elif word == "convert":
+            if len(rest) != 1 or rest[0].startswith("-"):
+                raise UsageError("convert takes one FILE (a program of that name: supinit -- convert)")
+            options["convert"] = rest.pop()
         else:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
@@ -134,6 +139,10 @@ def _run(line: CommandLine) -> int:
         from supervisor.cli.schema import print_schema
 
         return print_schema()
+    if "convert" in options:
+        from supervisor.cli.convert import print_converted
+
+        return print_converted(options["convert"])
     config = options.get("--config") or os.environ.get("SUPINIT_CONFIG")
     if "--check" in options:
         from supervisor.cli.check import check

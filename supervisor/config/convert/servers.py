@@ -1,0 +1,35 @@
+"""Well-known programs by their commands: a preset is suggested, never chosen, and a shell is warned of."""
+
+from __future__ import annotations
+
+import os
+
+from supervisor.config.presets import PRESETS
+
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+_OTHER_NAMES = {
+    "httpd": "apache", "apache2": "apache", "apache2ctl": "apache", "apachectl": "apache", "postmaster": "postgres",
+    "redis-server": "redis",
+}  # fmt: skip
+
+
+def suggest_preset(words: list[str]) -> str:
+    """Return the name of the preset for a command, or nothing."""
+    name = os.path.basename(words[0]) if words else ""
+    if name.startswith("python") and words[1:2] == ["-m"]:
+        name = words[2] if len(words) > 2 else ""
+    name = next((prefix for prefix in ("php-fpm", "uwsgi") if name.startswith(prefix)), name)
+    name = _OTHER_NAMES.get(name, name)
+    return name if name in PRESETS else ""
+
+
+def is_held_by_shell(words: list[str]) -> bool:
+    """Whether a shell stays between supinit and what it runs, and ends at once on a signal to its group."""
+    if os.path.basename(words[0]) not in _SHELLS or "-c" not in words[:-1]:
+        return False
+    script = words[words.index("-c") + 1]
+    return "exec " not in script and "trap " not in script
+
+
+def suggestion(preset: str) -> str:
+    return f"preset: {preset} knows its graceful stop and its reload; stop_signal and stop are not needed beside it"
