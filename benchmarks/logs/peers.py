@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.logs.contender import MAX_SIZE, Contender, Scene
 from benchmarks.logs.measuring import SETTINGS
 
-PACKAGES = ("supervisor", "circus")
+PACKAGES = ("supervisor", "circus", "honcho")
 
 Logger = Callable[[Scene, str], Sequence[str]]
 """The command that reads a child's output on its stdin."""
