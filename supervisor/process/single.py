@@ -109,15 +109,18 @@ def _stop_the_job() -> None:
 
 def _end_session(leader: int) -> None:
     """End what a dead leader, not reaped yet, has left in its session: its group, and the jobs of a shell."""
-    from supervisor.process.proctree import list_pids, read_stat
-
     _send(-leader, signal.SIGTERM)
-    for pid in list_pids():
-        stat = read_stat(pid)
-        if stat is not None:
-            group, session = map(int, stat[1][2:4])
-            if session == leader != group:
-                _send(pid, signal.SIGTERM)
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return  # /proc is not mounted
+    for pid in pids:
+        try:
+            is_left = os.getsid(pid) == leader != os.getpgid(pid)
+        except OSError:
+            continue  # it has ended meanwhile
+        if is_left:
+            _send(pid, signal.SIGTERM)
 
 
 def _send(target: int, number: int) -> bool:
