@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integration.container import SUPINIT, Stream
-from integration.processes import children_of, family_of, kill
+from integration.processes import arguments_of, children_of, family_of, kill
 from integration.waiting import sleep_until
 
 Options = tuple[str, ...]
@@ -48,8 +48,13 @@ class Run:
 
     @property
     def child(self) -> int:
-        sleep_until(lambda: children_of(self.pid), 10, "the command is started")
+        sleep_until(self._has_started, 10, "the command is started")
         return children_of(self.pid)[0]
+
+    def _has_started(self) -> bool:
+        """Whether the child is executed: before, it is a copy of the init, which may not lead its group yet."""
+        children = children_of(self.pid)
+        return bool(children) and arguments_of(children[0]) not in ([], [""], arguments_of(self.pid))
 
     def expect(self, line: str) -> None:
         sleep_until(lambda: line in self.out.lines, 10, f"{line!r}, after {self.out.lines}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import statistics
 import subprocess
@@ -32,6 +33,15 @@ WARNING = "supinit: not PID 1, so orphans will not come to it to be reaped (with
 # ---- orphans
 
 
+def let_go(fifo: Path, count: int) -> None:
+    """Give each orphan a line to read, after which it ends. Some may still be about to open the FIFO."""
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.write(writer := os.open(fifo, os.O_WRONLY), b"\n" * count)
+    sleep_until(lambda: not select.select([reader], [], [], 0)[0], 30, "everything is read")
+    os.close(writer)
+    os.close(reader)
+
+
 @pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
 def test_a_thousand_orphans_are_reaped_and_the_command_goes_on(
     namespaces: None, init: Options, tmp_path: Path, measured: Measured
@@ -41,7 +51,7 @@ def test_a_thousand_orphans_are_reaped_and_the_command_goes_on(
         pid1 = run.child
         sleep_until(lambda: len(children_of(pid1)) == ORPHANS + 1, 60, "all of them are orphans")
         began = time.monotonic()
-        os.close(os.open(fifo, os.O_WRONLY))
+        let_go(fifo, ORPHANS)
         sleep_until(lambda: len(children_of(pid1)) == 1, 30, "they are reaped")
         measured(f"{init[0].rpartition('/')[2]}: {ORPHANS} orphans ended and were reaped in {since(began):.0f} ms")
         assert zombies_under(pid1) == []
@@ -54,7 +64,10 @@ def test_children_from_before_it_was_executed_are_reaped_too(mode: tuple[str, ..
     """An entrypoint may have started some before its exec: they are dead before the command runs, or after."""
     script = f"true & sleep 0.2 & exec {' '.join((*SUPINIT_ALONE, *mode))} sleep 1000"
     with running(["sh", "-c", script]) as run:
-        sleep_until(lambda: len(children_of(run.pid)) == 1, 10, "only the command is left")
+        left = ["sleep", "1000", ""]
+        sleep_until(
+            lambda: [arguments_of(pid) for pid in children_of(run.pid)] == [left], 10, "only the command is left"
+        )
         os.kill(run.pid, signal.SIGINT)
         assert run.end() == 130
 
@@ -80,7 +93,7 @@ def test_with_s_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     with running([SUPINIT, "-s", *child("orphans.sh", 20, fifo)]) as run:
         sleep_until(lambda: len(children_of(run.pid)) == 21, 10, "all of them are adopted")
-        os.close(os.open(fifo, os.O_WRONLY))
+        let_go(fifo, 20)
         sleep_until(lambda: len(children_of(run.pid)) == 1, 10, "they are reaped")
         os.kill(run.pid, signal.SIGTERM)
         assert run.end() == 143
