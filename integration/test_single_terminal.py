@@ -166,6 +166,23 @@ def test_a_stopped_command_is_not_waited_for_where_no_shell_could_let_it_go_on(o
     assert terminal.end() == 143
 
 
+def test_a_cont_is_never_lost_on_a_command_that_has_just_been_stopped(on_terminal: On) -> None:
+    terminal = on_terminal(*PLAIN["supinit"], "sleep", "1000")
+    command = in_front(terminal.pid, "sleep")
+    for _ in range(100):
+        os.kill(command, signal.SIGSTOP)
+        sleep_until(lambda: state(command) == "T", 10, "the command is stopped")
+        os.kill(terminal.pid, signal.SIGCONT)
+        sleep_until(lambda: state(command) == "S", 10, "supinit forwards SIGCONT")
+
+
+def test_what_comes_after_it_in_a_script_has_the_terminal_again(on_terminal: On) -> None:
+    terminal = on_terminal("sh", "-c", f"{ALONE} true; cat; exit 2")
+    await_echo(terminal, "word")
+    terminal.type("\x04")
+    assert terminal.end() == 2
+
+
 # ---- below an interactive shell
 
 
@@ -180,6 +197,7 @@ BELOW = {
     "supinit": ALONE,
     "supinit -g": f"{ALONE} -g",
     "dumb-init": "dumb-init",
+    "group": f"{ALONE} sh -c 'cat; exit 4' --",
     "script": f"sh -c '{ALONE} cat; exit 4' --",
 }
 """What cat is put behind, in the shell."""
@@ -201,6 +219,22 @@ def test_ctrl_z_stops_the_job_of_the_shell_and_fg_lets_it_go_on(shell: Terminal,
     shell.type("\x04")
     shell.type("echo code=$?\n")
     shell.expect("code=4" if "exit 4" in prefix else "code=0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGTTIN], ids=lambda number: number.name)
+def test_a_stop_signal_to_supinit_itself_stops_the_job_once(shell: Terminal, number: signal.Signals) -> None:
+    """It finds both the stop of its command and a SIGCONT when it wakes."""
+    shell.type(f"{ALONE} cat\n")
+    sleep_until(lambda: children_of(shell.pid), 10, "supinit runs")
+    supinit = children_of(shell.pid)[0]
+    in_front(supinit, "cat")
+    os.kill(supinit, number)
+    shell.expect("Stopped")
+    shell.type("fg\n")
+    await_echo(shell, "word")
+    shell.type("\x04")
+    shell.type("echo code=$?\n")
+    shell.expect("code=0")
 
 
 def test_what_reads_in_the_background_is_a_stopped_job_and_fg_gives_it_the_terminal(shell: Terminal) -> None:

@@ -81,9 +81,7 @@ class Single:
             self._suspend(_stop)
 
     def _suspend(self, stop: Callable[[], None]) -> None:
-        """Stop supinit; whoever lets it go on may have put it in the background."""
-        if self._terminal is not None:
-            self._terminal.give_back()
+        """Stop supinit. The shell takes the terminal then, and may let it go on in the background."""
         stop()
         if self._terminal is not None:
             self._terminal.lend(self._pid)
