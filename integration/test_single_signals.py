@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -151,3 +153,18 @@ def test_what_is_left_at_the_end_gets_term_where_that_is_promised(name: str) -> 
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
         assert told == {"supinit": {"member", "job"}, "dumb-init": {"member"}, "tini": set()}[name]
+
+
+@pytest.mark.parametrize("name", ["supinit", "dumb-init"])
+def test_a_command_that_may_not_be_signalled_is_not_abandoned(name: str) -> None:
+    """Root without CAP_KILL, as in many a pod, and a command that has become another user. tini ends with 1."""
+    if shutil.which("setpriv") is None or os.geteuid() != 0:
+        pytest.skip("setpriv (util-linux) and root are needed")
+    become_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    command = [*available(TO_CHILD[name]), *become_nobody, "sh", "-c", "echo ready; read x; exit 4"]
+    with running(["setpriv", "--bounding-set=-kill", *command], stdin=subprocess.PIPE) as run:
+        run.expect("ready")
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.process.stdin is not None
+        run.process.stdin.close()
+        assert run.end() == 4
