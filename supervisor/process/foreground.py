@@ -63,7 +63,10 @@ def _spawn_in_session(path: str, command: Command, environment: Mapping[str, str
 
 
 def _fork(command: Command, prepare: Callable[[], None]) -> int:
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise cannot_execute(command[0], error) from None
     if pid == 0:
         _become(command, prepare)
     return pid
