@@ -52,7 +52,8 @@ class Single:
     def outlive(self) -> int:
         """Forward and reap until the command has ended; return its exit code."""
         while (code := self._reap()) is None:
-            while (number := signal.sigwait(ALL)) != signal.SIGCHLD:
+            number = signal.sigwait(ALL)  # the lowest first: it reaps after each, lest a flood of SIGHUP hide the end
+            if number != signal.SIGCHLD:
                 self._forward(number)
         if self._in_session:
             _end_session(self._pid)
