@@ -11,6 +11,7 @@ import termios
 import threading
 from collections.abc import Sequence
 
+from integration.processes import family_of, kill
 from integration.waiting import sleep_until
 
 
@@ -65,3 +66,10 @@ class Terminal:
         self._reader.join(limit)
         os.close(self._master)
         return code
+
+    def destroy(self) -> None:
+        """Kill the command and everything below it, where it has not ended."""
+        if self._process.returncode is None:
+            for pid in family_of(self.pid):
+                kill(pid)
+            self.end()
