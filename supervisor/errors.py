@@ -7,6 +7,10 @@ class SupinitError(Exception):
     """Anything that supinit says to the operator in one sentence."""
 
 
+class UsageError(SupinitError):
+    """The command line is wrong (exit code 64)."""
+
+
 class ConfigError(SupinitError):
     """The configuration is invalid. `problems` holds one `FILE:LINE:COLUMN: PATH: sentence` each, in reading order."""
 

@@ -6,10 +6,11 @@ import gc
 import os
 import sys
 
-from supervisor.errors import ConfigError, StartError, SupinitError
+from supervisor.errors import ConfigError, SpawnError, StartError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import NoReturn
 
 DEFAULT_CONFIG = "/etc/supinit.yaml"
@@ -32,21 +33,13 @@ options:
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
-VALUES = {"-c": "--config", "-r": "--rewrite"} | {
-    name: name for name in ("--config", "--rewrite", "--log-format", "--log-level")
-}
-FLAGS = {"-s": "--subreaper", "-g": "--process-group", "-h": "--help"} | {
-    flag: flag
-    for flag in (
-        *("--subreaper", "--process-group", "--single-child"),
-        *("--check", "--expand", "--schema", "--version", "--help"),
-    )
-}
+VALUES = ("--config", "--rewrite", *CHOICES)
+FLAGS = (
+    *("--subreaper", "--process-group", "--single-child"),
+    *("--check", "--expand", "--schema", "--version", "--help"),
+)
+LETTERS = {"c": "--config", "g": "--process-group", "h": "--help", "r": "--rewrite", "s": "--subreaper"}
 SINGLE_ONLY = ("--process-group", "--rewrite", "--single-child")
-
-
-class UsageError(SupinitError):
-    """The command line is wrong (exit code 64)."""
 
 
 def main() -> NoReturn:
@@ -55,7 +48,8 @@ def main() -> NoReturn:
     code = _main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:  # as it is where the descriptor was closed
+                stream.flush()
         except (OSError, ValueError):
             code = code or 1
     os._exit(code)
@@ -93,31 +87,53 @@ def parse(arguments: list[str]) -> CommandLine:
     rest = list(arguments)
     while rest and not line.command:
         word = rest.pop(0)
-        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-        if name in VALUES:
-            if not equals:
-                if not rest:
-                    raise UsageError(f"{name} needs a value")
-                value = rest.pop(0)
-            if VALUES[name] == "--rewrite":
-                line.rewrites.append(value)
-            options[VALUES[name]] = value
-        elif word in FLAGS:
-            options[FLAGS[word]] = ""
-        elif word == "--":
+        if word == "--":
             if not rest:
                 raise UsageError("no command follows --")
             line.command = tuple(rest)
         elif word.startswith("-"):
-            raise UsageError(f"unknown option {word}")
+            for name, value in _read(word, rest):
+                if name == "--rewrite":
+                    line.rewrites.append(value)
+                options[name] = value
         else:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
         raise UsageError("--expand goes with --check")
+    if "--process-group" in options and "--single-child" in options:
+        raise UsageError("--process-group and --single-child exclude each other")
     for name, allowed in CHOICES.items():
         if options.get(name, allowed[0]) not in allowed:
             raise UsageError(f"{name} is one of {', '.join(allowed)}")
     return line
+
+
+def _read(word: str, rest: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the options of one word, as getopt_long(3) reads it; a value may be taken off the `rest`."""
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        if name in VALUES:
+            yield name, value if equals else _value(name, rest)
+        elif word in FLAGS:
+            yield word, ""
+        else:
+            raise UsageError(f"unknown option {word}")
+        return
+    letters = word[1:] or "-"
+    while letters:
+        letter, letters = letters[0], letters[1:]
+        if letter not in LETTERS:
+            raise UsageError(f"unknown option -{letter}" + (f" in {word}" if len(word) > 2 else ""))
+        name, value = LETTERS[letter], ""
+        if name in VALUES:
+            value, letters = letters or _value(f"-{letter}", rest), ""
+        yield name, value
+
+
+def _value(name: str, rest: list[str]) -> str:
+    if not rest:
+        raise UsageError(f"{name} needs a value")
+    return rest.pop(0)
 
 
 def _run(line: CommandLine) -> int:
@@ -134,13 +150,13 @@ def _run(line: CommandLine) -> int:
         from supervisor.cli.schema import print_schema
 
         return print_schema()
-    config = options.get("--config") or os.environ.get("SUPINIT_CONFIG")
+    config = options.get("--config") or os.environ.get("SUPINIT_CONFIG") or None
     if "--check" in options:
         from supervisor.cli.check import check
 
         return check(config or DEFAULT_CONFIG, expanded="--expand" in options)
     if line.command and config is None and not os.path.exists(DEFAULT_CONFIG):
-        raise UsageError("a single command without a table is not supported yet")
+        return _run_command(line)
     for name in SINGLE_ONLY:
         if name in options:
             raise UsageError(f"{name} goes with a command and no table")
@@ -149,3 +165,22 @@ def _run(line: CommandLine) -> int:
     from supervisor.boot import Options, run
 
     return run(Options(config or DEFAULT_CONFIG, options.get("--log-format"), options.get("--log-level")))
+
+
+def _run_command(line: CommandLine) -> int:
+    from supervisor.cli.rewriting import parse_rewrites
+    from supervisor.process.foreground import say
+    from supervisor.process.single import run
+    from supervisor.process.subreaper import become_subreaper, is_init
+
+    options = line.options
+    rewrites = parse_rewrites(line.rewrites)
+    adopts = is_init() or ("--subreaper" in options and become_subreaper())
+    if not adopts and options.get("--log-level") != "error":
+        why = "the kernel does not let it adopt them" if "--subreaper" in options else "with -s they would"
+        say(f"not PID 1, so orphans will not come to it to be reaped ({why})")
+    try:
+        return run(line.command, rewrites, "--process-group" in options)
+    except SpawnError as error:
+        say(f"the command {error}")
+        return error.code or 126

@@ -13,6 +13,7 @@ from functools import partial
 
 from supervisor.core.record import Record
 from supervisor.errors import SpawnError
+from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
 from supervisor.process.inbox import ALL, IGNORED
 
 TYPE_CHECKING = False
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
     _Step = tuple[str, Callable[[], object]]
     """What it does, in the imperative, and how."""
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PERMANENT = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.ENOEXEC: 126, errno.EACCES: 126, errno.EISDIR: 126}
-PERMANENT |= {errno.ELOOP: 126, errno.E2BIG: 126, errno.EPERM: 126, errno.EINVAL: 126, errno.ENAMETOOLONG: 126}
 
 
 class Launch(Record):
@@ -58,7 +55,7 @@ def spawn(launch: Launch) -> int:
     try:
         return _fork(launch, path) if launch.needs_fork else _posix_spawn(launch, path)
     except OSError as error:
-        raise _cannot_execute(path, error) from None
+        raise cannot_execute(path, error) from None
     except ValueError as error:
         raise SpawnError(f"cannot be started: {error}", 126) from None
 
@@ -80,35 +77,9 @@ def turn_into(launch: Launch) -> NoReturn:
     try:
         _execute(launch, path)
     except OSError as error:
-        raise _cannot_execute(path, error) from error
+        raise cannot_execute(path, error) from error
     except ValueError as error:
         raise SpawnError(f"cannot be started: {error}", 126) from error
-
-
-def find_executable(name: str, path: str) -> str:
-    """Return the file that `name` stands for, as execvp(3) would. A name with a slash is taken as it is."""
-    if "/" in name:
-        return name
-    refused = None
-    for folder in path.split(":"):
-        candidate = os.path.join(folder or ".", name)
-        if os.path.isfile(candidate):
-            if os.access(candidate, os.X_OK):
-                return candidate
-            refused = refused or candidate
-    if refused:
-        raise SpawnError(f"cannot be started: {refused} is not executable", 126)
-    raise SpawnError(f"cannot be started: {name} was not found in {path}", 127)
-
-
-def _cannot_execute(path: str, error: OSError) -> SpawnError:
-    code = PERMANENT.get(error.errno or 0)
-    reason = os.strerror(error.errno or 0)
-    if error.errno == errno.ENOEXEC:
-        reason += " (does it start with #! and an interpreter?)"
-    elif error.errno == errno.ENOENT and os.path.exists(path):
-        reason += " (its interpreter)"
-    return SpawnError(f"cannot be started: {path}: {reason}", code)
 
 
 def _posix_spawn(launch: Launch, path: str) -> int:

@@ -19,8 +19,7 @@ else:
 class Terminal:
     """The controlling terminal of supinit's session. `original` is the process group that supinit is in.
 
-    Its methods need SIGTTOU blocked or ignored, or a process that is not in the foreground is stopped by them
-    (tcsetpgrp(3)).
+    SIGTTOU has to be blocked or ignored, or whoever is not in the foreground is stopped by these (tcsetpgrp(3)).
     """
 
     __slots__ = ("descriptor", "is_lent", "original")
@@ -43,10 +42,13 @@ class Terminal:
         is_in_foreground = self.is_in_foreground
         os.setpgid(0, 0)
         if is_in_foreground:
-            os.tcsetpgrp(self.descriptor, os.getpid())
+            _put_in_foreground(self.descriptor, os.getpid())
 
     def lend(self, group: int) -> None:
-        """Put a child's group in the foreground, unless supinit is in the background. Right after fork, `take` may win."""
+        """Put a child's group in the foreground, unless supinit is in the background.
+
+        Right after the fork, for `is_lent` alone: the child may have taken it already.
+        """
         self.is_lent = _foreground(self.descriptor) in (self.original, group)
         if self.is_lent:
             _put_in_foreground(self.descriptor, group)

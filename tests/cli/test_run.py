@@ -14,7 +14,7 @@ import pytest
 
 from supervisor.cli import supctl
 from supervisor.core.program import Credentials, Limit, Program, SecretFile
-from supervisor.process.spawn import DEFAULT_PATH
+from supervisor.process.executable import DEFAULT_PATH
 
 from ..control.conftest import socket_path as socket_path
 from ..control.dialogue import served

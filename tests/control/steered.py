@@ -48,7 +48,7 @@ from supervisor.logs.journal import Journal
 from supervisor.logs.recall import Recall
 from supervisor.logs.tails import Tails
 from supervisor.process.environment import make_environment
-from supervisor.process.spawn import DEFAULT_PATH
+from supervisor.process.executable import DEFAULT_PATH
 
 EPOCH = 1_800_000_000.0
 """The wall clock when the monotonic one was 0."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.program import Credentials, Limit, Program, SecretFile
-from supervisor.process.spawn import DEFAULT_PATH
+from supervisor.process.executable import DEFAULT_PATH
 
 from .dialogue import Reply, Served, served
 from .steered import SteeredContainer, service

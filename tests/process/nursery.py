@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 from supervisor.core.program import InstanceId
 from supervisor.process.environment import INSTANCE, PROGRAM
+from supervisor.process.executable import DEFAULT_PATH
 from supervisor.process.proctree import own_children, read_process
-from supervisor.process.spawn import DEFAULT_PATH, Launch, spawn
+from supervisor.process.spawn import Launch, spawn
 
 T = TypeVar("T")
 

@@ -1,0 +1,39 @@
+"""The file that a command stands for, and what is wrong with it when it cannot be executed."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from supervisor.errors import SpawnError
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PERMANENT = {errno.ENOENT: 127, errno.ENOTDIR: 127, errno.ENOEXEC: 126, errno.EACCES: 126, errno.EISDIR: 126}
+PERMANENT |= {errno.ELOOP: 126, errno.E2BIG: 126, errno.EPERM: 126, errno.EINVAL: 126, errno.ENAMETOOLONG: 126}
+
+
+def find_executable(name: str, path: str) -> str:
+    """Return the file that `name` stands for, as execvp(3) would. A name with a slash is taken as it is."""
+    if "/" in name:
+        return name
+    refused = None
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
+        if os.path.isfile(candidate):
+            if os.access(candidate, os.X_OK):
+                return candidate
+            refused = refused or candidate
+    if refused:
+        raise SpawnError(f"cannot be started: {refused} is not executable", 126)
+    raise SpawnError(f"cannot be started: {name} was not found in {path}", 127)
+
+
+def cannot_execute(path: str, error: OSError) -> SpawnError:
+    """Say why execve(2) has refused a file, with the code that a shell would give."""
+    code = PERMANENT.get(error.errno or 0)
+    reason = os.strerror(error.errno or 0)
+    if error.errno == errno.ENOEXEC:
+        reason += " (does it start with #! and an interpreter?)"
+    elif error.errno == errno.ENOENT and os.path.exists(path):
+        reason += " (its interpreter)"
+    return SpawnError(f"cannot be started: {path}: {reason}", code)

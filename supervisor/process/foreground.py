@@ -1,0 +1,119 @@
+"""Start the one command of a container and leave everything else as it came: environment, directory, descriptors.
+
+posix_spawn(3) wherever it can do the job; fork(2) where a terminal is handed over. Signals are blocked meanwhile; the
+command starts with none blocked and with their default actions, also those that Python ignores.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from supervisor.errors import SpawnError
+from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
+from supervisor.process.terminal import Terminal, enter, is_leader, leave
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+    Command = tuple[str, ...]
+    _Way = Callable[[str, Command, Mapping[str, str]], int]
+else:
+    import _signal as signal  # without the enums, which take as long to make as all that is done here
+
+RESET = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+
+
+def start_in_group(command: Command, terminal: Terminal | None) -> int:
+    """Start the command in a group of its own, in the foreground of the terminal where there is one.
+
+    Raises SpawnError. After a fork, the child says what is wrong with it instead, and ends with the code.
+    """
+    if terminal is None:
+        return _execute(command, _spawn_in_group)
+    pid = _fork(command, terminal.take)
+    terminal.lend(pid)
+    return pid
+
+
+def start_in_session(command: Command) -> int:
+    """Start the command in a session of its own, with the terminal where there is one. Raises SpawnError, as above."""
+    if not os.isatty(0):
+        return _execute(command, _spawn_in_session)
+    if is_leader():
+        leave()
+    return _fork(command, _begin_session)
+
+
+def _begin_session() -> None:
+    os.setsid()
+    enter()
+
+
+def _spawn_in_group(path: str, command: Command, environment: Mapping[str, str]) -> int:
+    return os.posix_spawn(path, command, environment, setpgroup=0, setsigmask=(), setsigdef=RESET)
+
+
+def _spawn_in_session(path: str, command: Command, environment: Mapping[str, str]) -> int:
+    return os.posix_spawn(path, command, environment, setsid=True, setsigmask=(), setsigdef=RESET)
+
+
+def _fork(command: Command, prepare: Callable[[], None]) -> int:
+    pid = os.fork()
+    if pid == 0:
+        _become(command, prepare)
+    return pid
+
+
+def _become(command: Command, prepare: Callable[[], None]) -> NoReturn:
+    code = 126
+    try:
+        prepare()
+        for number in RESET:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _execute(command, os.execve)
+    except SpawnError as error:
+        say(f"the command {error}")
+        code = error.code or code
+    finally:
+        os._exit(code)
+
+
+def _execute(command: Command, way: _Way) -> int:
+    """Execute the command in one of two ways. What the kernel cannot read is a shell script, as for execvp(3)."""
+    environment = _environment()
+    path = find_executable(command[0], environment.get("PATH", DEFAULT_PATH))
+    try:
+        try:
+            return way(path, command, environment)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            return way("/bin/sh", ("/bin/sh", path, *command[1:]), environment)
+    except OSError as error:
+        raise cannot_execute(path, error) from None
+
+
+def _environment() -> Mapping[str, str]:
+    """Return the environment as it came: where the locale is C, Python adds an LC_CTYPE of its own (PEP 538)."""
+    if os.environ.get("LC_CTYPE") not in COERCED:
+        return os.environ
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            variables = os.fsdecode(file.read()).split("\0")
+    except OSError:
+        return os.environ
+    return {name: value for name, equals, value in (text.partition("=") for text in variables) if equals}
+
+
+def say(sentence: str) -> None:
+    """Write to stderr, where it is open."""
+    try:
+        os.write(2, os.fsencode(f"supinit: {sentence}\n"))
+    except OSError:
+        pass
