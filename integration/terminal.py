@@ -8,11 +8,12 @@ import pty
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from collections.abc import Sequence
 
-from integration.waiting import sleep_until
+from integration.waiting import NeverCame, sleep_until
 
 
 class Screen:
@@ -50,10 +51,13 @@ class Screen:
     @property
     def foreground(self) -> int:
         """The process group that Ctrl-C reaches, 0 where there is none."""
-        return struct.unpack("i", fcntl.ioctl(self._master, termios.TIOCGPGRP, bytes(4)))[0]
+        return int.from_bytes(fcntl.ioctl(self._master, termios.TIOCGPGRP, bytes(4)), sys.byteorder)
 
     def expect(self, part: str, limit: float = 10.0) -> None:
-        sleep_until(lambda: part in self.text, limit, f"{part!r} on the terminal, where there is {self.text[-500:]!r}")
+        try:
+            sleep_until(lambda: part in self.text, limit)
+        except NeverCame:
+            raise NeverCame(f"{part!r} is not on the terminal, where there is {self.text[-500:]!r}") from None
 
     def finish(self, limit: float = 10.0) -> None:
         """Read what is left, once nobody has it open any more."""
@@ -87,6 +91,10 @@ class Terminal:
     @property
     def text(self) -> str:
         return self._screen.text
+
+    @property
+    def modes(self) -> list[object]:
+        return self._screen.modes
 
     def hang_up(self) -> None:
         """Leave nothing behind, whatever has happened."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -359,6 +360,54 @@ def test_from_a_shell_it_is_one_job_with_supinit(in_shell: Terminal) -> None:
     in_shell.type("exit $?\n")
     assert in_shell.end() == 0
     assert "got INT" not in in_shell.text
+
+
+def test_from_a_shell_it_goes_to_the_background_and_comes_back(in_shell: Terminal, tmp_path: Path) -> None:
+    """The shell sends no signal that would tell the main program, which stops when it reads (SIGTTIN)."""
+    gate = tmp_path / "gate"
+    in_shell.type(f"$SUPINIT -c $TABLE {shlex.join(child('late_reader.py', str(gate)))}; echo code $?\n")
+    in_shell.expect("ready (pid:")
+    in_shell.expect("web | up")
+    in_shell.type("\x1a")
+    in_shell.expect("Stopped")
+    in_shell.type("bg\n")
+    in_shell.expect(" &\r\n$ ")
+    in_shell.type("echo outside\n")
+    in_shell.expect("\noutside\r\n")
+    in_shell.type("fg\n")
+    in_shell.expect("fg\r\n$SUPINIT")
+    gate.touch()
+    in_shell.type("inside\n")
+    in_shell.expect("inside\r\ninside\r\n")
+    in_shell.type("\x04")
+    in_shell.expect("web | bye")
+    in_shell.type("exit $?\n")
+    assert in_shell.end() == 0
+
+
+@pytest.mark.parametrize("starts_there", [False, True], ids=["stopped and let go on", "started there"])
+def test_from_a_shell_its_end_in_the_background_leaves_the_terminal_as_the_shell_has_it(
+    in_shell: Terminal, tmp_path: Path, starts_there: bool
+) -> None:
+    gate = tmp_path / "gate"
+    main = shlex.join(child("late_reader.py", str(gate)))
+    in_shell.type(f"$SUPINIT -c $TABLE {main} {'&' if starts_there else ''}\n")
+    in_shell.expect("ready (pid:")
+    in_shell.expect("web | up")
+    if not starts_there:
+        in_shell.type("\x1a")
+        in_shell.expect("Stopped")
+        in_shell.type("bg\n")
+    in_shell.type("echo pid $! end\n")
+    in_shell.expect(" end\r\n$ ")
+    (pid,) = re.findall(r"\npid (\d+) end", in_shell.text)
+    modes = in_shell.modes
+    os.kill(int(pid), signal.SIGTERM)
+    sleep_until(lambda: not Path(f"/proc/{pid}").exists(), 10, "supinit has ended")
+    assert "web | bye" in in_shell.text
+    assert in_shell.modes == modes
+    in_shell.type("exit\n")
+    assert in_shell.end() == 0
 
 
 def test_from_a_shell_ctrl_c_ends_the_main_program_and_gives_the_terminal_back(in_shell: Terminal) -> None:

@@ -22,9 +22,14 @@ class Handover:
     def __init__(self, descriptor: int, terminal: Terminal | None) -> None:
         self._descriptor = descriptor
         self._terminal = terminal
-        self._modes = _modes_of(descriptor)
+        self._modes = _modes_of(descriptor) if self._is_in_foreground else None
         self.holder: int | None = None
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what supinit says from the background would stop it
+
+    @property
+    def _is_in_foreground(self) -> bool:
+        """Whether it is not some shell's turn, and the terminal in the modes that the shell needs to edit a line."""
+        return self._terminal is None or self._terminal.is_in_foreground
 
     def offer(self) -> None:
         """Make way, before the fork."""
@@ -52,14 +57,19 @@ class Handover:
             enter(self._descriptor)
         else:
             self._terminal.give_back()
-        _set_modes(self._descriptor, self._modes)
+        if self._modes is not None and self._is_in_foreground:
+            _set_modes(self._descriptor, self._modes)
 
     def share_stop(self) -> None:
-        """Stop as well where the main program was stopped and a shell around supinit waits for both (Ctrl-Z)."""
+        """Stop as well where the main program was stopped and a shell around supinit waits for both (Ctrl-Z).
+
+        Not where the shell has just put supinit in the foreground, which the main program could not know.
+        """
         if self._terminal is None or self.holder is None or not _is_stopped(self.holder):
             return  # in a session of its own nobody could let it go on, so the kernel does not stop it
-        self._terminal.give_back()
-        os.kill(0, signal.SIGTSTP)
+        if not self._is_in_foreground:
+            self._terminal.give_back()
+            os.kill(0, signal.SIGTSTP)
         self._terminal.lend(self.holder)
         os.killpg(self.holder, signal.SIGCONT)
 
