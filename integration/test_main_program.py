@@ -218,6 +218,14 @@ def test_a_shell_has_job_control_and_ctrl_c_reaches_nobody_else(on_terminal: OnT
     assert "got INT" not in screen.text
 
 
+def test_ctrl_c_reaches_what_knows_nothing_of_terminals(on_terminal: OnTerminal) -> None:
+    container, screen = on_terminal({"web": SERVICE}, "sleep", "1000")
+    container.await_state("main", "RUNNING")
+    screen.type("\x03")
+    assert container.end() == 130
+    assert "web | bye" in screen.text and "got INT" not in screen.text
+
+
 def test_what_a_shell_has_left_running_is_its_own_and_ends_with_it(on_terminal: OnTerminal) -> None:
     container, screen = on_terminal({"web": SERVICE}, *SHELL)
     container.await_socket()
