@@ -308,6 +308,22 @@ def test_a_program_that_dies_in_raw_mode_leaves_the_terminal_as_it_was(on_termin
     assert screen.modes == expected
 
 
+def test_after_its_end_the_terminal_is_supinits_while_the_others_are_stopped(on_terminal: OnTerminal) -> None:
+    script = "trap 'echo not yet' TERM; echo up; while :; do sleep 0.05; done"
+    stubborn = {"command": ["/bin/sh", "-c", script], "stop_grace_period": "1h"}
+    container, screen = on_terminal({"web": stubborn}, "--", *child("raw.py", "draw"))
+    screen.expect("raw (pid:")
+    screen.expect("web | up")
+    screen.type("q")
+    screen.expect("web | not yet")
+    assert screen.modes == Screen().modes
+    screen.type("\x03")
+    first = time.monotonic()
+    sleep_until(lambda: time.monotonic() > first + 1.1, 10, "a second one is no doubled first one")
+    screen.type("\x03")
+    assert container.end() == 0
+
+
 def test_the_terminal_is_quiet_but_for_what_goes_wrong(on_terminal: OnTerminal) -> None:
     crash = {"command": ["sh", "-c", "sleep 0.1; exit 9"], "restart": "on-failure:1", "shutdown_on": "never"}
     container, screen = on_terminal({"crash": crash, "web": SERVICE}, *SHELL)
