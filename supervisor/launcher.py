@@ -9,7 +9,6 @@ from supervisor.core.life import BecameReady, Done, Event, Spawned, SpawnFailed,
 from supervisor.core.record import Record, assert_never, replace
 from supervisor.errors import SpawnError
 from supervisor.process.environment import make_environment, marks_of, notify_variables
-from supervisor.process.handover import find_terminal
 from supervisor.process.once import Busy, Claims, Granted, Skipped
 from supervisor.process.spawn import Launch
 
@@ -158,6 +157,8 @@ class Launcher:
 
     def _spawn_main(self, launch: Launch, owner: Main) -> int:
         """Start the main program, with the terminal if there is one."""
+        from supervisor.process.handover import find_terminal
+
         self._terminal = self._terminal or find_terminal()
         self._pump.share_terminal(self._terminal is not None)
         try:
