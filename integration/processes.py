@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 Stat = tuple[int, str, int]
@@ -29,6 +30,14 @@ def children_of(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def family_of(pid: int) -> list[int]:
+    """Return a process and everything below it, the youngest generation last."""
+    family = [pid]
+    for member in family:
+        family += children_of(member)
+    return family
 
 
 def zombies_under(pid: int) -> list[int]:
@@ -64,3 +73,10 @@ def arguments_of(pid: int) -> list[str]:
 def is_alive(pid: int) -> bool:
     stat = stat_of(pid)
     return stat is not None and stat[1] not in "ZX"
+
+
+def kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

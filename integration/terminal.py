@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import signal
 import struct
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import termios
 import threading
 from collections.abc import Sequence
 
+from integration.processes import family_of, kill
 from integration.waiting import NeverCame, sleep_until
 
 
@@ -96,13 +96,14 @@ class Terminal:
     def modes(self) -> list[object]:
         return self._screen.modes
 
-    def hang_up(self) -> None:
-        """Leave nothing behind, whatever has happened."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGHUP)
-            self._process.wait(10)
-
     def end(self, limit: float = 10.0) -> int:
         code = self._process.wait(limit)
         self._screen.finish(limit)
         return code
+
+    def destroy(self) -> None:
+        """Kill the command and everything below it, where it has not ended."""
+        if self._process.returncode is None:
+            for pid in family_of(self.pid):
+                kill(pid)
+            self.end()

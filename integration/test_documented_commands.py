@@ -27,7 +27,8 @@ NOT_RUN = {
     r"python3 -m venv \.venv": "installs the project, as .ci/run does",
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
-    r"supctl reload$|supinit -c FILE$": "is the name of a command",
+    r"supctl reload$|supinit -c FILE$|supinit COMMAND$": "is the name of a command",
+    r"supinit .*\bCMD$": "stands for a command without a table (test_coming_from.py runs it)",
     r".*manage\.py": "runs a program of the reader's own",
     r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",
 }
@@ -35,6 +36,8 @@ NOT_RUN = {
 ENDLESS = re.compile(r"\b(logs|events)\b.* -f\b|follow=1")
 """What goes on until it is stopped: it has to say something, and to be there still, after PATIENCE seconds."""
 PATIENCE = 3.0
+WITHOUT_TABLE = re.compile(r"supinit (-\w+ |\w+:\w+ )*sh ")
+"""What is run where there is no table."""
 CODES = {r"(docker exec app )?supctl status$": 3}
 """The exit codes that are not 0."""
 NEEDED = ("curl", "jq", "ps")
@@ -145,7 +148,8 @@ def test_every_command_does_what_it_is_there_for(command: Command, request: pyte
     container = request.getfixturevalue("container")
     is_endless = ENDLESS.search(command.text) is not None
     code = 124 if is_endless else next((code for text, code in CODES.items() if re.match(text, command.text)), 0)
-    script = f"shopt -s expand_aliases\n{command.before}\n{command.text}"
+    before = "unset SUPINIT_CONFIG" if WITHOUT_TABLE.match(command.text) else command.before
+    script = f"shopt -s expand_aliases\n{before}\n{command.text}"
     result = inside(container, script, PATIENCE if is_endless else 60.0)
     assert result.returncode == code, result.stdout + result.stderr
     assert result.stdout or command.text.startswith("test "), result.stderr

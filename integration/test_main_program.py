@@ -362,7 +362,7 @@ def in_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
     table.write_text(json.dumps({"supervisor": {"run_dir": str(tmp_path / "run")}, "programs": {"web": SERVICE}}))
     terminal = Terminal(["bash", "--norc", "-i"], SUPINIT=SUPINIT, TABLE=str(table))
     yield terminal
-    terminal.hang_up()
+    terminal.destroy()
     print(terminal.text)
 
 

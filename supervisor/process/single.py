@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from supervisor.process.foreground import start_in_group, start_in_session
-from supervisor.process.terminal import Terminal, controlling
+from supervisor.process.terminal import Terminal, controlling, is_leader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Single:
         self._rewrites = rewrites
         self._in_session = in_session
         self._terminal = terminal
+        self._leads = is_leader()
 
     def outlive(self) -> int:
         """Forward and reap until the command has ended; return its exit code."""
@@ -66,7 +67,7 @@ class Single:
             if dead.si_pid == self._pid:
                 return dead.si_status + (0 if dead.si_code == os.CLD_EXITED else 128)
             os.waitpid(dead.si_pid, 0)
-        if self._terminal is not None and self._has_been_stopped():
+        if self._terminal is not None and not self._leads and self._has_been_stopped():
             self._suspend(_stop_the_job)
         return None
 
@@ -80,15 +81,16 @@ class Single:
             self._suspend(_stop)
 
     def _suspend(self, stop: Callable[[], None]) -> None:
-        """Stop supinit; whoever lets it go on may have put it in the background."""
-        if self._terminal is not None:
-            self._terminal.give_back()
+        """Stop supinit. The shell takes the terminal then, and may let it go on in the background."""
         stop()
         if self._terminal is not None:
             self._terminal.lend(self._pid)
 
     def _has_been_stopped(self) -> bool:
-        """Whether the command is stopped, as by Ctrl-Z, and nobody is about to let it go on."""
+        """Whether the command is stopped, as by Ctrl-Z, and nobody is about to let it go on.
+
+        A stop would cancel a SIGCONT that has come and is not taken yet (signal(7)).
+        """
         stopped = os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WNOHANG)
         return stopped is not None and signal.SIGCONT not in signal.sigpending()
 
@@ -109,15 +111,18 @@ def _stop_the_job() -> None:
 
 def _end_session(leader: int) -> None:
     """End what a dead leader, not reaped yet, has left in its session: its group, and the jobs of a shell."""
-    from supervisor.process.proctree import list_pids, read_stat
-
     _send(-leader, signal.SIGTERM)
-    for pid in list_pids():
-        stat = read_stat(pid)
-        if stat is not None:
-            group, session = map(int, stat[1][2:4])
-            if session == leader != group:
-                _send(pid, signal.SIGTERM)
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return  # /proc is not mounted
+    for pid in pids:
+        try:
+            is_left = os.getsid(pid) == leader != os.getpgid(pid)
+        except OSError:
+            continue  # it has ended meanwhile
+        if is_left:
+            _send(pid, signal.SIGTERM)
 
 
 def _send(target: int, number: int) -> bool:

@@ -1,0 +1,243 @@
+"""What becomes of processes under a single command, what the command finds, and how soon it starts and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from integration.conftest import Measured
+from integration.container import SUPINIT, UNSHARE, child
+from integration.inits import ENVIRONMENT, PLAIN, SUPINIT_ALONE, TO_CHILD, Options, available, running
+from integration.processes import arguments_of, children_of, stat_of, zombies_under
+from integration.waiting import sleep_until
+
+ORPHANS = 1000
+ROUNDS = 15
+GOAL, LIMIT = 1.3, 2.0
+"""Of a bare interpreter's whole run: what is aimed at, and what a busy machine is allowed."""
+PROMPT, PATIENCE = 5.0, 100.0
+"""Milliseconds from the command's end to supinit's: the same."""
+WARNING = "supinit: not PID 1, so orphans will not come to it to be reaped (with -s they would)\n"
+
+
+# ---- orphans
+
+
+def let_go(fifo: Path, count: int) -> None:
+    """Give each orphan a line to read, after which it ends. Some may still be about to open the FIFO."""
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.write(writer := os.open(fifo, os.O_WRONLY), b"\n" * count)
+    sleep_until(lambda: not select.select([reader], [], [], 0)[0], 30, "everything is read")
+    os.close(writer)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
+def test_a_thousand_orphans_are_reaped_and_the_command_goes_on(
+    namespaces: None, init: Options, tmp_path: Path, measured: Measured
+) -> None:
+    fifo = tmp_path / "fifo"
+    with running([*UNSHARE, *available(init), *child("orphans.sh", ORPHANS, fifo)]) as run:
+        pid1 = run.child
+        sleep_until(lambda: len(children_of(pid1)) == ORPHANS + 1, 60, "all of them are orphans")
+        began = time.monotonic()
+        let_go(fifo, ORPHANS)
+        sleep_until(lambda: len(children_of(pid1)) == 1, 30, "they are reaped")
+        measured(f"{init[0].rpartition('/')[2]}: {ORPHANS} orphans ended and were reaped in {since(began):.0f} ms")
+        assert zombies_under(pid1) == []
+        os.kill(pid1, signal.SIGTERM)
+        assert run.end() == 143
+
+
+@pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
+def test_children_from_before_it_was_executed_are_reaped_too(mode: tuple[str, ...]) -> None:
+    """An entrypoint may have started some before its exec: they are dead before the command runs, or after."""
+    script = f"true & sleep 0.2 & exec {' '.join((*SUPINIT_ALONE, *mode))} sleep 1000"
+    with running(["sh", "-c", script]) as run:
+        left = ["sleep", "1000", ""]
+        sleep_until(
+            lambda: [arguments_of(pid) for pid in children_of(run.pid)] == [left], 10, "only the command is left"
+        )
+        os.kill(run.pid, signal.SIGINT)
+        assert run.end() == 130
+
+
+def test_a_storm_of_orphans_does_not_delay_the_end(namespaces: None, tmp_path: Path, measured: Measured) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    storm = "while :; do (true &) ; done"
+    command = ["sh", "-c", f"setsid sh -c '{storm}' & setsid sh -c '{storm}' & echo stormy; read x <{fifo}; exit 5"]
+    with running([*UNSHARE, SUPINIT, *command]) as run:
+        run.expect("stormy")
+        writer = os.open(fifo, os.O_WRONLY)
+        began = time.monotonic()
+        os.write(writer, b"end\n")
+        os.close(writer)
+        assert run.end() == 5
+        took = since(began)
+    measured(f"two endless loops of orphans: {took:.1f} ms from the command's last read to the end of the namespace")
+    assert took < 10 * PATIENCE
+
+
+def test_with_s_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    with running([SUPINIT, "-s", *child("orphans.sh", 20, fifo)]) as run:
+        sleep_until(lambda: len(children_of(run.pid)) == 21, 10, "all of them are adopted")
+        let_go(fifo, 20)
+        sleep_until(lambda: len(children_of(run.pid)) == 1, 10, "they are reaped")
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.end() == 143
+
+
+# ---- what it says
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [((), WARNING), (("-g",), WARNING), (("-s",), ""), (("--log-level", "error"), "")],
+    ids=["plain", "-g", "-s", "--log-level error"],
+)
+def test_where_orphans_do_not_come_to_it_it_says_so_once(options: tuple[str, ...], said: str) -> None:
+    result = subprocess.run([SUPINIT, *options, "echo", "out"], capture_output=True, text=True, env=ENVIRONMENT)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "out\n", said)
+
+
+def test_as_pid_1_it_says_nothing(namespaces: None) -> None:
+    command = [*UNSHARE, SUPINIT, "echo", "out"]
+    result = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "out\n", "")
+
+
+# ---- what the command finds
+
+
+@pytest.mark.parametrize("environment", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"A": "\udcff=b", "B": ""}])
+@pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
+def test_the_environment_passes_unchanged(init: Options, environment: dict[str, str]) -> None:
+    """Python adds LC_CTYPE to its own where the locale is C."""
+    result = subprocess.run([*available(init), "/usr/bin/env", "-0"], stdout=subprocess.PIPE, env=environment)
+    assert os.fsdecode(result.stdout).split("\0")[:-1] == [f"{name}={value}" for name, value in environment.items()]
+
+
+@pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
+def test_descriptors_and_stdin_pass_through(init: Options) -> None:
+    """Those above 2 as well: who sets an init before a command means the command to have them (socket activation)."""
+    read_end, write_end = os.pipe()
+    with running(
+        [*available(init), "bash", "-c", f"cat; echo passed >&{write_end}"],
+        stdin=subprocess.PIPE,
+        pass_fds=(write_end,),
+    ) as run:
+        os.close(write_end)
+        assert run.process.stdin is not None
+        run.process.stdin.write(b"piped\n")
+        run.process.stdin.close()
+        assert run.end() == 0
+        run.out.finish(10)
+    with open(read_end) as pipe:
+        assert (run.out.lines, pipe.read()) == (["piped"], "passed\n")
+
+
+@pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
+def test_no_signal_is_blocked_or_ignored_whatever_supinit_was_started_with(mode: tuple[str, ...]) -> None:
+    odd = {signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
+
+    def be_odd() -> None:
+        for number in odd:
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, odd)
+
+    command = [*SUPINIT_ALONE, *mode, *child("report.py")]
+    with running(command, preexec_fn=be_odd) as run:
+        assert run.end() == 0
+        run.out.finish(10)
+    facts = json.loads(run.out.lines[0])
+    assert (facts["blocked"], facts["ignored"], facts["group"], facts["session"]) == (0, 0, True, bool(mode))
+    assert facts["descriptors"] == [0, 1, 2]
+
+
+def test_it_may_be_started_with_its_descriptors_closed() -> None:
+    def close() -> None:
+        for number in (0, 1, 2):
+            os.close(number)
+
+    with running([*SUPINIT_ALONE, "sh", "-c", "exit 3"], preexec_fn=close) as run:
+        assert run.end() == 3
+
+
+def test_a_signal_that_comes_before_the_command_is_there_is_kept_for_it() -> None:
+    """Blocked by whoever starts supinit, as they are by supinit itself a moment later."""
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with running([*SUPINIT_ALONE, "sleep", "1000"], preexec_fn=block) as run:
+        assert run.end() == 143
+
+
+# ---- how soon
+
+
+@pytest.mark.parametrize(
+    "init",
+    [TO_CHILD["supinit"], (*TO_CHILD["supinit"], "-g"), TO_CHILD["tini"], TO_CHILD["dumb-init"]],
+    ids=["supinit", "supinit -g", "tini", "dumb-init"],
+)
+def test_it_ends_with_its_command(init: Options, measured: Measured, request: pytest.FixtureRequest) -> None:
+    times = []
+    for _ in range(ROUNDS):
+        with running([*available(init), "sleep", "1000"]) as run:
+            command = run.child
+            sleep_until(partial(is_asleep, command), 10, "it sleeps")
+            began = time.monotonic()
+            os.kill(command, signal.SIGKILL)
+            os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOWAIT)
+            times.append(since(began))
+            assert run.end() == 137
+    median = statistics.median(times)
+    name = request.node.callspec.id
+    measured(f"{name} ends {median:.2f} ms after its command (median of {ROUNDS}), the goal is {PROMPT:g} ms")
+    assert median < PATIENCE
+
+
+@pytest.mark.parametrize("options", [(), ("-g",), ("-r", "TERM:QUIT"), ("-s",)], ids=["plain", "-g", "-r", "-s"])
+def test_the_command_runs_hardly_later_than_a_bare_interpreter(
+    options: tuple[str, ...], measured: Measured, request: pytest.FixtureRequest
+) -> None:
+    """From exec of supinit to the command's own reading of the clock, against a whole `python -I -c pass`."""
+    starts, passes = [], []
+    for _ in range(ROUNDS):
+        began = time.time()
+        command = [*SUPINIT_ALONE, *options, "/bin/date", "+%s.%N"]
+        stamp = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT).stdout
+        starts.append(float(stamp) - began)
+        began = time.time()
+        subprocess.run([sys.executable, "-I", "-c", "pass"], check=True)
+        passes.append(time.time() - began)
+    start, reference = statistics.median(starts), statistics.median(passes)
+    measured(
+        f"supinit {' '.join(options)} to its command's main {start * 1e3:.1f} ms, python -I -c pass "
+        f"{reference * 1e3:.1f} ms (medians of {ROUNDS}): {start / reference:.2f} x, the goal is {GOAL} x"
+    )
+    assert start / reference < LIMIT
+
+
+def is_asleep(pid: int) -> bool:
+    stat = stat_of(pid)
+    return stat is not None and stat[1] == "S" and arguments_of(pid)[0] == "sleep"
+
+
+def since(began: float) -> float:
+    """Return the milliseconds since a time."""
+    return (time.monotonic() - began) * 1e3
