@@ -59,6 +59,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         environment: Mapping[str, str] | None = None,
         pid1: bool = True,
         within: Sequence[str] = (),
+        inside: Sequence[str] = (),
         **outputs: int,
     ) -> Container:
         name = f"container-{len(started)}"
@@ -68,7 +69,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         table.write_text(json.dumps({"supervisor": supervisor, "programs": programs}, indent=1))
         variables = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
         variables |= dict(environment or {})
-        container = Container(table, run_dir, arguments, variables, pid1, within, **outputs)
+        container = Container(table, run_dir, arguments, variables, pid1, within, inside, **outputs)
         started.append(container)
         return container
 

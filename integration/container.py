@@ -78,7 +78,8 @@ class Stream:
 class Container:
     """A running supinit. `init` is its pid as this machine sees it. `within`: a command that becomes its arguments.
 
-    `stdout` and `stderr` are descriptors to write to, which are closed here, where the test reads what comes itself.
+    `inside`: the same, run in the namespace. `stdin`, `stdout` and `stderr` are descriptors, which are closed here,
+    where the test reads and writes itself.
     """
 
     def __init__(
@@ -89,23 +90,25 @@ class Container:
         env: Mapping[str, str],
         pid1: bool,
         within: Sequence[str] = (),
+        inside: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
         stdout: int = subprocess.PIPE,
         stderr: int = subprocess.PIPE,
     ) -> None:
         self.run_dir = run_dir
         self.socket = run_dir / "control.sock"
-        command = [*within, *(UNSHARE if pid1 else ()), SUPINIT, "-c", str(table), *arguments]
+        command = [*within, *(UNSHARE if pid1 else ()), *inside, SUPINIT, "-c", str(table), *arguments]
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             env=dict(env),
             start_new_session=True,
             cwd=run_dir.parent,
         )
-        for descriptor in {stdout, stderr} - {subprocess.PIPE}:
+        for descriptor in {stdin, stdout, stderr} - {subprocess.PIPE, subprocess.DEVNULL}:
             os.close(descriptor)
         self.out = Stream(self._process.stdout or io.BytesIO())
         self.err = Stream(self._process.stderr or io.BytesIO())

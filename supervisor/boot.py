@@ -45,6 +45,8 @@ class Options(Record):
     config: str
     log_format: str | None = None
     log_level: str | None = None
+    command: tuple[str, ...] = ()
+    """The main program beside the table."""
 
 
 def run(options: Options) -> int:
@@ -71,6 +73,7 @@ def run(options: Options) -> int:
         _end_at_once()
         return INTERNAL_ERROR
     finally:
+        engine.launcher.take_terminal_back()
         journal.open()
         pump.flush(FLUSH_LIMIT)
     verdict = engine.fleet.verdict
@@ -80,10 +83,18 @@ def run(options: Options) -> int:
 
 
 def _plan(options: Options) -> Plan:
-    table = load(options.config, os.environ)
-    own_log = table.settings.log
-    own_log = replace(own_log, format=options.log_format or own_log.format, level=options.log_level or own_log.level)
-    return make_plan(replace(table, settings=replace(table.settings, log=own_log)))
+    plan = make_plan(load(options.config, os.environ, command=options.command))
+    own_log = plan.settings.log
+    level = options.log_level or own_log.level
+    if options.log_level is None and level == "info" and plan.main is not None and _has_terminal():
+        level = "warning"  # a shell's prompt is no place for news; supctl events has it all
+    own_log = replace(own_log, format=options.log_format or own_log.format, level=level)
+    return replace(plan, settings=replace(plan.settings, log=own_log))
+
+
+def _has_terminal() -> bool:
+    """Whether supinit's own lines go to the terminal that the main program gets."""
+    return os.isatty(0) and os.isatty(2)
 
 
 def _loop(engine: Engine, inbox: Inbox) -> None:

@@ -14,7 +14,7 @@ import os
 import stat
 import time
 from functools import partial
-from signal import SIGKILL
+from signal import SIGHUP, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as core
 from supervisor.core.course import (
@@ -64,7 +64,7 @@ from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices, Said, Signed
 from supervisor.launcher import Launcher, Main, chance
 from supervisor.process.children import Children, Death
-from supervisor.process.proctree import own_children
+from supervisor.process.proctree import ignores, own_children
 from supervisor.process.subreaper import is_init
 from supervisor.process.sweep import is_alone, is_of, kill_everything, kill_stragglers, send
 
@@ -247,6 +247,7 @@ class Engine:
     def reap(self) -> bool:
         """Reap the dead and take in what that means, after what they have said last. True: more may be dead."""
         self.listen()
+        self.launcher.share_stop()
         deaths, more = self.children.reap()
         self.ledger.orphans_reaped = self.children.orphans_reaped
         self._is_alone = is_alone(self.children.pids) if deaths else None
@@ -269,6 +270,8 @@ class Engine:
                     yield Happened(instance, MainChanged(generation, heir))
                     return
                 self.pump.drain(instance)
+                if self.launcher.has_terminal(death.pid):
+                    self.launcher.take_terminal_back()
                 yield Happened(instance, Exited(generation, death.code, death.signal, self._was_memory_short(death)))
             case owner:
                 owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
@@ -372,6 +375,8 @@ class Engine:
                 if pid in self.children.pids:
                     marks = self.launcher.marks_of(instance) if scope is Scope.TREE else frozenset[bytes]()
                     send(pid, signal, scope, marks, self.children.pids)
+                    if signal == SIGTERM and self.launcher.has_terminal(pid) and ignores(pid, SIGTERM):
+                        send(pid, SIGHUP, scope, marks, self.children.pids)  # what a shell takes for the end
                 return []
             case WriteFifo():
                 return self._write_fifo(instance, action)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from supervisor.health.notices import Notices
     from supervisor.logs.pump import Pump
     from supervisor.process.children import Children
+    from supervisor.process.handover import Handover
 
 LOOK_AGAIN = 0.5
 """Seconds until what is held back is looked at again: a oneshot that another container is running, for one."""
@@ -47,6 +48,8 @@ class Launcher:
         self._notices = notices
         self._own_environment = own_environment
         self._claims = Claims()
+        self._terminal: Handover | None = None
+        """The main program's, once there has been one that was given a terminal."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
@@ -86,6 +89,21 @@ class Launcher:
             return SpawnFailed(generation, str(error), error.code, chance())
         except OSError as error:
             return SpawnFailed(generation, f"cannot be started: {error.strerror or error}", None, chance())
+
+    def has_terminal(self, pid: int) -> bool:
+        """Whether a main process has the container's terminal."""
+        return self._terminal is not None and self._terminal.holder == pid
+
+    def take_terminal_back(self) -> None:
+        """Have the terminal again, once nobody else does."""
+        if self._terminal is not None:
+            self._terminal.take_back()
+            self._pump.share_terminal(False)
+
+    def share_stop(self) -> None:
+        """Stop with a main program that was stopped from the terminal, for as long."""
+        if self._terminal is not None:
+            self._terminal.share_stop()
 
     def note(self, change: Change, once: Once | None) -> str | None:
         """Record that a oneshot is done, or give its claim up. Returns what went wrong with that, as a sentence."""
@@ -130,10 +148,24 @@ class Launcher:
             outlet = self._pump.open(program, instance, report)
             ours += outlet.ours
             launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
+            if program.is_main:
+                return self._spawn_main(replace(launch, stdin=0), Main(instance, generation))
             return self._children.spawn(Main(instance, generation), launch)
         finally:
             for descriptor in ours:
                 os.close(descriptor)
+
+    def _spawn_main(self, launch: Launch, owner: Main) -> int:
+        """Start the main program, with the terminal if there is one."""
+        from supervisor.process.handover import find_terminal
+
+        self._terminal = self._terminal or find_terminal()
+        self._pump.share_terminal(self._terminal is not None)
+        try:
+            return self._children.spawn(owner, replace(launch, terminal=self._terminal))
+        except (SpawnError, OSError):
+            self.take_terminal_back()
+            raise
 
     def _with_notify(
         self, launch: Launch, program: Program, instance: InstanceId, generation: int, ours: list[int]

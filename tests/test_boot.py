@@ -100,9 +100,10 @@ def once(*command: str, **fields: object) -> dict[str, object]:
         ({"nice": 0}, {}),
         ({"stop": [{"signal": "QUIT", "wait": "1s"}]}, {"revision": "${GIT_HASH:-none}"}),
         ({"healthcheck": {"http": {"url": "http://127.0.0.1:1/"}, "interval": "1h"}, "shutdown_on": "exit"}, {}),
+        ({"stdin": "inherit"}, {}),
         ({"log": {"mode": "json"}}, {"log": {"format": "json"}}),
     ],
-    ids=["plain", "fork", "interpolated", "health check", "json"],
+    ids=["plain", "fork", "interpolated", "health check", "main program", "json"],
 )
 def test_before_the_first_program_runs_only_what_it_needs_is_loaded(
     boot: Boot, program: dict[str, object], settings: dict[str, object], request: pytest.FixtureRequest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 from supervisor.cli.lint import lint, uncompiled
@@ -22,9 +23,12 @@ DOCKER_STOP_TIMEOUT = 10.0
 """Seconds that `docker stop` waits by default before it kills (docker-container-stop(1))."""
 
 
-def check(path: str, expanded: bool) -> int:
-    """Print the plan of a valid table, or the table `expanded`, and its warnings; return 0. Raises ConfigError."""
-    table = load(path, os.environ)
+def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
+    """Print the plan of a valid table, or the table `expanded`, and its warnings; return 0. Raises ConfigError.
+
+    `command` is the main program beside the table.
+    """
+    table = load(path, os.environ, command=command)
     plan = make_plan(table)
     if expanded:
         sys.stdout.write(expand(path, os.environ))
@@ -39,6 +43,8 @@ def describe(plan: Plan) -> Iterator[str]:
     """Yield the plan, line by line."""
     count = len(plan.programs)
     yield f"{count} program{'' if count == 1 else 's'}"
+    if plan.main is not None:
+        yield f"main program: {plan.main} ({shlex.join(plan.programs[plan.main].command)})"
     yield ""
     yield "start order:"
     yield from _describe_waves(plan, start_waves(plan))

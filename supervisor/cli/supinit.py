@@ -163,17 +163,16 @@ def _run(line: CommandLine) -> int:
     if "--check" in options:
         from supervisor.cli.check import check
 
-        return check(config or DEFAULT_CONFIG, expanded="--expand" in options)
+        return check(config or DEFAULT_CONFIG, "--expand" in options, line.command)
     if line.command and config is None and not os.path.exists(DEFAULT_CONFIG):
         return _run_command(line)
     for name in SINGLE_ONLY:
         if name in options:
             raise UsageError(f"{name} goes with a command and no table")
-    if line.command:
-        raise UsageError("a main program beside the table is not supported yet")
     from supervisor.boot import Options, run
 
-    return run(Options(config or DEFAULT_CONFIG, options.get("--log-format"), options.get("--log-level")))
+    log = options.get("--log-format"), options.get("--log-level")
+    return run(Options(config or DEFAULT_CONFIG, *log, line.command))
 
 
 def _run_command(line: CommandLine) -> int:

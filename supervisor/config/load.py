@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from supervisor.core.program import Program, Settings
 
 
-def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True) -> Table:
-    """Read the configuration at `path`. Raises ConfigError with every problem, in reading order."""
+def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True, command: tuple[str, ...] = ()) -> Table:
+    """Read the configuration at `path`, with `command` as its main program, if there is any.
+
+    Raises ConfigError with every problem, in reading order.
+    """
     reading, documents = _read(path, environ)
     settings: Settings | None = None
     programs: tuple[Program, ...] | None = None
@@ -34,10 +37,10 @@ def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True) -
     except Refused:
         pass  # the programs are read all the same, for their own problems
     try:
-        programs = read_programs(documents.programs, reading)
+        programs = read_programs(documents.programs, reading, command)
     except Refused:
         pass
-    if needs_programs and not documents.programs and not reading.problems:
+    if needs_programs and not command and not documents.programs and not reading.problems:
         reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is nothing to run")
     if settings is None or programs is None or reading.problems:
         raise ConfigError(reading.problems)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from supervisor.config.kinds import Schema
     from supervisor.config.sections import Place
 
+_IS_MAIN: Schema = {"required": ["stdin"], "properties": {"stdin": {"const": "inherit"}}}
+
 
 class ExactlyOne:
     """One of these keys is given, and no other of them."""
@@ -101,11 +103,27 @@ class LinesAreSeen:
         watches = ready is not None and (ready.log is not None or ready.fail_log is not None)
         if watches and log is not None and log.mode is LogMode.INHERIT:
             place.problem_with("log", "cannot be inherit where ready watches the lines")
+        if watches and "log" not in place.given and place.values.get("stdin"):
+            sentence = "cannot watch the lines of the main program, which go past supinit"
+            place.problem_with("ready", sentence, "with log: {mode: prefix}")
 
     def json_schema(self) -> Schema:
-        watched = {"anyOf": [_given("log"), _given("fail_log")]}
+        watched = {"required": ["ready"], "properties": {"ready": {"anyOf": [_given("log"), _given("fail_log")]}}}
         inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}
-        return {"not": {"required": ["ready", "log"], "properties": {"ready": watched, "log": inherits}}}
+        inherits = {"required": ["log"], "properties": {"log": inherits}}
+        by_default = {"allOf": [_IS_MAIN, {"not": _given("log")}]}
+        return {"not": {"allOf": [watched, {"anyOf": [inherits, by_default]}]}}
+
+
+class MainIsOne:
+    """stdin and the terminal are for one process."""
+
+    def check(self, place: Place) -> None:
+        if place.values.get("stdin") and place.values.get("scale", 1) > 1:
+            place.problem_with("scale", "cannot be above 1 for the main program (stdin: inherit)")
+
+    def json_schema(self) -> Schema:
+        return {"if": _IS_MAIN, "then": {"properties": {"scale": {"not": {"type": "integer", "minimum": 2}}}}}
 
 
 class NotInherited:

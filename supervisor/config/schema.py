@@ -8,9 +8,9 @@ from __future__ import annotations
 from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
-from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull, Value
+from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, Needs, NotInherited, OneshotEnds, OneshotOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, Needs, NotInherited, OneshotEnds, OneshotOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CATCHABLE_SIGNAL,
@@ -61,12 +61,6 @@ def _limits(soft: int, hard: int) -> tuple[int, int]:
     if hard != -1 and (soft == -1 or soft > hard):
         raise ValueError("cannot have a soft limit above the hard one")
     return soft, hard
-
-
-def _stdin(text: str) -> bool | None:
-    if text == "inherit":
-        raise ValueError("cannot be inherit: stdin belongs to the main program (allowed: null)")
-    return False if text == "null" else None
 
 
 _CONDITIONS = Choice(
@@ -177,7 +171,13 @@ PROGRAM = Section(
     Key("ulimits", _ULIMITS, "Resource limits: a number, or {soft, hard}.", {}),
     Key("nice", integer(-20, 19), "CPU priority; supinit's own, if left out."),
     Key("oom_score_adj", integer(-1000, 1000), "How soon the kernel kills it when memory is short."),
-    Key("stdin", Value(_stdin, "null", {"const": "null"}), "Nothing to read; inherit is the main program's.", "null"),
+    Key(
+        "stdin",
+        Choice({"null": False, "inherit": True}),
+        "inherit: it is the main program, with the terminal; then restart: no, shutdown_on: exit and log.mode: inherit"
+        " are its defaults.",
+        "null",
+    ),
     Key("scale", integer(1, 1000), "Instances NAME:1, NAME:2 and so on.", 1),
     Key("once", _ONCE, "oneshot only: once per key among all containers that share a directory."),
     Key("restart", RESTART, "always, on-failure, on-failure:N, no; a service's default is always, a oneshot's no."),
@@ -210,6 +210,7 @@ PROGRAM = Section(
         OneshotOnly("once"),
         OneshotEnds(),
         LinesAreSeen(),
+        MainIsOne(),
     ),
 )
 

@@ -6,6 +6,7 @@ Dependencies exist and have no cycle, and the environment has what the settings 
 from __future__ import annotations
 
 from supervisor.config.accounts import add_groups
+from supervisor.config.main_program import DEFAULTS, check_main, with_command
 from supervisor.config.presets import apply_preset
 from supervisor.config.reading import Refused, join, quote, suggestion
 from supervisor.config.scalars import PROGRAM_NAME
@@ -47,17 +48,24 @@ def read_settings(node: Node | None, reading: Reading) -> Settings:
     return replace(settings, run_dir=run_dir) if run_dir else settings
 
 
-def read_programs(nodes: dict[str, tuple[Scalar, Node]], reading: Reading) -> tuple[Program, ...]:
-    """Read the programs of all files. Raises Refused, once everything wrong with any of them has been reported."""
+def read_programs(
+    nodes: dict[str, tuple[Scalar, Node]], reading: Reading, command: tuple[str, ...] = ()
+) -> tuple[Program, ...]:
+    """Read the programs of all files, with `command` as the main one, if there is any.
+
+    Raises Refused, once everything wrong with any of them has been reported.
+    """
     places = {name: place for name, (key, node) in nodes.items() if (place := _read_place(name, key, node, reading))}
     dependencies = {name: _dependency_places(place) for name, place in places.items()}
     for name, targets in dependencies.items():
         _check_names(name, targets, nodes, reading)
     _check_cycles(dependencies, reading)
     _check_log_files(places, reading)
+    check_main(nodes, places, command, reading)
     if reading.problems:
         raise Refused
-    return tuple(_program(name, place.values) for name, place in places.items())
+    programs = tuple(_program(name, place.values) for name, place in places.items())
+    return with_command(programs, command) if command else programs
 
 
 def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> Place | None:
@@ -80,7 +88,9 @@ def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **give
 def _program(name: str, given: dict[str, Any]) -> Program:
     fields = {key: given[key] for key in _AS_THEY_ARE if key in given}
     fields["kind"] = given.get("type", Kind.SERVICE)
-    if "restart" not in given and fields["kind"] is Kind.ONESHOT:
+    if given.get("stdin"):
+        fields = {"is_main": True} | DEFAULTS | fields
+    elif "restart" not in given and fields["kind"] is Kind.ONESHOT:
         fields["restart"] = Restart(RestartWhen.NEVER)
     if "user" in given:
         credentials = given["user"]

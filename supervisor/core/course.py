@@ -22,6 +22,7 @@ class Cause(Enum):
 
     ASKED = "asked"
     FINISHED = "finished"
+    MAIN_ENDED = "main program ended"
     PROGRAM_ENDED = "program ended"
     UNHEALTHY = "unhealthy"
     START_TIMEOUT = "start timeout"
@@ -36,6 +37,11 @@ class Verdict(Record):
     reason: str
     instance: InstanceId | None = None
     exit: Exit | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a human should look: not where somebody wanted the end, or whom the main program's code tells."""
+        return self.code != 0 and self.cause not in (Cause.ASKED, Cause.MAIN_ENDED)
 
 
 class Serving(Record):

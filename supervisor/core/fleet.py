@@ -36,7 +36,7 @@ from supervisor.core.course import (
     Updated,
     Verdict,
 )
-from supervisor.core.ending import exit_sentence, obstacle
+from supervisor.core.ending import obstacle
 from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import (
     DeadlinePassed,
@@ -61,6 +61,7 @@ from supervisor.core.life import (
 from supervisor.core.program import Condition, OnUnhealthy, ShutdownOn
 from supervisor.core.record import assert_never, replace
 from supervisor.core.update import leave, merge, replace_entry
+from supervisor.core.verdict import verdict_on, with_code_of_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -360,6 +361,7 @@ class _Work:
             self.stop_all(self.course)  # there is nothing left that could serve
             self.apply_rules()
         if isinstance(self.course, ShuttingDown) and not self.is_any_alive():
+            self.verdict = with_code_of_main(self.plan, self.lives, self.verdict)
             self.course = Closing(self.now + CLOSE_INTERVAL, self.now + CLOSE_LIMIT)
             self.orders.append(SweepContainer())
 
@@ -433,14 +435,14 @@ class _Work:
             return
         failed = isinstance(after.phase, Failed)
         if program.shutdown_on is ShutdownOn.EXIT or (failed and program.is_essential):
-            self.end(_verdict_on(instance, after))
+            self.end(verdict_on(self.plan, instance, after))
         elif all(life.has_ended for life in self.lives.values()):
             self.finish()
 
     def finish(self) -> None:
         for instance, life in self.lives.items():
             if isinstance(life.phase, Failed):
-                self.end(_verdict_on(instance, life))
+                self.end(verdict_on(self.plan, instance, life))
         self.end(Verdict(Cause.FINISHED, 0, "every program has ended well"))
 
     def note_ready(self) -> None:
@@ -486,15 +488,3 @@ class _Work:
 
 def _turned_unhealthy(before: Life, after: Life) -> bool:
     return after.health is Health.UNHEALTHY and before.health is not Health.UNHEALTHY
-
-
-def _verdict_on(instance: InstanceId, life: Life) -> Verdict:
-    name = instance[0]
-    if isinstance(life.phase, Failed):
-        failed = life.phase
-        return Verdict(Cause.PROGRAM_ENDED, failed.code, f"{name} {failed.reason}", instance, failed.exit)
-    if isinstance(life.phase, Done) and life.phase.reason is not None:
-        return Verdict(Cause.PROGRAM_ENDED, 0, f"{name} {life.phase.reason}", instance)
-    assert life.last_exit is not None
-    reason = f"{name} {exit_sentence(life.last_exit)}"
-    return Verdict(Cause.PROGRAM_ENDED, life.last_exit.shell_code, reason, instance, life.last_exit)

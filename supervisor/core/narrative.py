@@ -87,7 +87,8 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
         case Stopping():
             yield from _tell_stop(program, before, after.phase)
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
-            level = "info" if asked or (blame is None and exit_.code in program.success_exit_codes) else "warning"
+            is_expected = asked or (blame is None and (exit_.code in program.success_exit_codes or program.is_main))
+            level = "info" if is_expected else "warning"
             ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
             why = {"reason": "out of memory"} if exit_.out_of_memory else {}
             ran_for = _seconds(exit_.at - run.since)
@@ -100,8 +101,9 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
                 yield "info", "program.stopped", {}
         case Done(reason=reason):
             yield "info", "program.completed", {"reason": reason} if reason is not None else {}
-        case Failed(reason=reason):
-            yield "error", "program.failed", {"reason": reason}
+        case Failed(reason=reason, exit=exit_):
+            level = "info" if program.is_main and exit_ is not None else "error"
+            yield level, "program.failed", {"reason": reason}
         case Spawning():
             pass
         case _:
@@ -140,7 +142,7 @@ def narrate_ready() -> Note:
 
 def narrate_shutdown(verdict: Verdict) -> Note:
     """Tell that the container has begun to end, and why."""
-    level = "info" if verdict.code == 0 else "error"
+    level = "error" if verdict.is_failure else "info"
     return Note(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
 
 
@@ -168,7 +170,7 @@ def narrate_course(before: Fleet, after: Fleet, last_lines: str = "") -> Iterato
             values["exit"] = exit_sentence(verdict.exit)
         if last_lines:
             values["last_lines"] = last_lines
-        yield Note("info" if verdict.code == 0 else "error", "container.ended", values)
+        yield Note("error" if verdict.is_failure else "info", "container.ended", values)
 
 
 def _seconds(value: float) -> float:

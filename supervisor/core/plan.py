@@ -21,6 +21,8 @@ class Plan(Record):
     """The programs that name this one in `depends_on`."""
     stop_time_below: Mapping[str, float]
     """Seconds that the slowest chain of dependencies under this program may take to stop once it is down."""
+    main: str | None = None
+    """The main program, which has stdin and the terminal, and whose code is the container's."""
 
     @property
     def instances(self) -> tuple[InstanceId, ...]:
@@ -43,6 +45,7 @@ def make_plan(table: Table) -> Plan:
         programs=programs,
         dependants={name: tuple(names) for name, names in dependants.items()},
         stop_time_below=below,
+        main=next((program.name for program in table.programs if program.is_main), None),
     )
 
 

@@ -251,7 +251,8 @@ class Program(Record):
     ulimits: tuple[Limit, ...] = ()
     nice: int | None = None
     oom_score_adj: int | None = None
-    inherit_stdin: bool = False
+    is_main: bool = False
+    """Whether it is the main program, which has stdin and the terminal. There is one at most."""
     scale: int = 1
     once: Once | None = None
     restart: Restart = Restart(RestartWhen.ALWAYS)

@@ -30,7 +30,7 @@ IN_PLACE = frozenset(
     )
 )  # fmt: skip
 """What counts without a new process; `ready` and `log` only as far as `_needs_new_process` has no objection."""
-KEYS = {"kind": "type", "credentials": "user", "inherit_stdin": "stdin"}
+KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin"}
 """What a field is called in the table, where that is another word."""
 FIXED = frozenset(("run_dir", "socket", "socket_mode", "socket_group", "metrics_listen", "start_timeout"))
 """Settings that are used once, at the start."""

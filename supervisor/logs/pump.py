@@ -95,6 +95,11 @@ class Pump:
     def fileno(self) -> int:
         return self._epoll.fileno()
 
+    def share_terminal(self, is_shared: bool) -> None:
+        """Take in whether the main program has the terminal that the container's output may go to."""
+        for sink in self.sinks:
+            sink.share(is_shared)
+
     # ---- a process and its pipes
 
     def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:

@@ -52,17 +52,25 @@ class Sink:
         """Whether what was written last ends within a line."""
         self._is_torn = False
         """Whether the rest of that line is lost."""
+        self._is_shared = False
+        """Whether it is a terminal that another program writes to as well, and may have put in raw mode."""
 
     @property
     def is_colored(self) -> bool:
         """Whether it shows colours, and may (no-color.org)."""
         return os.isatty(self.descriptor) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
+    def share(self, is_shared: bool) -> None:
+        """Take in whether a main program has the terminal, if it is one."""
+        self._is_shared = is_shared and os.isatty(self.descriptor)
+
     def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
         """Write whole lines, now as far as that goes, and keep the rest.
 
         `size` is how many bytes of `source` they are, should they be lost.
         """
+        if self._is_shared:
+            buffers = _for_raw_terminal(buffers)
         if not self._queue:
             buffers, size = self._try(buffers, source, size)
         if buffers:
@@ -120,6 +128,14 @@ class Sink:
                 return (), 0
             size = round(size * _length(rest) / _length(buffers))
             buffers = rest
+
+
+def _for_raw_terminal(buffers: Buffers) -> Buffers:
+    """Begin at the left edge and end there: raw, a terminal makes no carriage return of its own, and one more is none.
+
+    What stands there, a prompt for one, is written over.
+    """
+    return (b"\r" + b"".join(buffers).replace(b"\n", b"\r\n"),)
 
 
 def _length(buffers: Buffers) -> int:

@@ -65,6 +65,16 @@ def read_process(pid: int) -> Process | None:
     return None if stat is None else make_process(pid, stat[1])
 
 
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal, as an interactive shell does SIGTERM."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            ignored = next(line for line in file if line.startswith(b"SigIgn:"))
+    except (OSError, StopIteration):
+        return False
+    return bool(int(ignored.split()[1], 16) >> (number - 1) & 1)
+
+
 def list_pids() -> list[int]:
     """Return the pids of all processes that can be seen."""
     try:

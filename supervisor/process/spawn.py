@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from supervisor.core.program import Credentials, Limit
+    from supervisor.process.handover import Handover
 
     _Step = tuple[str, Callable[[], object]]
     """What it does, in the imperative, and how."""
@@ -43,10 +44,13 @@ class Launch(Record):
     ulimits: tuple[Limit, ...] = ()
     nice: int | None = None
     oom_score_adj: int | None = None
+    terminal: Handover | None = None
+    """The terminal on stdin, which is handed to it."""
 
     @property
     def needs_fork(self) -> bool:
-        return bool(self.credentials or self.ulimits) or self.nice is not None or self.oom_score_adj is not None
+        is_limited = bool(self.ulimits) or self.nice is not None or self.oom_score_adj is not None
+        return is_limited or self.credentials is not None or self.terminal is not None
 
 
 def spawn(launch: Launch) -> int:
@@ -125,6 +129,8 @@ def _fork(launch: Launch, path: str) -> int:
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ALL)
     try:
+        if launch.terminal is not None:
+            launch.terminal.offer()
         pid = os.fork()
         if pid == 0:
             _become(launch, path, write_end)
@@ -137,6 +143,8 @@ def _fork(launch: Launch, path: str) -> int:
     with open(read_end, "rb") as pipe:
         message = os.fsdecode(pipe.read())
     if not message:
+        if launch.terminal is not None:
+            launch.terminal.note(pid)
         return pid
     os.waitpid(pid, 0)
     step, _, number = message.rpartition(" ")
@@ -183,7 +191,10 @@ def _execute(launch: Launch, path: str) -> NoReturn:
 
 def _steps(launch: Launch) -> Iterator[_Step]:
     """What a forked child does before exec, in order."""
-    yield "start a session", os.setsid
+    if launch.terminal is None:
+        yield "start a session", os.setsid
+    else:
+        yield "take the terminal", launch.terminal.take
     yield "reset its signals", _reset_signals
     yield "connect its stdin", lambda: os.dup2(launch.stdin, 0)
     yield "connect its stdout", lambda: os.dup2(launch.stdout, 1)

@@ -115,3 +115,8 @@ def test_a_shutdown_signal_in_a_signals_map_is_warned_of() -> None:
 
 def test_a_table_without_surprises_has_no_warning() -> None:
     assert _warnings(NGINX, UWSGI, MIGRATE) == []
+
+
+def test_the_main_program_is_named_with_its_command() -> None:
+    main = Program("main", ("bash", "-c", "echo it"), is_main=True, depends_on=(Dependency("migrate"),))
+    assert _describe(MIGRATE, main)[:3] == ["2 programs", "main program: main (bash -c 'echo it')", ""]

@@ -71,7 +71,6 @@ ONLY_THE_READER_KNOWS = {
     "nice: ▸$NO",
     "ulimits: {cpu: ▸{soft: 2, hard: 1}}",
     "ulimits: {cpu: ▸{soft: -1, hard: 1}}",
-    "stdin: ▸inherit",
     "depends_on: [▸dbb]",
     "depends_on: {▸zzz: }",
     "depends_on: [db, ▸db]",

@@ -319,7 +319,7 @@ def test_every_field_of_a_program_can_be_set_by_a_key() -> None:
         "name": "the key itself",
         "kind": "type",
         "credentials": "user",
-        "inherit_stdin": "of the main program",
+        "is_main": "stdin",
         "reload": "reload_signal",
     }
     assert set(Program.__match_args__) - set(by_another_name) <= set(PROGRAM.keys)

@@ -31,6 +31,7 @@ from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import Backoff, Done, Exited, Failed, Goal, Running, Starting, Stopping, Waiting
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import Settings
+from supervisor.core.record import replace
 
 from .chance import SECONDS, every_answer, random_request, random_successor, random_table
 from .worlds import World, ignoring_all_but_sigkill, plan_of
@@ -265,3 +266,25 @@ def _out_of_order(plan: Plan, world: World) -> list[str]:
         if not change.after.is_alive:
             alive.discard(change.instance)
     return wrong
+
+
+def test_what_nothing_has_failed_before_has_the_code_of_the_main_programs_last_end() -> None:
+    """And whatever failed first keeps its own."""
+    seen: set[tuple[bool, bool]] = set()
+    for seed in SEEDS:
+        rng = Random(seed)
+        first, *others = random_table(rng)
+        world = World(plan_of(replace(first, is_main=True, scale=1), *others)).begin()
+        for _ in range(20):
+            event = _event(world, rng)
+            if not isinstance(event, Updated):  # it would take the main program away
+                world.tell(event, at=world.now + rng.choice(SECONDS))
+        world.tell(ShutdownAsked("SIGTERM was received"))
+        begun = world.verdict
+        world.run_out()
+        last = world.life(first.name).last_exit
+        has_failed = begun.code != 0 or begun.cause is Cause.MAIN_ENDED
+        passed_on = begun.code if has_failed or last is None else last.shell_code
+        assert world.verdict.code == passed_on, seed
+        seen.add((has_failed, last is None))
+    assert seen == {(False, False), (False, True), (True, False), (True, True)}

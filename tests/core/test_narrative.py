@@ -11,7 +11,17 @@ from supervisor.core.fleet import advance
 from supervisor.core.life import MainChanged, Notified, StartRequested
 from supervisor.core.narrative import Note, narrate, narrate_course, narrate_shutdown
 from supervisor.core.notice import Notice
-from supervisor.core.program import Condition, HealthCheck, Kind, OnUnhealthy, Program, Restart, RestartWhen, TcpProbe
+from supervisor.core.program import (
+    Condition,
+    HealthCheck,
+    Kind,
+    OnUnhealthy,
+    Program,
+    Restart,
+    RestartWhen,
+    ShutdownOn,
+    TcpProbe,
+)
 from supervisor.core.record import replace
 
 from .worlds import World, plan_of, program
@@ -145,3 +155,23 @@ def test_a_shutdown_that_was_asked_for_is_info() -> None:
     assert turn.fleet.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
     note = narrate_shutdown(Verdict(Cause.ASKED, 0, "received SIGTERM"))
     assert note == Note("info", "container.shutdown_begun", {"cause": "asked", "reason": "received SIGTERM"})
+
+
+def test_the_end_of_the_main_program_is_info_since_its_code_tells() -> None:
+    main = replace(WEB, is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
+    world = _world(main)
+    world.changes.clear()
+    before = world.fleet
+    world.exits("web", 130)
+    assert _events(world) == [("info", "program.exited"), ("info", "program.failed")]
+    values = {"cause": "main program ended", "reason": "web exited with code 130"}
+    assert narrate_shutdown(world.verdict) == Note("info", "container.shutdown_begun", values)
+    about = {"code": 130, **values, "program": "web", "exit": "exited with code 130"}
+    assert list(narrate_course(before, world.fleet)) == [Note("info", "container.ended", about)]
+
+
+def test_a_main_program_that_cannot_be_started_is_an_error() -> None:
+    main = replace(WEB, is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
+    world = World(plan_of(main), unspawnable={"web": ("cannot be started: web was not found", 127)}).begin()
+    assert _events(world)[-1] == ("error", "program.failed")
+    assert narrate_shutdown(world.verdict).level == "error"

@@ -19,9 +19,19 @@ from supervisor.core.course import (
     Verdict,
 )
 from supervisor.core.fleet import advance
-from supervisor.core.life import BecameReady, Exit, Exited, Failed, StartFailed, StartRequested, Swept
+from supervisor.core.life import (
+    BecameReady,
+    Exit,
+    Exited,
+    Failed,
+    RestartRequested,
+    StartFailed,
+    StartRequested,
+    Swept,
+)
 from supervisor.core.program import (
     Condition,
+    Dependency,
     HealthCheck,
     Kind,
     OnUnhealthy,
@@ -259,3 +269,90 @@ def test_a_dependency_that_ends_the_container_is_named_itself() -> None:
 def test_the_end_of_one_instance_of_several_counts() -> None:
     world = _world(replace(WEB, scale=3)).exits("web", 7, number=2)
     assert (world.verdict.instance, world.verdict.code) == (("web", 2), 7)
+
+
+# ---- the main program
+
+MAIN = replace(program("main", "web"), is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
+"""Beside WEB, which its code is passed on before."""
+ENDS = [
+    pytest.param(0, None, 0, "main exited with code 0", id="0"),
+    pytest.param(7, None, 7, "main exited with code 7", id="code"),
+    pytest.param(None, SIGKILL, 137, "main was ended by SIGKILL", id="signal"),
+]
+
+
+@pytest.mark.parametrize(("code", "signal", "expected", "reason"), ENDS)
+def test_the_end_of_the_main_program_is_the_containers(
+    code: int | None, signal: int | None, expected: int, reason: str
+) -> None:
+    world = _world(MAIN, WEB).exits("main", code, signal)
+    assert world.verdict == Verdict(Cause.MAIN_ENDED, expected, reason, ("main", 1), Exit(code, signal, 0.0))
+    assert (world.fleet.course, world.stop_order) == (Over(), ["main", "web"])
+
+
+@pytest.mark.parametrize("code", [0, 3], ids=["well", "badly"])
+def test_the_main_programs_code_is_its_own_whatever_counts_as_success(code: int) -> None:
+    world = _world(replace(MAIN, success_exit_codes=(3,)), WEB).exits("main", code)
+    assert (world.verdict.cause, world.verdict.code) == (Cause.MAIN_ENDED, code)
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "expected"),
+    [
+        pytest.param(0, None, 0, id="0"),
+        pytest.param(3, None, 3, id="code"),
+        pytest.param(None, SIGTERM, 143, id="ours"),
+    ],
+)
+def test_a_shutdown_that_was_asked_for_passes_the_main_programs_code_on(
+    code: int | None, signal: int | None, expected: int
+) -> None:
+    world = World(plan_of(MAIN, WEB), obeys={"main": ()}).begin().tell(ShutdownAsked("SIGTERM was received"))
+    assert world.verdict == Verdict(Cause.ASKED, 0, "SIGTERM was received")
+    world.exits("main", code, signal)
+    exit_ = Exit(code, signal, 0.0)
+    assert world.verdict == Verdict(Cause.ASKED, expected, "SIGTERM was received", ("main", 1), exit_)
+    assert not world.verdict.is_failure
+
+
+def test_a_shutdown_before_the_main_program_ever_ran_ends_with_0() -> None:
+    main = replace(MAIN, depends_on=(Dependency("job", Condition.COMPLETED),))
+    world = _world(main, JOB).tell(ShutdownAsked("SIGTERM was received"))
+    assert world.verdict == Verdict(Cause.ASKED, 0, "SIGTERM was received")
+
+
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_main_program_that_cannot_be_run_gives_the_shells_code(code: int) -> None:
+    sentence = "cannot be started: main: no such file"
+    world = World(plan_of(MAIN, WEB), unspawnable={"main": (sentence, code)}).begin()
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, code, f"main {sentence}", ("main", 1))
+    assert world.verdict.is_failure
+
+
+def test_what_failed_before_the_main_program_gives_its_code_and_the_main_program_is_stopped_all_the_same() -> None:
+    world = _world(MAIN, WEB).exits("web", 7)
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 7, "web exited with code 7", ("web", 1), Exit(7, None, 0.0))
+    assert (world.fleet.course, world.stop_order) == (Over(), ["web", "main"])
+
+
+def test_what_ends_the_container_without_having_failed_leaves_the_code_to_the_main_program() -> None:
+    world = _world(MAIN, WEB, replace(JOB, shutdown_on=ShutdownOn.EXIT)).exits("job")
+    reason = "job exited with code 0"
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 143, reason, ("main", 1), Exit(None, SIGTERM, 0.0))
+
+
+def test_an_internal_error_is_70_beside_a_main_program() -> None:
+    assert _world(MAIN, WEB).tell(Fault("a bug")).verdict == Verdict(Cause.INTERNAL, 70, "a bug")
+
+
+def test_a_main_program_that_is_restarted_by_hand_does_not_end_the_container() -> None:
+    world = _world(MAIN, WEB).ask(RestartRequested(), "main")
+    assert (world.fleet.course, world.alive, world.spawned.count(("main", 1))) == (Serving(), ["main", "web"], 2)
+
+
+def test_a_main_program_that_may_not_end_the_container_still_gives_its_code_in_the_end() -> None:
+    main = replace(MAIN, shutdown_on=ShutdownOn.NEVER)
+    world = _world(main, WEB).exits("main", 3)
+    assert isinstance(world.fleet.course, Serving)
+    assert world.tell(ShutdownAsked("SIGTERM was received")).verdict.code == 3

@@ -266,3 +266,40 @@ def test_stdout_and_stderr_share_a_sink_where_they_are_the_same_file(stderr: int
     code = "from supervisor.logs.sink import container_sinks; print(len(set(container_sinks())) == 1)"
     done = subprocess.run((sys.executable, "-c", code), stdout=subprocess.PIPE, stderr=stderr, check=True, timeout=60)
     assert done.stdout == f"{is_one}\n".encode()
+
+
+# ---- a terminal that a main program draws on
+
+
+def test_lines_begin_and_end_at_the_left_edge_of_a_shared_terminal() -> None:
+    drain = Drain("terminal")
+    sink = drain.sink()
+    sink.write((b"before\n",))
+    sink.share(True)
+    sink.write((b"web | a\n", b"web | b\n"), SOURCE, 4)
+    sink.write((memoryview(b"supinit | c\n"),))
+    sink.share(False)
+    sink.write((b"after\n",))
+    assert drain.read_all() == b"before\n\rweb | a\r\nweb | b\r\n\rsupinit | c\r\nafter\n"
+    drain.close()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_what_is_no_terminal_is_written_to_as_it_is(kind: str) -> None:
+    drain = Drain(kind)
+    sink = drain.sink()
+    sink.share(True)
+    sink.write((b"web | a\n",), SOURCE, 2)
+    assert drain.read_all() == b"web | a\n"
+    drain.close()
+
+
+def test_a_stalled_terminal_that_is_shared_gets_every_line_whole_later() -> None:
+    drain = Drain("terminal")
+    sink = drain.sink()
+    sink.share(True)
+    for line in LINES[:2000]:
+        sink.write((line,), SOURCE, len(line))
+    assert sink.waiting > 0
+    assert drain.read_all() == b"".join(b"\r" + line.replace(b"\n", b"\r\n") for line in LINES[:2000])
+    drain.close()

@@ -11,6 +11,7 @@ from supervisor.process.proctree import (
     Process,
     carries,
     descendants,
+    ignores,
     own_children,
     read_process,
     read_processes,
@@ -108,3 +109,15 @@ def test_the_environment_of_a_foreign_process_is_none_rather_than_an_error(nurse
     if os.geteuid() != 0:
         pytest.skip("only root has processes of which another user may not read the environment")
     assert not elsewhere(lambda: carries(pid, frozenset((b"A=1",))), user=65534)
+
+
+def test_who_ignores_a_signal_is_told_from_who_handles_it_or_does_nothing(nursery: Nursery) -> None:
+    pid = nursery.settle("sh", "-c", "trap '' TERM RTMIN+3; trap : INT; exec sleep 1000")
+    numbers = (signal.SIGTERM, signal.SIGRTMIN + 3, signal.SIGINT, signal.SIGHUP)
+    assert [ignores(pid, number) for number in numbers] == [True, True, False, False]
+
+
+def test_who_is_gone_ignores_nothing(nursery: Nursery) -> None:
+    pid = nursery.start("true")
+    nursery.end(pid)
+    assert not ignores(pid, signal.SIGTERM)

@@ -1,0 +1,45 @@
+"""Whose end is the container's, and which exit code that gives.
+
+Rule 1: what failed first has brought the container down, and gives its code.
+Rule 2: where nothing has, the code is that of the main program's last end, be it 0, its own, or 128 + our signal.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.course import Cause, Verdict
+from supervisor.core.ending import exit_sentence
+from supervisor.core.life import Done, Failed
+from supervisor.core.record import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.life import Life
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId
+
+
+def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
+    """Return the verdict where the end for good of one instance ends the container."""
+    name, phase = instance[0], life.phase
+    exit_ = phase.exit if isinstance(phase, Failed) else life.last_exit
+    if isinstance(phase, Done) and phase.reason is not None:
+        return Verdict(Cause.PROGRAM_ENDED, 0, f"{name} {phase.reason}", instance)
+    if isinstance(phase, Failed):
+        code, reason = phase.code, f"{name} {phase.reason}"
+    else:
+        assert exit_ is not None
+        code, reason = exit_.shell_code, f"{name} {exit_sentence(exit_)}"
+    if name == plan.main and exit_ is not None:
+        return Verdict(Cause.MAIN_ENDED, exit_.shell_code, reason, instance, exit_)
+    return Verdict(Cause.PROGRAM_ENDED, code, reason, instance, exit_)
+
+
+def with_code_of_main(plan: Plan, lives: Mapping[InstanceId, Life], verdict: Verdict | None) -> Verdict | None:
+    """Let the main program's last end be the code of a container that nothing has brought down."""
+    if plan.main is None or verdict is None or verdict.code != 0 or verdict.cause is Cause.MAIN_ENDED:
+        return verdict
+    instance = (plan.main, 1)
+    exit_ = lives[instance].last_exit
+    return verdict if exit_ is None else replace(verdict, code=exit_.shell_code, instance=instance, exit=exit_)
