@@ -118,10 +118,22 @@ def test_a_shutdown_stops_it_first_and_passes_its_code_on(run: Run, script: str,
     assert "web | bye" in container.out.lines
 
 
-def test_a_service_that_fails_first_gives_the_code(run: Run) -> None:
-    container = run({"web": {"command": ["sh", "-c", "exit 5"], "restart": "no"}}, "--", "sleep", "1000")
-    assert container.end() == 5
-    assert container.err.has('container.ended code=5 cause="program ended" reason="web exited with code 5"')
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("touch up; exec sleep 1000", 143),
+        ("trap 'exit 3' TERM; touch up; while :; do sleep 0.05; done", 3),
+        ("trap 'exit 0' TERM; touch up; while :; do sleep 0.05; done", 5),
+    ],
+    ids=["stopped", "its own", "no failure ends with 0"],
+)
+def test_where_a_service_brings_the_container_down_the_code_is_still_the_main_programs(
+    run: Run, tmp_path: Path, script: str, code: int
+) -> None:
+    fail = {"command": ["sh", "-c", "until [ -e up ]; do sleep 0.05; done; exit 5"], "restart": "no"}
+    container = run({"web": fail | {"working_dir": str(tmp_path)}}, "--", "sh", "-c", f"cd {tmp_path}; {script}")
+    assert container.end() == code
+    assert container.err.has(f'container.ended code={code} cause="program ended" reason="web exited with code 5"')
 
 
 def test_a_second_signal_kills_it_and_the_code_says_so(run: Run) -> None:

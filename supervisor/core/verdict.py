@@ -1,7 +1,8 @@
 """Whose end is the container's, and which exit code that gives.
 
 Rule 1: what failed first has brought the container down, and gives its code.
-Rule 2: where nothing has, the code is that of the main program's last end, be it 0, its own, or 128 + our signal.
+Rule 2: where there is a main program, the code is that of its last end, be it its own, 128 + our signal, or 0; but no
+failure ends with 0, and what is not about a program (70, 75) stays.
 """
 
 from __future__ import annotations
@@ -37,9 +38,13 @@ def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
 
 
 def with_code_of_main(plan: Plan, lives: Mapping[InstanceId, Life], verdict: Verdict | None) -> Verdict | None:
-    """Let the main program's last end be the code of a container that nothing has brought down."""
-    if plan.main is None or verdict is None or verdict.code != 0 or verdict.cause is Cause.MAIN_ENDED:
+    """Let the main program's last end be the container's code, whoever has brought the container down."""
+    if plan.main is None or verdict is None or verdict.cause in (Cause.START_TIMEOUT, Cause.INTERNAL):
         return verdict
     instance = (plan.main, 1)
     exit_ = lives[instance].last_exit
-    return verdict if exit_ is None else replace(verdict, code=exit_.shell_code, instance=instance, exit=exit_)
+    if exit_ is None or verdict.cause is Cause.MAIN_ENDED:
+        return verdict
+    if verdict.code == 0:
+        return replace(verdict, code=exit_.shell_code, instance=instance, exit=exit_)
+    return replace(verdict, code=exit_.shell_code or verdict.code)

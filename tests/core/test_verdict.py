@@ -330,10 +330,15 @@ def test_a_main_program_that_cannot_be_run_gives_the_shells_code(code: int) -> N
     assert world.verdict.is_failure
 
 
-def test_what_failed_before_the_main_program_gives_its_code_and_the_main_program_is_stopped_all_the_same() -> None:
+def test_the_main_program_gives_its_code_also_where_something_else_has_failed_and_is_the_reason() -> None:
     world = _world(MAIN, WEB).exits("web", 7)
-    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 7, "web exited with code 7", ("web", 1), Exit(7, None, 0.0))
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 143, "web exited with code 7", ("web", 1), Exit(7, None, 0.0))
     assert (world.fleet.course, world.stop_order) == (Over(), ["web", "main"])
+
+
+def test_a_failure_does_not_end_with_0_because_the_main_program_was_stopped_well() -> None:
+    world = World(plan_of(MAIN, WEB), obeys={"main": ()}).begin().exits("web", 7).exits("main", 0)
+    assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 7, "web exited with code 7", ("web", 1), Exit(7, None, 0.0))
 
 
 def test_what_ends_the_container_without_having_failed_leaves_the_code_to_the_main_program() -> None:
