@@ -12,7 +12,7 @@ import pytest
 
 from integration.container import SUPINIT, UNSHARE, child
 from integration.inits import PLAIN, TO_GROUP, Options, available
-from integration.processes import arguments_of, children_of, stat_of
+from integration.processes import arguments_of, children_of, family_of, stat_of
 from integration.terminal import Terminal
 from integration.waiting import sleep_until
 
@@ -75,7 +75,9 @@ def await_echo(terminal: Terminal, word: str) -> None:
 
 
 def has_stopped(shell: Terminal, times: int) -> bool:
-    return shell.text.count("Stopped") == times
+    """Whether the shell says so, and cat cannot read any more: in another session it could, until its turn comes."""
+    cats = [pid for pid in family_of(shell.pid) if arguments_of(pid)[:1] == ["cat"]]
+    return shell.text.count("Stopped") == times and [state(pid) for pid in cats] == ["T"]
 
 
 # ---- as the leader of the session

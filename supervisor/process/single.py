@@ -68,7 +68,7 @@ class Single:
             if dead.si_pid == self._pid:
                 return dead.si_status + (0 if dead.si_code == os.CLD_EXITED else 128)
             os.waitpid(dead.si_pid, 0)
-        if self._terminal is not None and not self._leads and self._has_been_stopped():
+        if self._terminal is not None and not self._leads and has_been_stopped(self._pid):
             self._suspend(_stop_the_job)
         return None
 
@@ -87,13 +87,17 @@ class Single:
         if self._terminal is not None:
             self._terminal.lend(self._pid)
 
-    def _has_been_stopped(self) -> bool:
-        """Whether the command is stopped, as by Ctrl-Z, and nobody is about to let it go on.
 
-        A stop would cancel a SIGCONT that has come and is not taken yet (signal(7)).
-        """
-        stopped = os.waitid(os.P_PID, self._pid, os.WSTOPPED | os.WNOHANG)
-        return stopped is not None and signal.SIGCONT not in signal.sigpending()
+def has_been_stopped(pid: int) -> bool:
+    """Whether a child is stopped, as by Ctrl-Z, and nobody is about to let it go on.
+
+    A stop would cancel a SIGCONT that has come and is not taken yet (signal(7)).
+    """
+    try:
+        stopped = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
+    except ChildProcessError:
+        return False  # it has ended meanwhile
+    return stopped is not None and signal.SIGCONT not in signal.sigpending()
 
 
 def _stop() -> None:
