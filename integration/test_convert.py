@@ -238,6 +238,26 @@ def test_a_converted_table_does_what_supervisord_did(under_supervisord: Seen, un
     assert sorted(under_supinit.story) == sorted(under_supervisord.story)
 
 
+def test_every_option_of_supervisords_own_sample_is_known(tmp_path: Path) -> None:
+    """With all that is commented out in it. What is unknown is said to be no key, or no section, of supervisord's."""
+    path = shutil.which("echo_supervisord_conf")
+    if path is None:
+        pytest.skip("supervisord is not installed (Debian's package supervisor, or PyPI's in an environment)")
+    sample = subprocess.run([path], capture_output=True, text=True, check=True).stdout
+    sample = re.sub(r"^;(?=\[|[a-z_]+ ?=)", "", sample, flags=re.MULTILINE)
+    for example, real in (("chrism", "root"), ("=supervisord ", "=root "), ("progname1,progname2", "theprogramname")):
+        assert example in sample
+        sample = sample.replace(example, real)
+    file, table = tmp_path / "supervisord.conf", tmp_path / "table.yaml"
+    file.write_text(sample)
+    conversion = subprocess.run([SUPINIT, "convert", file], capture_output=True, text=True, check=False)
+    assert conversion.returncode == 0, conversion.stderr
+    assert "of supervisord's" not in conversion.stderr
+    table.write_text(conversion.stdout)
+    check = subprocess.run([SUPINIT, "--check", "-c", table], capture_output=True, text=True, check=False)
+    assert (check.returncode, check.stdout.splitlines()[0]) == (0, "1 program"), check.stderr
+
+
 def test_a_converted_procfile_runs_its_release_first_and_stops_what_a_shell_runs(
     namespaces: None, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ LINES = st.lists(
             [
                 *("[a]", "[b:c] ; d", "[a] x", "[]", "[[x]]", "key=value", "KEY : other", "key=", "k = a=b:c", "=x"),
                 *("more", "x ; comment", "x;none", "x # comment", "; all", "# all", "", "   ", "a b = c", "x\u00a0;y"),
+                *("x;y ;z # w", "k=#a #b ;c"),
             ]
         ),
     ).map("".join),
@@ -36,6 +37,7 @@ def read(text: str) -> tuple[Sections, Findings]:
 @given(LINES)
 @example("[a]\nkey=1\n\n  2\n ; gone\n  3\n\n")
 @example("[a]\nkey=1\r\n  2\r[a]\nkey=3")
+@example("[a]\nkey=x;y ;z # w")
 def test_it_reads_what_supervisord_reads(text: str) -> None:
     parser = RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     sections, findings = read(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import zip_longest
 
 from supervisor.config.convert.findings import Place
 
@@ -111,7 +112,18 @@ def _without_comment(line: str) -> tuple[str, bool]:
     """Return what stands before a comment, stripped, and whether there is one."""
     if line.strip().startswith(COMMENTS):
         return "", True
-    for position, character in enumerate(line):
-        if character in COMMENTS and (position == 0 or line[position - 1].isspace()):
-            return line[:position].strip(), True
-    return line.strip(), False
+    start = _comment_start(line)
+    return line[:start].strip(), start is not None
+
+
+def _comment_start(line: str) -> int | None:
+    """Find a comment as RawConfigParser does: it looks at the first of each mark, and only then at the second of each.
+
+    So ` ;` begins none before a ` #` where another `;` comes first, as in `x;y ;z #`.
+    """
+    places = ([at for at, character in enumerate(line) if character == mark] for mark in COMMENTS)
+    for candidates in zip_longest(*places):
+        starts = [at for at in candidates if at is not None and (at == 0 or line[at - 1].isspace())]
+        if starts:
+            return min(starts)
+    return None
