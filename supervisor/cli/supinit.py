@@ -65,6 +65,8 @@ def _main(arguments: list[str]) -> int:
     except ConfigError as error:
         sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
         return EXIT_CONFIG
+    except BrokenPipeError:
+        return 1  # whoever reads a plan may have seen enough of it
     except StartError as error:
         sys.stderr.write(f"supinit: {error}\n")
         return EXIT_CONFIG
