@@ -231,7 +231,7 @@ def test_a_stop_signal_to_supinit_itself_stops_the_job_once(shell: Terminal, num
     supinit = children_of(shell.pid)[0]
     in_front(supinit, "cat")
     os.kill(supinit, number)
-    shell.expect("Stopped")
+    sleep_until(partial(has_stopped, shell, 1), 10, "the shell has its prompt")
     shell.type("fg\n")
     await_echo(shell, "word")
     shell.type("\x04")
