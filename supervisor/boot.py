@@ -21,6 +21,7 @@ from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
 from supervisor.logs.sink import container_sinks
 from supervisor.process.inbox import Inbox
+from supervisor.process.inherited import inherited_environment
 from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
 from supervisor.process.sweep import kill_everything
 
@@ -64,7 +65,7 @@ def run(options: Options) -> int:
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, dict(os.environ), lambda: _plan(options))
+    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options))
     try:
         engine.begin()
         _loop(engine, inbox)

@@ -11,6 +11,7 @@ import os
 
 from supervisor.errors import SpawnError
 from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
+from supervisor.process.inherited import inherited_environment
 from supervisor.process.terminal import Terminal, enter, is_leader, leave
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ else:
     import _signal as signal  # without the enums, which take as long to make as all that is done here
 
 RESET = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
-COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def start_in_group(command: Command, terminal: Terminal | None) -> int:
@@ -89,7 +89,7 @@ def _become(command: Command, prepare: Callable[[], None]) -> NoReturn:
 
 def _execute(command: Command, way: _Way) -> int:
     """Execute the command in one of two ways. What the kernel cannot read is a shell script, as for execvp(3)."""
-    environment = _environment()
+    environment = inherited_environment()
     path = find_executable(command[0], environment.get("PATH", DEFAULT_PATH))
     try:
         try:
@@ -100,18 +100,6 @@ def _execute(command: Command, way: _Way) -> int:
             return way("/bin/sh", ("/bin/sh", path, *command[1:]), environment)
     except OSError as error:
         raise cannot_execute(path, error) from None
-
-
-def _environment() -> Mapping[str, str]:
-    """Return the environment as it came: where the locale is C, Python adds an LC_CTYPE of its own (PEP 538)."""
-    if os.environ.get("LC_CTYPE") not in COERCED:
-        return os.environ
-    try:
-        with open("/proc/self/environ", "rb") as file:
-            variables = os.fsdecode(file.read()).split("\0")
-    except OSError:
-        return os.environ
-    return {name: value for name, equals, value in (text.partition("=") for text in variables) if equals}
 
 
 def say(sentence: str) -> None:

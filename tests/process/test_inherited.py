@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import supervisor
+
+SAY = "from supervisor.process.inherited import inherited_environment as own; print(dict(own()))"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"A": "1"}, {"A": "1", "LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"LANG": "C.UTF-8", "B": "\udcff=b"}, {}],
+    ids=["no locale", "the C locale", "what Python would set", "a locale", "nothing"],
+)
+def test_the_environment_is_the_one_that_came_without_what_python_adds(environment: dict[str, str]) -> None:
+    root = Path(supervisor.__file__).parent.parent
+    said = subprocess.run([sys.executable, "-c", SAY], env=environment, cwd=root, capture_output=True, check=True)
+    assert said.stdout.decode().strip() == repr(environment)
