@@ -70,10 +70,19 @@ def in_order(text: str, *parts: str) -> bool:
 
 
 def run_in_foreground(screen: Screen, command: str) -> None:
-    """Let the shell on a terminal run a command, and wait until the terminal is the command's."""
-    shell = screen.foreground
+    """Let the shell on a terminal run a command that is `sleep`, and wait until a key reaches that.
+
+    bash gives a child the foreground before it is the command, and until then a key is lost on it.
+    """
     screen.type(f"{command}\n")
-    sleep_until(lambda: screen.foreground not in (0, shell), 10, f"{command} is in the foreground")
+    sleep_until(lambda: name_of(screen.foreground) == "sleep", 10, f"{command} is in the foreground")
+
+
+def name_of(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return None
 
 
 # ---- its code is the container's
