@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,13 @@ Measured = Callable[[str], None]
 
 
 MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure() -> None:
+    """Have children start with default actions, also where pytest runs in the background of a script or under nohup."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -50,6 +50,22 @@ def test_an_app_server_that_is_stopped_alone_answers_its_request_in_flight(
     assert status_of(ports.nginx, path) == 502
 
 
+def test_the_preset_of_uwsgi_lets_it_answer_its_request_in_flight(run: Run, place: Path) -> None:
+    """Its second SIGTERM comes in the middle of the answer."""
+    ports = Ports()
+    table = behind_nginx(place, ports)
+    table["uwsgi"] = {key: value for key, value in table["uwsgi"].items() if key != "stop"} | {"preset": "uwsgi"}
+    container = run(table)
+    container.await_ready(30)
+    request = begin(ports.nginx, "/slow")
+    assert container.supctl("stop", "uwsgi").returncode == 0
+    request.join(10)
+    assert request.body == ANSWER
+    log = container.err
+    assert "code=0" in log.lines[log.position("program.exited program=uwsgi")]
+    assert not log.has("program.killed")
+
+
 def test_gunicorn_answers_its_request_in_flight_when_the_container_stops(run: Run) -> None:
     port = free_port()
     container = run({"gunicorn": gunicorn(port)})

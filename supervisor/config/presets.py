@@ -27,9 +27,10 @@ PRESETS: dict[str, dict[str, Written]] = {
     # QUIT is the graceful stop, TERM the fast one
     "nginx": {"stop": _steps(("SIGQUIT", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGHUP"},
     # TERM reloads brutally unless told otherwise; the hook makes it the graceful stop. QUIT kills at once
+    # a master that is just starting its workers may miss the first SIGTERM, and one that stops minds no second
     "uwsgi": {
         "environment": {"UWSGI_HOOK_MASTER_START": "unix_signal:15 gracefully_kill_them_all"},
-        "stop": _steps(("SIGTERM", "30s"), ("SIGQUIT", "5s")),
+        "stop": _steps(("SIGTERM", "1s"), ("SIGTERM", "29s"), ("SIGQUIT", "5s")),
         "reload_signal": "SIGHUP",
         "ready": {"fail_log": "no python application found|unable to load app"},
     },
