@@ -101,6 +101,14 @@ class Goal:
         return self.measured * FAR < self.limit if self.is_least else self.measured > self.limit * FAR
 
 
+def at_most(text: str, measured: float | None, limit: float, unit: str = "x") -> Goal:
+    return Goal(text=text, measured=measured, limit=limit, is_least=False, unit=unit)
+
+
+def at_least(text: str, measured: float | None, limit: float) -> Goal:
+    return Goal(text=text, measured=measured, limit=limit, is_least=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a subject has to say."""

@@ -17,7 +17,7 @@ from benchmarks.contest import Failed, hold
 from benchmarks.life.box import LIMIT, Box, box, build_stopwatch
 from benchmarks.life.contender import PYTHON, SUPCTL, Contender, supinit
 from benchmarks.life.peers import Peers
-from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table
+from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table, at_least, at_most
 from benchmarks.subject import Settings
 
 SIZES = (10, 500)
@@ -141,17 +141,16 @@ def _goals(tables: dict[int, Table], flood: Table) -> tuple[Goal, ...]:
     few, many = (tables[size] for size in SIZES)
     p99 = flood.median("supinit", "p99")
     return (
-        _at_most("healthcheck : bare Python", few.ratio("supctl healthcheck", "time", PASS), 1.5),
-        _at_most("status of 10 : bare Python", few.ratio("supctl status", "time", PASS), 2),
-        _at_most("status of 500 : bare Python", many.ratio("supctl status", "time", PASS), 3),
+        at_most("healthcheck : bare Python", few.ratio("supctl healthcheck", "time", PASS), 1.5),
+        at_most("status of 10 : bare Python", few.ratio("supctl status", "time", PASS), 2),
+        at_most("status of 500 : bare Python", many.ratio("supctl status", "time", PASS), 3),
         *(
-            Goal(text=f"{size}: supervisorctl : supctl status", measured=ratio, limit=3, is_least=True)
+            at_least(
+                f"{size}: supervisorctl : supctl status",
+                table.ratio("supervisorctl status", "time", "supctl status"),
+                3,
+            )
             for size, table in tables.items()
-            for ratio in (table.ratio("supervisorctl status", "time", "supctl status"),)
         ),
-        Goal(text="/livez in a flood, p99", measured=p99, limit=5, is_least=False, unit="ms"),
+        at_most("/livez in a flood, p99", p99, 5, "ms"),
     )
-
-
-def _at_most(text: str, measured: float | None, limit: float) -> Goal:
-    return Goal(text=text, measured=measured, limit=limit, is_least=False)

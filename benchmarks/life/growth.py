@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.contest import hold
 from benchmarks.life.box import box, build_stopwatch
 from benchmarks.life.contender import Contender, loop_in_c, reference, supinit
-from benchmarks.report import AnyColumn, Column, Figures, Goal, Report, Row, Table, quotient
+from benchmarks.report import AnyColumn, Column, Figures, Goal, Report, Row, Table, at_most, quotient
 from benchmarks.subject import Settings
 from benchmarks.usage import cpu_seconds, memory_kib
 
@@ -56,5 +56,5 @@ def _goals(table: Table, sizes: tuple[int, ...]) -> tuple[Goal, ...]:
         if base is not None and middle is not None and end is not None:
             growth = quotient((end - base) / (most - one), (middle - base) / (many - one))
             text = f"{heading}: a program of {most} : one of {many}"
-            goals.append(Goal(text=text, measured=growth, limit=1.15, is_least=False))
+            goals.append(at_most(text, growth, 1.15))
     return tuple(goals)

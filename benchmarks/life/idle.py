@@ -11,7 +11,7 @@ from benchmarks.contest import hold
 from benchmarks.life.box import box, build_stopwatch
 from benchmarks.life.contender import Contender, reference, supinit
 from benchmarks.life.peers import Peers
-from benchmarks.report import AnyColumn, Column, Goal, Report, Table
+from benchmarks.report import AnyColumn, Column, Report, Table, at_most
 from benchmarks.subject import Settings
 from benchmarks.usage import cpu_seconds, switches
 
@@ -39,10 +39,8 @@ def measure(settings: Settings) -> Report:
         table = Table(title, COLUMNS, hold(title, contenders, settings.runs(RUNS, RUNS), once))
     checks = CHILDREN * (span // INTERVAL + 1)
     goals = (
-        Goal(text="wake-ups", measured=table.median("supinit", "wakeups"), limit=0, is_least=False, unit=""),
-        Goal(
-            text="with health checks", measured=table.median(CHECKED, "wakeups"), limit=checks, is_least=False, unit=""
-        ),
+        at_most("wake-ups", table.median("supinit", "wakeups"), 0, ""),
+        at_most("with health checks", table.median(CHECKED, "wakeups"), checks, ""),
     )
     return Report(subject="idle", tables=(table,), goals=goals, remarks=REMARKS)
 

@@ -11,7 +11,7 @@ from benchmarks.contest import hold
 from benchmarks.life.box import box, build_stopwatch
 from benchmarks.life.contender import Contender, loop_in_c, reference, supinit
 from benchmarks.life.peers import Peers
-from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table
+from benchmarks.report import AnyColumn, Column, Ratio, Report, Table, at_most
 from benchmarks.subject import Settings
 from benchmarks.usage import cpu_seconds
 
@@ -39,10 +39,8 @@ def measure(settings: Settings) -> Report:
         title = f"{count} orphans end at once"
         table = Table(title, COLUMNS, hold(title, contenders, settings.runs(RUNS, QUICK_RUNS), once))
     goals = (
-        Goal(
-            text="until none is left : tini", measured=table.ratio("supinit", "gone", "tini"), limit=1.3, is_least=False
-        ),
-        Goal(text="CPU : loop in C", measured=table.ratio("supinit", "cpu", "loop in C"), limit=2, is_least=False),
+        at_most("until none is left : tini", table.ratio("supinit", "gone", "tini"), 1.3),
+        at_most("CPU : loop in C", table.ratio("supinit", "cpu", "loop in C"), 2),
     )
     return Report(subject="orphans", tables=(table,), goals=goals, remarks=REMARKS)
 

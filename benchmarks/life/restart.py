@@ -14,7 +14,7 @@ from benchmarks.contest import Failed, hold
 from benchmarks.life.box import Box, box, build_stopwatch
 from benchmarks.life.contender import Contender, reference, supinit
 from benchmarks.life.peers import Peers
-from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table
+from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table, at_least, at_most
 from benchmarks.subject import Settings
 
 RUNS, QUICK_RUNS = 5, 1
@@ -66,14 +66,11 @@ def _kill(running: Box, age: float, number: int) -> int:
 
 def _goals(tables: list[Table]) -> tuple[Goal, ...]:
     young, old = tables
-    goals = [
-        Goal(
-            text=f"{table.title}: the gap", measured=table.median("supinit", "gap"), limit=2, is_least=False, unit="ms"
-        )
-        for table in tables
-    ]
-    for peer in ("supervisord", "s6"):
-        text, ratio = f"at once: the gap of {peer} : supinit", young.ratio(peer, "gap", "supinit")
-        goals.append(Goal(text=text, measured=ratio, limit=500, is_least=True))
-    text, ratio = "later: the gap of supinit : asyncio reference", old.ratio("supinit", "gap", "asyncio reference")
-    return (*goals, Goal(text=text, measured=ratio, limit=2, is_least=False))
+    return (
+        *(at_most(f"{table.title}: the gap", table.median("supinit", "gap"), 2, "ms") for table in tables),
+        *(
+            at_least(f"at once: the gap of {peer} : supinit", young.ratio(peer, "gap", "supinit"), 500)
+            for peer in ("supervisord", "s6")
+        ),
+        at_most("later: the gap of supinit : asyncio reference", old.ratio("supinit", "gap", "asyncio reference"), 2),
+    )

@@ -14,7 +14,7 @@ from benchmarks.contest import hold
 from benchmarks.life.box import Box, box, build_stopwatch
 from benchmarks.life.contender import Contender, bare, loop_in_c, reference, run_through, supinit, supinit_alone
 from benchmarks.life.peers import Peers
-from benchmarks.report import AnyColumn, Column, Goal, Ratio, Report, Table
+from benchmarks.report import AnyColumn, Column, Ratio, Report, Table, at_most
 from benchmarks.subject import Settings
 from benchmarks.usage import memory_kib
 
@@ -48,11 +48,11 @@ def measure(settings: Settings) -> Report:
             TITLES[1], SINGLE_COLUMNS, hold(TITLES[1], contenders, runs, partial(_pass_on, stopwatch, times))
         )
     goals = (
-        _goal("with a table: delay : asyncio reference", table.ratio("supinit", "delay", "asyncio reference"), 2),
-        _goal(
+        at_most("with a table: delay : asyncio reference", table.ratio("supinit", "delay", "asyncio reference"), 2),
+        at_most(
             "a single command: exec to its main : bare Python", single.ratio("supinit COMMAND", "start", PASS.name), 1.3
         ),
-        _goal("a single command: delay : tini", single.ratio("supinit COMMAND", "delay", "tini"), 4),
+        at_most("a single command: delay : tini", single.ratio("supinit COMMAND", "delay", "tini"), 4),
     )
     return Report(subject="signals", tables=(table, single), goals=goals, remarks=REMARKS)
 
@@ -86,7 +86,3 @@ def _delay(running: Box, number: signal.Signals, kind: str, index: int) -> int:
     os.kill(running.init, number)
     running.await_stamps(kind, index + 1)
     return running.at(kind, index) - sent_at
-
-
-def _goal(text: str, measured: float | None, limit: float) -> Goal:
-    return Goal(text=text, measured=measured, limit=limit, is_least=False)

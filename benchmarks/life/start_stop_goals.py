@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from benchmarks.report import Goal, Table, quotient
+from benchmarks.report import Goal, Table, at_least, at_most, quotient
 
 Tables = Mapping[int, Table]
 """By how many programs there are."""
@@ -18,7 +18,7 @@ def goals(tables: Tables) -> tuple[Goal, ...]:
 
 def _first(tables: Tables) -> Iterator[Goal]:
     for size, table in _of(tables, 1, 20):
-        yield _at_most(f"{size}: first child : imports alone", table.ratio(SUPINIT, "first", IMPORTS), 1.0)
+        yield at_most(f"{size}: first child : imports alone", table.ratio(SUPINIT, "first", IMPORTS), 1.0)
         for peer, limit in (("supervisord", 10), ("circus", 1), ("honcho", 1), ("pm2", 1)):
             yield _ahead(f"{size}: first child, {peer} : supinit", table, peer, "first", limit)
 
@@ -29,24 +29,24 @@ def _last(tables: Tables) -> Iterator[Goal]:
             if table.median(peer, "last") is not None:
                 yield _ahead(f"{size}: last child, {peer} : supinit", table, peer, "last", 1)
     if 500 in tables:
-        yield _at_most("a further program : one of a loop of posix_spawn in C", quotient(*_slopes(tables, "last")), 1.5)
+        yield at_most("a further program : one of a loop of posix_spawn in C", quotient(*_slopes(tables, "last")), 1.5)
 
 
 def _stop(tables: Tables) -> Iterator[Goal]:
     for size, table in _of(tables, 1, 100, 500):
-        yield _at_most(f"{size}: stop : asyncio reference", table.ratio(SUPINIT, "stop", REFERENCE), 2.0)
+        yield at_most(f"{size}: stop : asyncio reference", table.ratio(SUPINIT, "stop", REFERENCE), 2.0)
         for peer in ("s6", "supervisord"):
             yield _ahead(f"{size}: stop, {peer} : supinit", table, peer, "stop", 1)
 
 
 def _memory(tables: Tables) -> Iterator[Goal]:
     for _, table in _of(tables, 10):
-        yield _at_most("10: RSS : bare Python", table.ratio(SUPINIT, "rss", PASS), 2.4)
+        yield at_most("10: RSS : bare Python", table.ratio(SUPINIT, "rss", PASS), 2.4)
     for size, table in tables.items():
         yield _ahead(f"{size}: RSS, supervisord : supinit", table, "supervisord", "rss", 1)
     if 500 in tables:
         growth = _slope(tables, SUPINIT, "rss")
-        yield Goal(text="RSS of a further program", measured=growth, limit=8, is_least=False, unit="KiB")
+        yield at_most("RSS of a further program", growth, 8, "KiB")
 
 
 def _of(tables: Tables, *sizes: int) -> Iterator[tuple[int, Table]]:
@@ -63,9 +63,5 @@ def _slope(tables: Tables, row: str, key: str) -> float | None:
     return None if few is None or many is None else (many - few) / 400
 
 
-def _at_most(text: str, measured: float | None, limit: float) -> Goal:
-    return Goal(text=text, measured=measured, limit=limit, is_least=False)
-
-
 def _ahead(text: str, table: Table, peer: str, key: str, limit: float) -> Goal:
-    return Goal(text=text, measured=table.ratio(peer, key, SUPINIT), limit=limit, is_least=True)
+    return at_least(text, table.ratio(peer, key, SUPINIT), limit)
