@@ -77,10 +77,10 @@ def test_each_run_of_a_crashing_program_takes_its_daemon_with_it(run: Run, tmp_p
     container = run({"parent": {"command": child("daemon.py", word), "restart_delay": {"initial": "10ms"}}})
     for round_ in range(3):
         sleep_until(lambda count=round_ + 1: container.out.text.count("ready") == count, 10, "another run")  # type: ignore[misc]
-        assert len(alive_with(word)) == 2
+        sleep_until(lambda: len(alive_with(word)) == 2, 10, "a parent and its daemon, which is executed meanwhile")
         container.request("POST", "/v1/programs/parent/signal", {"signal": "SIGUSR1"})
     sleep_until(lambda: container.out.text.count("ready") == 4, 10, "the last run")
-    assert len(alive_with(word)) == 2
+    sleep_until(lambda: len(alive_with(word)) == 2, 10, "the last parent and its daemon, and none of the others")
 
 
 def test_a_program_that_ignores_everything_ends_at_the_sum_of_its_ladder(run: Run) -> None:
