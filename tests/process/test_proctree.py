@@ -113,6 +113,7 @@ def test_the_environment_of_a_foreign_process_is_none_rather_than_an_error(nurse
 
 def test_who_ignores_a_signal_is_told_from_who_handles_it_or_does_nothing(nursery: Nursery) -> None:
     pid = nursery.settle("sh", "-c", "trap '' TERM RTMIN+3; trap : INT; exec sleep 1000")
+    sleep_until(lambda: ignores(pid, signal.SIGRTMIN + 3))
     numbers = (signal.SIGTERM, signal.SIGRTMIN + 3, signal.SIGINT, signal.SIGHUP)
     assert [ignores(pid, number) for number in numbers] == [True, True, False, False]
 
