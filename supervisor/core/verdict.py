@@ -1,6 +1,6 @@
 """Whose end is the container's, and which exit code that gives.
 
-Rule 1: what failed first has brought the container down, and gives its code.
+Rule 1: what failed first has brought the container down; it is the reason, and without a main program the code.
 Rule 2: where there is a main program, the code is that of its last end, be it its own, 128 + our signal, or 0; but no
 failure ends with 0, and what is not about a program (70, 75) stays.
 """
