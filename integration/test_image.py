@@ -148,7 +148,7 @@ def test_it_serves_the_application_through_nginx(engine: Engine, healthy: str) -
 def test_nothing_has_to_be_compiled_at_its_start(engine: Engine, healthy: str) -> None:
     """Every module that supinit has to import lies there compiled; sources may be newer, which the flag rules out."""
     code = (
-        "import os, supervisor.loop, supervisor.control.server, supervisor.cli.supctl, asyncio, yaml, h11, sys;"
+        "import os, supervisor.loop, supervisor.control.http.server, supervisor.cli.supctl, asyncio, yaml, h11, sys;"
         "print([m for m in list(sys.modules.values()) if (c := getattr(getattr(m, '__spec__', 0), 'cached', 0))"
         " and not os.path.exists(c)])"
     )

@@ -201,8 +201,8 @@ def record(tmp_path: Path) -> Path:
 
 def family(run: Run, tap: Tap, kind: str, record: Path) -> Container:
     """Start a program that leaves a process behind, beside one that stays, and wait until both write."""
-    heir = {"command": child("heir.py", kind, record), "restart": "no", "shutdown_on": "never", "min_uptime": 0}
-    table = {"heir": heir | {"log": {"mode": "raw"}}, "keeper": {"command": ["sleep", "1000"]}}
+    successor = {"command": child("heir.py", kind, record), "restart": "no", "shutdown_on": "never", "min_uptime": 0}
+    table = {"heir": successor | {"log": {"mode": "raw"}}, "keeper": {"command": ["sleep", "1000"]}}
     tap.open()
     container = run(table, stdout=tap.outlet)
     sleep_until(lambda: any(b"ready\n" in piece for piece in list(tap.pieces)), 15, "both write")

@@ -17,7 +17,7 @@ from functools import partial
 from signal import SIGHUP, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as core
-from supervisor.core.course import (
+from supervisor.core.container import (
     Asked,
     Begun,
     Closing,
@@ -34,13 +34,13 @@ from supervisor.core.course import (
     TimePassed,
     Updated,
 )
-from supervisor.core.ledger import Ledger
+from supervisor.core.counters import Counters
 from supervisor.core.life import (
     BecameReady,
     Event,
-    Exited,
     MainChanged,
     Notified,
+    ProcessExited,
     RunCommand,
     RunProbe,
     SendSignal,
@@ -51,7 +51,14 @@ from supervisor.core.life import (
     Swept,
     WriteFifo,
 )
-from supervisor.core.narrative import Note, narrate, narrate_course, narrate_ready, narrate_shutdown, narrate_update
+from supervisor.core.log_events import (
+    LogEvent,
+    describe_change,
+    describe_container_phase,
+    describe_ready,
+    describe_shutdown,
+    describe_update,
+)
 from supervisor.core.notice import parse_notice
 from supervisor.core.program import InstanceId, Scope
 from supervisor.core.record import assert_never
@@ -61,10 +68,10 @@ from supervisor.core.snapshot import project
 from supervisor.core.update import compare
 from supervisor.errors import ConfigError
 from supervisor.health.manager_socket import ManagerSocket
-from supervisor.health.notices import Notices, Said, Signed
+from supervisor.health.notices import Datagram, Notices, ReadinessNewline
 from supervisor.launcher import Launcher, Main, chance
 from supervisor.process.children import Children, Death
-from supervisor.process.proctree import ignores, own_children
+from supervisor.process.procfs import ignores, own_children
 from supervisor.process.subreaper import is_init
 from supervisor.process.sweep import is_alone, is_of, kill_everything, kill_stragglers, send
 
@@ -80,10 +87,10 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.process.oom import OomKills
 
-    Errand = tuple[InstanceId, RunCommand | RunProbe]
+    PendingTask = tuple[InstanceId, RunCommand | RunProbe]
 
 
-MAX_HEIRS = 7
+MAX_SUCCESSORS = 7
 """Successors of a main process that are remembered beside the last one."""
 LAST_LINES = 10
 """Lines of the program that brings the container down that the verdict quotes."""
@@ -114,10 +121,10 @@ class Engine:
         self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
         self.oom_kills: OomKills | None = None
         """Set by the loop, after the first programs have been started."""
-        self.ledger = Ledger()
+        self.counters = Counters()
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
-        self.errands: list[Errand] = []
+        self.pending_tasks: list[PendingTask] = []
         """Probes and commands that wait for the loop."""
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
@@ -126,12 +133,12 @@ class Engine:
         """Whether there are none but the processes that were started here, while the dead of one moment are noted."""
         self._heard: list[FleetEvent] = []
         """What programs have said in their output, until the next turn."""
-        self._heirs: dict[InstanceId, list[int]] = {}
+        self._successors: dict[InstanceId, list[int]] = {}
         """The processes that main processes have named as their successors (MAINPID=), the last one last."""
 
     @property
     def is_over(self) -> bool:
-        return isinstance(self.fleet.course, Over)
+        return isinstance(self.fleet.container_phase, Over)
 
     @property
     def next_deadline(self) -> float | None:
@@ -163,7 +170,7 @@ class Engine:
         new = self._read_plan() if self._read_plan is not None else self.plan
         difference = compare(self.plan, self.fleet.leaving, new)
         if not dry_run and (difference.programs or difference.settings):
-            self._tell(narrate_update(difference))
+            self._tell(describe_update(difference))
             self.feed(Updated(new))
         return difference
 
@@ -214,7 +221,7 @@ class Engine:
     def listen(self) -> None:
         """Take in what programs have said of themselves, by their notify sockets and in their output."""
         for said in self.notices.take():
-            if isinstance(said, Signed):
+            if isinstance(said, ReadinessNewline):
                 self._heard.append(Happened(said.instance, BecameReady(said.generation)))
             else:
                 self._note_datagram(said)
@@ -225,7 +232,7 @@ class Engine:
         if self._heard:
             self.feed()
 
-    def _note_datagram(self, said: Said) -> None:
+    def _note_datagram(self, said: Datagram) -> None:
         """Believe a datagram only if it comes from a process of the program that it was sent for."""
         life = self.fleet.lives.get(said.instance)
         notice = parse_notice(said.datagram)
@@ -234,10 +241,10 @@ class Engine:
         if life.run is None or not self._is_of(said.instance, said.pid, life.run.pid):
             self.journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
             return
-        heir = notice.main_pid
-        if heir is not None and heir != life.run.pid and self._is_of(said.instance, heir, life.run.pid):
-            others = [pid for pid in self._heirs.get(said.instance, ()) if pid != heir]
-            self._heirs[said.instance] = [*others[-MAX_HEIRS:], heir]
+        successor = notice.main_pid
+        if successor is not None and successor != life.run.pid and self._is_of(said.instance, successor, life.run.pid):
+            others = [pid for pid in self._successors.get(said.instance, ()) if pid != successor]
+            self._successors[said.instance] = [*others[-MAX_SUCCESSORS:], successor]
             self.children.spare(life.run.pid)
         self._heard.append(Happened(said.instance, Notified(life.generation, notice)))
 
@@ -249,7 +256,7 @@ class Engine:
         self.listen()
         self.launcher.share_stop()
         deaths, more = self.children.reap()
-        self.ledger.orphans_reaped = self.children.orphans_reaped
+        self.counters.orphans_reaped = self.children.orphans_reaped
         self._is_alone = is_alone(self.children.pids) if deaths else None
         self.feed(*(event for death in deaths for event in self._note_death(death)))
         for instance, sweep in tuple(self._sweeps.items()):
@@ -258,21 +265,23 @@ class Engine:
         deadline = self.next_deadline
         if deaths and deadline is not None and deadline <= time.monotonic():
             self.pass_time()  # a program that is to be restarted at once is, a turn of the loop sooner
-        if isinstance(self.fleet.course, Closing) and not own_children():
+        if isinstance(self.fleet.container_phase, Closing) and not own_children():
             self.feed(ContainerSwept())
         return more
 
     def _note_death(self, death: Death) -> Iterable[FleetEvent]:
         match death.owner:
             case Main(instance=instance, generation=generation) as owner:
-                heir = self._hand_over(owner)
-                if heir is not None:
-                    yield Happened(instance, MainChanged(generation, heir))
+                successor = self._hand_over(owner)
+                if successor is not None:
+                    yield Happened(instance, MainChanged(generation, successor))
                     return
                 self.pump.drain(instance)
                 if self.launcher.has_terminal(death.pid):
                     self.launcher.take_terminal_back()
-                yield Happened(instance, Exited(generation, death.code, death.signal, self._was_memory_short(death)))
+                yield Happened(
+                    instance, ProcessExited(generation, death.code, death.signal, self._was_memory_short(death))
+                )
             case owner:
                 owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
 
@@ -285,15 +294,15 @@ class Engine:
         One that is not supinit's child yet is one when its own parent is gone, which may be another successor. In a
         stop nobody succeeds: who was not asked to end would not.
         """
-        heirs = self._heirs.pop(owner.instance, [])
+        successors = self._successors.pop(owner.instance, [])
         if isinstance(self.fleet.lives[owner.instance].phase, Stopping):
             return None
-        heir = next((pid for pid in reversed(heirs) if self.children.adopt(owner, pid)), None)
-        others = [pid for pid in heirs if pid != heir]
-        if heir is not None and others:
-            self._heirs[owner.instance] = others
-            self.children.spare(heir)
-        return heir
+        successor = next((pid for pid in reversed(successors) if self.children.adopt(owner, pid)), None)
+        others = [pid for pid in successors if pid != successor]
+        if successor is not None and others:
+            self._successors[owner.instance] = others
+            self.children.spare(successor)
+        return successor
 
     # ---- a turn
 
@@ -322,16 +331,16 @@ class Engine:
         programs = self.plan.programs if turn.plan is None else {**turn.plan.programs, **self.plan.programs}
         for change in turn.changes:
             if isinstance(change, ContainerReady):
-                self._tell(narrate_ready())
+                self._tell(describe_ready())
             elif isinstance(change, ShutdownBegun):
-                self._tell(narrate_shutdown(change.verdict))
+                self._tell(describe_shutdown(change.verdict))
             else:
                 program = programs[change.instance[0]]
-                self.ledger.note(programs, change)
+                self.counters.note(programs, change)
                 if (problem := self.launcher.note(change, program.once)) is not None:
                     self.journal.write("error", "program.record_failed", program=program.name, reason=problem)
-                self._tell(*narrate(program, change))
-        self._tell(*narrate_course(self.fleet, turn.fleet, self.last_lines))
+                self._tell(*describe_change(program, change))
+        self._tell(*describe_container_phase(self.fleet, turn.fleet, self.last_lines))
         self.fleet = turn.fleet
         if turn.plan is not None:
             self._adopt(turn.plan)
@@ -353,7 +362,7 @@ class Engine:
         for problem in self.markers.renew():
             self.journal.write("error", "marker.failed", reason=problem)
 
-    def _tell(self, *notes: Note) -> None:
+    def _tell(self, *notes: LogEvent) -> None:
         for note in notes:
             self.journal.write(note.level, note.event, **note.values)
 
@@ -381,7 +390,7 @@ class Engine:
             case WriteFifo():
                 return self._write_fifo(instance, action)
             case RunCommand() | RunProbe():
-                self.errands.append((instance, action))
+                self.pending_tasks.append((instance, action))
                 return []
             case Sweep():
                 return self._sweep(instance, action)
@@ -408,7 +417,7 @@ class Engine:
     def fail_step(self, instance: InstanceId, action: WriteFifo | RunCommand, reason: str) -> FleetEvent:
         """Say that a step of a stop sequence did not work, and return the event that goes on to the next."""
         self.journal.write("warning", "program.step_failed", program=instance[0], reason=reason)
-        return Happened(instance, StepFailed(action.generation, action.rung))
+        return Happened(instance, StepFailed(action.generation, action.step_index))
 
     def _sweep(self, instance: InstanceId, action: Sweep) -> Iterable[FleetEvent]:
         """Kill what is left of a tree; done when a look finds nothing, so that what was born meanwhile goes, too."""

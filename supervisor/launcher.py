@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from supervisor.core.life import BecameReady, Done, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
+from supervisor.core.life import BecameReady, Event, Exited, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.record import Record, assert_never, replace
 from supervisor.errors import SpawnError
 from supervisor.process.environment import make_environment, marks_of, notify_variables
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.core.course import Change
+    from supervisor.core.container import Change
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Once, Program
     from supervisor.health.notices import Notices
@@ -110,7 +110,7 @@ class Launcher:
         if once is None or change.after.is_alive:
             return None
         phase = change.after.phase
-        if not isinstance(phase, Done) or isinstance(change.before.phase, Done) or phase.reason is not None:
+        if not isinstance(phase, Exited) or isinstance(change.before.phase, Exited) or phase.reason is not None:
             self._claims.release(change.instance)
             return None
         try:

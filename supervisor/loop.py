@@ -11,11 +11,11 @@ import gc
 import signal
 import traceback
 
-from supervisor.core.course import Fault
+from supervisor.core.container import Fault
 from supervisor.core.life import Probed, RunCommand
 from supervisor.core.record import replace
 from supervisor.core.routing import signals_named_by
-from supervisor.core.tree import Kind, Owner
+from supervisor.core.tree import Owner, OwnerKind
 from supervisor.errors import SpawnError
 from supervisor.launcher import Main
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from typing import Any, TypeVar
 
-    from supervisor.control.server import Server
-    from supervisor.core.course import Asked, ShutdownAsked
-    from supervisor.core.ledger import Ledger
+    from supervisor.control.http.server import Server
+    from supervisor.core.container import Asked, ShutdownAsked
+    from supervisor.core.counters import Counters
     from supervisor.core.life import RunProbe
     from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from supervisor.core.update import Difference
     from supervisor.core.usage import Usage
     from supervisor.engine import Engine
-    from supervisor.health.probes import Answer
+    from supervisor.health.probes import ProbeResult
     from supervisor.logs.journal import Journal
-    from supervisor.logs.recall import Recall
-    from supervisor.process.commands import Outcome
+    from supervisor.logs.reader import LogReader
+    from supervisor.process.commands import CommandResult
     from supervisor.process.inbox import Inbox
 
     T = TypeVar("T")
@@ -158,10 +158,10 @@ class Loop:
             life = self._engine.fleet.lives.get(instance)
             if task.done():
                 del self._probes[instance]
-            elif life is None or life.generation != generation or life.checkup is None:
+            elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
-        errands, self._engine.errands = self._engine.errands, []
-        for instance, action in errands:
+        pending_tasks, self._engine.pending_tasks = self._engine.pending_tasks, []
+        for instance, action in pending_tasks:
             if isinstance(action, RunCommand):
                 self._spawn(self._run_command(instance, action))
             else:
@@ -181,7 +181,7 @@ class Loop:
             self._note_failure({"message": "a task has failed", "exception": error})
 
     async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
-        from supervisor.health.probes import Answer, ask
+        from supervisor.health.probes import ProbeResult, ask
 
         program = self._engine.plan.programs.get(instance[0])
         check = None if program is None else program.healthcheck
@@ -190,24 +190,24 @@ class Loop:
         try:
             answer = await ask(check.probe, check.timeout, lambda command, limit: self._probe(instance, command, limit))
         except Exception as error:
-            answer = Answer(False, f"the probe itself failed: {error!r}")
+            answer = ProbeResult(False, f"the probe itself failed: {error!r}")
         self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
 
-    async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> Answer:
-        from supervisor.health.probes import Answer
+    async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> ProbeResult:
+        from supervisor.health.probes import ProbeResult
 
         try:
-            outcome = await self._run(instance, command, limit, Kind.PROBE)
+            outcome = await self._run(instance, command, limit, OwnerKind.PROBE)
         except SpawnError as error:
-            return Answer(False, str(error))
+            return ProbeResult(False, str(error))
         words = outcome.last_line if outcome.code is not None else ""
-        return Answer(outcome.succeeded, words or outcome.ending or f"no answer within {limit:g} s")
+        return ProbeResult(outcome.succeeded, words or outcome.ending or f"no answer within {limit:g} s")
 
     async def _run_command(self, instance: InstanceId, action: RunCommand) -> None:
         program = self._engine.plan.programs.get(instance[0])
-        if program is None or action.rung >= len(program.stop):
+        if program is None or action.step_index >= len(program.stop):
             return  # it is gone already, and an update has replaced it
-        reason = await self._try(instance, action.command, program.stop[action.rung].wait)
+        reason = await self._try(instance, action.command, program.stop[action.step_index].wait)
         if reason is not None:
             self._engine.feed(self._engine.fail_step(instance, action, reason))
 
@@ -223,8 +223,8 @@ class Loop:
         return f"{sentence}: {outcome.last_line}" if outcome.last_line else sentence
 
     async def _run(
-        self, instance: InstanceId, command: tuple[str, ...], limit: float, kind: Kind = Kind.COMMAND
-    ) -> Outcome:
+        self, instance: InstanceId, command: tuple[str, ...], limit: float, kind: OwnerKind = OwnerKind.COMMAND
+    ) -> CommandResult:
         """Run a command in a program's context. Raises SpawnError."""
         from supervisor.process.commands import Command
 
@@ -253,7 +253,7 @@ class Loop:
 
     async def _serve(self) -> None:
         from supervisor.control.console import Console
-        from supervisor.control.server import serve, serve_metrics
+        from supervisor.control.http.server import serve, serve_metrics
 
         settings = self._engine.plan.settings
         console = Console(self, self._usage, self._engine.journal.write)
@@ -291,8 +291,8 @@ class Loop:
         return self._engine.snapshot
 
     @property
-    def ledger(self) -> Ledger:
-        return self._engine.ledger
+    def counters(self) -> Counters:
+        return self._engine.counters
 
     @property
     def oom_kills(self) -> int | None:
@@ -315,10 +315,10 @@ class Loop:
     def journal(self) -> Journal:
         return self._engine.journal
 
-    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
-        from supervisor.logs.recall import Recall
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+        from supervisor.logs.reader import LogReader
 
-        return Recall(query, self._engine.pump.tails, wake)
+        return LogReader(query, self._engine.pump.tails, wake)
 
     def environment(self, instance: InstanceId) -> Mapping[str, str]:
         """Without supinit's id, no sweep takes its process for one of the program's."""
@@ -328,13 +328,13 @@ class Loop:
         return {name: value for name, value in environment.items() if name != IDENTITY}
 
     async def tree(self) -> tuple[Branch, ...]:
-        from supervisor.process.census import Census
+        from supervisor.process.process_tree import ProcessTree
 
-        census, children = Census(), self._engine.children
+        process_tree, children = ProcessTree(), self._engine.children
         marks = {instance: self._engine.launcher.marks_of(instance) for instance in self.plan.instances}
-        for _ in census.read(marks, children.pids):
+        for _ in process_tree.read(marks, children.pids):
             await asyncio.sleep(0)
-        return census.branches({pid: _name_of(owner) for pid, owner in children.owners.items()})
+        return process_tree.branches({pid: _name_of(owner) for pid, owner in children.owners.items()})
 
     def ask(self, event: Asked | ShutdownAsked) -> None:
         self._engine.ask(event)
@@ -381,6 +381,6 @@ class Loop:
 def _name_of(owner: object) -> Owner:
     """Return what the owner of a process counts as in the tree."""
     if isinstance(owner, Main):
-        return Owner(Kind.PROGRAM, owner.instance)
+        return Owner(OwnerKind.PROGRAM, owner.instance)
     name: Owner = owner.name  # type: ignore[attr-defined]  # the only other owner is a Command
     return name

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.course import Asked, Fault, Over, ShutdownAsked
+from supervisor.core.container import Asked, Fault, Over, ShutdownAsked
 from supervisor.core.life import (
     Backoff,
-    Done,
-    Failed,
-    Idle,
+    Exited,
+    Fatal,
     Life,
+    Pending,
     Phase,
     RestartRequested,
     RunCommand,
@@ -26,10 +26,10 @@ from supervisor.core.life import (
     RunProbe,
     Starting,
     StartRequested,
+    Stopped,
     Stopping,
     StopRequested,
     Sweeping,
-    Waiting,
 )
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
@@ -37,11 +37,11 @@ from supervisor.core.program import (
     Condition,
     Dependency,
     HealthCheck,
-    Kind,
     LogMode,
     LogSettings,
     OwnLog,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartDelay,
@@ -61,7 +61,7 @@ from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
 from supervisor.logs.sink import Sink
-from supervisor.process.proctree import own_children
+from supervisor.process.procfs import own_children
 
 from .process.adoption import adopting as adopting
 from .process.nursery import LIMIT, is_gone, open_descriptors, sleep_until
@@ -215,13 +215,13 @@ def test_what_depends_on_something_that_is_not_up_is_not_spawned(contain: Contai
     container = contain(slow, program("web", depends_on=(Dependency("slow", Condition.HEALTHY),))).begin()
     assert own_children() == [container.pid("slow")]
     phase = container.phase("web")
-    assert isinstance(phase, Waiting)
+    assert isinstance(phase, Pending)
     assert phase.on == ("slow",)
     container.shut_down()
 
 
 def test_a_dependant_starts_once_what_it_waits_for_has_completed(contain: Contain) -> None:
-    migrate = program("migrate", "sh", "-c", "echo migrated", kind=Kind.ONESHOT)
+    migrate = program("migrate", "sh", "-c", "echo migrated", kind=ProgramType.ONESHOT)
     web = program(
         "web", "sh", "-c", "echo serves; exec sleep 1000", depends_on=(Dependency("migrate", Condition.COMPLETED),)
     )
@@ -287,14 +287,14 @@ def test_a_failed_start_leaves_no_descriptor(contain: Contain) -> None:
 def test_a_program_that_ends_is_started_again(contain: Contain) -> None:
     container = contain(program("web", "sh", "-c", "echo once; exit 3", restart=ALWAYS, restart_delay=QUICK)).begin()
     container.run_until(lambda: len(container.output) >= 3)
-    assert container.engine.ledger.of(("web", 1)).exits["3"] >= 2
+    assert container.engine.counters.of(("web", 1)).exits["3"] >= 2
     container.shut_down()
     assert set(container.output) == {"web | once"}
 
 
 @pytest.mark.parametrize(
     ("command", "phase"),
-    [("exit 0", Done), ("exit 7", Failed), ("kill -9 $$", Failed)],
+    [("exit 0", Exited), ("exit 7", Fatal), ("kill -9 $$", Fatal)],
     ids=["well", "code", "signal"],
 )
 def test_a_program_that_is_not_restarted_has_ended(contain: Contain, command: str, phase: type[Phase]) -> None:
@@ -323,14 +323,14 @@ def test_the_next_run_does_not_begin_before_the_last_one_is_swept(contain: Conta
     container = contain(program("web", *command, restart=ALWAYS, restart_delay=QUICK, start_retries=None)).begin()
     container.run_until(lambda: len(container.output) >= 4)
     assert set(container.output) == {"web | bound"}
-    assert set(container.engine.ledger.of(("web", 1)).exits) == {"1"}
+    assert set(container.engine.counters.of(("web", 1)).exits) == {"1"}
     container.shut_down()
     assert own_children() == []
 
 
 def test_output_that_a_program_left_in_its_pipes_is_out_when_its_end_is_known(contain: Contain) -> None:
     container = contain(program("once", "sh", "-c", "echo one; printf two")).begin()
-    container.run_until(lambda: isinstance(container.phase("once"), Done))
+    container.run_until(lambda: isinstance(container.phase("once"), Exited))
     assert container.output == ["once | one", "once | two"]
     container.shut_down()
 
@@ -339,10 +339,10 @@ def test_the_exit_of_an_orphan_is_counted_and_is_nobodys(contain: Contain) -> No
     container = contain(
         program("web", "sh", "-c", "(env -i setsid sh -c 'exit 9' &); echo left; exec sleep 1000")
     ).begin()
-    container.run_until(lambda: container.engine.ledger.orphans_reaped == 1)
+    container.run_until(lambda: container.engine.counters.orphans_reaped == 1)
     assert is_running(container, "web")
     container.shut_down()
-    assert container.engine.ledger.of(("web", 1)).exits == {"SIGTERM": 1}
+    assert container.engine.counters.of(("web", 1)).exits == {"SIGTERM": 1}
 
 
 def test_a_restart_gives_a_new_process_once_the_old_one_is_gone(contain: Contain) -> None:
@@ -359,7 +359,7 @@ def test_a_restart_gives_a_new_process_once_the_old_one_is_gone(contain: Contain
 def test_what_somebody_stopped_stays_down_until_somebody_starts_it(contain: Contain) -> None:
     container = contain(program("web", restart=ALWAYS)).begin()
     container.engine.ask(Asked((("web", 1),), StopRequested()))
-    container.run_until(lambda: isinstance(container.phase("web"), Idle))
+    container.run_until(lambda: isinstance(container.phase("web"), Stopped))
     assert own_children() == []
     container.engine.ask(Asked((("web", 1),), StartRequested()))
     assert own_children() == [container.pid("web")]
@@ -382,7 +382,7 @@ def test_everything_stops_in_the_reverse_of_its_order(contain: Contain, tmp_path
     assert sorted(order) == ["app", "cron", "db", "web"]
     assert order[-1] == "db"
     assert order.index("web") < order.index("app")
-    assert isinstance(container.engine.fleet.course, Over)
+    assert isinstance(container.engine.fleet.container_phase, Over)
     assert own_children() == []
 
 
@@ -396,7 +396,7 @@ def test_a_program_that_ignores_its_stop_is_killed_with_its_whole_tree(contain: 
     pids = [int(line.split()[-1]) for line in container.output]
     container.shut_down()
     assert all(map(is_gone, pids))
-    assert container.engine.ledger.of(("web", 1)).kills == 1
+    assert container.engine.counters.of(("web", 1)).kills == 1
 
 
 def test_a_stopped_process_is_woken_for_its_stop(contain: Contain) -> None:
@@ -438,7 +438,7 @@ def test_a_fifo_that_nobody_reads_is_a_step_that_is_skipped_at_once(
     container = contain(program("web", stop=(WriteStep(fifo, b"q", 1000.0), GRACE))).begin()
     container.shut_down()
     assert "program.step_failed" in container.log
-    assert container.engine.ledger.of(("web", 1)).exits == {"SIGTERM": 1}
+    assert container.engine.counters.of(("web", 1)).exits == {"SIGTERM": 1}
 
 
 def test_commands_and_probes_are_left_to_the_loop(contain: Contain) -> None:
@@ -446,10 +446,10 @@ def test_commands_and_probes_are_left_to_the_loop(contain: Contain) -> None:
     stop = (CommandStep(("true",), 0.1), GRACE)
     container = contain(program("web", healthcheck=check, stop=stop, ready=Readiness(timeout=LIMIT))).begin()
     assert isinstance(container.phase("web"), Starting)
-    container.run_until(lambda: container.engine.errands)
-    assert container.engine.errands == [(("web", 1), RunProbe(1))]
+    container.run_until(lambda: container.engine.pending_tasks)
+    assert container.engine.pending_tasks == [(("web", 1), RunProbe(1))]
     container.shut_down()
-    assert container.engine.errands[1:] == [(("web", 1), RunCommand(1, 0, ("true",)))]
+    assert container.engine.pending_tasks[1:] == [(("web", 1), RunCommand(1, 0, ("true",)))]
 
 
 def test_a_fault_stops_everything_in_order_with_70(contain: Contain) -> None:
@@ -473,7 +473,7 @@ def test_daemons_that_took_everything_off_are_gone_at_the_very_end(contain: Cont
     container = contain(program("once", "sh", "-c", escape, str(tmp_path / "fifo")), program("web")).begin()
     container.run_until(lambda: len(container.output) == 2)
     daemon = next(int(line.split()[-1]) for line in container.output if line.split()[-1].isdecimal())
-    container.run_until(lambda: isinstance(container.phase("once"), Done))
+    container.run_until(lambda: isinstance(container.phase("once"), Exited))
     assert not is_gone(daemon)
     container.shut_down()
     assert is_gone(daemon)
@@ -520,10 +520,10 @@ def test_a_signal_that_nobody_names_changes_nothing(contain: Contain) -> None:
 
 def test_a_program_without_a_process_cannot_be_signalled(contain: Contain) -> None:
     container = contain(program("once", "true"), program("web")).begin()
-    container.run_until(lambda: isinstance(container.phase("once"), Done))
+    container.run_until(lambda: isinstance(container.phase("once"), Exited))
     assert not container.engine.send_signal(("once", 1), signal.SIGTERM)
     assert container.engine.send_signal(("web", 1), signal.SIGKILL)
-    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     container.shut_down()
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.course import Asked
+from supervisor.core.container import Asked
 from supervisor.core.life import (
     Backoff,
     BecameReady,
-    Done,
     Event,
-    Failed,
+    Exited,
+    Fatal,
+    Pending,
     RestartRequested,
     Running,
     Spawned,
@@ -25,19 +26,18 @@ from supervisor.core.life import (
     SpawnHeld,
     SpawnSkipped,
     Starting,
-    Waiting,
 )
-from supervisor.core.program import Kind, LogMode, LogSettings, Once, Program, Readiness, RestartDelay
+from supervisor.core.program import LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
 from supervisor.launcher import LOOK_AGAIN, Main, chance
 from supervisor.process.once import Claims
-from supervisor.process.proctree import own_children
+from supervisor.process.procfs import own_children
 
+from .engines import SYSTEMD, Turn, Turned, program, script
+from .engines import adopting as adopting
+from .engines import open_folder as open_folder
+from .engines import turned as turned
 from .process.conftest import way as way
 from .process.nursery import LIMIT, elsewhere, open_descriptors, sleep_until
-from .turned import SYSTEMD, Turn, Turned, program, script
-from .turned import adopting as adopting
-from .turned import open_folder as open_folder
-from .turned import turned as turned
 
 WEB = ("web", 1)
 
@@ -225,9 +225,9 @@ def test_without_the_line_it_is_not_ready(turned: Turn) -> None:
 
 def test_the_line_that_says_that_it_is_broken_is_a_failed_start_with_that_reason(turned: Turn) -> None:
     container = turned(watched("echo it is broken; exec sleep 1000"), program("other")).begin()
-    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     phase = container.phase("web")
-    assert isinstance(phase, Failed)
+    assert isinstance(phase, Fatal)
     assert "said: it is broken" in phase.reason
     container.shut_down()
 
@@ -282,7 +282,7 @@ def test_each_start_is_watched_anew(turned: Turn) -> None:
 
 
 def oneshot(shared: Path) -> Program:
-    return program("web", "true", kind=Kind.ONESHOT, once=Once("v1", str(shared)))
+    return program("web", "true", kind=ProgramType.ONESHOT, once=Once("v1", str(shared)))
 
 
 def test_what_another_container_is_running_is_held_for_a_moment(turned: Turn, tmp_path: Path) -> None:
@@ -311,10 +311,10 @@ def test_what_is_held_can_be_given_up(turned: Turn, tmp_path: Path) -> None:
     other = Claims()
     other.claim(WEB, Once("v1", str(tmp_path)))
     container = turned(oneshot(tmp_path)).begin()
-    assert isinstance(container.phase("web"), Waiting)
+    assert isinstance(container.phase("web"), Pending)
     container.shut_down()
     other.release(WEB)
-    assert not isinstance(container.phase("web"), Done | Failed | Backoff)
+    assert not isinstance(container.phase("web"), Exited | Fatal | Backoff)
 
 
 def test_chance_is_a_number_from_0_to_1() -> None:

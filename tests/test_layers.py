@@ -19,7 +19,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "packages": frozenset(),
     "core": frozenset({"errors"}),
     **{adapter: frozenset({"errors", "packages", "core"}) for adapter in ADAPTERS},
-    "cli": frozenset({"errors", "core", "__main__"}) | ADAPTERS | TOP,
+    "convert": frozenset({"errors", "core", "config"}),
+    "cli": frozenset({"errors", "core", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""

@@ -9,7 +9,7 @@ import sys
 from supervisor.cli.lint import lint, uncompiled
 from supervisor.config.load import expand, load
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
-from supervisor.core.program import Condition, Kind, RestartWhen, SignalStep, WriteStep
+from supervisor.core.program import Condition, ProgramType, RestartWhen, SignalStep, WriteStep
 from supervisor.core.signals import signal_name
 
 TYPE_CHECKING = False
@@ -134,6 +134,6 @@ def _reason_never_met(condition: Condition, target: Program) -> str | None:
     """Say why a condition cannot come true however well everything goes."""
     if condition is Condition.COMPLETED and target.restart.when is RestartWhen.ALWAYS:
         return "is always started again (restart: always)"
-    if condition is Condition.HEALTHY and target.kind is Kind.ONESHOT and not target.says_when_ready:
+    if condition is Condition.HEALTHY and target.kind is ProgramType.ONESHOT and not target.says_when_ready:
         return "is a oneshot without a health check (condition: completed)"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.config.convert.convert import convert
+from supervisor.convert.convert import convert
 
 
 def print_converted(path: str) -> int:

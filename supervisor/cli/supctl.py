@@ -100,7 +100,7 @@ def _wait(call: Call) -> int:
     return wait(call)
 
 
-class Command(Record):
+class Subcommand(Record):
     """One command. `options`: each with the name of its value, "" for one that takes none. `short`: -x for --xyz."""
 
     run: Callable[[Call], int]
@@ -127,27 +127,29 @@ WATCH = {"watch": "[SECONDS]"}
 """In brackets: a value that may be left out."""
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
-    "status": Command(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
-    "start": Command(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
-    "stop": Command(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
-    "restart": Command(_change, "NAME...", "replace the process, and wait until another is up", WAITING, 1),
-    "reload": Command(_change, "NAME...", "make it read its configuration again", WAITING, 1),
-    "signal": Command(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
-    "logs": Command(
+    "status": Subcommand(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
+    "start": Subcommand(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
+    "stop": Subcommand(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
+    "restart": Subcommand(_change, "NAME...", "replace the process, and wait until another is up", WAITING, 1),
+    "reload": Subcommand(_change, "NAME...", "make it read its configuration again", WAITING, 1),
+    "signal": Subcommand(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
+    "logs": Subcommand(
         _logs, "[NAME...]", "show the end of what programs have written", LOGS, short={"f": "follow", "n": "lines"}
     ),
-    "events": Command(
+    "events": Subcommand(
         _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
     ),
-    "tree": Command(_tree, "", "show every process of the container, by program", {}, 0, 0),
-    "run": Command(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
-    "healthcheck": Command(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
-    "wait": Command(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
-    "update": Command(_update, "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0),
-    "shutdown": Command(_shutdown, "", "end the container, in order", {}, 0, 0),
-    "metrics": Command(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
-    "version": Command(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
-    "completion": Command(_completion, "bash|zsh|fish", "print the shell's completion script", {}, 1),
+    "tree": Subcommand(_tree, "", "show every process of the container, by program", {}, 0, 0),
+    "run": Subcommand(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
+    "healthcheck": Subcommand(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
+    "wait": Subcommand(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
+    "update": Subcommand(
+        _update, "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0
+    ),
+    "shutdown": Subcommand(_shutdown, "", "end the container, in order", {}, 0, 0),
+    "metrics": Subcommand(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
+    "version": Subcommand(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
+    "completion": Subcommand(_completion, "bash|zsh|fish", "print the shell's completion script", {}, 1),
 }
 
 

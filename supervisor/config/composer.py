@@ -35,7 +35,7 @@ _SEQUENCE_TAGS = (None, "!", _TAG + "seq")
 _MAPPING_TAGS = (None, "!", _TAG + "map")
 
 
-class Stopped(Exception):
+class DocumentEnded(Exception):
     """The document cannot be read on; the reason is reported."""
 
 
@@ -165,4 +165,4 @@ class Composer:
     def stop(self, event: Event, path: str, sentence: str) -> NoReturn:
         mark = event.start_mark
         self.reading.problem_at(self.file, mark.line + 1, mark.column + 1, path, sentence)
-        raise Stopped
+        raise DocumentEnded

@@ -7,7 +7,7 @@ in `sections.py`.
 
 from __future__ import annotations
 
-from supervisor.config.reading import Refused, quote, suggestion
+from supervisor.config.reading import InvalidValue, quote, suggestion
 from supervisor.config.tree import Mapping, Scalar, Sequence
 
 TYPE_CHECKING = False
@@ -114,10 +114,10 @@ class ListOf:
         for number, item in enumerate(node.items):
             try:
                 values.append(self.item.read(item, f"{path}[{number}]", reading))
-            except Refused:
+            except InvalidValue:
                 is_intact = False
         if not is_intact:
-            raise Refused
+            raise InvalidValue
         if self.unique is not None:
             refuse_repetition([self.unique(value) for value in values], node.items, path, reading)
         return tuple(values)
@@ -155,10 +155,10 @@ class MapOf:
             try:
                 names.append(self.key.read_text(text, key_node, entry_path, reading))
                 made.append(self.make(names[-1], self.value.read(value_node, entry_path, reading)))
-            except Refused:
+            except InvalidValue:
                 is_intact = False
         if not is_intact:
-            raise Refused
+            raise InvalidValue
         refuse_repetition(names, [key for key, _ in node.entries.values()], path, reading)
         return tuple(made)
 
@@ -272,4 +272,4 @@ def refuse_repetition(names: Iterable[object], nodes: Iterable[Node], path: str,
             is_intact = False
         first.setdefault(name, node)
     if not is_intact:
-        raise Refused
+        raise InvalidValue

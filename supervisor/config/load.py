@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from supervisor.config.reading import Reading, Refused, join
+from supervisor.config.reading import InvalidValue, Reading, join
 from supervisor.config.schema import DOCUMENT
 from supervisor.config.source import parse, read_file
 from supervisor.config.table import read_programs, read_settings
@@ -34,11 +34,11 @@ def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True, c
     programs: tuple[Program, ...] | None = None
     try:
         settings = read_settings(documents.supervisor, reading)
-    except Refused:
+    except InvalidValue:
         pass  # the programs are read all the same, for their own problems
     try:
         programs = read_programs(documents.programs, reading, command)
-    except Refused:
+    except InvalidValue:
         pass
     if needs_programs and not command and not documents.programs and not reading.problems:
         reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is nothing to run")
@@ -87,7 +87,7 @@ class _Documents:
             return
         try:
             given = DOCUMENT.read_keys(document, "", self.reading).given
-        except Refused:
+        except InvalidValue:
             return
         if "supervisor" in given:
             self._take_settings(given["supervisor"])
@@ -118,7 +118,7 @@ class _Documents:
     def _include(self, node: Node, directory: str) -> None:
         try:
             patterns = DOCUMENT.keys["include"].kind.read(node, "include", self.reading)
-        except Refused:
+        except InvalidValue:
             return
         items = node.items if type(node) is Sequence else []
         for number, (pattern, item) in enumerate(zip(patterns, items, strict=True)):

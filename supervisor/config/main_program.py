@@ -9,10 +9,10 @@ from supervisor.config.reading import join
 from supervisor.core.program import (
     Condition,
     Dependency,
-    Kind,
     LogMode,
     LogSettings,
     Program,
+    ProgramType,
     Restart,
     RestartWhen,
     ShutdownOn,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervisor.config.reading import Reading
-    from supervisor.config.sections import Place
+    from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
 
 NAME = "main"
@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def check_main(
-    nodes: dict[str, tuple[Scalar, Node]], places: dict[str, Place], command: tuple[str, ...], reading: Reading
+    nodes: dict[str, tuple[Scalar, Node]], places: dict[str, SectionReading], command: tuple[str, ...], reading: Reading
 ) -> None:
     """Report a second main program, and an entry with the name that the command is to have."""
     stdins = [(name, place.given["stdin"]) for name, place in places.items() if place.values.get("stdin")]
@@ -60,6 +60,6 @@ def with_command(programs: tuple[Program, ...], command: tuple[str, ...]) -> tup
 
 def _beside(programs: tuple[Program, ...], command: tuple[str, ...]) -> Program:
     """Return a main program that needs everything essential, so that it starts after that and stops before it."""
-    conditions = {Kind.SERVICE: Condition.STARTED, Kind.ONESHOT: Condition.COMPLETED}
+    conditions = {ProgramType.SERVICE: Condition.STARTED, ProgramType.ONESHOT: Condition.COMPLETED}
     needs = tuple(Dependency(program.name, conditions[program.kind]) for program in programs if program.is_essential)
     return Program(NAME, command, depends_on=needs, is_main=True, **DEFAULTS)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from supervisor.config.tree import Node, Scalar
 
 
-class Refused(Exception):
+class InvalidValue(Exception):
     """There is no value: what is wrong with it has been reported."""
 
 
@@ -52,7 +52,7 @@ class Reading:
 
     def refuse(self, node: Node, path: str, sentence: str, allowed: str = "") -> NoReturn:
         self.problem(node, path, sentence, allowed)
-        raise Refused
+        raise InvalidValue
 
     def expand(self, scalar: Scalar, path: str) -> str:
         """Return the text with its variables replaced. An unset one becomes empty, with a warning."""

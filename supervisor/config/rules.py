@@ -6,12 +6,12 @@ A key that is null is not given.
 from __future__ import annotations
 
 from supervisor.config.kinds import or_variable
-from supervisor.core.program import Kind, LogMode, RestartWhen
+from supervisor.core.program import LogMode, ProgramType, RestartWhen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.config.kinds import Schema
-    from supervisor.config.sections import Place
+    from supervisor.config.sections import SectionReading
 
 _IS_MAIN: Schema = {"required": ["stdin"], "properties": {"stdin": {"const": "inherit"}}}
 
@@ -22,7 +22,7 @@ class ExactlyOne:
     def __init__(self, *keys: str) -> None:
         self.keys = keys
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         given = [key for key in self.keys if key in place.node.entries and not place.node.entries[key][1].is_null]
         if not given:
             place.problem(f"cannot do without one of {', '.join(self.keys)}")
@@ -40,7 +40,7 @@ class Excludes:
         self.key = key
         self.others = others
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         for other in self.others:
             if self.key in place.given and other in place.given:
                 place.problem_with(other, f"cannot be given together with {self.key}", "one of the two")
@@ -56,7 +56,7 @@ class Needs:
         self.key = key
         self.other = other
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         if self.key in place.given and self.other not in place.given:
             place.problem_with(self.key, f"cannot be given without {self.other}")
 
@@ -70,27 +70,31 @@ class OneshotOnly:
     def __init__(self, key: str) -> None:
         self.key = key
 
-    def check(self, place: Place) -> None:
-        is_service = "type" not in place.given or place.values.get("type") is Kind.SERVICE
+    def check(self, place: SectionReading) -> None:
+        is_service = "type" not in place.given or place.values.get("type") is ProgramType.SERVICE
         if self.key in place.given and is_service:
             place.problem_with(self.key, "cannot be given to a service", "with type: oneshot")
 
     def json_schema(self) -> Schema:
-        is_oneshot = {"required": ["type"], "properties": {"type": or_variable({"const": Kind.ONESHOT.value})}}
+        is_oneshot = {"required": ["type"], "properties": {"type": or_variable({"const": ProgramType.ONESHOT.value})}}
         return {"if": _given(self.key), "then": is_oneshot}
 
 
 class OneshotEnds:
     """A oneshot that ended well is done: nothing starts it again, as in systemd."""
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         restart = place.values.get("restart")
-        if place.values.get("type") is Kind.ONESHOT and restart is not None and restart.when is RestartWhen.ALWAYS:
+        if (
+            place.values.get("type") is ProgramType.ONESHOT
+            and restart is not None
+            and restart.when is RestartWhen.ALWAYS
+        ):
             place.problem_with("restart", "cannot be always for a oneshot", "no, on-failure, on-failure:5")
 
     def json_schema(self) -> Schema:
         return {
-            "if": {"required": ["type"], "properties": {"type": {"const": Kind.ONESHOT.value}}},
+            "if": {"required": ["type"], "properties": {"type": {"const": ProgramType.ONESHOT.value}}},
             "then": {"properties": {"restart": {"not": {"enum": ["always", "unless-stopped"]}}}},
         }
 
@@ -98,7 +102,7 @@ class OneshotEnds:
 class LinesAreSeen:
     """What watches a program's lines needs them to come through supinit."""
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         ready, log = place.values.get("ready"), place.values.get("log")
         watches = ready is not None and (ready.log is not None or ready.fail_log is not None)
         if watches and log is not None and log.mode is LogMode.INHERIT:
@@ -118,7 +122,7 @@ class LinesAreSeen:
 class MainIsOne:
     """stdin and the terminal are for one process."""
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         if place.values.get("stdin") and place.values.get("scale", 1) > 1:
             place.problem_with("scale", "cannot be above 1 for the main program (stdin: inherit)")
 
@@ -132,7 +136,7 @@ class NotInherited:
     def __init__(self, *keys: str) -> None:
         self.keys = keys
 
-    def check(self, place: Place) -> None:
+    def check(self, place: SectionReading) -> None:
         for key in self.keys:
             if key in place.given and place.values.get("mode") is LogMode.INHERIT:
                 place.problem_with(key, "cannot be given with mode: inherit, which passes supinit by")

@@ -40,12 +40,12 @@ from supervisor.config.stopping import STOP_STEPS
 from supervisor.core.program import (
     Condition,
     Dependency,
-    Kind,
     Limit,
     LogMode,
     LogSettings,
     Once,
     OwnLog,
+    ProgramType,
     Readiness,
     RestartDelay,
     ShutdownOn,
@@ -159,7 +159,7 @@ _EXIT_CODES = ListOf(integer(0, 255), may_be_empty=False)
 PROGRAM = Section(
     Key("preset", Choice(_same(*PRESETS)), "Fills in what this server needs; a key written beside it wins."),
     Key("command", COMMAND, "The program to run: a list, or a text split as a shell splits words.", is_required=True),
-    Key("type", words(Kind), "service: runs until it is stopped; oneshot: runs once, and completes.", "service"),
+    Key("type", words(ProgramType), "service: runs until it is stopped; oneshot: runs once, and completes.", "service"),
     Key("depends_on", _DEPENDS_ON, "What must be started, healthy or completed before it starts.", []),
     Key("environment", ENVIRONMENT, "Variables; null takes one over, {file: PATH} reads a secret at each start.", {}),
     Key("env_file", ListOf(TEXT), "Files of variables.", []),

@@ -7,7 +7,7 @@ records that are made. A key's `default` is what the records do, in the operator
 from __future__ import annotations
 
 from supervisor.config.kinds import OrNull, refuse_shape
-from supervisor.config.reading import Refused, join, suggestion
+from supervisor.config.reading import InvalidValue, join, suggestion
 from supervisor.config.tree import Mapping
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from supervisor.config.tree import Node
 
     class Rule(Protocol):
-        def check(self, place: Place) -> None:
+        def check(self, place: SectionReading) -> None:
             """Report where the keys that are given do not go together."""
 
         def json_schema(self) -> Schema: ...
@@ -59,7 +59,7 @@ class Key:
         return schema
 
 
-class Place:
+class SectionReading:
     """A section where it stands: what it holds, and where its rules report to."""
 
     __slots__ = ("given", "is_intact", "node", "path", "reading", "values")
@@ -101,29 +101,29 @@ class Section:
     def read(self, node: Node, path: str, reading: Reading) -> Any:
         place = self.read_parts(node, path, reading)
         if not place.is_intact:
-            raise Refused
+            raise InvalidValue
         try:
             return self.make(**place.values)
         except ValueError as error:
             reading.refuse(node, path, str(error))
 
-    def read_parts(self, node: Node, path: str, reading: Reading) -> Place:
+    def read_parts(self, node: Node, path: str, reading: Reading) -> SectionReading:
         """Read what can be read of the keys, and report the rest. Raises Refused for what is not even a mapping."""
         place = self.read_keys(node, path, reading)
         for name, value_node in place.given.items():
             try:
                 place.values[name] = self.keys[name].kind.read(value_node, f"{path}.{name}", reading)
-            except Refused:
+            except InvalidValue:
                 place.is_intact = False
         for rule in self.rules:
             rule.check(place)
         return place
 
-    def read_keys(self, node: Node, path: str, reading: Reading) -> Place:
+    def read_keys(self, node: Node, path: str, reading: Reading) -> SectionReading:
         """Find the keys that are given, but read no value."""
         if type(node) is not Mapping:
             refuse_shape(node, path, reading, self.allowed)
-        place = Place(node, path, reading)
+        place = SectionReading(node, path, reading)
         for name, (_, value_node) in node.entries.items():
             key = self.keys.get(name)
             if key is None:

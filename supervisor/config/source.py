@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.config import libyaml
-from supervisor.config.composer import TOO_DEEP, Composer, Stopped
+from supervisor.config.composer import TOO_DEEP, Composer, DocumentEnded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def parse(data: bytes, file: str, reading: Reading) -> Node | None:
         return None
     try:
         return Composer(file, reading, libyaml.new_parser(text).get_event).document()
-    except Stopped:
+    except DocumentEnded:
         return None
     except libyaml.error.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -8,12 +8,12 @@ from __future__ import annotations
 from supervisor.config.accounts import add_groups
 from supervisor.config.main_program import DEFAULTS, check_main, with_command
 from supervisor.config.presets import apply_preset
-from supervisor.config.reading import Refused, join, quote, suggestion
+from supervisor.config.reading import InvalidValue, join, quote, suggestion
 from supervisor.config.scalars import PROGRAM_NAME
 from supervisor.config.schema import PROGRAM, SUPERVISOR
 from supervisor.config.tree import Mapping, Sequence
 from supervisor.core.plan import find_cycles
-from supervisor.core.program import Kind, Program, Restart, RestartWhen, Settings, SignalStep
+from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Settings, SignalStep
 from supervisor.core.record import replace
 
 TYPE_CHECKING = False
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervisor.config.reading import Reading
-    from supervisor.config.sections import Place
+    from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
     from supervisor.core.program import LogSettings
 
@@ -42,7 +42,7 @@ def read_settings(node: Node | None, reading: Reading) -> Settings:
         place = SUPERVISOR.read_parts(node, "supervisor", reading)
         _require_environment(place)
         if not place.is_intact:
-            raise Refused
+            raise InvalidValue
         settings = _settings(**place.values)
     run_dir = reading.environ.get("SUPINIT_RUN_DIR")
     return replace(settings, run_dir=run_dir) if run_dir else settings
@@ -63,21 +63,21 @@ def read_programs(
     _check_log_files(places, reading)
     check_main(nodes, places, command, reading)
     if reading.problems:
-        raise Refused
+        raise InvalidValue
     programs = tuple(_program(name, place.values) for name, place in places.items())
     return with_command(programs, command) if command else programs
 
 
-def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> Place | None:
+def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> SectionReading | None:
     """Read one program. None: it is no mapping, which has been reported."""
     path = join("programs", name)
     try:
         PROGRAM_NAME.read_text(name, key, path, reading)
-    except Refused:
+    except InvalidValue:
         pass  # its other problems are worth knowing all the same
     try:
         return PROGRAM.read_parts(apply_preset(node), path, reading)
-    except Refused:
+    except InvalidValue:
         return None
 
 
@@ -87,10 +87,10 @@ def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **give
 
 def _program(name: str, given: dict[str, Any]) -> Program:
     fields = {key: given[key] for key in _AS_THEY_ARE if key in given}
-    fields["kind"] = given.get("type", Kind.SERVICE)
+    fields["kind"] = given.get("type", ProgramType.SERVICE)
     if given.get("stdin"):
         fields = {"is_main": True} | DEFAULTS | fields
-    elif "restart" not in given and fields["kind"] is Kind.ONESHOT:
+    elif "restart" not in given and fields["kind"] is ProgramType.ONESHOT:
         fields["restart"] = Restart(RestartWhen.NEVER)
     if "user" in given:
         credentials = given["user"]
@@ -103,7 +103,7 @@ def _program(name: str, given: dict[str, Any]) -> Program:
     return Program(name=name, **fields)
 
 
-def _require_environment(place: Place) -> None:
+def _require_environment(place: SectionReading) -> None:
     node = place.given.get("required_environment")
     for number, name in enumerate(place.values.get("required_environment", ())):
         if not place.reading.environ.get(name) and type(node) is Sequence:
@@ -113,7 +113,7 @@ def _require_environment(place: Place) -> None:
             place.is_intact = False
 
 
-def _check_log_files(places: dict[str, Place], reading: Reading) -> None:
+def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> None:
     """Report programs that share a log file but would have it rotated in different ways."""
     first: dict[str, tuple[str, LogSettings]] = {}
     for name, place in places.items():
@@ -143,7 +143,7 @@ def _check_cycles(dependencies: dict[str, dict[str, tuple[Node, str]]], reading:
         reading.problem(node, path, f"cannot wait in a circle: {' → '.join(around)}")
 
 
-def _dependency_places(place: Place) -> dict[str, tuple[Node, str]]:
+def _dependency_places(place: SectionReading) -> dict[str, tuple[Node, str]]:
     """Return, by the name of each dependency, the node and the path where it is named. Empty where it was refused."""
     node = place.given.get("depends_on")
     path = f"{place.path}.depends_on"

@@ -9,7 +9,7 @@ from supervisor.control.clock import Clock
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.control.container import Container
+    from supervisor.control.api import Container
     from supervisor.core.program import InstanceId
     from supervisor.core.usage import Usage
 

@@ -16,9 +16,9 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from supervisor.control.message import Answer, Request
-from supervisor.control.view import version_body
-from supervisor.core.ledger import BUCKETS, InstanceLedger
+from supervisor.control.http.message import Request, Response
+from supervisor.control.resources.view import version_body
+from supervisor.core.counters import BUCKETS, InstanceCounters
 from supervisor.core.output import STREAMS
 from supervisor.core.snapshot import State
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from supervisor.control.console import Console
-    from supervisor.core.ledger import Histogram
+    from supervisor.core.counters import Histogram
     from supervisor.core.life import Life
     from supervisor.core.output import Output
     from supervisor.core.snapshot import InstanceView
@@ -40,7 +40,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 END = b"# EOF\n"
 
 
-async def scrape(console: Console, request: Request) -> Answer:
+async def scrape(console: Console, request: Request) -> Response:
     """Return all metrics in the format that the client accepts, by default the Prometheus text.
 
     With hundreds of programs, the encoding takes a while: the loop turns after each metric.
@@ -54,13 +54,13 @@ async def scrape(console: Console, request: Request) -> Answer:
         parts.append(encode(registry).removesuffix(END))
         await asyncio.sleep(0)
     end = END if content_type.startswith(OPENMETRICS.partition(";")[0]) else b""
-    return Answer(200, b"".join((*parts, end)), content_type)
+    return Response(200, b"".join((*parts, end)), content_type)
 
 
 class _Row:
     """Everything about one instance, to read single values off."""
 
-    def __init__(self, labels: tuple[str, str], view: InstanceView, life: Life, counts: InstanceLedger) -> None:
+    def __init__(self, labels: tuple[str, str], view: InstanceView, life: Life, counts: InstanceCounters) -> None:
         self.labels = labels
         self.view = view
         self.life = life
@@ -97,9 +97,9 @@ class _Projection:
 
     def _rows(self) -> list[_Row]:
         container = self._console.container
-        snapshot, ledgers = container.snapshot, container.ledger.instances
+        snapshot, counters = container.snapshot, container.counters.instances
         return [
-            _Row((i[0], str(i[1])), view, snapshot.fleet.lives[i], ledgers.get(i) or InstanceLedger())
+            _Row((i[0], str(i[1])), view, snapshot.fleet.lives[i], counters.get(i) or InstanceCounters())
             for i, view in snapshot.instances.items()
         ]
 
@@ -112,7 +112,7 @@ class _Projection:
         )
         yield GaugeMetricFamily("supinit_ready", "Whether the container is ready.", float(container.snapshot.ready))
         yield CounterMetricFamily(
-            "supinit_orphans_reaped", "Processes of no program that were reaped.", container.ledger.orphans_reaped
+            "supinit_orphans_reaped", "Processes of no program that were reaped.", container.counters.orphans_reaped
         )
 
     def _times(self, rows: Iterable[_Row]) -> Iterator[Metric]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from supervisor.control import commands, context, events, logs, probes, status, tree, updating
-from supervisor.control.message import Answer, Refused, Request
-from supervisor.control.peer import Rights
+from supervisor.control.access import Rights
+from supervisor.control.http.message import Request, RequestError, Response
+from supervisor.control.resources import commands, context, events, logs, probes, status, tree, updating
 from supervisor.core.record import Record
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.console import Console
 
-    Handler = Callable[..., Answer | Awaitable[Answer]]
+    Handler = Callable[..., Response | Awaitable[Response]]
 
 
 class Route(Record):
@@ -28,7 +28,7 @@ class Route(Record):
     """A GET that only root and supinit's own user may ask for."""
 
 
-def _metrics(console: Console, request: Request) -> Awaitable[Answer]:
+def _metrics(console: Console, request: Request) -> Awaitable[Response]:
     from supervisor.control.metrics import scrape  # 25 ms, so not before the first scrape
 
     return scrape(console, request)
@@ -61,7 +61,7 @@ PUBLIC = tuple(route for route in ROUTES if route.path in ("/metrics", "/livez",
 """What is there for somebody of whom nothing is known: it names no path, and changes nothing."""
 
 
-def respond(console: Console, request: Request, rights: Rights) -> Answer | Awaitable[Answer]:
+def respond(console: Console, request: Request, rights: Rights) -> Response | Awaitable[Response]:
     """Carry a request out: return its answer, or what will be. Both raise Refused where there is none."""
     if rights is Rights.PROBE:
         route, _ = find(request, PUBLIC)
@@ -69,7 +69,7 @@ def respond(console: Console, request: Request, rights: Rights) -> Answer | Awai
     route, arguments = find(request)
     needed = Rights.CONTROL if route.control_only or route.method != "GET" else Rights.READ
     if rights is not Rights.CONTROL and rights is not needed:
-        raise Refused(403, "not_permitted", _not_permitted(request, needed))
+        raise RequestError(403, "not_permitted", _not_permitted(request, needed))
     return route.handler(console, request, *arguments)
 
 
@@ -85,10 +85,10 @@ def find(request: Request, routes: tuple[Route, ...] = ROUTES) -> tuple[Route, t
             return route, arguments
         allowed += [route.method, "HEAD"] if route.method == "GET" else [route.method]
     if not allowed:
-        raise Refused(404, "not_found", f"cannot find {request.path}; see docs/api.md for what there is")
+        raise RequestError(404, "not_found", f"cannot find {request.path}; see docs/api.md for what there is")
     allow = ", ".join(allowed)
     sentence = f"cannot {request.method} {request.path}; allowed: {allow}"
-    raise Refused(405, "method_not_allowed", sentence, (("Allow", allow),))
+    raise RequestError(405, "method_not_allowed", sentence, (("Allow", allow),))
 
 
 def _match(pattern: str, path: str) -> tuple[str, ...] | None:

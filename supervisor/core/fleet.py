@@ -10,15 +10,15 @@ from __future__ import annotations
 from math import inf
 
 from supervisor.core import lifecycle
-from supervisor.core.course import (
+from supervisor.core.container import (
     Asked,
     Begun,
     Cause,
     Change,
     Closing,
+    ContainerPhase,
     ContainerReady,
     ContainerSwept,
-    Course,
     Draining,
     Fault,
     Fleet,
@@ -36,19 +36,18 @@ from supervisor.core.course import (
     Updated,
     Verdict,
 )
-from supervisor.core.ending import obstacle
-from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import (
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
-    Done,
     Event,
-    Failed,
+    Exited,
+    Fatal,
     Goal,
     Health,
     Hurried,
     Life,
+    Pending,
     Redefined,
     RestartRequested,
     Running,
@@ -56,10 +55,11 @@ from supervisor.core.life import (
     StartRequested,
     StopAnnounced,
     StopRequested,
-    Waiting,
 )
 from supervisor.core.program import Condition, OnUnhealthy, ShutdownOn
 from supervisor.core.record import assert_never, replace
+from supervisor.core.restart_policy import obstacle
+from supervisor.core.stop_sequence import stop_time_left
 from supervisor.core.update import leave, merge, replace_entry
 from supervisor.core.verdict import verdict_on, with_code_of_main
 
@@ -102,8 +102,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
         case Fault(reason):
             work.fail(reason)
         case ContainerSwept():
-            if isinstance(work.course, Closing):
-                work.course = Over()
+            if isinstance(work.container_phase, Closing):
+                work.container_phase = Over()
         case TimePassed():
             work.pass_time()
         case _:
@@ -114,7 +114,7 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
 
 def next_deadline(fleet: Fleet) -> float | None:
     """Return the time at which TimePassed will change something, unless something else does before."""
-    earliest = _course_deadline(fleet.course, fleet.ready_at)
+    earliest = _container_deadline(fleet.container_phase, fleet.ready_at)
     for life in fleet.lives.values():
         deadline = lifecycle.next_deadline(life)
         if deadline is not None and deadline < earliest:
@@ -122,8 +122,8 @@ def next_deadline(fleet: Fleet) -> float | None:
     return earliest if earliest < inf else None
 
 
-def _course_deadline(course: Course, ready_at: float | None) -> float:
-    match course:
+def _container_deadline(container_phase: ContainerPhase, ready_at: float | None) -> float:
+    match container_phase:
         case Serving(deadline=deadline) if deadline is not None and ready_at is None:
             return deadline
         case Draining(until=until):
@@ -139,11 +139,11 @@ def meets(condition: Condition, life: Life) -> bool:
     match condition:
         case Condition.STARTED:
             is_kept_up = life.goal is Goal.UP and isinstance(life.phase, Starting | Running)
-            return is_kept_up or isinstance(life.phase, Done)
+            return is_kept_up or isinstance(life.phase, Exited)
         case Condition.HEALTHY:
             return life.goal is Goal.UP and life.is_up
         case Condition.COMPLETED:
-            return isinstance(life.phase, Done)
+            return isinstance(life.phase, Exited)
         case _:
             assert_never(condition)
 
@@ -155,7 +155,7 @@ class _Work:
         self.old_plan = self.plan = plan
         self.now = now
         self.lives = dict(fleet.lives)
-        self.course = fleet.course
+        self.container_phase = fleet.container_phase
         self.ready_at = fleet.ready_at
         self.verdict = fleet.verdict
         self.leaving = fleet.leaving
@@ -166,7 +166,7 @@ class _Work:
         self.touched: list[str] = []
 
     def result(self) -> Turn:
-        fleet = Fleet(self.lives, self.course, self.ready_at, self.verdict, self.leaving)
+        fleet = Fleet(self.lives, self.container_phase, self.ready_at, self.verdict, self.leaving)
         plan = self.plan if self.plan is not self.old_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
 
@@ -195,12 +195,12 @@ class _Work:
 
     def begin(self) -> None:
         timeout = self.plan.settings.start_timeout
-        self.course = Serving(None if timeout is None else self.now + timeout)
+        self.container_phase = Serving(None if timeout is None else self.now + timeout)
         self.apply_all(StartRequested())
         self.note_ready()
 
     def ask(self, instances: Iterable[InstanceId], event: Event) -> None:
-        if not isinstance(self.course, Serving):
+        if not isinstance(self.container_phase, Serving):
             return
         for instance in instances:
             if self.is_leaving(instance):
@@ -222,19 +222,19 @@ class _Work:
             for dependency in self.dependencies(dependant):
                 for instance in self.plan.programs[dependency].instances:
                     life = self.lives[instance]
-                    if isinstance(life.phase, Done) or self.is_leaving(instance):
+                    if isinstance(life.phase, Exited) or self.is_leaving(instance):
                         continue
                     stays_down = life.goal is Goal.DOWN and not life.again
                     if (stays_down or not life.is_alive) and dependency not in names:
                         names.append(dependency)
-                    if stays_down or isinstance(life.phase, Failed):
+                    if stays_down or isinstance(life.phase, Fatal):
                         self.apply(instance, StartRequested())
 
     # ---- another table
 
     def update(self, new: Plan) -> None:
         """Go over to a new table: at once, but for what has to leave first."""
-        if not isinstance(self.course, Serving):
+        if not isinstance(self.container_phase, Serving):
             return
         old, known = self.plan, self.lives
         leaving = leave(old, known, self.leaving, new)
@@ -288,14 +288,14 @@ class _Work:
         return False
 
     def ask_shutdown(self, reason: str) -> None:
-        match self.course:
+        match self.container_phase:
             case Serving():
                 self.end(Verdict(Cause.ASKED, 0, reason), asked_at=self.now)
             case Draining(asked_at=None) | ShuttingDown(asked_at=None):
-                self.course = replace(self.course, asked_at=self.now)
+                self.container_phase = replace(self.container_phase, asked_at=self.now)
             case Draining(asked_at=asked_at) | ShuttingDown(asked_at=asked_at):
                 if asked_at is not None and self.now - asked_at >= HURRY_AFTER:
-                    self.course = ShuttingDown(self.now, self.now, asked_at)
+                    self.container_phase = ShuttingDown(self.now, self.now, asked_at)
                     self.apply_all(Hurried())
             case _:
                 pass
@@ -304,7 +304,7 @@ class _Work:
 
     def end(self, verdict: Verdict, asked_at: float | None = None) -> None:
         """Begin the shutdown, unless it has begun."""
-        if not isinstance(self.course, Serving):
+        if not isinstance(self.container_phase, Serving):
             return
         self.verdict = verdict
         self.changes.append(ShutdownBegun(verdict))
@@ -312,21 +312,21 @@ class _Work:
         drain = settings.drain_delay if self.ready_at is not None else 0.0
         if settings.shutdown_timeout is not None:
             drain = min(drain, settings.shutdown_timeout)
-        self.course = Draining(self.now, self.now + drain, asked_at)
+        self.container_phase = Draining(self.now, self.now + drain, asked_at)
         if drain == 0.0:
-            self.stop_all(self.course)
+            self.stop_all(self.container_phase)
 
     def fail(self, reason: str) -> None:
         """Let an internal error be the verdict, unless a program has earned one of its own."""
         verdict = Verdict(Cause.INTERNAL, 70, reason)
-        if self.verdict is not None and self.verdict.code == 0 and not isinstance(self.course, Over):
+        if self.verdict is not None and self.verdict.code == 0 and not isinstance(self.container_phase, Over):
             self.verdict = verdict
         self.end(verdict)
 
     def stop_all(self, draining: Draining) -> None:
         timeout = self.plan.settings.shutdown_timeout
         deadline = None if timeout is None else draining.since + timeout
-        self.course = ShuttingDown(self.now, deadline, draining.asked_at)
+        self.container_phase = ShuttingDown(self.now, deadline, draining.asked_at)
         self.apply_all(StopAnnounced())
         self.touched += self.plan.programs
 
@@ -343,9 +343,9 @@ class _Work:
 
         Where there is not enough for all of them, each gets the same part of what it needs.
         """
-        if not isinstance(self.course, ShuttingDown) or self.course.deadline is None:
+        if not isinstance(self.container_phase, ShuttingDown) or self.container_phase.deadline is None:
             return None
-        left = max(0.0, self.course.deadline - self.now)
+        left = max(0.0, self.container_phase.deadline - self.now)
         own, below = self.plan.programs[name].stop_time, self.plan.stop_time_below[name]
         return max(own, left - below) if own + below <= left else left * own / (own + below)
 
@@ -353,16 +353,16 @@ class _Work:
 
     def settle(self) -> None:
         self.apply_rules()
-        while isinstance(self.course, Serving) and self.replace_gone():
+        while isinstance(self.container_phase, Serving) and self.replace_gone():
             self.apply_rules()
             if self.lives and all(life.has_ended for life in self.lives.values()):
                 self.finish()
-        if isinstance(self.course, Draining) and not self.is_any_alive():
-            self.stop_all(self.course)  # there is nothing left that could serve
+        if isinstance(self.container_phase, Draining) and not self.is_any_alive():
+            self.stop_all(self.container_phase)  # there is nothing left that could serve
             self.apply_rules()
-        if isinstance(self.course, ShuttingDown) and not self.is_any_alive():
+        if isinstance(self.container_phase, ShuttingDown) and not self.is_any_alive():
             self.verdict = with_code_of_main(self.plan, self.lives, self.verdict)
-            self.course = Closing(self.now + CLOSE_INTERVAL, self.now + CLOSE_LIMIT)
+            self.container_phase = Closing(self.now + CLOSE_INTERVAL, self.now + CLOSE_LIMIT)
             self.orders.append(SweepContainer())
 
     def is_any_alive(self) -> bool:
@@ -376,7 +376,7 @@ class _Work:
                 if isinstance(change, Change):
                     self.judge(change)
             names, self.touched = dict.fromkeys(self.touched), []
-            if isinstance(self.course, Serving | Draining):
+            if isinstance(self.container_phase, Serving | Draining):
                 near = {near: None for name in names for near in (name, *self.plan.dependants[name])}
                 for name in near:
                     self.start_if_met(name)
@@ -389,14 +389,14 @@ class _Work:
 
     def start_if_met(self, name: str) -> None:
         program = self.plan.programs[name]
-        waiting = [i for i in program.instances if isinstance(self.lives[i].phase, Waiting)]
+        waiting = [i for i in program.instances if isinstance(self.lives[i].phase, Pending)]
         if not waiting:
             return
         missing: list[str] = []
         for dependency in program.depends_on:
             lives = [self.lives[instance] for instance in self.plan.programs[dependency.program].instances]
             for life in lives:
-                if isinstance(life.phase, Failed):
+                if isinstance(life.phase, Fatal):
                     event = DependencyFailed(f"depends on {dependency.program}, which {life.phase.reason}")
                     for instance in waiting:
                         self.apply(instance, event)
@@ -405,7 +405,7 @@ class _Work:
                 missing.append(dependency.program)
         for instance in waiting:
             phase = self.lives[instance].phase
-            if not missing or (isinstance(phase, Waiting) and phase.on != tuple(missing)):
+            if not missing or (isinstance(phase, Pending) and phase.on != tuple(missing)):
                 self.apply(instance, DependenciesChecked(tuple(missing)))
 
     def stop_if_free(self, name: str) -> None:
@@ -428,12 +428,12 @@ class _Work:
         program = self.plan.programs[instance[0]]
         check = program.healthcheck
         matters = check is not None and check.on_unhealthy is OnUnhealthy.SHUTDOWN
-        if matters and after.checkup is not None and _turned_unhealthy(before, after):
-            reason = f"{program.name} is unhealthy: {after.checkup.detail}"
+        if matters and after.health_state is not None and _turned_unhealthy(before, after):
+            reason = f"{program.name} is unhealthy: {after.health_state.detail}"
             self.end(Verdict(Cause.UNHEALTHY, 1, reason, instance))
         if not after.has_ended or before.has_ended:
             return
-        failed = isinstance(after.phase, Failed)
+        failed = isinstance(after.phase, Fatal)
         if program.shutdown_on is ShutdownOn.EXIT or (failed and program.is_essential):
             self.end(verdict_on(self.plan, instance, after))
         elif all(life.has_ended for life in self.lives.values()):
@@ -441,7 +441,7 @@ class _Work:
 
     def finish(self) -> None:
         for instance, life in self.lives.items():
-            if isinstance(life.phase, Failed):
+            if isinstance(life.phase, Fatal):
                 self.end(verdict_on(self.plan, instance, life))
         self.end(Verdict(Cause.FINISHED, 0, "every program has ended well"))
 
@@ -468,19 +468,19 @@ class _Work:
             deadline = lifecycle.next_deadline(life)
             if deadline is not None and self.now >= deadline:
                 self.apply(instance, DeadlinePassed())
-        if self.now < _course_deadline(self.course, self.ready_at):
+        if self.now < _container_deadline(self.container_phase, self.ready_at):
             return
-        match self.course:
+        match self.container_phase:
             case Serving():
                 late = ", ".join(f"{name} {self.why_not_up(name)}" for name in self.not_up())
                 reason = f"not ready within start_timeout: {late}"
                 self.end(Verdict(Cause.START_TIMEOUT, 75, reason))
             case Draining():
-                self.stop_all(self.course)
+                self.stop_all(self.container_phase)
             case Closing(give_up=give_up) if self.now >= give_up:
-                self.course = Over()
+                self.container_phase = Over()
             case Closing():
-                self.course = replace(self.course, deadline=self.now + CLOSE_INTERVAL)
+                self.container_phase = replace(self.container_phase, deadline=self.now + CLOSE_INTERVAL)
                 self.orders.append(SweepContainer())
             case _:
                 pass

@@ -15,7 +15,7 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.core.checkup import Checkup
+    from supervisor.core.health import HealthState
     from supervisor.core.notice import Notice
     from supervisor.core.program import Scope, Signal
 
@@ -70,11 +70,11 @@ class Blame(Record):
 # ---- phases
 
 
-class Idle(Record):
+class Stopped(Record):
     """Down, because someone asked or because nobody has asked yet."""
 
 
-class Waiting(Record):
+class Pending(Record):
     """Wanted, held back by the programs named in `on`; empty while nobody has looked yet."""
 
     since: float
@@ -117,7 +117,7 @@ class Stopping(Record):
 
     run: Run
     since: float
-    rung: int
+    step_index: int
     deadline: float
     pace: float = 1.0
     blame: Blame | None = None
@@ -141,13 +141,13 @@ class Backoff(Record):
     until: float
 
 
-class Done(Record):
+class Exited(Record):
     """Ended for good and well. `reason`: why there was nothing to run."""
 
     reason: str | None = None
 
 
-class Failed(Record):
+class Fatal(Record):
     """Ended for good and badly. `code` is what the container's exit code would be for it.
 
     `exit` is the end that did it; None: it did not end by itself, or never ran.
@@ -158,14 +158,14 @@ class Failed(Record):
     exit: Exit | None = None
 
 
-Phase = Idle | Waiting | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Done | Failed
+Phase = Stopped | Pending | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Exited | Fatal
 
 
 class Life(Record):
     """Everything known of one instance."""
 
     goal: Goal = Goal.DOWN
-    phase: Phase = Idle()
+    phase: Phase = Stopped()
     since: float = 0.0
     """When it came into this phase."""
     generation: int = 0
@@ -178,12 +178,12 @@ class Life(Record):
     """Restarts that nobody asked for, ever."""
     was_up: bool = False
     """Whether it has been up, or completed, once."""
-    checkup: Checkup | None = None
+    health_state: HealthState | None = None
     """The health checks of the running process; None without a process or without a health check."""
     last_exit: Exit | None = None
     again: bool = False
     """Whether it is to be started again once it is down."""
-    said: str = ""
+    status_text: str = ""
     """What the running process says of itself (STATUS= of sd_notify(3))."""
 
     @property
@@ -203,7 +203,7 @@ class Life(Record):
     @property
     def has_ended(self) -> bool:
         """Whether it has ended for good, by itself."""
-        return isinstance(self.phase, Done | Failed)
+        return isinstance(self.phase, Exited | Fatal)
 
     @property
     def is_wanted(self) -> bool:
@@ -212,7 +212,7 @@ class Life(Record):
 
     @property
     def health(self) -> Health:
-        return Health.NONE if self.checkup is None else self.checkup.health
+        return Health.NONE if self.health_state is None else self.health_state.health
 
     @property
     def is_up(self) -> bool:
@@ -330,10 +330,10 @@ class StepFailed(Record):
     """A step of the stop sequence had no effect: go on to the next one."""
 
     generation: int
-    rung: int
+    step_index: int
 
 
-class Exited(Record):
+class ProcessExited(Record):
     """The main process is gone and reaped. `memory_was_short`: the kernel has just killed a process for that."""
 
     generation: int
@@ -378,7 +378,7 @@ Event = (
     | StartFailed
     | Probed
     | StepFailed
-    | Exited
+    | ProcessExited
     | Swept
     | Redefined
     | DeadlinePassed
@@ -400,7 +400,7 @@ class SendSignal(Record):
 
 class WriteFifo(Record):
     generation: int
-    rung: int
+    step_index: int
     path: str
     data: bytes
 
@@ -409,7 +409,7 @@ class RunCommand(Record):
     """Run a command of the stop sequence."""
 
     generation: int
-    rung: int
+    step_index: int
     command: tuple[str, ...]
 
 

@@ -12,19 +12,7 @@ from __future__ import annotations
 from math import inf
 from signal import SIGKILL
 
-from supervisor.core.checkup import begin_checkup, note_probe, start_probe
-from supervisor.core.ending import is_exhausted, restart_delay, run_sentence, wants_restart
-from supervisor.core.ladder import (
-    KILL_INTERVAL,
-    Step,
-    begin_stop,
-    enter,
-    extend,
-    has_killed,
-    shorten,
-    skip_step,
-    take_step,
-)
+from supervisor.core.health import begin_health_checks, note_probe, start_probe
 from supervisor.core.life import (
     Backoff,
     BecameReady,
@@ -32,19 +20,19 @@ from supervisor.core.life import (
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
-    Done,
     Event,
     Exit,
     Exited,
-    Failed,
+    Fatal,
     Goal,
     Health,
     Hurried,
-    Idle,
     Life,
     MainChanged,
     Notified,
+    Pending,
     Probed,
+    ProcessExited,
     Redefined,
     RestartRequested,
     Run,
@@ -61,15 +49,27 @@ from supervisor.core.life import (
     StartRequested,
     StepFailed,
     StopAnnounced,
+    Stopped,
     Stopping,
     StopRequested,
     Sweep,
     Sweeping,
     Swept,
-    Waiting,
 )
-from supervisor.core.program import Kind, OnUnhealthy, Program
+from supervisor.core.program import OnUnhealthy, Program, ProgramType
 from supervisor.core.record import assert_never, replace
+from supervisor.core.restart_policy import is_exhausted, restart_delay, run_sentence, wants_restart
+from supervisor.core.stop_sequence import (
+    KILL_INTERVAL,
+    Transition,
+    begin_stop,
+    enter,
+    extend,
+    has_killed,
+    shorten,
+    skip_step,
+    take_step,
+)
 
 SWEEP_LIMIT = 10.0
 """Seconds after which what not even SIGKILL removes (a process in uninterruptible sleep) is left behind."""
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from supervisor.core.notice import Notice
 
 
-def advance(program: Program, life: Life, event: Event, now: float) -> Step:
+def advance(program: Program, life: Life, event: Event, now: float) -> Transition:
     """Return the life after `event`, and what must be done now.
 
     The actions are in order. `now` never runs backwards; it may be later than any number of deadlines.
@@ -124,16 +124,16 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Step:
             return _blame(program, life, Blame(reason), now) if isinstance(life.phase, Starting) else (life, ())
         case Probed(generation, passed, detail) if generation == life.generation:
             return _note_probe(program, life, passed, detail, now)
-        case StepFailed(generation, rung) if generation == life.generation:
-            return skip_step(program, life, rung, now)
-        case Exited(generation, code, signal, short) if generation == life.generation:
+        case StepFailed(generation, step_index) if generation == life.generation:
+            return skip_step(program, life, step_index, now)
+        case ProcessExited(generation, code, signal, short) if generation == life.generation:
             out_of_memory = short and signal == SIGKILL and not has_killed(program, life)
             return _note_exit(life, Exit(code, signal, now, out_of_memory), now)
         case Swept(generation, jitter) if generation == life.generation:
             return _note_swept(program, life, jitter, now)
         case Spawned() | SpawnFailed() | SpawnSkipped() | SpawnHeld() | BecameReady() | Notified() | MainChanged():
             return life, ()
-        case StartFailed() | Probed() | StepFailed() | Exited() | Swept():
+        case StartFailed() | Probed() | StepFailed() | ProcessExited() | Swept():
             return life, ()
         case _:
             assert_never(event)
@@ -146,11 +146,11 @@ def next_deadline(life: Life) -> float | None:
             return _unless_never(min(deadline, _probe_due(life)))
         case Running(silent_until=silent_until):
             return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
-        case Waiting(held_until=held_until):
+        case Pending(held_until=held_until):
             return held_until
         case Stopping(deadline=deadline) | Sweeping(deadline=deadline) | Backoff(until=deadline):
             return deadline
-        case Idle() | Spawning() | Done() | Failed():
+        case Stopped() | Spawning() | Exited() | Fatal():
             return None
         case _:
             assert_never(life.phase)
@@ -163,17 +163,17 @@ def _unless_never(deadline: float) -> float | None:
 # ---- what somebody asked for
 
 
-def _start(program: Program, life: Life, now: float) -> Step:
+def _start(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
-        case Idle() | Done() | Failed():
-            return enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+        case Stopped() | Exited() | Fatal():
+            return enter(replace(life, failures=0, attempts=0), Pending(now), now), ()
         case Backoff():
-            return enter(life, Waiting(now), now), ()
+            return enter(life, Pending(now), now), ()
         case Stopping() | Sweeping():
             return _expect_again(life), ()
         case Starting() | Running():
             return _watch_again(program, life, now), ()
-        case Waiting() | Spawning():
+        case Pending() | Spawning():
             return life, ()
         case _:
             assert_never(life.phase)
@@ -201,7 +201,7 @@ def _expect_again(life: Life) -> Life:
             return life
 
 
-def _restart(program: Program, life: Life, now: float) -> Step:
+def _restart(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             return begin_stop(program, life, run, None, None, now)
@@ -209,7 +209,7 @@ def _restart(program: Program, life: Life, now: float) -> Step:
             return _start(program, life, now)
 
 
-def _stop(program: Program, life: Life, within: float | None, now: float) -> Step:
+def _stop(program: Program, life: Life, within: float | None, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             return begin_stop(program, life, run, within, None, now)
@@ -219,22 +219,22 @@ def _stop(program: Program, life: Life, within: float | None, now: float) -> Ste
             return _retire(life, now)
 
 
-def _retire(life: Life, now: float) -> Step:
+def _retire(life: Life, now: float) -> Transition:
     match life.phase:
-        case Waiting() | Backoff():
-            return enter(life, Idle(), now), ()
-        case Idle() | Done() | Failed() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
+        case Pending() | Backoff():
+            return enter(life, Stopped(), now), ()
+        case Stopped() | Exited() | Fatal() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
             return life, ()
         case _:
             assert_never(life.phase)
 
 
-def _kill(program: Program, life: Life, now: float) -> Step:
+def _kill(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             life, _ = begin_stop(program, life, run, None, None, now)
             return _kill(program, life, now)
-        case Stopping(rung=rung) if rung < len(program.stop):
+        case Stopping(step_index=step_index) if step_index < len(program.stop):
             return take_step(program, life, life.phase, len(program.stop), now)
         case _:
             return _retire(life, now)
@@ -252,57 +252,59 @@ def _redefine(program: Program, life: Life, has_new_check: bool, now: float) -> 
     if not has_new_check:
         return life
     if program.healthcheck is None:
-        return replace(life, checkup=None)
-    if life.checkup is None:
-        return replace(life, checkup=begin_checkup(now))
-    is_under_way = life.checkup.due is None
-    return replace(life, checkup=replace(life.checkup, failures=0, due=None if is_under_way else now))
+        return replace(life, health_state=None)
+    if life.health_state is None:
+        return replace(life, health_state=begin_health_checks(now))
+    is_under_way = life.health_state.due is None
+    return replace(life, health_state=replace(life.health_state, failures=0, due=None if is_under_way else now))
 
 
 # ---- what the dependencies say
 
 
-def _check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Step:
-    if not isinstance(life.phase, Waiting) or life.goal is Goal.DOWN or life.phase.held_until is not None:
+def _check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Transition:
+    if not isinstance(life.phase, Pending) or life.goal is Goal.DOWN or life.phase.held_until is not None:
         return life, ()
     if missing:
         return replace(life, phase=replace(life.phase, on=missing)), ()
     return _ask_spawn(life, Spawning(), now)
 
 
-def _ask_spawn(life: Life, phase: Spawning, now: float) -> Step:
+def _ask_spawn(life: Life, phase: Spawning, now: float) -> Transition:
     generation = life.generation + 1
-    return enter(replace(life, generation=generation, said=""), phase, now), (Spawn(generation),)
+    return enter(replace(life, generation=generation, status_text=""), phase, now), (Spawn(generation),)
 
 
-def _fail_waiting(life: Life, reason: str, now: float) -> Step:
-    if not isinstance(life.phase, Waiting):
+def _fail_waiting(life: Life, reason: str, now: float) -> Transition:
+    if not isinstance(life.phase, Pending):
         return life, ()
-    return enter(life, Failed(reason, 1), now), ()
+    return enter(life, Fatal(reason, 1), now), ()
 
 
 # ---- what the process does
 
 
-def _note_spawned(program: Program, life: Life, pid: int, now: float) -> Step:
+def _note_spawned(program: Program, life: Life, pid: int, now: float) -> Transition:
     if not isinstance(life.phase, Spawning):
         return life, ()
     run = Run(pid, since=now)
     if program.healthcheck is not None:
-        life = replace(life, checkup=begin_checkup(now))
+        life = replace(life, health_state=begin_health_checks(now))
     if life.goal is Goal.DOWN:
         return begin_stop(program, life, run, None, None, now)
     life = enter(life, Starting(run, deadline=now + program.start_patience), now)
     return _pass_deadline(program, life, now)
 
 
-def _note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | None, jitter: float, now: float) -> Step:
+def _note_spawn_failed(
+    program: Program, life: Life, blame: Blame, code: int | None, jitter: float, now: float
+) -> Transition:
     if not isinstance(life.phase, Spawning):
         return life, ()
     if life.goal is Goal.DOWN:
-        return enter(life, Idle(), now), ()
+        return enter(life, Stopped(), now), ()
     if code is not None:
-        return enter(life, Failed(blame.sentence, code), now), ()
+        return enter(life, Fatal(blame.sentence, code), now), ()
     return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now), ()
 
 
@@ -310,17 +312,17 @@ def _note_skipped(life: Life, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
-        return enter(life, Idle(), now)
-    return enter(replace(life, was_up=True), Done(reason), now)
+        return enter(life, Stopped(), now)
+    return enter(replace(life, was_up=True), Exited(reason), now)
 
 
 def _note_held(life: Life, until: float, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
-        return enter(life, Idle(), now)
+        return enter(life, Stopped(), now)
     since = life.since if life.phase.was_held else now
-    return enter(life, Waiting(since, held_until=until, held_by=reason), since)
+    return enter(life, Pending(since, held_until=until, held_by=reason), since)
 
 
 def _note_main(life: Life, pid: int) -> Life:
@@ -331,16 +333,16 @@ def _note_main(life: Life, pid: int) -> Life:
             return life
 
 
-def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> Step:
+def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> Transition:
     """Take in what the process says of itself; what it says while nobody waits for it changes its words at most."""
     if life.run is None:
         return life, ()
     if notice.status is not None:
-        life = replace(life, said=notice.status)
+        life = replace(life, status_text=notice.status)
     elif notice.reloading or notice.stopping:
-        life = replace(life, said=RELOADING if notice.reloading else "stopping")
-    elif notice.ready and life.said == RELOADING:
-        life = replace(life, said="")
+        life = replace(life, status_text=RELOADING if notice.reloading else "stopping")
+    elif notice.ready and life.status_text == RELOADING:
+        life = replace(life, status_text="")
     if notice.extend_by is not None:
         life = extend(program, life, now + notice.extend_by)
     if notice.is_stuck:
@@ -352,7 +354,7 @@ def _note_notice(program: Program, life: Life, notice: Notice, now: float) -> St
     return _note_ready(program, life, now) if is_ready else (life, ())
 
 
-def _note_ready(program: Program, life: Life, now: float) -> Step:
+def _note_ready(program: Program, life: Life, now: float) -> Transition:
     """Count it as up; after a failed run not before `min_uptime`, lest what crashes soon looks up in between."""
     match life.phase:
         case Starting(run=run) if life.attempts and now < run.since + program.min_uptime:
@@ -366,12 +368,12 @@ def _note_ready(program: Program, life: Life, now: float) -> Step:
             return life, ()
 
 
-def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: float) -> Step:
+def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: float) -> Transition:
     check = program.healthcheck
-    if check is None or life.checkup is None or not isinstance(life.phase, Starting | Running):
+    if check is None or life.health_state is None or not isinstance(life.phase, Starting | Running):
         return life, ()
     was_unhealthy = life.health is Health.UNHEALTHY
-    life = replace(life, checkup=note_probe(check, life.checkup, passed, detail, now))
+    life = replace(life, health_state=note_probe(check, life.health_state, passed, detail, now))
     if passed:
         life = replace(life, was_up=life.was_up or isinstance(life.phase, Running))
         waits_for_itself = program.ready.notify is not None or program.ready.log is not None
@@ -379,11 +381,13 @@ def _note_probe(program: Program, life: Life, passed: bool, detail: str, now: fl
     turned = life.health is Health.UNHEALTHY and not was_unhealthy
     if turned and check.on_unhealthy is OnUnhealthy.RESTART:
         stopping, actions = _blame(program, life, Blame(f"was unhealthy ({detail})", asks_restart=True), now)
-        return replace(stopping, checkup=life.checkup), actions  # the probe that turned it is to be seen, and counted
+        return replace(
+            stopping, health_state=life.health_state
+        ), actions  # the probe that turned it is to be seen, and counted
     return life, ()
 
 
-def _blame(program: Program, life: Life, blame: Blame, now: float) -> Step:
+def _blame(program: Program, life: Life, blame: Blame, now: float) -> Transition:
     """End a run against the goal: it failed, though its process is still there.
 
     What is to be stopped anyway is left alone: its turn comes when nothing alive depends on it.
@@ -397,7 +401,7 @@ def _blame(program: Program, life: Life, blame: Blame, now: float) -> Step:
             return life, ()
 
 
-def _note_exit(life: Life, exit_: Exit, now: float) -> Step:
+def _note_exit(life: Life, exit_: Exit, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             asked, blame = False, None
@@ -406,18 +410,18 @@ def _note_exit(life: Life, exit_: Exit, now: float) -> Step:
         case _:
             return life, ()
     phase = Sweeping(run, exit_, now + KILL_INTERVAL, now + SWEEP_LIMIT, asked=asked, blame=blame)
-    life = replace(life, checkup=None, last_exit=exit_)
+    life = replace(life, health_state=None, last_exit=exit_)
     return enter(life, phase, now), (Sweep(life.generation, run.pid),)
 
 
-def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Step:
+def _note_swept(program: Program, life: Life, jitter: float, now: float) -> Transition:
     match life.phase:
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
             if life.goal is Goal.DOWN and not life.again:
-                return enter(life, Idle(), now), ()
+                return enter(life, Stopped(), now), ()
             if asked or life.goal is Goal.DOWN:
                 life = replace(life, goal=Goal.UP, again=False)
-                return enter(replace(life, failures=0, attempts=0), Waiting(now), now), ()
+                return enter(replace(life, failures=0, attempts=0), Pending(now), now), ()
             ran_for = exit_.at - run.since
             came_up = run.ready_at is not None and ran_for >= program.min_uptime
             life = replace(
@@ -435,11 +439,11 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
     succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
     is_wanted = wants_restart(program, succeeded, blame)
     if succeeded and not is_wanted:
-        return enter(replace(life, was_up=True), Done(), now)
+        return enter(replace(life, was_up=True), Exited(), now)
     if not is_wanted or is_exhausted(program, life):
         own_exit = exit_ if blame is None else None
         code = own_exit.shell_code if own_exit is not None else 1
-        return enter(life, Failed(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
+        return enter(life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
     return enter(life, Backoff(until), now)
@@ -449,34 +453,34 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
 
 
 def _probe_due(life: Life) -> float:
-    return inf if life.checkup is None or life.checkup.due is None else life.checkup.due
+    return inf if life.health_state is None or life.health_state.due is None else life.health_state.due
 
 
-def _pass_deadline(program: Program, life: Life, now: float) -> Step:
+def _pass_deadline(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
         case Starting(deadline=deadline) if now >= deadline:
             if program.is_up_by_uptime or life.phase.is_ready:
                 return _note_ready(program, life, now)
             if life.goal is Goal.DOWN:
                 return replace(life, phase=replace(life.phase, deadline=inf)), ()
-            what = "did not complete" if program.kind is Kind.ONESHOT else "was not ready"
+            what = "did not complete" if program.kind is ProgramType.ONESHOT else "was not ready"
             return _blame(program, life, Blame(f"{what} within {program.start_patience:g} s"), now)
         case Running(silent_until=silent_until) if silent_until is not None and now >= silent_until:
             if life.goal is Goal.DOWN:
                 return replace(life, phase=replace(life.phase, silent_until=None)), ()
             blame = Blame(f"sent no WATCHDOG=1 for {program.watchdog:g} s", asks_restart=True)
             return _blame(program, life, blame, now)
-        case Waiting(held_until=held_until) if held_until is not None and now >= held_until:
+        case Pending(held_until=held_until) if held_until is not None and now >= held_until:
             return _ask_spawn(life, Spawning(was_held=True), life.since)
-        case Stopping(deadline=deadline, rung=rung) if now >= deadline:
-            return take_step(program, life, life.phase, rung + 1, now)
+        case Stopping(deadline=deadline, step_index=step_index) if now >= deadline:
+            return take_step(program, life, life.phase, step_index + 1, now)
         case Sweeping(run=run, deadline=deadline, give_up=give_up) if now >= deadline:
             final = now >= give_up
             phase = replace(life.phase, deadline=now + KILL_INTERVAL)
             return replace(life, phase=phase), (Sweep(life.generation, run.pid, final),)
         case Backoff(until=until) if now >= until:
-            return enter(life, Waiting(now), now), ()
-        case Starting() | Running() if life.checkup is not None and now >= _probe_due(life):
-            return replace(life, checkup=start_probe(life.checkup, now)), (RunProbe(life.generation),)
+            return enter(life, Pending(now), now), ()
+        case Starting() | Running() if life.health_state is not None and now >= _probe_due(life):
+            return replace(life, health_state=start_probe(life.health_state, now)), (RunProbe(life.generation),)
         case _:
             return life, ()

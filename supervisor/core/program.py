@@ -22,7 +22,7 @@ InstanceId = tuple[str, int]
 """One running copy of a program: its name, and its number from 1 to `scale`."""
 
 
-class Kind(Enum):
+class ProgramType(Enum):
     SERVICE = "service"
     ONESHOT = "oneshot"
 
@@ -239,7 +239,7 @@ class Program(Record):
 
     name: str
     command: tuple[str, ...]
-    kind: Kind = Kind.SERVICE
+    kind: ProgramType = ProgramType.SERVICE
     depends_on: tuple[Dependency, ...] = ()
     environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
     """In the order of the table. None takes the variable over from supinit's own environment, if it is set there."""
@@ -295,7 +295,7 @@ class Program(Record):
     @property
     def is_up_by_uptime(self) -> bool:
         """Whether nothing but `min_uptime` says that it is up. A oneshot is up when it has completed."""
-        return self.kind is Kind.SERVICE and not self.says_when_ready
+        return self.kind is ProgramType.SERVICE and not self.says_when_ready
 
     @property
     def start_patience(self) -> float:
@@ -304,7 +304,7 @@ class Program(Record):
             return self.min_uptime
         if self.ready.timeout is not None:
             return self.ready.timeout
-        return inf if self.kind is Kind.ONESHOT else READY_TIMEOUT
+        return inf if self.kind is ProgramType.ONESHOT else READY_TIMEOUT
 
 
 class OwnLog(Record):

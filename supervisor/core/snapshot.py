@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from enum import Enum
 
-from supervisor.core.course import Draining, Serving
-from supervisor.core.life import Backoff, Done, Failed, Health, Idle, Running, Spawning, Starting, Stopping, Sweeping
-from supervisor.core.life import Waiting as WaitingPhase
+from supervisor.core.container import Draining, Serving
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Health,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.life import Pending as Pending
 from supervisor.core.record import Record, assert_never
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervisor.core.course import Fleet, Verdict
+    from supervisor.core.container import Fleet, Verdict
     from supervisor.core.life import Exit, Life
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -58,7 +69,7 @@ class InstanceView(Record):
     probe_failures: int
     """Failed health checks in a row."""
     probe_detail: str
-    said: str
+    status_text: str
     """What the process says of itself."""
 
     @property
@@ -81,7 +92,7 @@ class Snapshot(Record):
     @property
     def in_service(self) -> bool:
         """Whether the programs are kept up: until the first stop step, `drain_delay` included."""
-        return isinstance(self.fleet.course, Serving | Draining)
+        return isinstance(self.fleet.container_phase, Serving | Draining)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -99,8 +110,8 @@ def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapsho
         else _view(instance, life)
         for instance, life in fleet.lives.items()
     }
-    serving = isinstance(fleet.course, Serving)
-    in_service = isinstance(fleet.course, Serving | Draining)
+    serving = isinstance(fleet.container_phase, Serving)
+    in_service = isinstance(fleet.container_phase, Serving | Draining)
     healthy_programs = _healthy_programs(plan, fleet) if in_service else {}
     return Snapshot(
         fleet=fleet,
@@ -117,7 +128,7 @@ def _healthy_programs(plan: Plan, fleet: Fleet) -> dict[str, float | None]:
     for name, program in plan.programs.items():
         lives = [fleet.lives[instance] for instance in program.instances]
         if all(life.is_up for life in lives):
-            passes = [life.checkup.last_pass_at for life in lives if life.checkup is not None]
+            passes = [life.health_state.last_pass_at for life in lives if life.health_state is not None]
             healthy[name] = min((at for at in passes if at is not None), default=None)
     return healthy
 
@@ -125,11 +136,11 @@ def _healthy_programs(plan: Plan, fleet: Fleet) -> dict[str, float | None]:
 def _is_healthy(plan: Plan, fleet: Fleet) -> bool:
     essential = (program for program in plan.programs.values() if program.is_essential)
     lives = (fleet.lives[instance] for program in essential for instance in program.instances)
-    return all(life.is_up or isinstance(life.phase, Done) for life in lives)
+    return all(life.is_up or isinstance(life.phase, Exited) for life in lives)
 
 
 def _view(instance: InstanceId, life: Life) -> InstanceView:
-    phase, run, checkup = life.phase, life.run, life.checkup
+    phase, run, health_state = life.phase, life.run, life.health_state
     return InstanceView(
         name=instance[0],
         instance=instance[1],
@@ -142,20 +153,20 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
         restarts=life.restarts,
         last_exit=life.last_exit,
         reason=_reason(life),
-        waiting_for=phase.on if isinstance(phase, WaitingPhase) else (),
+        waiting_for=phase.on if isinstance(phase, Pending) else (),
         starts_again_at=phase.until if isinstance(phase, Backoff) else None,
-        last_pass_at=checkup.last_pass_at if checkup is not None else None,
-        probe_failures=checkup.failures if checkup is not None else 0,
-        probe_detail=checkup.detail if checkup is not None else "",
-        said=life.said if run is not None else "",
+        last_pass_at=health_state.last_pass_at if health_state is not None else None,
+        probe_failures=health_state.failures if health_state is not None else 0,
+        probe_detail=health_state.detail if health_state is not None else "",
+        status_text=life.status_text if run is not None else "",
     )
 
 
 def _state(life: Life) -> State:
     match life.phase:
-        case Idle():
+        case Stopped():
             return State.STOPPED
-        case WaitingPhase():
+        case Pending():
             return State.PENDING
         case Spawning() | Starting():
             return State.STARTING
@@ -165,9 +176,9 @@ def _state(life: Life) -> State:
             return State.STOPPING
         case Backoff():
             return State.BACKOFF
-        case Done():
+        case Exited():
             return State.EXITED
-        case Failed():
+        case Fatal():
             return State.FATAL
         case _:
             assert_never(life.phase)
@@ -175,11 +186,11 @@ def _state(life: Life) -> State:
 
 def _reason(life: Life) -> str | None:
     match life.phase:
-        case Failed(reason=reason):
+        case Fatal(reason=reason):
             return reason
-        case Done(reason=reason):
+        case Exited(reason=reason):
             return reason
-        case WaitingPhase(held_until=held_until, held_by=held_by) if held_until is not None:
+        case Pending(held_until=held_until, held_by=held_by) if held_until is not None:
             return held_by
         case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
             return blame.sentence

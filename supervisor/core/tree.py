@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
 
-class Kind(Enum):
+class OwnerKind(Enum):
     """What a branch is, in the order in which they are shown."""
 
     PROGRAM = "program"
@@ -29,7 +29,7 @@ class Kind(Enum):
 class Owner(Record):
     """To whom processes belong; `instance` is the one that a program, a probe or a command is of."""
 
-    kind: Kind
+    kind: OwnerKind
     instance: InstanceId | None = None
 
 

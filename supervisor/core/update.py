@@ -36,7 +36,7 @@ FIXED = frozenset(("run_dir", "socket", "socket_mode", "socket_group", "metrics_
 """Settings that are used once, at the start."""
 
 
-class Action(Enum):
+class UpdateAction(Enum):
     ADD = "add"
     REMOVE = "remove"
     RESTART = "restart"
@@ -48,7 +48,7 @@ class ProgramChange(Record):
     """What becomes of one program. `because`: the keys that have changed; empty for what is added or removed."""
 
     name: str
-    action: Action
+    action: UpdateAction
     because: tuple[str, ...] = ()
 
 
@@ -61,7 +61,7 @@ class Difference(Record):
     unchanged: int = 0
     """How many programs stay as they are."""
 
-    def names(self, *actions: Action) -> tuple[str, ...]:
+    def names(self, *actions: UpdateAction) -> tuple[str, ...]:
         return tuple(change.name for change in self.programs if change.action in actions)
 
 
@@ -79,18 +79,20 @@ def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
     for name, entry in new.programs.items():
         before = leaving[name].becomes if name in leaving else old.programs.get(name)
         if before is None:
-            changes.append(ProgramChange(name, Action.ADD))
+            changes.append(ProgramChange(name, UpdateAction.ADD))
         elif before != entry:
-            action = Action.RESTART if _needs_new_process(before, entry) else Action.CHANGE
+            action = UpdateAction.RESTART if _needs_new_process(before, entry) else UpdateAction.CHANGE
             changes.append(ProgramChange(name, action, _changed(before, entry)))
     gone = [name for name in old.programs if name not in new.programs]
-    changes += [ProgramChange(n, Action.REMOVE) for n in gone if n not in leaving or leaving[n].becomes is not None]
+    changes += [
+        ProgramChange(n, UpdateAction.REMOVE) for n in gone if n not in leaving or leaving[n].becomes is not None
+    ]
     settings = _changed(old.settings, new.settings)
     return Difference(
         programs=tuple(changes),
         settings=tuple(key for key in settings if key not in FIXED),
         later=tuple(key.replace("_listen", "") for key in settings if key in FIXED),
-        unchanged=len(new.programs) - sum(change.action is not Action.REMOVE for change in changes),
+        unchanged=len(new.programs) - sum(change.action is not UpdateAction.REMOVE for change in changes),
     )
 
 

@@ -7,10 +7,10 @@ failure ends with 0, and what is not about a program (70, 75) stays.
 
 from __future__ import annotations
 
-from supervisor.core.course import Cause, Verdict
-from supervisor.core.ending import exit_sentence
-from supervisor.core.life import Done, Failed
+from supervisor.core.container import Cause, Verdict
+from supervisor.core.life import Exited, Fatal
 from supervisor.core.record import replace
+from supervisor.core.restart_policy import exit_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
     """Return the verdict where the end for good of one instance ends the container."""
     name, phase = instance[0], life.phase
-    exit_ = phase.exit if isinstance(phase, Failed) else life.last_exit
-    if isinstance(phase, Done) and phase.reason is not None:
+    exit_ = phase.exit if isinstance(phase, Fatal) else life.last_exit
+    if isinstance(phase, Exited) and phase.reason is not None:
         return Verdict(Cause.PROGRAM_ENDED, 0, f"{name} {phase.reason}", instance)
-    if isinstance(phase, Failed):
+    if isinstance(phase, Fatal):
         code, reason = phase.code, f"{name} {phase.reason}"
     else:
         assert exit_ is not None

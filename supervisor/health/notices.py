@@ -43,7 +43,7 @@ _MAX_DESCRIPTORS = 253
 """SCM_MAX_FD (unix(7))"""
 
 
-class Said(Record):
+class Datagram(Record):
     """A datagram from the process `pid`, at most MAX_DATAGRAM + 1 bytes of it."""
 
     instance: InstanceId
@@ -51,7 +51,7 @@ class Said(Record):
     datagram: bytes
 
 
-class Signed(Record):
+class ReadinessNewline(Record):
     """A newline came through the descriptor of the process with this generation."""
 
     instance: InstanceId
@@ -108,7 +108,7 @@ class Notices:
         self._epoll.register(read_end, select.EPOLLIN)
         return write_end
 
-    def take(self) -> Iterator[Said | Signed]:
+    def take(self) -> Iterator[Datagram | ReadinessNewline]:
         """Yield what has been said since the last time, in order for each instance."""
         for descriptor, _ in self._epoll.poll(0):
             if descriptor in self._pipes:
@@ -117,7 +117,7 @@ class Notices:
                 instance = self._by_descriptor[descriptor]
                 yield from self._read_socket(instance, self._sockets[instance])
 
-    def _read_pipe(self, descriptor: int) -> Iterator[Signed]:
+    def _read_pipe(self, descriptor: int) -> Iterator[ReadinessNewline]:
         try:
             data = os.read(descriptor, 4096)
         except BlockingIOError:
@@ -128,9 +128,9 @@ class Notices:
         os.close(descriptor)
         instance, generation = self._pipes.pop(descriptor)
         if data:
-            yield Signed(instance, generation)
+            yield ReadinessNewline(instance, generation)
 
-    def _read_socket(self, instance: InstanceId, listener: socket) -> Iterator[Said]:
+    def _read_socket(self, instance: InstanceId, listener: socket) -> Iterator[Datagram]:
         space = 64 + _CREDENTIALS_SIZE + 4 * _MAX_DESCRIPTORS
         for _ in range(DATAGRAMS):
             try:
@@ -144,7 +144,7 @@ class Notices:
                 elif level == SOL_SOCKET and kind == SCM_CREDENTIALS and len(content) == _CREDENTIALS_SIZE:
                     pid = array.array("i", content)[0]
             if pid and not flags & MSG_TRUNC:
-                yield Said(instance, pid, data)
+                yield Datagram(instance, pid, data)
 
 
 def _close_all(content: bytes) -> None:

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    RunCommand = Callable[[tuple[str, ...], float], Awaitable["Answer"]]
+    RunCommand = Callable[[tuple[str, ...], float], Awaitable["ProbeResult"]]
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an HTTP answer that are read at most; the status line is all that counts."""
@@ -38,14 +38,14 @@ RESERVED = "%/?:@!$&'()*+,;=~"
 """What stands in a URL as it is (RFC 3986), beside letters, digits and "-._"."""
 
 
-class Answer(Record):
+class ProbeResult(Record):
     """What a probe found. `detail`: its words for the operator."""
 
     passed: bool
     detail: str
 
 
-async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> Answer:
+async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> ProbeResult:
     """Run a probe. `run_command` runs a command in the program's context and ends it at the given timeout."""
     if isinstance(probe, ExecProbe):
         return await run_command(probe.command, timeout)
@@ -53,24 +53,24 @@ async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> Answer:
         async with asyncio.timeout(timeout):
             return await _ask(probe)
     except TimeoutError:
-        return Answer(False, f"no answer within {timeout:g} s")
+        return ProbeResult(False, f"no answer within {timeout:g} s")
     except OSError as error:
-        return Answer(False, os.strerror(error.errno) if error.errno else str(error))
+        return ProbeResult(False, os.strerror(error.errno) if error.errno else str(error))
     except ValueError as error:  # a host or a header that cannot be written down
-        return Answer(False, f"cannot be asked: {error}")
+        return ProbeResult(False, f"cannot be asked: {error}")
 
 
-async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe) -> Answer:
+async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe) -> ProbeResult:
     match probe:
         case HttpProbe():
             return await _ask_http(probe)
         case TcpProbe(host=host, port=port):
             _, writer = await asyncio.open_connection(host, port)
             writer.transport.abort()
-            return Answer(True, f"{host}:{port} accepts")
+            return ProbeResult(True, f"{host}:{port} accepts")
         case UnixProbe(path=path):
             await _connect_unix(path)
-            return Answer(True, f"{path} accepts")
+            return ProbeResult(True, f"{path} accepts")
         case FileProbe(path=path, max_age=max_age):
             return _look_at(path, max_age)
         case FastCgiProbe(address=address, path=path):
@@ -81,9 +81,9 @@ async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProb
             assert_never(probe)
 
 
-def _judge_status(status: int) -> Answer:
+def _judge_status(status: int) -> ProbeResult:
     """An application server passes with any answer that is no error; 0: what came back was no answer."""
-    return Answer(200 <= status < 400, f"status {status}" if status else "not an answer of its protocol")
+    return ProbeResult(200 <= status < 400, f"status {status}" if status else "not an answer of its protocol")
 
 
 async def _connect_unix(path: str) -> None:
@@ -97,20 +97,20 @@ async def _connect_unix(path: str) -> None:
                 await asyncio.sleep(BACKLOG_INTERVAL)
 
 
-def _look_at(path: str, max_age: float | None) -> Answer:
+def _look_at(path: str, max_age: float | None) -> ProbeResult:
     try:
         status = os.stat(path)
     except FileNotFoundError:
-        return Answer(False, f"{path} is not there")
+        return ProbeResult(False, f"{path} is not there")
     age = time.time() - status.st_mtime
     if not stat.S_ISREG(status.st_mode):
-        return Answer(False, f"{path} is not a file")
+        return ProbeResult(False, f"{path} is not a file")
     if max_age is not None and age > max_age:
-        return Answer(False, f"{path} is {age:.0f} s old")
-    return Answer(True, f"{path} is there")
+        return ProbeResult(False, f"{path} is {age:.0f} s old")
+    return ProbeResult(True, f"{path} is there")
 
 
-async def _ask_http(probe: HttpProbe) -> Answer:
+async def _ask_http(probe: HttpProbe) -> ProbeResult:
     """One GET; redirects are an answer like any other, and not followed."""
     parts = urlsplit(probe.url)
     target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
@@ -127,10 +127,10 @@ async def _ask_http(probe: HttpProbe) -> Answer:
             reader, writer, h11.Request(method="GET", target=target, headers=list(headers.items()))
         )
     except h11.ProtocolError as error:
-        return Answer(False, f"not an HTTP answer: {error}")
+        return ProbeResult(False, f"not an HTTP answer: {error}")
     finally:
         writer.transport.abort()
-    return Answer(status in probe.status, f"HTTP {status}")
+    return ProbeResult(status in probe.status, f"HTTP {status}")
 
 
 async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request) -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from supervisor.logs.formats import Buffers, Format
     from supervisor.logs.losses import Losses
 
-    class Place(Protocol):
+    class Destination(Protocol):
         """Where lines are written: the container's own output, or a file."""
 
         is_congested: bool
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Delivery:
     """Writes the lines of one stream, in one format, to some places. With `drops`, not to those that are congested."""
 
-    def __init__(self, places: Sequence[Place], format_: Format, source: Output, drops: bool) -> None:
+    def __init__(self, places: Sequence[Destination], format_: Format, source: Output, drops: bool) -> None:
         self._places = places
         self._format = format_
         self._source = source
@@ -49,7 +49,7 @@ class Delivery:
         if places := self._open(size, text + b"\n", size):
             self._write(places, self._format.message(text), size)
 
-    def _open(self, size: int, data: bytes, end: int) -> Sequence[Place]:
+    def _open(self, size: int, data: bytes, end: int) -> Sequence[Destination]:
         """Return the places that take something now. For the others, the lines of `data[:end]` are lost."""
         if not self._drops:
             return self._places
@@ -59,7 +59,7 @@ class Delivery:
                 place.losses.count(self._source, data.count(b"\n", 0, end), size)
         return places
 
-    def _write(self, places: Sequence[Place], buffers: Buffers, size: int) -> None:
+    def _write(self, places: Sequence[Destination], buffers: Buffers, size: int) -> None:
         for place in places:
             place.write(buffers, self._source, size)
 

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from time import time
 
-from supervisor.core.narrative import Note
+from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
 from supervisor.logs.clock import rfc3339
 from supervisor.packages import forget, hollow
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import OwnLog
     from supervisor.logs.sink import Sink
 
-    Render = Callable[[float, Note], str]
+    Render = Callable[[float, LogEvent], str]
 
 LEVELS = ("debug", "info", "warning", "error")
 MOST_WAITING = 16 << 20
@@ -41,9 +41,9 @@ class Journal:
         self._settings = settings
         self._sink = sink
         self._output = Output(("supinit", 1))
-        self._kept: list[tuple[float, Note]] = []
+        self._kept: list[tuple[float, LogEvent]] = []
         self._render: Render | None = None
-        self.told: deque[tuple[float, Note]] = deque(maxlen=MOST_TOLD)
+        self.told: deque[tuple[float, LogEvent]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
         self.is_held = False
         """Whether lines are kept until `release`, in what must not wait for them to be laid out."""
@@ -62,7 +62,7 @@ class Journal:
     def write(self, level: str, event: str, **values: object) -> None:
         """Write one line, unless its level is below the one that is set. A value that is None is left out."""
         at, rank = time(), LEVELS.index(level)
-        note = Note(level, event, {key: value for key, value in values.items() if value is not None})
+        note = LogEvent(level, event, {key: value for key, value in values.items() if value is not None})
         if rank > 0:
             self._tell(at, note)
         if rank < LEVELS.index(self._settings.level):
@@ -76,14 +76,14 @@ class Journal:
         self.is_held = False
         self._write_kept()
 
-    def word(self, note: Note) -> str:
+    def word(self, note: LogEvent) -> str:
         """Return an event in the log's own plain words, without the name of who says it."""
         return _wording()(note)
 
-    def _tell(self, at: float, note: Note) -> None:
+    def _tell(self, at: float, note: LogEvent) -> None:
         if any(isinstance(value, str) and len(value) > LONGEST for value in note.values.values()):
             cut = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in note.values.items()}
-            note = Note(note.level, note.event, cut)
+            note = LogEvent(note.level, note.event, cut)
         self.told.append((at, note))
         self.count += 1
         for wake in self.listeners:
@@ -101,7 +101,7 @@ class Journal:
             for at, note in kept:
                 self._put(at, note)
 
-    def _put(self, at: float, note: Note) -> None:
+    def _put(self, at: float, note: LogEvent) -> None:
         assert self._render is not None
         data = self._render(at, note).encode(errors="backslashreplace") + b"\n"
         if self._sink.waiting >= MOST_WAITING:
@@ -136,11 +136,11 @@ def _plain() -> Render:
     return lambda _, note: f"supinit | {word(note)}"
 
 
-def _wording() -> Callable[[Note], str]:
+def _wording() -> Callable[[LogEvent], str]:
     """`warning: program.exited program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
     render = _processors().LogfmtRenderer()
 
-    def write(note: Note) -> str:
+    def write(note: LogEvent) -> str:
         mark = "" if note.level in ("debug", "info") else f"{note.level}: "
         return f"{mark}{note.event} {render(None, '', note.values)}".rstrip()
 
@@ -150,7 +150,7 @@ def _wording() -> Callable[[Note], str]:
 def _json() -> Render:
     render = _processors().JSONRenderer()
 
-    def write(at: float, note: Note) -> str:
+    def write(at: float, note: LogEvent) -> str:
         line: dict[str, object] = {"time": rfc3339(at), "program": "supinit", "instance": None, "stream": "stderr"}
         line |= {"level": note.level, "event": note.event}
         line |= {"name" if key == "program" else key: value for key, value in note.values.items()}

@@ -11,8 +11,8 @@ from supervisor.logs.filters import REDACT_MARGIN, Joiner, Redactor, Secrets
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
 from supervisor.logs.rate import Limiter
+from supervisor.logs.readiness import ReadinessPatterns
 from supervisor.logs.sink import Sink
-from supervisor.logs.spotter import Spotter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.output import Output
     from supervisor.core.program import InstanceId, Program
-    from supervisor.logs.delivery import Place
+    from supervisor.logs.delivery import Destination
     from supervisor.logs.filters import MessageTaker
     from supervisor.logs.formats import Format
     from supervisor.logs.lines import Taker
@@ -40,8 +40,20 @@ class Pipe:
     """One stream of one process."""
 
     __slots__ = (
-        "bucket", "chunk", "descriptor", "drops", "instance", "is_large", "joiner", "keeps", "lines", "output",
-        "places", "spotter", "stream", "tail",
+        "bucket",
+        "chunk",
+        "descriptor",
+        "drops",
+        "instance",
+        "is_large",
+        "joiner",
+        "keeps",
+        "lines",
+        "output",
+        "patterns",
+        "places",
+        "stream",
+        "tail",
     )  # fmt: skip
 
     def __init__(self, descriptor: int, instance: InstanceId, stream: int, output: Output, tail: Tail) -> None:
@@ -56,18 +68,18 @@ class Pipe:
         self.is_large = False
         self.lines: Lines | None = None
         """None: nobody wants to see them."""
-        self.places: tuple[Place, ...] = ()
+        self.places: tuple[Destination, ...] = ()
         self.drops = False
         self.bucket: Bucket | None = None
         self.joiner: Joiner | None = None
-        self.spotter: Spotter | None = None
+        self.patterns: ReadinessPatterns | None = None
 
     @property
     def is_held_up(self) -> bool:
         """Whether a place that it writes to is congested."""
         return any(place.is_congested for place in self.places)
 
-    def connect(self, program: Program, places: Sequence[Place], bucket: Bucket | None) -> None:
+    def connect(self, program: Program, places: Sequence[Destination], bucket: Bucket | None) -> None:
         """Put the stages together through which the lines go to the places."""
         log = program.log
         if not places:
@@ -77,7 +89,7 @@ class Pipe:
         self.chunk = RAW_CHUNK if log.mode in (LogMode.RAW, LogMode.NONE) else CHUNK
         sinks = [place for place in places if isinstance(place, Sink)]
         files = [place for place in places if not isinstance(place, Sink)]
-        groups: list[tuple[Sequence[Place], Format]]
+        groups: list[tuple[Sequence[Destination], Format]]
         if log.mode is LogMode.PREFIX:  # a file of its own needs no prefix
             groups = [(sinks, self._prefixed(program, sinks)), (files, PlainFormat())]
         else:
@@ -100,7 +112,7 @@ class Pipe:
         else:
             self.lines = Lines(log.max_line, taker)
 
-    def reconnect(self, program: Program, places: Sequence[Place], bucket: Bucket | None) -> None:
+    def reconnect(self, program: Program, places: Sequence[Destination], bucket: Bucket | None) -> None:
         """Put other stages in the place of these; a line that has begun goes through the new ones."""
         begun = b"" if self.lines is None else self.lines.take()
         if self.joiner is not None:
@@ -120,7 +132,7 @@ class Pipe:
             def report(is_good: bool, line: str) -> None:
                 tell(is_good, redact(line.encode()).decode(errors="replace"))
 
-        self.spotter = Spotter(program.ready, report)
+        self.patterns = ReadinessPatterns(program.ready, report)
 
     def finish(self) -> None:
         """Let go what is held: the stream has ended."""

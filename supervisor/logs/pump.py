@@ -105,7 +105,7 @@ class Pump:
     def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:
         """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
 
-        `report` is told of the first line that says how the start went (logs/spotter.py). Raises OSError where there
+        `report` is told of the first line that says how the start went (logs/readiness.py). Raises OSError where there
         are no descriptors left; none is taken then.
         """
         is_watched = program.ready.log is not None or program.ready.fail_log is not None
@@ -352,10 +352,10 @@ class Pump:
             pipe.tail.append(pipe.stream, data)
         if pipe.bucket is not None:
             pipe.bucket.take(size)
-        if pipe.spotter is not None:
-            pipe.spotter.feed(data)
-            if pipe.spotter.is_done:
-                pipe.spotter = None
+        if pipe.patterns is not None:
+            pipe.patterns.feed(data)
+            if pipe.patterns.is_done:
+                pipe.patterns = None
                 self._watched.discard(pipe)
         if pipe.lines is not None:
             pipe.lines.feed(data)

@@ -11,7 +11,7 @@ import os
 import signal
 
 from supervisor.core.record import Record
-from supervisor.process.proctree import own_children
+from supervisor.process.procfs import own_children
 from supervisor.process.spawn import spawn
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ import signal
 from supervisor.core.program import Scope
 from supervisor.core.record import Record, replace
 from supervisor.core.signals import signal_name
-from supervisor.core.tree import Kind, Owner
+from supervisor.core.tree import Owner, OwnerKind
 from supervisor.process.sweep import kill_stragglers, send
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ TAIL = 4096
 """Bytes of a command's last output that are kept."""
 
 
-class Outcome(Record):
+class CommandResult(Record):
     """How a command ended; code and signal are None when it was ended at its limit. `output` is its output's tail."""
 
     code: int | None
@@ -51,14 +51,14 @@ class Command:
     """Owner of a command's process, until its death is told to `finish`. `name` is what it counts as in the tree."""
 
     def __init__(self, name: Owner | None = None) -> None:
-        self.name = name or Owner(Kind.COMMAND)
+        self.name = name or Owner(OwnerKind.COMMAND)
         self._ended: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
 
     def finish(self, death: Death) -> None:
         if not self._ended.done():
             self._ended.set_result(death)
 
-    async def run(self, children: Children, launch: Launch, timeout: float) -> Outcome:
+    async def run(self, children: Children, launch: Launch, timeout: float) -> CommandResult:
         """Run the command; at the end of `timeout`, or when this is cancelled, nothing of its tree is left.
 
         `launch`'s stdout and stderr are replaced. Raises SpawnError.
@@ -74,12 +74,12 @@ class Command:
                 async with asyncio.timeout(timeout):
                     death = await asyncio.shield(self._ended)
             except TimeoutError:
-                return Outcome(None, None, output.text())
+                return CommandResult(None, None, output.text())
             finally:
                 if not self._ended.done():
                     send(pid, signal.SIGKILL, Scope.TREE, _NO_MARKS, children.pids)
             kill_stragglers(pid, _NO_MARKS, children.pids)
-            return Outcome(death.code, death.signal, output.text())
+            return CommandResult(death.code, death.signal, output.text())
         finally:
             if write_end >= 0:
                 os.close(write_end)

@@ -10,7 +10,7 @@ import os
 import signal
 
 from supervisor.core.program import Scope
-from supervisor.process.proctree import (
+from supervisor.process.procfs import (
     Process,
     carries,
     descendants,

@@ -7,7 +7,7 @@ read: a process that is gone counts for nothing.
 from __future__ import annotations
 
 from supervisor.core.usage import Usage
-from supervisor.process.proctree import read_processes
+from supervisor.process.procfs import read_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from supervisor.core.program import InstanceId
-    from supervisor.process.proctree import Process
+    from supervisor.process.procfs import Process
 
     T = TypeVar("T")
 

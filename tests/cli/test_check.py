@@ -12,8 +12,8 @@ from supervisor.core.program import (
     CommandStep,
     Condition,
     Dependency,
-    Kind,
     Program,
+    ProgramType,
     Restart,
     RestartWhen,
     Scope,
@@ -36,7 +36,7 @@ UWSGI = Program(
     scale=2,
     stop=(WriteStep("/run/uwsgi.fifo", b"q", 20.0), CommandStep(("uwsgi", "--stop"), 1.5)),
 )
-MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+MIGRATE = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
 
 
 def _describe(*programs: Program, settings: Settings | None = None) -> list[str]:
@@ -98,7 +98,7 @@ def test_a_shutdown_that_takes_longer_than_it_may_is_warned_of(settings: Setting
     ("condition", "target", "reason"),
     [
         (Condition.COMPLETED, Program("db", ("db",)), "is always started again (restart: always)"),
-        (Condition.HEALTHY, Program("db", ("db",), kind=Kind.ONESHOT), "is a oneshot without a health check"),
+        (Condition.HEALTHY, Program("db", ("db",), kind=ProgramType.ONESHOT), "is a oneshot without a health check"),
     ],
     ids=["completed", "healthy"],
 )

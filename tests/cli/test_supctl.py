@@ -13,11 +13,11 @@ import pytest
 
 from supervisor import __version__
 from supervisor.cli import supctl
-from supervisor.core.course import Asked, ShutdownAsked
+from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.life import RestartRequested, StopRequested
 from supervisor.core.program import Settings
 from supervisor.core.record import Record
-from supervisor.core.tree import Branch, Kind, Member, Owner
+from supervisor.core.tree import Branch, Member, Owner, OwnerKind
 
 from ..control.dialogue import served
 from ..control.steered import SteeredContainer, oneshot, service
@@ -201,7 +201,7 @@ def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ..
 def test_tree_prints_the_processes_and_is_as_wide_as_it_takes_where_there_is_no_terminal(run: Run) -> None:
     container = up()
     command = ("db", "x" * 300)
-    container.branches = (Branch(Owner(Kind.PROGRAM, ("db", 1)), (Member(10, 1, "running", command, 0.0, 1024),)),)
+    container.branches = (Branch(Owner(OwnerKind.PROGRAM, ("db", 1)), (Member(10, 1, "running", command, 0.0, 1024),)),)
     result = run(container, "tree")
     assert (result.code, result.err, result.out.splitlines()[1].split()) == (
         0,

@@ -77,7 +77,7 @@ def test_one_connection_is_kept_as_long_as_it_lives(path: str, monkeypatch: pyte
 
     async def scenario() -> None:
         async with served(SteeredContainer(service("web")).begin(), path, patience=0.2):
-            table = watch.Table(Call("status", socket=path), connect(path))
+            table = watch.Screen(Call("status", socket=path), connect(path))
             for expected in (0, 0):
                 assert (await asyncio.to_thread(table.look)).status == 200
                 assert connected == expected

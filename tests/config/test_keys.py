@@ -22,7 +22,6 @@ from supervisor.core.program import (
     FileProbe,
     HealthCheck,
     HttpProbe,
-    Kind,
     Limit,
     LogMode,
     LogSettings,
@@ -31,6 +30,7 @@ from supervisor.core.program import (
     OwnLog,
     Probe,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartDelay,
@@ -58,7 +58,7 @@ ALWAYS, NEVER = Restart(RestartWhen.ALWAYS), Restart(RestartWhen.NEVER)
 PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("", {}),
     ("type: service", {}),
-    ("type: oneshot", {"kind": Kind.ONESHOT, "restart": NEVER}),
+    ("type: oneshot", {"kind": ProgramType.ONESHOT, "restart": NEVER}),
     ("depends_on: [db]", {"depends_on": (Dependency("db"),)}),
     ("depends_on: []", {}),
     ("depends_on: {db: }", {"depends_on": (Dependency("db"),)}),
@@ -94,7 +94,7 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("restart: false", {"restart": NEVER}),
     (
         "type: oneshot, restart: on-failure:2",
-        {"kind": Kind.ONESHOT, "restart": Restart(RestartWhen.ON_FAILURE, 2)},
+        {"kind": ProgramType.ONESHOT, "restart": Restart(RestartWhen.ON_FAILURE, 2)},
     ),
     (
         "restart_delay: {initial: 1s, max: 1m, factor: 1.5, reset_after: 0}",
@@ -130,11 +130,11 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("x-note: {anything: [goes]}", {}),
     (
         "type: oneshot, once: {key: v1, dir: /shared, order: 5}",
-        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared", "5")},
+        {"kind": ProgramType.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared", "5")},
     ),
     (
         "type: oneshot, once: {key: v1, dir: /shared, order: ''}",
-        {"kind": Kind.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared")},
+        {"kind": ProgramType.ONESHOT, "restart": NEVER, "once": Once("v1", "/shared")},
     ),
     ("watchdog: 30s", {"watchdog": 30.0}),
     ("ready: {notify: systemd}", {"ready": Readiness("systemd")}),

@@ -11,7 +11,7 @@ from typing import Any, Self
 import h11
 
 from supervisor.control.console import Console
-from supervisor.control.server import Server, serve
+from supervisor.control.http.server import Server, serve
 from supervisor.core.record import Record
 
 from .steered import SteeredContainer

@@ -9,7 +9,7 @@ from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
 from supervisor.core import fleet as core
-from supervisor.core.course import (
+from supervisor.core.container import (
     Asked,
     Begun,
     Change,
@@ -20,18 +20,29 @@ from supervisor.core.course import (
     TimePassed,
     Updated,
 )
-from supervisor.core.ledger import Ledger
-from supervisor.core.life import Event, Exited, Notified, Probed, SendSignal, Spawn, Spawned, SpawnSkipped, Sweep, Swept
-from supervisor.core.narrative import narrate
+from supervisor.core.counters import Counters
+from supervisor.core.life import (
+    Event,
+    Notified,
+    Probed,
+    ProcessExited,
+    SendSignal,
+    Spawn,
+    Spawned,
+    SpawnSkipped,
+    Sweep,
+    Swept,
+)
+from supervisor.core.log_events import describe_change
 from supervisor.core.notice import Notice
 from supervisor.core.output import STREAMS, LogQuery, Output
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import (
     HealthCheck,
     InstanceId,
-    Kind,
     OwnLog,
     Program,
+    ProgramType,
     Restart,
     RestartWhen,
     Settings,
@@ -45,7 +56,7 @@ from supervisor.core.update import Difference, compare
 from supervisor.core.usage import Usage
 from supervisor.errors import ConfigError
 from supervisor.logs.journal import Journal
-from supervisor.logs.recall import Recall
+from supervisor.logs.reader import LogReader
 from supervisor.logs.tails import Tails
 from supervisor.process.environment import make_environment
 from supervisor.process.executable import DEFAULT_PATH
@@ -61,7 +72,7 @@ def service(name: str, *, checked: bool = False, scale: int = 1, start_retries: 
 
 
 def oneshot(name: str) -> Program:
-    return Program(name, ("true",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+    return Program(name, ("true",), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
 
 
 class SteeredClock(Clock):
@@ -94,7 +105,7 @@ class SteeredContainer:
         self.plan: Plan = make_plan(Table(settings or Settings(), programs))
         self.fleet = core.new_fleet(self.plan)
         self.snapshot: Snapshot = project(self.plan, self.fleet)
-        self.ledger = Ledger()
+        self.counters = Counters()
         self.oom_kills: int | None = 0
         self.started_at = EPOCH
         self.last_lines = ""
@@ -168,8 +179,8 @@ class SteeredContainer:
     async def tree(self) -> tuple[Branch, ...]:
         return self.branches
 
-    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> Recall:
-        return Recall(query, self.tails, wake)
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+        return LogReader(query, self.tails, wake)
 
     # ---- what a test does to it
 
@@ -192,7 +203,7 @@ class SteeredContainer:
 
     def end(self, name: str, code: int | None, signal: Signal | None = None, instance: int = 1) -> SteeredContainer:
         """End a process."""
-        return self.happen((name, instance), Exited(self.generation((name, instance)), code, signal))
+        return self.happen((name, instance), ProcessExited(self.generation((name, instance)), code, signal))
 
     def probe(self, name: str, passed: bool, detail: str = "") -> SteeredContainer:
         """Let a health check come back."""
@@ -217,8 +228,8 @@ class SteeredContainer:
             self.plan = turn.plan or self.plan
             for change in turn.changes:
                 if isinstance(change, Change):
-                    self.ledger.note(programs, change)
-                    for note in narrate(programs[change.instance[0]], change):
+                    self.counters.note(programs, change)
+                    for note in describe_change(programs[change.instance[0]], change):
                         self.journal.write(note.level, note.event, **note.values)
             for order in turn.orders:
                 if isinstance(order, Order):
@@ -241,7 +252,7 @@ class SteeredContainer:
             case Sweep(generation):
                 return [Happened(instance, Swept(generation))]
             case SendSignal(signal=signal) if signal == SIGTERM and self.obedient:
-                return [Happened(instance, Exited(self.generation(instance), 0))]
+                return [Happened(instance, ProcessExited(self.generation(instance), 0))]
             case _:
                 return []
 

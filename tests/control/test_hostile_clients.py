@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from supervisor.control.door import MAX_CONNECTIONS
+from supervisor.control.http.connection_limit import MAX_CONNECTIONS
 
 from .dialogue import Turns, served
 from .steered import SteeredContainer, service

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from supervisor.control.connection import BROKEN_OFF
+from supervisor.control.http.connection import BROKEN_OFF
 from supervisor.core.program import LogMode, LogSettings, Program
-from supervisor.logs.recall import MAX_BEHIND
+from supervisor.logs.reader import MAX_BEHIND
 
 from .dialogue import Client, Reply, Served, Turns, served
 from .steered import SteeredContainer, service

@@ -38,8 +38,8 @@ def busy() -> SteeredContainer:
     container = SteeredContainer(*programs, settings=Settings(revision='a"b'), skipped={"migrate": "was done before"})
     container.begin().probe("web", True).end("db", None, SIGKILL).wait(1.0)
     container.wait(29.0).wait(0.3).probe("web", False, "refused")
-    container.ledger.orphans_reaped = 3
-    container.ledger.of(("web", 1)).oom_kills = 1
+    container.counters.orphans_reaped = 3
+    container.counters.of(("web", 1)).oom_kills = 1
     container.oom_kills = 5
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))

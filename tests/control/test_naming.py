@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from supervisor.control.message import Refused
-from supervisor.control.naming import resolve
+from supervisor.control.http.message import RequestError
+from supervisor.control.resources.naming import resolve
 
 from .dialogue import served
 from .steered import SteeredContainer, service
@@ -39,7 +39,7 @@ def test_a_name_stands_for_instances_each_once_in_the_order_of_naming(names: lis
 
 @pytest.mark.parametrize("name", ["nobody", "w", "x*", "WEB*", "web:4*", "web:4", "web:", "db:", "", "[", "db:*:1"])
 def test_what_there_is_none_of_is_refused(name: str) -> None:
-    with pytest.raises(Refused, match="cannot find") as refused:
+    with pytest.raises(RequestError, match="cannot find") as refused:
         resolve(CONTAINER.plan, ["web", name])
     assert (refused.value.status, refused.value.code) == (404, "no_such_program")
 
@@ -47,7 +47,7 @@ def test_what_there_is_none_of_is_refused(name: str) -> None:
 def test_an_error_names_a_few_of_many() -> None:
     plan = SteeredContainer(*(service(f"p{number}") for number in range(500))).plan
     for name in ("nobody", "x*"):
-        with pytest.raises(Refused, match=r"there are: p0, p1, .*, p11 and 488 more$"):
+        with pytest.raises(RequestError, match=r"there are: p0, p1, .*, p11 and 488 more$"):
             resolve(plan, [name])
 
 

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from supervisor.control.console import Console
-from supervisor.control.door import MAX_CONNECTIONS
+from supervisor.control.http.connection_limit import MAX_CONNECTIONS
+from supervisor.control.http.server import serve_metrics
 from supervisor.control.router import ROUTES
-from supervisor.control.server import serve_metrics
 
 from .dialogue import Client, Reply, Served, served
 from .steered import SteeredContainer, service

@@ -18,7 +18,7 @@ from supervisor import control
 from supervisor.control.router import ROUTES
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Condition, Dependency, Program, Settings, Table
-from supervisor.core.tree import Branch, Kind, Member, Owner
+from supervisor.core.tree import Branch, Member, Owner, OwnerKind
 
 from .dialogue import served
 from .steered import SteeredContainer, oneshot, service
@@ -73,8 +73,8 @@ def busy() -> SteeredContainer:
     )
     member = Member(101, 1, "sleeping", ("web", "-x"), 0.25, 4096)
     container.branches = (
-        Branch(Owner(Kind.PROGRAM, ("web", 1)), (member,)),
-        Branch(Owner(Kind.SUPINIT), (member,)),
+        Branch(Owner(OwnerKind.PROGRAM, ("web", 1)), (member,)),
+        Branch(Owner(OwnerKind.SUPINIT), (member,)),
     )
     return container
 
@@ -138,6 +138,6 @@ def test_a_real_answer_fits_its_schema(
 
 
 def test_every_code_of_an_error_is_documented_and_the_other_way_round() -> None:
-    source = "".join(path.read_text() for path in Path(control.__file__).parent.glob("*.py"))
+    source = "".join(path.read_text() for path in Path(control.__file__).parent.rglob("*.py"))
     codes = DOCUMENT["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
-    assert set(re.findall(r'Refused\(\s*[^,()]+,\s*"(\w+)"', source)) == set(codes)
+    assert set(re.findall(r'RequestError\(\s*[^,()]+,\s*"(\w+)"', source)) == set(codes)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from supervisor.core.course import ShutdownAsked
+from supervisor.core.container import ShutdownAsked
 from supervisor.core.program import Condition, Dependency, Program, Restart, RestartWhen, Settings, ShutdownOn
 from supervisor.core.record import replace
 

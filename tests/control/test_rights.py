@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from supervisor.control.door import MAX_CONNECTIONS, RESERVED
-from supervisor.control.peer import Peer, Rights, peer_of, rights_of
+from supervisor.control.access import Peer, Rights, peer_of, rights_of
+from supervisor.control.http.connection_limit import MAX_CONNECTIONS, RESERVED
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, service

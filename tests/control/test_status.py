@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from supervisor import __version__
-from supervisor.core.course import ShutdownAsked
+from supervisor.core.container import ShutdownAsked
 from supervisor.core.program import Condition, Dependency, Program, Settings
 from supervisor.core.usage import Usage
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from supervisor.core.tree import Branch, Kind, Member, Owner
+from supervisor.core.tree import Branch, Member, Owner, OwnerKind
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, service
@@ -17,7 +17,7 @@ def member(pid: int, parent: int, *command: str, state: str = "sleeping") -> Mem
 
 
 WEB = Branch(
-    Owner(Kind.PROGRAM, ("web", 1)),
+    Owner(OwnerKind.PROGRAM, ("web", 1)),
     (
         member(20, 1, "uwsgi"),
         member(11, 1, "stray"),
@@ -26,12 +26,12 @@ WEB = Branch(
         member(23, 21, "c", "d"),
     ),
 )
-DB = Branch(Owner(Kind.PROGRAM, ("db", 1)), (member(10, 1, "db", "\x1b[2J", "x\ny"),))
-SUPINIT = Branch(Owner(Kind.SUPINIT), (member(1, 0, "supinit", state="running"),))
-PROBE = Branch(Owner(Kind.PROBE, ("web", 2)), (member(30, 1, "curl"),))
-COMMAND = Branch(Owner(Kind.COMMAND, ("gone", 1)), (member(31, 1, "nginx", "-s", "quit"),))
-ENTERED = Branch(Owner(Kind.ENTERED), (member(40, 0, "bash"),))
-ORPHANS = Branch(Owner(Kind.ORPHANS), (member(50, 1, "[lost]", state="zombie"),))
+DB = Branch(Owner(OwnerKind.PROGRAM, ("db", 1)), (member(10, 1, "db", "\x1b[2J", "x\ny"),))
+SUPINIT = Branch(Owner(OwnerKind.SUPINIT), (member(1, 0, "supinit", state="running"),))
+PROBE = Branch(Owner(OwnerKind.PROBE, ("web", 2)), (member(30, 1, "curl"),))
+COMMAND = Branch(Owner(OwnerKind.COMMAND, ("gone", 1)), (member(31, 1, "nginx", "-s", "quit"),))
+ENTERED = Branch(Owner(OwnerKind.ENTERED), (member(40, 0, "bash"),))
+ORPHANS = Branch(Owner(OwnerKind.ORPHANS), (member(50, 1, "[lost]", state="zombie"),))
 
 
 def ask(path: str, *branches: Branch, query: str = "", accept: str | None = None) -> Reply:
@@ -80,12 +80,12 @@ def test_json_has_each_parent_before_its_children_and_the_command_as_it_is(socke
 
 @pytest.mark.parametrize("width", [1, 10, 40, 60, 80])
 def test_no_line_is_longer_than_the_terminal_is_wide(socket_path: str, width: int) -> None:
-    long = Branch(Owner(Kind.PROGRAM, ("db", 1)), (member(10, 1, "x" * 200),))
+    long = Branch(Owner(OwnerKind.PROGRAM, ("db", 1)), (member(10, 1, "x" * 200),))
     lines = ask(socket_path, WEB, long, query=f"?columns={width}", accept="text/plain").text.splitlines()
     assert max(map(len, lines)) == width
 
 
 def test_a_chain_of_processes_is_drawn_to_some_depth_only(socket_path: str) -> None:
-    chain = Branch(Owner(Kind.PROGRAM, ("db", 1)), tuple(member(pid, pid - 1, "x") for pid in range(10, 1500)))
+    chain = Branch(Owner(OwnerKind.PROGRAM, ("db", 1)), tuple(member(pid, pid - 1, "x") for pid in range(10, 1500)))
     lines = ask(socket_path, chain, accept="text/plain").text.splitlines()
     assert (len(lines), max(map(len, lines)) < 120) == (1491, True)

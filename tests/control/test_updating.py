@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from supervisor.core.course import ShutdownAsked
+from supervisor.core.container import ShutdownAsked
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Program, Settings, ShutdownOn, Table
 from supervisor.core.record import replace

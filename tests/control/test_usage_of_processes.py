@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from supervisor.process.proctree import Process
+from supervisor.process.procfs import Process
 from supervisor.process.usage import attribute, measure
 
 WEB, DB = ("web", 1), ("db", 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from supervisor.control.clock import Clock, rfc3339
-from supervisor.control.message import Refused
-from supervisor.control.span import short_size, short_time
-from supervisor.control.waiting import read_timeout
+from supervisor.control.http.message import RequestError
+from supervisor.control.resources.span import short_size, short_time
+from supervisor.control.resources.waiting import read_timeout
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_durations(value: object, seconds: float | None) -> None:
     "value", ["", "s", "1x", -1, "1.2.3s", "1e3", float("inf"), float("nan"), "1 m", "٣s", 999999999999, True, [], {}]
 )
 def test_what_is_no_duration(value: object) -> None:
-    with pytest.raises(Refused, match="cannot read the duration") as refused:
+    with pytest.raises(RequestError, match="cannot read the duration") as refused:
         read_timeout(value)
     assert (refused.value.status, refused.value.code) == (400, "invalid_duration")
 

@@ -8,22 +8,21 @@ from signal import SIGKILL
 
 import pytest
 
-from supervisor.core.ladder import KILL_INTERVAL, stop_time_left
 from supervisor.core.life import (
     Action,
     Backoff,
     DeadlinePassed,
     DependenciesChecked,
-    Done,
     Event,
     Exited,
-    Failed,
+    Fatal,
     Goal,
     Hurried,
-    Idle,
     Life,
     Notified,
+    Pending,
     Phase,
+    ProcessExited,
     Running,
     SendSignal,
     Spawn,
@@ -32,16 +31,17 @@ from supervisor.core.life import (
     Starting,
     StartRequested,
     StopAnnounced,
+    Stopped,
     Stopping,
     StopRequested,
     Sweep,
     Sweeping,
     Swept,
-    Waiting,
 )
 from supervisor.core.lifecycle import SWEEP_LIMIT, advance, next_deadline
 from supervisor.core.program import Program
 from supervisor.core.record import Record
+from supervisor.core.stop_sequence import KILL_INTERVAL, stop_time_left
 
 from .chance import SECONDS, every_answer, every_event, random_notice, random_program
 
@@ -77,16 +77,16 @@ def _walk(seed: int) -> list[Stop]:
 
 def _next_for(life: Life) -> Event:
     match life.phase:
-        case Idle() | Done() | Failed():
+        case Stopped() | Exited() | Fatal():
             return StartRequested()
-        case Waiting():
+        case Pending():
             return DependenciesChecked()
         case Spawning():
             return Spawned(life.generation, 100 + life.generation)
         case Starting() if next_deadline(life) is None:
-            return Exited(life.generation, 0)
+            return ProcessExited(life.generation, 0)
         case Running() | Stopping():
-            return Exited(life.generation, 0)
+            return ProcessExited(life.generation, 0)
         case Sweeping():
             return Swept(life.generation)
         case _:
@@ -118,10 +118,10 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
     for stop in stops:
         life = stop.life
         if life.goal is Goal.UP:
-            assert life.is_alive or isinstance(life.phase, Waiting | Backoff | Done | Failed), stop
+            assert life.is_alive or isinstance(life.phase, Pending | Backoff | Exited | Fatal), stop
         if _has_a_deadline(stop):
             assert next_deadline(life) is not None, stop
-        if isinstance(life.phase, Failed):
+        if isinstance(life.phase, Fatal):
             assert life.phase.reason and life.phase.code != 0, stop
 
 
@@ -135,7 +135,7 @@ def _has_a_deadline(stop: Stop) -> bool:
             return is_wanted and stop.program.start_patience < inf
         case Running():
             return is_wanted and stop.program.watchdog is not None
-        case Waiting():
+        case Pending():
             return phase.held_until is not None
         case _:
             return False
@@ -143,13 +143,13 @@ def _has_a_deadline(stop: Stop) -> bool:
 
 def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
     for stop in stops:
-        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Waiting | Backoff), stop
+        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Pending | Backoff), stop
 
 
 def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) -> None:
     for stop in stops:
         assert (stop.life.run is not None) == isinstance(stop.life.phase, Starting | Running | Stopping), stop
-        assert stop.life.checkup is None or stop.life.run is not None, stop
+        assert stop.life.health_state is None or stop.life.run is not None, stop
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_stop_ends_within_its_ladder_even_if_only_sigkill_works(stops: list[St
 def _was_at_its_last_step(stop: Stop, ended_at: float) -> bool:
     """SIGKILL had been sent, or the sweep begun, before the stop was asked for: it is only repeated."""
     phase = stop.life.phase
-    at_kill = isinstance(phase, Stopping) and phase.rung == len(stop.program.stop)
+    at_kill = isinstance(phase, Stopping) and phase.step_index == len(stop.program.stop)
     return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL
 
 
@@ -183,7 +183,7 @@ def _stubborn_end(stop: Stop, request_: Event) -> tuple[Life, float]:
         answer: Event
         match actions:
             case (SendSignal(signal=signal), *_) if signal == SIGKILL:
-                answer = Exited(life.generation, None, SIGKILL)
+                answer = ProcessExited(life.generation, None, SIGKILL)
             case (Sweep(), *_):
                 answer = Swept(life.generation)
             case _:
@@ -235,7 +235,7 @@ def test_a_deadline_that_has_come_moves_on(stops: list[Stop]) -> None:
 def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:
     for stop in stops:
         _, actions = advance(stop.program, stop.life, DependenciesChecked(), stop.now)
-        waits = isinstance(stop.life.phase, Waiting) and stop.life.phase.held_until is None
+        waits = isinstance(stop.life.phase, Pending) and stop.life.phase.held_until is None
         assert actions == ((Spawn(stop.life.generation + 1),) if waits else ()), stop
 
 
@@ -259,9 +259,9 @@ def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(
     for stop in stops:
         if isinstance(stop.life.phase, Starting | Running | Stopping | Sweeping):
             life, _ = advance(stop.program, stop.life, StopAnnounced(again=True), stop.now)
-            life, _ = advance(stop.program, life, Exited(life.generation, 7), stop.now)
+            life, _ = advance(stop.program, life, ProcessExited(life.generation, 7), stop.now)
             life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
-            assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Waiting(stop.now), False, ()), stop
+            assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(stop.now), False, ()), stop
 
 
 def test_what_a_process_says_of_itself_never_makes_it_wanted_or_unwanted(stops: list[Stop]) -> None:

@@ -8,12 +8,12 @@ from signal import SIGINT, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.course import (
+from supervisor.core.container import (
     Asked,
     Cause,
     Closing,
+    ContainerPhase,
     ContainerSwept,
-    Course,
     Draining,
     Fault,
     FleetEvent,
@@ -27,11 +27,11 @@ from supervisor.core.course import (
     Verdict,
 )
 from supervisor.core.fleet import advance, meets, new_fleet, next_deadline
-from supervisor.core.ladder import stop_time_left
-from supervisor.core.life import Backoff, Done, Exited, Failed, Goal, Running, Starting, Stopping, Waiting
+from supervisor.core.life import Backoff, Exited, Fatal, Goal, Pending, ProcessExited, Running, Starting, Stopping
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import Settings
 from supervisor.core.record import replace
+from supervisor.core.stop_sequence import stop_time_left
 
 from .chance import SECONDS, every_answer, random_request, random_successor, random_table
 from .worlds import World, ignoring_all_but_sigkill, plan_of
@@ -65,7 +65,7 @@ def _event(world: World, rng: Random) -> FleetEvent:
         return Happened(victim, world.death(victim, *rng.choice(((0, None), (7, None), (None, SIGTERM)))))
     if chance < 0.6:
         answers = every_answer(rng, generation + rng.choice((0, 0, -1)))
-        return Happened(instance, rng.choice([answer for answer in answers if not isinstance(answer, Exited)]))
+        return Happened(instance, rng.choice([answer for answer in answers if not isinstance(answer, ProcessExited)]))
     if chance < 0.8:
         some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
         return Asked(tuple(some), random_request(rng))
@@ -94,12 +94,12 @@ def _unspawned(world: World) -> list[str]:
     lives, programs = world.fleet.lives, world.plan.programs
     wrong = []
     for (name, number), life in lives.items():
-        if not isinstance(life.phase, Waiting) or life.phase.held_until is not None:
+        if not isinstance(life.phase, Pending) or life.phase.held_until is not None:
             continue
         missing = []
         for dependency in programs[name].depends_on:
             theirs = [lives[instance] for instance in programs[dependency.program].instances]
-            if any(isinstance(their.phase, Failed) for their in theirs):
+            if any(isinstance(their.phase, Fatal) for their in theirs):
                 wrong.append(f"{name}:{number} waits for {dependency.program}, which has failed")
             if not all(meets(dependency.condition, their) for their in theirs):
                 missing.append(dependency.program)
@@ -110,7 +110,9 @@ def _unspawned(world: World) -> list[str]:
 
 def _forgotten(world: World) -> list[object]:
     wanted = [life for life in world.fleet.lives.values() if life.goal is Goal.UP or life.again]
-    return [life for life in wanted if not (life.is_alive or isinstance(life.phase, Waiting | Backoff | Done | Failed))]
+    return [
+        life for life in wanted if not (life.is_alive or isinstance(life.phase, Pending | Backoff | Exited | Fatal))
+    ]
 
 
 def _early_change(world: World) -> object:
@@ -125,10 +127,10 @@ def _early_change(world: World) -> object:
 
 def _kept_while_going_down(world: World) -> list[object]:
     """What waits or will be started, though the programs are being stopped."""
-    if isinstance(world.fleet.course, Serving | Draining):
+    if isinstance(world.fleet.container_phase, Serving | Draining):
         return []
     lives = world.fleet.lives.values()
-    return [life for life in lives if isinstance(life.phase, Waiting | Backoff) or life.goal is Goal.UP or life.again]
+    return [life for life in lives if isinstance(life.phase, Pending | Backoff) or life.goal is Goal.UP or life.again]
 
 
 def _begun_out_of_turn(world: World) -> list[str]:
@@ -140,7 +142,7 @@ def _begun_out_of_turn(world: World) -> list[str]:
         name, number = change.instance
         lives[change.instance] = change.after
         was_up, phase = isinstance(change.before.phase, Starting | Running), change.after.phase
-        is_killed = isinstance(phase, Stopping) and phase.rung == len(world.plan.programs[name].stop)
+        is_killed = isinstance(phase, Stopping) and phase.step_index == len(world.plan.programs[name].stop)
         if not was_up or not isinstance(phase, Stopping) or change.after.goal is Goal.UP or is_killed:
             continue
         above = [instance for other in world.plan.dependants[name] for instance in world.plan.programs[other].instances]
@@ -174,17 +176,17 @@ def _stands(verdict: Verdict | None, after: Verdict | None) -> bool:
 
 
 def test_the_course_goes_one_way_and_the_verdict_stays() -> None:
-    seen: set[type[Course]] = set()
+    seen: set[type[ContainerPhase]] = set()
     for seed in SEEDS:
-        course, verdict = 0, None
+        container_phase, verdict = 0, None
         for world in _walk(seed):
             fleet = world.fleet
-            seen.add(type(fleet.course))
-            assert COURSES.index(type(fleet.course)) >= course, seed
+            seen.add(type(fleet.container_phase))
+            assert COURSES.index(type(fleet.container_phase)) >= container_phase, seed
             assert _stands(verdict, fleet.verdict), seed
-            assert course < COURSES.index(Over) or fleet.verdict == verdict, seed
-            assert (fleet.verdict is None) == isinstance(fleet.course, Serving), seed
-            course, verdict = COURSES.index(type(fleet.course)), fleet.verdict
+            assert container_phase < COURSES.index(Over) or fleet.verdict == verdict, seed
+            assert (fleet.verdict is None) == isinstance(fleet.container_phase, Serving), seed
+            container_phase, verdict = COURSES.index(type(fleet.container_phase)), fleet.verdict
     assert seen >= {Serving, Draining, Over}
 
 
@@ -192,7 +194,7 @@ def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
     for seed in SEEDS:
         spawned = None
         for world in _walk(seed):
-            if not isinstance(world.fleet.course, Serving | Draining):
+            if not isinstance(world.fleet.container_phase, Serving | Draining):
                 spawned = len(world.spawned) if spawned is None else spawned
                 assert len(world.spawned) == spawned, seed
 
@@ -201,7 +203,7 @@ def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
 def test_a_shutdown_ends_in_time_even_if_only_sigkill_works(patience: str) -> None:
     for seed in SEEDS:
         *_, world = _walk(seed)
-        if not isinstance(world.fleet.course, Serving):
+        if not isinstance(world.fleet.container_phase, Serving):
             continue
         world.obeys = ignoring_all_but_sigkill(world.plan)
         begun_at, limit = world.now, critical_path(world.plan)[1]
@@ -234,7 +236,7 @@ def test_a_shutdown_begun_by_a_program_ends_in_time_too() -> None:
         culprit = rng.choice(tuple(plan.programs))
         unspawnable = {culprit: ("cannot be started", 127)}
         world = World(plan, obeys=ignoring_all_but_sigkill(plan), unspawnable=unspawnable).begin()
-        if isinstance(world.fleet.course, Serving) or world.verdict.code != 127:
+        if isinstance(world.fleet.container_phase, Serving) or world.verdict.code != 127:
             continue
         begun_at = world.now
         world.run_out()
@@ -246,7 +248,7 @@ def test_a_shutdown_begun_by_a_program_ends_in_time_too() -> None:
 def test_during_a_shutdown_a_program_stops_once_nothing_alive_depends_on_it() -> None:
     for seed in SEEDS:
         world, _ = _world(seed)
-        if not isinstance(world.fleet.course, Serving):
+        if not isinstance(world.fleet.container_phase, Serving):
             continue
         world.changes.clear()
         world.tell(ShutdownAsked("SIGTERM")).run_out()
@@ -261,7 +263,7 @@ def _out_of_order(plan: Plan, world: World) -> list[str]:
         name = change.instance[0]
         begins = isinstance(change.after.phase, Stopping) and not isinstance(change.before.phase, Stopping)
         holders = [instance for instance in alive if instance[0] in plan.dependants[name]]
-        if begins and holders and not isinstance(world.fleet.course, Serving):
+        if begins and holders and not isinstance(world.fleet.container_phase, Serving):
             wrong.append(f"{name} stops before {holders}")
         if not change.after.is_alive:
             alive.discard(change.instance)

@@ -12,13 +12,14 @@ from supervisor.core.life import (
     Blame,
     DeadlinePassed,
     Event,
-    Exited,
-    Failed,
+    Fatal,
     Goal,
     Health,
     MainChanged,
     Notified,
+    Pending,
     Probed,
+    ProcessExited,
     RestartRequested,
     Run,
     Running,
@@ -30,14 +31,13 @@ from supervisor.core.life import (
     Stopping,
     StopRequested,
     Sweep,
-    Waiting,
 )
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.notice import Notice
 from supervisor.core.program import (
     HealthCheck,
-    Kind,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartWhen,
@@ -59,7 +59,7 @@ EVERYTHING = Notice(True, True, True, "serving", 7, True, False, 100.0)
 STUCK = Notice(is_stuck=True)
 
 
-def _said(
+def _notice(
     *,
     ready: bool = False,
     reloading: bool = False,
@@ -74,7 +74,7 @@ def _said(
 
 
 def _up(program: Program = WEB) -> OneLife:
-    return OneLife(program).spawn().tell(_said(ready=True), at=1.0)
+    return OneLife(program).spawn().tell(_notice(ready=True), at=1.0)
 
 
 # ---- READY
@@ -82,65 +82,67 @@ def _up(program: Program = WEB) -> OneLife:
 
 def test_ready_makes_it_ready() -> None:
     web = OneLife(WEB).spawn()
-    assert web.tell(_said(ready=True), at=2.0).phase == Running(Run(100, 0.0, ready_at=2.0))
+    assert web.tell(_notice(ready=True), at=2.0).phase == Running(Run(100, 0.0, ready_at=2.0))
     assert (web.life.was_up, web.actions, next_deadline(web.life)) == (True, (), None)
 
 
 def test_ready_with_a_health_check_is_up_once_both_hold() -> None:
-    web = OneLife(replace(WEB, healthcheck=CHECK)).spawn().tell(_said(ready=True), at=1.0)
+    web = OneLife(replace(WEB, healthcheck=CHECK)).spawn().tell(_notice(ready=True), at=1.0)
     assert (type(web.phase), web.life.was_up, web.life.health) == (Running, False, Health.STARTING)
     assert web.tell(Probed(1, True), at=2.0).life.is_up
 
 
-@pytest.mark.parametrize("event", [_said(ready=True), _said(extend_by=10.0), _said(is_alive=True), _said()], ids=repr)
+@pytest.mark.parametrize(
+    "event", [_notice(ready=True), _notice(extend_by=10.0), _notice(is_alive=True), _notice()], ids=repr
+)
 def test_what_is_already_so_changes_nothing(event: Event) -> None:
     assert _up().refuses(event)
 
 
 def test_ready_after_a_stop_has_begun_changes_nothing() -> None:
-    assert OneLife(WEB).spawn().tell(StopRequested()).refuses(_said(ready=True))
+    assert OneLife(WEB).spawn().tell(StopRequested()).refuses(_notice(ready=True))
 
 
 # ---- STATUS, RELOADING, STOPPING
 
 
-@pytest.mark.parametrize("before", [(), (_said(ready=True),), (StopRequested(),)], ids=["starting", "up", "stopping"])
+@pytest.mark.parametrize("before", [(), (_notice(ready=True),), (StopRequested(),)], ids=["starting", "up", "stopping"])
 def test_a_status_is_kept_in_every_phase_that_has_a_process(before: tuple[Event, ...]) -> None:
     web = OneLife(WEB).spawn().tell(*before)
     phase = web.phase
-    web.tell(_said(status="migrating 3 of 7"))
-    assert (web.life.said, web.phase, web.actions) == ("migrating 3 of 7", phase, ())
-    assert web.tell(_said(status="")).life.said == ""
+    web.tell(_notice(status="migrating 3 of 7"))
+    assert (web.life.status_text, web.phase, web.actions) == ("migrating 3 of 7", phase, ())
+    assert web.tell(_notice(status="")).life.status_text == ""
 
 
 def test_a_status_stays_until_there_is_another() -> None:
-    web = _up().tell(_said(status="serving"), _said(is_alive=True), _said(extend_by=3.0), _said(ready=True))
-    assert web.life.said == "serving"
+    web = _up().tell(_notice(status="serving"), _notice(is_alive=True), _notice(extend_by=3.0), _notice(ready=True))
+    assert web.life.status_text == "serving"
 
 
 def test_a_new_process_has_said_nothing_yet() -> None:
-    web = _up().tell(_said(status="serving")).end(7, at=2.0).tell(DeadlinePassed(), at=3.0).spawn()
-    assert web.life.said == ""
+    web = _up().tell(_notice(status="serving")).end(7, at=2.0).tell(DeadlinePassed(), at=3.0).spawn()
+    assert web.life.status_text == ""
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "status_text"),
     [
-        (_said(reloading=True), "reloading"),
-        (_said(stopping=True), "stopping"),
-        (_said(reloading=True, status="reading routes"), "reading routes"),
-        (_said(stopping=True, status="closing 3 connections"), "closing 3 connections"),
+        (_notice(reloading=True), "reloading"),
+        (_notice(stopping=True), "stopping"),
+        (_notice(reloading=True, status="reading routes"), "reading routes"),
+        (_notice(stopping=True, status="closing 3 connections"), "closing 3 connections"),
     ],
 )
-def test_reloading_and_stopping_are_a_status_where_there_is_no_other(event: Event, said: str) -> None:
+def test_reloading_and_stopping_are_a_status_where_there_is_no_other(event: Event, status_text: str) -> None:
     web = _up()
     phase = web.phase
-    assert (web.tell(event).life.said, web.phase, web.life.goal) == (said, phase, Goal.UP)
+    assert (web.tell(event).life.status_text, web.phase, web.life.goal) == (status_text, phase, Goal.UP)
 
 
 def test_a_reload_is_over_once_it_is_ready_again() -> None:
-    web = _up().tell(_said(reloading=True), _said(ready=True))
-    assert (web.life.said, web.phase) == ("", Running(Run(100, 0.0, ready_at=1.0)))
+    web = _up().tell(_notice(reloading=True), _notice(ready=True))
+    assert (web.life.status_text, web.phase) == ("", Running(Run(100, 0.0, ready_at=1.0)))
 
 
 # ---- WATCHDOG
@@ -149,12 +151,12 @@ def test_a_reload_is_over_once_it_is_ready_again() -> None:
 def test_a_sign_of_life_is_due_from_the_moment_that_it_is_ready() -> None:
     web = OneLife(WATCHED).spawn()
     assert next_deadline(web.life) == 60.0
-    web.tell(_said(ready=True), at=5.0)
+    web.tell(_notice(ready=True), at=5.0)
     assert (web.phase, next_deadline(web.life)) == (Running(Run(100, 0.0, 5.0), silent_until=35.0), 35.0)
 
 
 def test_each_sign_of_life_puts_the_next_one_off() -> None:
-    web = OneLife(WATCHED).spawn().tell(_said(ready=True), at=5.0).tell(_said(is_alive=True), at=30.0)
+    web = OneLife(WATCHED).spawn().tell(_notice(ready=True), at=5.0).tell(_notice(is_alive=True), at=30.0)
     assert web.phase == Running(Run(100, 0.0, 5.0), silent_until=60.0)
     web.now = 59.9
     assert web.refuses(DeadlinePassed())
@@ -171,14 +173,14 @@ def test_a_silent_process_is_restarted_whatever_the_restart_policy_says(restart:
 
 def test_a_silent_process_is_given_up_after_start_retries_of_what_never_came_up() -> None:
     web = _up(replace(WATCHED, watchdog=0.5, start_retries=1, min_uptime=60.0)).tell(DeadlinePassed(), at=1.5)
-    assert web.end(0, at=2.0).phase == Failed("sent no WATCHDOG=1 for 0.5 s", 1)
+    assert web.end(0, at=2.0).phase == Fatal("sent no WATCHDOG=1 for 0.5 s", 1)
 
 
 def test_the_watchdog_and_the_health_check_have_their_own_times() -> None:
-    web = OneLife(replace(WATCHED, healthcheck=CHECK)).spawn().tell(_said(ready=True), Probed(1, True))
+    web = OneLife(replace(WATCHED, healthcheck=CHECK)).spawn().tell(_notice(ready=True), Probed(1, True))
     assert next_deadline(web.life) == 30.0
-    assert next_deadline(web.tell(_said(is_alive=True), at=10.0).life) == 30.0
-    assert web.tell(DeadlinePassed(), at=30.0).life.checkup is not None
+    assert next_deadline(web.tell(_notice(is_alive=True), at=10.0).life) == 30.0
+    assert web.tell(DeadlinePassed(), at=30.0).life.health_state is not None
     assert (type(web.phase), next_deadline(web.life)) == (Running, 40.0)
 
 
@@ -189,12 +191,12 @@ def test_what_waits_for_its_turn_to_stop_may_be_silent_and_is_watched_again_if_i
 
 
 def test_without_a_watchdog_nobody_waits_for_a_sign_of_life() -> None:
-    assert next_deadline(_up().tell(_said(is_alive=True)).life) is None
+    assert next_deadline(_up().tell(_notice(is_alive=True)).life) is None
 
 
 @pytest.mark.parametrize("ready", [False, True], ids=["starting", "up"])
 def test_a_process_that_says_that_it_is_stuck_is_stopped_as_one_that_is_silent(ready: bool) -> None:
-    web = OneLife(replace(WATCHED, restart=NEVER)).spawn().tell(_said(ready=ready)).tell(Notified(1, STUCK), at=2.0)
+    web = OneLife(replace(WATCHED, restart=NEVER)).spawn().tell(_notice(ready=ready)).tell(Notified(1, STUCK), at=2.0)
     assert isinstance(web.phase, Stopping)
     assert web.phase.blame == Blame("said that it is stuck (WATCHDOG=trigger)", asks_restart=True)
     assert web.end(0, at=3.0).phase == Backoff(3.1)
@@ -202,7 +204,7 @@ def test_a_process_that_says_that_it_is_stuck_is_stopped_as_one_that_is_silent(r
 
 def test_where_no_watchdog_asks_for_a_restart_the_policy_decides_on_what_is_stuck() -> None:
     web = _up(replace(WEB, restart=NEVER)).tell(Notified(1, STUCK), at=2.0).end(0, at=3.0)
-    assert web.phase == Failed("said that it is stuck (WATCHDOG=trigger)", 1)
+    assert web.phase == Fatal("said that it is stuck (WATCHDOG=trigger)", 1)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_what_is_to_be_stopped_anyway_may_be_stuck(before: Event) -> None:
 
 
 def test_a_start_can_ask_for_more_time() -> None:
-    web = OneLife(WEB).spawn().tell(_said(extend_by=45.0), at=50.0)
+    web = OneLife(WEB).spawn().tell(_notice(extend_by=45.0), at=50.0)
     assert web.phase == Starting(UNREADY, 95.0)
     web.now = 94.9
     assert web.refuses(DeadlinePassed())
@@ -225,12 +227,12 @@ def test_a_start_can_ask_for_more_time() -> None:
 
 @pytest.mark.parametrize("before", [(), (StopRequested(),)], ids=["start", "stop"])
 def test_more_time_is_never_less(before: tuple[Event, ...]) -> None:
-    assert OneLife(WEB).spawn().tell(*before).refuses(_said(extend_by=5.0))
+    assert OneLife(WEB).spawn().tell(*before).refuses(_notice(extend_by=5.0))
 
 
 def test_a_oneshot_without_a_limit_needs_no_more_time() -> None:
-    program = replace(WEB, kind=Kind.ONESHOT, ready=Readiness(notify="systemd"))
-    assert OneLife(program).spawn().refuses(_said(extend_by=5.0))
+    program = replace(WEB, kind=ProgramType.ONESHOT, ready=Readiness(notify="systemd"))
+    assert OneLife(program).spawn().refuses(_notice(extend_by=5.0))
 
 
 TWO_STEPS = replace(WEB, stop=(SignalStep(SIGTERM, 10.0), SignalStep(SIGTERM, 5.0)))
@@ -238,27 +240,27 @@ TERM = (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAI
 
 
 def test_a_step_of_a_stop_can_ask_for_more_time_and_the_next_one_has_its_own() -> None:
-    web = _up(TWO_STEPS).tell(StopRequested(), at=20.0).tell(_said(extend_by=100.0), at=25.0)
+    web = _up(TWO_STEPS).tell(StopRequested(), at=20.0).tell(_notice(extend_by=100.0), at=25.0)
     assert web.phase == Stopping(Run(100, 0.0, 1.0), 20.0, 0, 125.0)
     assert web.tell(DeadlinePassed(), at=125.0).actions == TERM
     assert web.phase == Stopping(Run(100, 0.0, 1.0), 20.0, 1, 130.0)
 
 
 def test_a_stop_with_a_budget_that_cuts_it_gets_no_more_time() -> None:
-    assert _up(TWO_STEPS).tell(StopRequested(3.0)).refuses(_said(extend_by=100.0))
+    assert _up(TWO_STEPS).tell(StopRequested(3.0)).refuses(_notice(extend_by=100.0))
 
 
 def test_after_sigkill_there_is_no_more_time() -> None:
     web = _up(replace(WEB, stop=(SignalStep(SIGTERM, 10.0),))).tell(StopRequested(), DeadlinePassed(), at=20.0)
     web.tell(DeadlinePassed(), at=30.0)
     assert web.actions == (SendSignal(100, SIGKILL, Scope.TREE),)
-    assert web.refuses(_said(extend_by=100.0))
+    assert web.refuses(_notice(extend_by=100.0))
 
 
 # ---- MAINPID
 
 
-@pytest.mark.parametrize("before", [(), (_said(ready=True),), (StopRequested(),)], ids=["starting", "up", "stopping"])
+@pytest.mark.parametrize("before", [(), (_notice(ready=True),), (StopRequested(),)], ids=["starting", "up", "stopping"])
 def test_another_main_process_takes_over_what_the_first_one_was(before: tuple[Event, ...]) -> None:
     web = OneLife(WATCHED).spawn().tell(*before)
     run, deadline = web.life.run, next_deadline(web.life)
@@ -271,7 +273,7 @@ def test_another_main_process_takes_over_what_the_first_one_was(before: tuple[Ev
 def test_another_main_process_is_the_one_that_is_stopped_and_swept() -> None:
     web = _up().tell(MainChanged(1, 700), StopRequested())
     assert web.actions == (SendSignal(700, SIGTERM, Scope.MAIN), SendSignal(700, SIGCONT, Scope.MAIN))
-    assert web.tell(Exited(1, 0)).actions == (Sweep(1, 700),)
+    assert web.tell(ProcessExited(1, 0)).actions == (Sweep(1, 700),)
 
 
 # ---- nobody is there, or somebody else
@@ -281,7 +283,7 @@ def test_another_main_process_is_the_one_that_is_stopped_and_swept() -> None:
 @pytest.mark.parametrize(
     "life",
     [
-        pytest.param(lambda: _up().tell(Exited(1, 7), at=2.0), id="sweeping"),
+        pytest.param(lambda: _up().tell(ProcessExited(1, 7), at=2.0), id="sweeping"),
         pytest.param(lambda: _up().end(7, at=2.0), id="backoff"),
         pytest.param(lambda: _up().end(7, at=2.0).tell(DeadlinePassed(), at=3.0), id="waiting"),
         pytest.param(lambda: _up(replace(WEB, restart=NEVER)).end(7, at=2.0), id="failed"),
@@ -295,6 +297,6 @@ def test_where_there_is_no_such_process_it_says_nothing(life: Callable[[], OneLi
 
 
 def test_a_restart_that_is_asked_for_waits_for_its_dependencies_and_has_said_nothing_yet() -> None:
-    web = _up().tell(_said(status="serving"), RestartRequested()).end(0, at=2.0)
-    assert web.phase == Waiting(2.0)
-    assert web.spawn().life.said == ""
+    web = _up().tell(_notice(status="serving"), RestartRequested()).end(0, at=2.0)
+    assert web.phase == Pending(2.0)
+    assert web.spawn().life.status_text == ""

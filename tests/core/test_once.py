@@ -9,12 +9,12 @@ from supervisor.core.life import (
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
-    Done,
     Event,
-    Failed,
+    Exited,
+    Fatal,
     Goal,
     Hurried,
-    Idle,
+    Pending,
     RestartRequested,
     Spawn,
     Spawned,
@@ -24,16 +24,16 @@ from supervisor.core.life import (
     Starting,
     StartRequested,
     StopAnnounced,
+    Stopped,
     StopRequested,
-    Waiting,
 )
 from supervisor.core.lifecycle import next_deadline
-from supervisor.core.program import Condition, Kind, Program, Restart, RestartWhen, ShutdownOn
+from supervisor.core.program import Condition, Program, ProgramType, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
 
 from .worlds import OneLife, World, plan_of, program
 
-MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+MIGRATE = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
 
 
 def _spawning() -> OneLife:
@@ -46,13 +46,13 @@ def _held(until: float = 5.0) -> OneLife:
 
 def test_what_has_nothing_to_run_has_completed_and_was_up() -> None:
     migrate = _spawning().tell(SpawnSkipped(1, "was done before for abc"), at=1.0)
-    assert (migrate.phase, migrate.life.was_up, migrate.life.run) == (Done("was done before for abc"), True, None)
+    assert (migrate.phase, migrate.life.was_up, migrate.life.run) == (Exited("was done before for abc"), True, None)
     assert (migrate.life.last_exit, migrate.actions, migrate.life.is_alive) == (None, (), False)
 
 
 def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
     migrate = _held()
-    assert (migrate.phase, next_deadline(migrate.life)) == (Waiting(1.0, held_until=5.0, held_by=OTHER_CONTAINER), 5.0)
+    assert (migrate.phase, next_deadline(migrate.life)) == (Pending(1.0, held_until=5.0, held_by=OTHER_CONTAINER), 5.0)
     migrate.now = 4.9
     assert migrate.refuses(DeadlinePassed())
     migrate.tell(DeadlinePassed(), at=5.0)
@@ -62,9 +62,9 @@ def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
 
 def test_it_may_be_held_back_again_and_again() -> None:
     migrate = _held().tell(DeadlinePassed(), at=5.0).tell(SpawnHeld(2, 6.0), at=5.0)
-    assert migrate.phase == Waiting(1.0, held_until=6.0, held_by=OTHER_CONTAINER)
+    assert migrate.phase == Pending(1.0, held_until=6.0, held_by=OTHER_CONTAINER)
     migrate.tell(DeadlinePassed(), at=6.0).tell(SpawnSkipped(3, "was done before"))
-    assert migrate.phase == Done("was done before")
+    assert migrate.phase == Exited("was done before")
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_what_is_held_back_is_not_looked_at_before_its_time(event: Event) -> Non
 @pytest.mark.parametrize("event", [StopRequested(), StopAnnounced(), Hurried()], ids=repr)
 def test_what_is_held_back_is_down_at_once(event: Event) -> None:
     migrate = _held().tell(event)
-    assert (migrate.phase, migrate.life.goal, next_deadline(migrate.life)) == (Idle(), Goal.DOWN, None)
+    assert (migrate.phase, migrate.life.goal, next_deadline(migrate.life)) == (Stopped(), Goal.DOWN, None)
 
 
 @pytest.mark.parametrize("answer", [SpawnSkipped(1, "was done before"), SpawnHeld(1, 5.0)], ids=repr)
 def test_what_is_not_wanted_any_more_stays_down(answer: Event) -> None:
     migrate = _spawning().tell(StopRequested(), answer)
-    assert (migrate.phase, migrate.life.was_up) == (Idle(), False)
+    assert (migrate.phase, migrate.life.was_up) == (Stopped(), False)
 
 
 @pytest.mark.parametrize("answer", [SpawnSkipped(1, "was done before"), SpawnHeld(1, 5.0)], ids=repr)
@@ -95,7 +95,7 @@ def test_an_answer_that_nobody_waits_for_changes_nothing(answer: Event) -> None:
 
 def test_what_is_held_back_fails_with_its_dependency() -> None:
     migrate = _held().tell(DependencyFailed("depends on db, which exited with code 1"))
-    assert migrate.phase == Failed("depends on db, which exited with code 1", 1)
+    assert migrate.phase == Fatal("depends on db, which exited with code 1", 1)
 
 
 def test_a_start_of_what_was_skipped_looks_again() -> None:
@@ -116,7 +116,7 @@ def test_what_waits_for_its_completion_starts_where_there_is_nothing_to_run() ->
 
 def test_what_waits_for_its_completion_waits_while_another_container_runs_it() -> None:
     world = World(plan_of(MIGRATE, WEB), held={"migrate": 0.5}).begin().pass_to(60.0)
-    assert (world.alive, world.phase("web"), world.fleet.ready_at) == ([], Waiting(0.0, ("migrate",)), None)
+    assert (world.alive, world.phase("web"), world.fleet.ready_at) == ([], Pending(0.0, ("migrate",)), None)
     world.held, world.skipped = {}, {"migrate": "was done before"}
     assert world.pass_to(61.0).alive == ["web"]
 

@@ -12,9 +12,9 @@ from supervisor.core.life import (
     BecameReady,
     Blame,
     DeadlinePassed,
-    Done,
     Event,
-    Failed,
+    Exited,
+    Fatal,
     Health,
     Probed,
     Run,
@@ -25,7 +25,16 @@ from supervisor.core.life import (
     Stopping,
 )
 from supervisor.core.lifecycle import next_deadline
-from supervisor.core.program import HealthCheck, Kind, OnUnhealthy, Program, Readiness, Restart, RestartWhen, TcpProbe
+from supervisor.core.program import (
+    HealthCheck,
+    OnUnhealthy,
+    Program,
+    ProgramType,
+    Readiness,
+    Restart,
+    RestartWhen,
+    TcpProbe,
+)
 from supervisor.core.record import replace
 
 from .worlds import OneLife
@@ -93,7 +102,7 @@ def test_not_ready_in_time_is_a_failed_start(program: Program) -> None:
     web = OneLife(replace(program, start_retries=1)).spawn().tell(DeadlinePassed(), at=60.0)
     blame = Blame("was not ready within 60 s")
     assert web.phase == Stopping(UNREADY, 60.0, 0, 70.0, blame=blame)
-    assert web.end(None, SIGTERM, at=61.0).phase == Failed("was not ready within 60 s", 1)
+    assert web.end(None, SIGTERM, at=61.0).phase == Fatal("was not ready within 60 s", 1)
 
 
 def test_a_failed_start_is_tried_again_as_one_that_did_not_come_up() -> None:
@@ -105,7 +114,7 @@ def test_a_failed_start_is_tried_again_as_one_that_did_not_come_up() -> None:
 def test_a_process_that_says_that_it_came_up_broken_is_stopped_as_a_failed_start() -> None:
     web = OneLife(replace(LOGGED, start_retries=1)).spawn().tell(StartFailed(1, "said: no python application"), at=1.0)
     assert web.phase == Stopping(UNREADY, 1.0, 0, 11.0, blame=Blame("said: no python application"))
-    assert web.end(0, at=2.0).phase == Failed("said: no python application", 1)
+    assert web.end(0, at=2.0).phase == Fatal("said: no python application", 1)
 
 
 def test_a_run_that_was_ready_but_ended_before_min_uptime_did_not_come_up() -> None:
@@ -156,13 +165,13 @@ def test_on_unhealthy_restart_is_the_end_after_start_retries_of_what_never_came_
     web = OneLife(program).spawn().tell(Probed(1, False, "x"), Probed(1, False, "refused"), at=1.0).end(0, at=2.0)
     assert (web.phase, web.life.failures) == (Backoff(2.1), 1)
     web.tell(DeadlinePassed(), at=3.0).spawn().tell(Probed(2, False, "x"), Probed(2, False, "refused"), at=4.0)
-    assert web.end(0, at=5.0).phase == Failed("was unhealthy (refused)", 1)
+    assert web.end(0, at=5.0).phase == Fatal("was unhealthy (refused)", 1)
 
 
 # ---- a oneshot is up when it has completed
 
 
-MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+MIGRATE = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
 
 
 def test_a_oneshot_is_not_up_before_it_has_completed_and_takes_as_long_as_it_takes() -> None:
@@ -171,7 +180,7 @@ def test_a_oneshot_is_not_up_before_it_has_completed_and_takes_as_long_as_it_tak
     migrate.now = 86400.0
     assert migrate.refuses(DeadlinePassed())
     assert not migrate.life.was_up
-    assert (migrate.end(0).phase, migrate.life.was_up) == (Done(), True)
+    assert (migrate.end(0).phase, migrate.life.was_up) == (Exited(), True)
 
 
 def test_a_oneshot_that_does_not_complete_in_its_own_time_is_a_failed_start() -> None:
@@ -179,7 +188,7 @@ def test_a_oneshot_that_does_not_complete_in_its_own_time_is_a_failed_start() ->
     assert migrate.tell(DeadlinePassed(), at=5.0).phase == Stopping(
         UNREADY, 5.0, 0, 15.0, blame=Blame("did not complete within 5 s")
     )
-    assert migrate.end(0, at=6.0).phase == Failed("did not complete within 5 s", 1)
+    assert migrate.end(0, at=6.0).phase == Fatal("did not complete within 5 s", 1)
 
 
 @pytest.mark.parametrize(

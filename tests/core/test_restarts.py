@@ -6,43 +6,43 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.ending import JITTER, restart_delay
 from supervisor.core.life import (
     Backoff,
     DeadlinePassed,
     DependenciesChecked,
-    Done,
     Exit,
     Exited,
-    Failed,
+    Fatal,
+    Pending,
     Phase,
+    ProcessExited,
     RestartRequested,
     SpawnFailed,
     Spawning,
     StartRequested,
     StopRequested,
     Swept,
-    Waiting,
 )
-from supervisor.core.program import Kind, Program, Restart, RestartDelay, RestartWhen
+from supervisor.core.program import Program, ProgramType, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
+from supervisor.core.restart_policy import JITTER, restart_delay
 
 from .worlds import OneLife
 
 WEB = Program("web", ("web",))
-MIGRATE = Program("migrate", ("migrate",), kind=Kind.ONESHOT)
+MIGRATE = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT)
 
 ALWAYS = Restart(RestartWhen.ALWAYS)
 ON_FAILURE = Restart(RestartWhen.ON_FAILURE)
 NEVER = Restart(RestartWhen.NEVER)
 
 AGAIN = Backoff(60.1)
-KILLED = Failed("was ended by SIGKILL", 137, Exit(None, SIGKILL, 60.0))
+KILLED = Fatal("was ended by SIGKILL", 137, Exit(None, SIGKILL, 60.0))
 
 
-def _failed(code: int, more: str = "", *, at: float = 60.0) -> Failed:
+def _failed(code: int, more: str = "", *, at: float = 60.0) -> Fatal:
     """What is left of a program whose last run ended by itself, with this code."""
-    return Failed(f"exited with code {code}{more}", code, Exit(code, None, at))
+    return Fatal(f"exited with code {code}{more}", code, Exit(code, None, at))
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def _failed(code: int, more: str = "", *, at: float = 60.0) -> Failed:
     [
         pytest.param(WEB, ALWAYS, 0, None, AGAIN, id="service always ends well"),
         pytest.param(WEB, ALWAYS, 7, None, AGAIN, id="service always fails"),
-        pytest.param(WEB, ON_FAILURE, 0, None, Done(), id="service on-failure ends well"),
+        pytest.param(WEB, ON_FAILURE, 0, None, Exited(), id="service on-failure ends well"),
         pytest.param(WEB, ON_FAILURE, 7, None, AGAIN, id="service on-failure fails"),
         pytest.param(WEB, ON_FAILURE, None, SIGTERM, AGAIN, id="service on-failure is killed"),
-        pytest.param(WEB, NEVER, 0, None, Done(), id="service no ends well"),
+        pytest.param(WEB, NEVER, 0, None, Exited(), id="service no ends well"),
         pytest.param(WEB, NEVER, 7, None, _failed(7), id="service no fails"),
         pytest.param(WEB, NEVER, None, SIGKILL, KILLED, id="service no is killed"),
-        pytest.param(MIGRATE, ALWAYS, 0, None, Done(), id="oneshot always ends well"),
+        pytest.param(MIGRATE, ALWAYS, 0, None, Exited(), id="oneshot always ends well"),
         pytest.param(MIGRATE, ALWAYS, 7, None, AGAIN, id="oneshot always fails"),
-        pytest.param(MIGRATE, ON_FAILURE, 0, None, Done(), id="oneshot on-failure ends well"),
+        pytest.param(MIGRATE, ON_FAILURE, 0, None, Exited(), id="oneshot on-failure ends well"),
         pytest.param(MIGRATE, ON_FAILURE, 7, None, AGAIN, id="oneshot on-failure fails"),
-        pytest.param(MIGRATE, NEVER, 0, None, Done(), id="oneshot no ends well"),
+        pytest.param(MIGRATE, NEVER, 0, None, Exited(), id="oneshot no ends well"),
         pytest.param(MIGRATE, NEVER, 7, None, _failed(7), id="oneshot no fails"),
     ],
 )
@@ -76,9 +76,9 @@ def test_the_restart_policy_decides_what_follows_a_long_run(
     ("restart", "code", "phase"),
     [
         pytest.param(ALWAYS, 0, Backoff(0.6), id="always"),
-        pytest.param(ON_FAILURE, 0, Done(), id="on-failure ends well"),
+        pytest.param(ON_FAILURE, 0, Exited(), id="on-failure ends well"),
         pytest.param(ON_FAILURE, 7, Backoff(0.6), id="on-failure"),
-        pytest.param(NEVER, 0, Done(), id="no ends well"),
+        pytest.param(NEVER, 0, Exited(), id="no ends well"),
         pytest.param(NEVER, 7, _failed(7, at=0.5), id="no"),
     ],
 )
@@ -91,12 +91,12 @@ def test_the_restart_policy_decides_what_follows_a_run_shorter_than_min_uptime(
 @pytest.mark.parametrize(("codes", "code"), [((0, 3), 3), ((3,), 3)], ids=["beside 0", "instead of 0"])
 def test_a_success_exit_code_ends_well(codes: tuple[int, ...], code: int) -> None:
     program = replace(WEB, restart=ON_FAILURE, success_exit_codes=codes)
-    assert OneLife(program).spawn().end(code, at=60.0).phase == Done()
+    assert OneLife(program).spawn().end(code, at=60.0).phase == Exited()
 
 
 def test_code_0_that_is_no_success_does_not_become_the_containers_0() -> None:
     program = replace(WEB, restart=NEVER, success_exit_codes=(3,))
-    assert OneLife(program).spawn().end(0, at=60.0).phase == Failed("exited with code 0", 1, Exit(0, None, 60.0))
+    assert OneLife(program).spawn().end(0, at=60.0).phase == Fatal("exited with code 0", 1, Exit(0, None, 60.0))
 
 
 def _crash(web: OneLife, times: int, *, after: float = 0.5, code: int = 1) -> OneLife:
@@ -148,7 +148,7 @@ def test_a_quick_end_that_would_be_a_success_still_counts_as_a_failed_start() ->
     """A daemon that goes into the background exits 0 at once, again and again."""
     web = _crash(OneLife(replace(WEB, start_retries=2)), 2, code=0)
     reason = "exited with code 0; gave up after 2 starts in a row that did not come up"
-    assert web.phase == Failed(reason, 1, Exit(0, None, web.now))
+    assert web.phase == Fatal(reason, 1, Exit(0, None, web.now))
 
 
 def test_with_min_uptime_0_every_process_has_come_up() -> None:
@@ -211,7 +211,7 @@ def test_a_restart_delay_without_growth_stays() -> None:
 def test_a_command_that_cannot_be_executed_or_found_is_fatal_at_once(restart: Restart, code: int) -> None:
     web = OneLife(replace(WEB, restart=restart)).tell(StartRequested(), DependenciesChecked())
     web.tell(SpawnFailed(1, "cannot be executed", code))
-    assert web.phase == Failed("cannot be executed", code)
+    assert web.phase == Fatal("cannot be executed", code)
 
 
 def test_another_spawn_failure_is_tried_again_as_a_start_that_did_not_come_up() -> None:
@@ -219,39 +219,39 @@ def test_another_spawn_failure_is_tried_again_as_a_start_that_did_not_come_up() 
     web.tell(SpawnFailed(1, "cannot be started: out of memory", None))
     assert web.phase == Backoff(0.1)
     web.tell(DeadlinePassed(), DependenciesChecked(), at=0.1).tell(SpawnFailed(2, "cannot be started: EAGAIN", None))
-    assert web.phase == Failed("cannot be started: EAGAIN; gave up after 2 starts in a row that did not come up", 1)
+    assert web.phase == Fatal("cannot be started: EAGAIN; gave up after 2 starts in a row that did not come up", 1)
 
 
 def test_a_spawn_failure_with_restart_no_is_the_end() -> None:
     web = OneLife(replace(WEB, restart=NEVER)).tell(StartRequested(), DependenciesChecked())
-    assert web.tell(SpawnFailed(1, "cannot be started: EAGAIN", None)).phase == Failed("cannot be started: EAGAIN", 1)
+    assert web.tell(SpawnFailed(1, "cannot be started: EAGAIN", None)).phase == Fatal("cannot be started: EAGAIN", 1)
 
 
 def test_a_backoff_waits_for_its_dependencies_again() -> None:
     web = OneLife(WEB).spawn().end(1, at=0.5)
-    assert web.tell(DeadlinePassed(), at=0.6).phase == Waiting(0.6)
-    assert web.tell(DependenciesChecked(("db",))).phase == Waiting(0.6, ("db",))
+    assert web.tell(DeadlinePassed(), at=0.6).phase == Pending(0.6)
+    assert web.tell(DependenciesChecked(("db",))).phase == Pending(0.6, ("db",))
 
 
 @pytest.mark.parametrize("request_", [StartRequested(), RestartRequested()], ids=["start", "restart"])
 def test_a_request_ends_a_backoff_and_keeps_its_count(request_: StartRequested | RestartRequested) -> None:
     web = OneLife(WEB).spawn().end(1, at=0.5)
-    assert web.tell(request_, at=0.55).phase == Waiting(0.55)
+    assert web.tell(request_, at=0.55).phase == Pending(0.55)
     assert web.life.failures == 1
 
 
 def test_a_restart_that_was_asked_for_is_not_counted_and_forgets_the_failures() -> None:
     web = _crash(OneLife(WEB), 2)
     web.tell(DeadlinePassed(), at=web.now + 60.0).spawn()
-    web.tell(RestartRequested(), Exited(3, None, SIGTERM), Swept(3))
-    assert web.phase == Waiting(web.now)
+    web.tell(RestartRequested(), ProcessExited(3, None, SIGTERM), Swept(3))
+    assert web.phase == Pending(web.now)
     assert (web.life.failures, web.life.attempts, web.life.restarts) == (0, 0, 2)
 
 
 def test_a_start_of_what_has_failed_begins_from_nothing() -> None:
     web = _crash(OneLife(replace(WEB, start_retries=2)), 2)
     web.tell(StartRequested())
-    assert (web.phase, web.life.failures, web.life.attempts) == (Waiting(web.now), 0, 0)
+    assert (web.phase, web.life.failures, web.life.attempts) == (Pending(web.now), 0, 0)
 
 
 def test_an_exit_during_a_stop_is_no_failure() -> None:

@@ -6,7 +6,7 @@ from signal import SIGINT, SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.course import (
+from supervisor.core.container import (
     Closing,
     ContainerSwept,
     Draining,
@@ -18,7 +18,7 @@ from supervisor.core.course import (
     TimePassed,
 )
 from supervisor.core.fleet import CLOSE_INTERVAL, CLOSE_LIMIT, advance, next_deadline
-from supervisor.core.life import Goal, Idle, Notified, RestartRequested, Running, StopRequested
+from supervisor.core.life import Goal, Notified, RestartRequested, Running, Stopped, StopRequested
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, Readiness, Settings, SignalStep
 from supervisor.core.record import replace
@@ -58,8 +58,8 @@ def test_every_instance_must_be_down_before_what_it_depends_on_stops() -> None:
 
 def test_a_shutdown_ends_the_moment_the_last_process_is_gone() -> None:
     world = World(plan_of(DB), obeys={"db": ()}).begin().pass_to(5.0).tell(TERM)
-    assert isinstance(world.fleet.course, ShuttingDown)
-    assert isinstance(world.exits("db").fleet.course, Over)
+    assert isinstance(world.fleet.container_phase, ShuttingDown)
+    assert isinstance(world.exits("db").fleet.container_phase, Over)
     assert next_deadline(world.fleet) is None
 
 
@@ -67,31 +67,31 @@ def test_a_shutdown_during_start_up_stops_what_has_started_in_order() -> None:
     slow = replace(DB, ready=Readiness(notify="systemd"))
     world = World(plan_of(slow, program("cache"), program("web", "db", condition=Condition.HEALTHY))).begin()
     world.tell(TERM)
-    assert (sorted(world.stop_order), world.phase("web")) == (["cache", "db"], Idle())
-    assert isinstance(world.fleet.course, Over)
+    assert (sorted(world.stop_order), world.phase("web")) == (["cache", "db"], Stopped())
+    assert isinstance(world.fleet.container_phase, Over)
 
 
 def test_nothing_starts_once_programs_are_being_stopped() -> None:
     world = World(plan_of(DB, WEB), obeys={"web": ()}).begin().pass_to(5.0).tell(TERM)
     spawned = list(world.spawned)
     world.exits("db", 1).pass_to(14.0)
-    assert (world.spawned, world.phase("db"), world.life("web").goal) == (spawned, Idle(), Goal.DOWN)
+    assert (world.spawned, world.phase("db"), world.life("web").goal) == (spawned, Stopped(), Goal.DOWN)
 
 
 def test_a_program_that_waits_for_its_restart_is_not_started_again_by_a_shutdown() -> None:
     world = World(plan_of(DB, program("other")), obeys={"other": ()}).begin().exits("db", 1).tell(TERM)
-    assert world.phase("db") == Idle()
+    assert world.phase("db") == Stopped()
 
 
 def test_a_restart_that_waits_for_its_turn_becomes_a_stop() -> None:
     world = World(plan_of(DB, WEB), obeys={"db": (), "web": ()}).begin().pass_to(5.0)
     world.ask(RestartRequested(), "db", "web").tell(TERM).exits("web").exits("db")
-    assert (world.spawned, type(world.fleet.course)) == ([("db", 1), ("web", 1)], Over)
+    assert (world.spawned, type(world.fleet.container_phase)) == ([("db", 1), ("web", 1)], Over)
 
 
 def test_a_restart_under_way_becomes_a_stop() -> None:
     world = World(plan_of(DB), obeys={"db": ()}).begin().pass_to(5.0).ask(RestartRequested(), "db").tell(TERM)
-    assert isinstance(world.exits("db").fleet.course, Over)
+    assert isinstance(world.exits("db").fleet.container_phase, Over)
 
 
 # ---- drain_delay
@@ -104,14 +104,14 @@ def test_while_draining_a_restart_that_waits_for_its_turn_goes_on() -> None:
     plan = plan_of(DB, WEB, settings=DRAINED)
     world = World(plan, obeys={"web": ()}).begin().pass_to(10.0).ask(RestartRequested(), "db", "web").tell(TERM)
     world.exits("web", 0)
-    assert (world.alive, world.fleet.course) == (["db", "web"], Draining(10.0, 15.0, asked_at=10.0))
+    assert (world.alive, world.fleet.container_phase) == (["db", "web"], Draining(10.0, 15.0, asked_at=10.0))
 
 
 def test_with_drain_delay_programs_serve_on_before_the_first_stop() -> None:
     world = World(plan_of(DB, settings=DRAINED)).begin().pass_to(10.0).tell(TERM)
-    assert world.fleet.course == Draining(10.0, 15.0, asked_at=10.0)
+    assert world.fleet.container_phase == Draining(10.0, 15.0, asked_at=10.0)
     assert isinstance(world.pass_to(14.9).phase("db"), Running)
-    assert isinstance(world.pass_to(15.0).fleet.course, Over)
+    assert isinstance(world.pass_to(15.0).fleet.container_phase, Over)
 
 
 def test_while_draining_a_program_that_ends_is_started_again() -> None:
@@ -121,14 +121,14 @@ def test_while_draining_a_program_that_ends_is_started_again() -> None:
 
 def test_without_having_been_ready_there_is_nothing_to_drain() -> None:
     world = World(plan_of(DB, settings=DRAINED)).begin().pass_to(0.5).tell(TERM)
-    assert isinstance(world.fleet.course, Over)
+    assert isinstance(world.fleet.container_phase, Over)
 
 
 def test_draining_ends_the_moment_nothing_is_left_that_could_serve() -> None:
     world = World(plan_of(DB, settings=DRAINED)).begin().pass_to(10.0).tell(TERM)
-    assert isinstance(world.exits("db", 0).fleet.course, Over)
+    assert isinstance(world.exits("db", 0).fleet.container_phase, Over)
     stopped = World(plan_of(DB, settings=DRAINED)).begin().pass_to(10.0).stop("db").tell(TERM)
-    assert isinstance(stopped.fleet.course, Over)
+    assert isinstance(stopped.fleet.container_phase, Over)
 
 
 # ---- shutdown_timeout
@@ -219,7 +219,7 @@ def test_a_stop_that_was_extended_before_the_shutdown_is_cut_to_fit_shutdown_tim
 def test_a_second_request_after_a_second_kills_what_is_left_at_once() -> None:
     world = _ladders(None, *CHAIN).tell(TERM).pass_to(101.0).tell(TERM)
     assert sorted(world.stop_order) == ["db", "other", "proxy", "web"]
-    assert (world.now, type(world.fleet.course), world.verdict.code) == (101.0, Over, 0)
+    assert (world.now, type(world.fleet.container_phase), world.verdict.code) == (101.0, Over, 0)
 
 
 def test_a_second_request_within_a_second_is_the_same_one() -> None:
@@ -229,7 +229,7 @@ def test_a_second_request_within_a_second_is_the_same_one() -> None:
 
 def test_impatience_is_measured_from_the_first_request() -> None:
     world = _ladders(None, *CHAIN).tell(TERM).pass_to(100.6).tell(TERM).pass_to(101.1).tell(TERM)
-    assert isinstance(world.fleet.course, Over)
+    assert isinstance(world.fleet.container_phase, Over)
 
 
 def test_a_second_request_while_draining_kills_at_once() -> None:
@@ -250,14 +250,14 @@ def test_what_else_is_in_the_container_is_swept_again_and_given_up_in_the_end() 
     plan = plan_of(DB)
     fleet = World(plan).begin().stop("db").fleet
     turn = advance(plan, fleet, TERM, 10.0)
-    assert (turn.orders, turn.fleet.course) == (
+    assert (turn.orders, turn.fleet.container_phase) == (
         (SweepContainer(),),
         Closing(10.0 + CLOSE_INTERVAL, 10.0 + CLOSE_LIMIT),
     )
     again = advance(plan, turn.fleet, TimePassed(), 10.5)
-    assert (again.orders, again.fleet.course) == ((SweepContainer(),), Closing(11.0, 15.0))
-    assert advance(plan, again.fleet, TimePassed(), 15.0).fleet.course == Over()
-    assert advance(plan, again.fleet, ContainerSwept(), 10.6).fleet.course == Over()
+    assert (again.orders, again.fleet.container_phase) == ((SweepContainer(),), Closing(11.0, 15.0))
+    assert advance(plan, again.fleet, TimePassed(), 15.0).fleet.container_phase == Over()
+    assert advance(plan, again.fleet, ContainerSwept(), 10.6).fleet.container_phase == Over()
 
 
 @pytest.mark.parametrize(

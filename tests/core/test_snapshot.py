@@ -6,32 +6,32 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.checkup import Checkup
-from supervisor.core.course import Fleet, ShutdownAsked
+from supervisor.core.container import Fleet, ShutdownAsked
+from supervisor.core.health import HealthState
 from supervisor.core.life import (
     Backoff,
     BecameReady,
     Blame,
-    Done,
     Exit,
-    Failed,
+    Exited,
+    Fatal,
     Health,
-    Idle,
     Life,
+    Pending,
     Phase,
     Probed,
     Run,
     Running,
     Spawning,
     Starting,
+    Stopped,
     Stopping,
     Sweeping,
-    Waiting,
 )
 from supervisor.core.program import (
     HealthCheck,
-    Kind,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartWhen,
@@ -49,7 +49,7 @@ EXIT = Exit(7, None, 3.0)
 CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), interval=10.0, retries=1)
 WEB = program("web")
 CHECKED = replace(WEB, healthcheck=CHECK)
-JOB = replace(program("job"), kind=Kind.ONESHOT, restart=Restart(RestartWhen.NEVER))
+JOB = replace(program("job"), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
 OTHER = program("other")
 
 
@@ -60,18 +60,18 @@ def _view(life: Life) -> InstanceView:
 @pytest.mark.parametrize(
     ("phase", "state"),
     [
-        (Idle(), State.STOPPED),
-        (Waiting(1.0), State.PENDING),
+        (Stopped(), State.STOPPED),
+        (Pending(1.0), State.PENDING),
         (Spawning(), State.STARTING),
         (Starting(RUN, 2.0), State.STARTING),
         (Running(RUN), State.RUNNING),
         (Stopping(RUN, 1.0, 0, 11.0), State.STOPPING),
         (Sweeping(RUN, EXIT, 4.0, 13.0), State.STOPPING),
         (Backoff(5.0), State.BACKOFF),
-        (Waiting(1.0, held_until=2.0), State.PENDING),
-        (Done(), State.EXITED),
-        (Done("was done before"), State.EXITED),
-        (Failed("exited with code 7", 7), State.FATAL),
+        (Pending(1.0, held_until=2.0), State.PENDING),
+        (Exited(), State.EXITED),
+        (Exited("was done before"), State.EXITED),
+        (Fatal("exited with code 7", 7), State.FATAL),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, State) else value.value,
 )
@@ -88,10 +88,10 @@ def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
 @pytest.mark.parametrize(
     ("phase", "reason", "waiting_for", "starts_again_at"),
     [
-        pytest.param(Failed("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
-        pytest.param(Waiting(1.0, ("db",)), None, ("db",), None, id="waiting"),
-        pytest.param(Waiting(1.0, held_until=2.0, held_by="not now"), "not now", (), None, id="held"),
-        pytest.param(Done("was done before"), "was done before", (), None, id="skipped"),
+        pytest.param(Fatal("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
+        pytest.param(Pending(1.0, ("db",)), None, ("db",), None, id="waiting"),
+        pytest.param(Pending(1.0, held_until=2.0, held_by="not now"), "not now", (), None, id="held"),
+        pytest.param(Exited("was done before"), "was done before", (), None, id="skipped"),
         pytest.param(Backoff(5.0), None, (), 5.0, id="backoff"),
         pytest.param(Stopping(RUN, 1.0, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),
         pytest.param(Stopping(RUN, 1.0, 0, 2.0), None, (), None, id="asked"),
@@ -106,8 +106,16 @@ def test_a_phase_shows_what_is_true_in_it(
 
 
 def test_a_view_holds_what_an_operator_asks_for() -> None:
-    checkup = Checkup(1.0, Health.UNHEALTHY, failures=3, last_pass_at=2.0, detail="refused")
-    life = Life(phase=Running(RUN), since=2.0, generation=4, restarts=3, checkup=checkup, last_exit=EXIT, said="ok")
+    health_state = HealthState(1.0, Health.UNHEALTHY, failures=3, last_pass_at=2.0, detail="refused")
+    life = Life(
+        phase=Running(RUN),
+        since=2.0,
+        generation=4,
+        restarts=3,
+        health_state=health_state,
+        last_exit=EXIT,
+        status_text="ok",
+    )
     assert _view(life) == InstanceView(
         name="web",
         instance=1,
@@ -125,24 +133,24 @@ def test_a_view_holds_what_an_operator_asks_for() -> None:
         last_pass_at=2.0,
         probe_failures=3,
         probe_detail="refused",
-        said="ok",
+        status_text="ok",
     )
 
 
 @pytest.mark.parametrize(
-    ("phase", "said"),
+    ("phase", "status_text"),
     [
         (Starting(RUN, 2.0), "ok"),
         (Running(RUN), "ok"),
         (Stopping(RUN, 1.0, 0, 11.0), "ok"),
         (Sweeping(RUN, EXIT, 4.0, 13.0), ""),
         (Backoff(5.0), ""),
-        (Failed("exited with code 7", 7), ""),
+        (Fatal("exited with code 7", 7), ""),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else value or "nothing",
 )
-def test_only_a_process_says_something_of_itself(phase: Phase, said: str) -> None:
-    assert _view(Life(phase=phase, said="ok")).said == said
+def test_only_a_process_says_something_of_itself(phase: Phase, status_text: str) -> None:
+    assert _view(Life(phase=phase, status_text="ok")).status_text == status_text
 
 
 @pytest.mark.parametrize(
@@ -153,14 +161,14 @@ def test_only_a_process_says_something_of_itself(phase: Phase, said: str) -> Non
         pytest.param(Running(RUN), Health.STARTING, True, id="not yet checked"),
         pytest.param(Running(RUN), Health.UNHEALTHY, False, id="unhealthy"),
         pytest.param(Starting(RUN, 2.0), None, False, id="starting"),
-        pytest.param(Done(), None, True, id="exited"),
-        pytest.param(Idle(), None, False, id="stopped"),
-        pytest.param(Failed("x", 1), None, False, id="fatal"),
+        pytest.param(Exited(), None, True, id="exited"),
+        pytest.param(Stopped(), None, False, id="stopped"),
+        pytest.param(Fatal("x", 1), None, False, id="fatal"),
     ],
 )
 def test_fine_is_running_and_not_unhealthy_or_exited(phase: Phase, health: Health | None, fine: bool) -> None:
-    checkup = None if health is None else Checkup(1.0, health)
-    assert _view(Life(phase=phase, checkup=checkup)).is_fine is fine
+    health_state = None if health is None else HealthState(1.0, health)
+    assert _view(Life(phase=phase, health_state=health_state)).is_fine is fine
 
 
 # ---- the container

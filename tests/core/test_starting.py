@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.course import Asked, Begun, Cause, Draining, Happened, Serving, ShutdownAsked, Verdict
+from supervisor.core.container import Asked, Begun, Cause, Draining, Happened, Serving, ShutdownAsked, Verdict
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import (
     BecameReady,
-    Done,
-    Failed,
+    Exited,
+    Fatal,
     Goal,
-    Idle,
+    Pending,
     RestartRequested,
     Running,
     Spawned,
     Starting,
     StartRequested,
+    Stopped,
     StopRequested,
-    Waiting,
 )
 from supervisor.core.program import (
     Condition,
     Dependency,
     HealthCheck,
-    Kind,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartWhen,
@@ -41,7 +41,7 @@ CHECK = HealthCheck(TcpProbe("127.0.0.1", 5432), retries=1)
 NEVER = Restart(RestartWhen.NEVER)
 
 DB = program("db")
-MIGRATE = replace(program("migrate"), kind=Kind.ONESHOT, restart=NEVER)
+MIGRATE = replace(program("migrate"), kind=ProgramType.ONESHOT, restart=NEVER)
 OPTIONAL = replace(DB, restart=NEVER, shutdown_on=ShutdownOn.NEVER)
 
 
@@ -63,7 +63,7 @@ def test_the_order_of_the_table_does_not_matter() -> None:
 def test_started_waits_for_a_process() -> None:
     plan = plan_of(program("web", "db"), DB)
     world = World(plan, unspawnable={"db": ("out of memory", None)}).begin()
-    assert (world.alive, world.phase("web")) == ([], Waiting(0.0, ("db",)))
+    assert (world.alive, world.phase("web")) == ([], Pending(0.0, ("db",)))
     world.unspawnable = {}
     assert world.pass_to(0.5).alive == ["db", "web"]
 
@@ -114,8 +114,8 @@ def test_a_program_names_everything_that_it_still_waits_for() -> None:
         depends_on=(Dependency("db", Condition.HEALTHY), Dependency("migrate", Condition.COMPLETED), Dependency("a")),
     )
     world = World(plan_of(web, DB, MIGRATE, program("a"))).begin()
-    assert world.phase("web") == Waiting(0.0, ("db", "migrate"))
-    assert world.pass_to(1.0).phase("web") == Waiting(0.0, ("migrate",))
+    assert world.phase("web") == Pending(0.0, ("db", "migrate"))
+    assert world.pass_to(1.0).phase("web") == Pending(0.0, ("migrate",))
 
 
 def test_what_has_started_does_not_mind_that_its_dependency_ends() -> None:
@@ -129,7 +129,7 @@ def test_what_has_started_does_not_mind_that_its_dependency_ends() -> None:
 def test_a_restart_waits_for_its_dependencies_again() -> None:
     world = World(plan_of(DB, program("web", "db"))).begin().pass_to(5.0).stop("db")
     world.exits("web", 1).pass_to(10.0)
-    assert world.phase("web") == Waiting(5.1, ("db",))
+    assert world.phase("web") == Pending(5.1, ("db",))
 
 
 def test_a_dependency_that_fails_for_good_fails_what_waits_for_it_along_the_chain() -> None:
@@ -138,16 +138,16 @@ def test_a_dependency_that_fails_for_good_fails_what_waits_for_it_along_the_chai
     web = replace(web, depends_on=(Dependency("api", Condition.HEALTHY),))
     world = World(plan_of(web, api, OPTIONAL, program("other"))).begin()
     world.exits("db", 3)
-    assert world.phase("api") == Failed("depends on db, which exited with code 3", 1)
-    assert world.phase("web") == Failed("depends on api, which depends on db, which exited with code 3", 1)
-    assert isinstance(world.fleet.course, Serving)
+    assert world.phase("api") == Fatal("depends on db, which exited with code 3", 1)
+    assert world.phase("web") == Fatal("depends on api, which depends on db, which exited with code 3", 1)
+    assert isinstance(world.fleet.container_phase, Serving)
 
 
 def test_a_start_request_after_a_dependency_failed_starts_the_dependency_again() -> None:
     web = replace(program("web", "db", condition=Condition.HEALTHY), shutdown_on=ShutdownOn.NEVER)
     world = World(plan_of(web, OPTIONAL, program("other"))).begin().exits("db", 3)
     world.ask(StartRequested(), "web")
-    assert (world.alive, world.phase("web")) == (["db", "other"], Waiting(0.0, ("db",)))
+    assert (world.alive, world.phase("web")) == (["db", "other"], Pending(0.0, ("db",)))
 
 
 @pytest.mark.parametrize("request_", [StartRequested(), RestartRequested()], ids=["start", "restart"])
@@ -160,26 +160,26 @@ def test_a_start_request_starts_what_it_depends_on(request_: StartRequested | Re
 def test_a_start_request_starts_what_holds_its_dependency_back() -> None:
     world = World(plan_of(program("c", "b"), program("b", "a"), program("a"))).begin().pass_to(5.0).stop("a", "c")
     world.exits("b", 1).pass_to(6.0)
-    assert world.phase("b") == Waiting(5.1, ("a",))
+    assert world.phase("b") == Pending(5.1, ("a",))
     assert world.ask(StartRequested(), "c").alive == ["a", "b", "c"]
 
 
 def test_a_start_request_leaves_what_has_completed_alone() -> None:
     world = World(plan_of(MIGRATE, program("web", "migrate", condition=Condition.COMPLETED))).begin().exits("migrate")
     world.stop("web").ask(StartRequested(), "web")
-    assert (world.phase("migrate"), world.alive) == (Done(), ["web"])
+    assert (world.phase("migrate"), world.alive) == (Exited(), ["web"])
 
 
 def test_a_start_request_is_met_by_what_has_completed_and_was_stopped_since() -> None:
     world = World(plan_of(MIGRATE, program("web", "migrate"), DB)).begin().exits("migrate").stop("migrate", "web")
-    assert (world.phase("migrate"), world.life("migrate").goal) == (Done(), Goal.DOWN)
+    assert (world.phase("migrate"), world.life("migrate").goal) == (Exited(), Goal.DOWN)
     assert world.ask(StartRequested(), "web").alive == ["db", "web"]
 
 
 def test_a_start_request_starts_again_what_it_depends_on_and_is_being_stopped() -> None:
     world = World(plan_of(DB, program("web", "db")), obeys={"db": ()}).begin().pass_to(5.0).stop("db", "web")
     world.ask(StartRequested(), "web")
-    assert (world.alive, world.phase("web")) == (["db"], Waiting(5.0, ("db",)))
+    assert (world.alive, world.phase("web")) == (["db"], Pending(5.0, ("db",)))
     assert world.exits("db").alive == ["db", "web"]
 
 
@@ -216,7 +216,7 @@ def test_a_stop_of_several_stops_at_once_what_only_others_depend_on() -> None:
 
 def test_what_waits_for_its_turn_to_stop_is_not_started_again_if_it_crashes() -> None:
     world = _stack("proxy").stop("db", "web", "proxy").exits("db", 7).pass_to(10.0)
-    assert (world.phase("db"), world.alive) == (Idle(), ["proxy", "web"])
+    assert (world.phase("db"), world.alive) == (Stopped(), ["proxy", "web"])
 
 
 def test_a_restart_of_several_stops_in_reverse_order_and_starts_in_order() -> None:
@@ -228,8 +228,8 @@ def test_a_restart_of_several_stops_in_reverse_order_and_starts_in_order() -> No
         assert world.spawned == []
     assert (world.alive, world.phase("web"), world.phase("proxy")) == (
         ["db"],
-        Waiting(6.0, ("db",)),
-        Waiting(5.0, ("web",)),
+        Pending(6.0, ("db",)),
+        Pending(5.0, ("web",)),
     )
     assert world.exits("db").spawned == [("db", 1), ("web", 1), ("proxy", 1)]
 
@@ -245,7 +245,7 @@ def test_what_is_to_be_replaced_meets_no_condition_before_it_is_up_again() -> No
     world = World(plan_of(DB, program("web", "db"), held), obeys={"web": ()}).begin().pass_to(5.0).stop("held")
     world.ask(RestartRequested(), "db", "web").ask(StartRequested(), "held")
     assert isinstance(world.phase("db"), Running)
-    assert world.phase("held") == Waiting(5.0, ("db",))
+    assert world.phase("held") == Pending(5.0, ("db",))
     world.exits("web")
     assert world.pass_to(5.9).alive == ["db", "web"]
     assert world.pass_to(6.0).alive == ["db", "held", "web"]
@@ -253,7 +253,7 @@ def test_what_is_to_be_replaced_meets_no_condition_before_it_is_up_again() -> No
 
 def test_a_restart_of_what_waits_for_its_turn_to_stop_starts_it_again() -> None:
     world = _stack("web").stop("db", "web").ask(RestartRequested(), "db").exits("web")
-    assert (world.alive, world.phase("web")) == (["db", "proxy"], Idle())
+    assert (world.alive, world.phase("web")) == (["db", "proxy"], Stopped())
 
 
 @pytest.mark.parametrize("scale", [1, 2])
@@ -271,13 +271,13 @@ def test_a_restart_of_several_instances_replaces_each(scale: int) -> None:
 
 def test_a_stop_request_stops_nothing_else() -> None:
     world = World(plan_of(DB, program("web", "db"))).begin().stop("db")
-    assert (world.alive, world.phase("db")) == (["web"], Idle())
+    assert (world.alive, world.phase("db")) == (["web"], Stopped())
     assert world.life("db").goal is Goal.DOWN
 
 
 def test_a_stopped_program_stays_down_and_what_waits_for_it_waits() -> None:
     world = World(plan_of(DB, program("web", "db", condition=Condition.HEALTHY))).begin().stop("db").pass_to(100.0)
-    assert (world.alive, world.phase("web")) == ([], Waiting(0.0, ("db",)))
+    assert (world.alive, world.phase("web")) == ([], Pending(0.0, ("db",)))
 
 
 def test_a_restart_of_everything_starts_in_order_again() -> None:
@@ -303,7 +303,7 @@ def test_nothing_can_be_asked_of_a_program_once_a_shutdown_has_begun(
     world = World(plan_of(DB, program("web"), settings=Settings(drain_delay=5.0))).begin().pass_to(1.0).stop("web")
     world.tell(ShutdownAsked("SIGTERM"))
     before = world.fleet
-    assert isinstance(before.course, Draining)
+    assert isinstance(before.container_phase, Draining)
     assert world.tell(Asked((("web", 1), ("db", 1)), request_)).fleet == before
 
 
@@ -314,7 +314,7 @@ def test_not_everything_up_within_start_timeout_ends_with_75_and_says_what_is_no
     slow = replace(program("slow"), ready=Readiness(notify="systemd"))
     held = program("held", "slow", condition=Condition.HEALTHY)
     world = World(plan_of(DB, slow, held, settings=Settings(start_timeout=5.0))).begin()
-    assert isinstance(world.pass_to(4.9).fleet.course, Serving)
+    assert isinstance(world.pass_to(4.9).fleet.container_phase, Serving)
     world.run_out()
     assert world.now == 5.0
     assert world.verdict == Verdict(
@@ -326,13 +326,13 @@ def test_start_timeout_is_over_once_everything_has_been_up() -> None:
     world = World(plan_of(DB, settings=Settings(start_timeout=5.0))).begin().pass_to(2.0)
     assert world.fleet.ready_at == 1.0
     assert next_deadline(world.fleet) is None
-    assert isinstance(world.exits("db", 1).pass_to(100.0).fleet.course, Serving)
+    assert isinstance(world.exits("db", 1).pass_to(100.0).fleet.container_phase, Serving)
 
 
 def test_start_timeout_does_not_wait_for_what_never_ends_the_container() -> None:
     slow = replace(program("slow"), ready=Readiness(notify="systemd"), shutdown_on=ShutdownOn.NEVER)
     world = World(plan_of(DB, slow, settings=Settings(start_timeout=5.0))).begin().pass_to(50.0)
-    assert (world.fleet.ready_at, world.fleet.course) == (1.0, Serving(5.0))
+    assert (world.fleet.ready_at, world.fleet.container_phase) == (1.0, Serving(5.0))
 
 
 def test_ready_counts_what_has_completed() -> None:

@@ -7,7 +7,6 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.ladder import stop_time_left
 from supervisor.core.life import (
     Action,
     BecameReady,
@@ -17,12 +16,12 @@ from supervisor.core.life import (
     DependencyFailed,
     Event,
     Exit,
-    Exited,
-    Failed,
+    Fatal,
     Goal,
     Hurried,
-    Idle,
+    Pending,
     Probed,
+    ProcessExited,
     RestartRequested,
     Run,
     RunCommand,
@@ -36,17 +35,18 @@ from supervisor.core.life import (
     StartRequested,
     StepFailed,
     StopAnnounced,
+    Stopped,
     Stopping,
     StopRequested,
     Sweep,
     Sweeping,
     Swept,
-    Waiting,
     WriteFifo,
 )
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, WriteStep
 from supervisor.core.record import replace
+from supervisor.core.stop_sequence import stop_time_left
 
 from .worlds import OneLife
 
@@ -95,9 +95,9 @@ def test_a_step_that_failed_makes_room_for_the_next_at_once() -> None:
     assert steps == [(0.0, WRITE), (0.0, COMMAND), (0.0, TERM), (5.0, KILL)]
 
 
-@pytest.mark.parametrize("rung", [1, 2, 3, -1])
-def test_a_failure_of_another_step_changes_nothing(rung: int) -> None:
-    assert OneLife(LADDERED).spawn().tell(StopRequested()).refuses(StepFailed(1, rung))
+@pytest.mark.parametrize("step_index", [1, 2, 3, -1])
+def test_a_failure_of_another_step_changes_nothing(step_index: int) -> None:
+    assert OneLife(LADDERED).spawn().tell(StopRequested()).refuses(StepFailed(1, step_index))
 
 
 def test_sigkill_is_repeated_until_the_process_is_gone() -> None:
@@ -108,20 +108,20 @@ def test_sigkill_is_repeated_until_the_process_is_gone() -> None:
 
 
 def test_a_process_that_is_gone_is_swept_before_the_life_goes_on() -> None:
-    web = OneLife(WEB).spawn().tell(StopRequested(), Exited(1, None, SIGTERM), at=3.0)
+    web = OneLife(WEB).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM), at=3.0)
     assert web.actions == (Sweep(1, 100),)
     assert web.phase == Sweeping(RUN, Exit(None, SIGTERM, 3.0), 4.0, 13.0, asked=True)
-    assert web.tell(Swept(1), at=3.5).phase == Idle()
+    assert web.tell(Swept(1), at=3.5).phase == Stopped()
 
 
 def test_a_crash_is_swept_too() -> None:
-    web = OneLife(WEB).spawn().tell(Exited(1, 7), at=3.0)
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7), at=3.0)
     assert web.actions == (Sweep(1, 100),)
     assert web.phase == Sweeping(RUN, Exit(7, None, 3.0), 4.0, 13.0)
 
 
 def test_a_sweep_is_repeated_every_second_and_its_last_try_is_final() -> None:
-    web = OneLife(WEB).spawn().tell(Exited(1, 7))
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7))
     assert web.tell(DeadlinePassed(), at=1.0).actions == (Sweep(1, 100),)
     assert web.tell(DeadlinePassed(), at=9.5).actions == (Sweep(1, 100),)
     assert web.tell(DeadlinePassed(), at=10.5).actions == (Sweep(1, 100, final=True),)
@@ -167,7 +167,7 @@ def test_hurry_goes_straight_to_sigkill(before: tuple[Event, ...]) -> None:
     web = OneLife(LADDERED).spawn().tell(*before).tell(Hurried(), at=2.0)
     assert web.actions == KILL
     assert isinstance(web.phase, Stopping)
-    assert (web.phase.rung, web.phase.deadline, web.life.goal) == (3, 3.0, Goal.DOWN)
+    assert (web.phase.step_index, web.phase.deadline, web.life.goal) == (3, 3.0, Goal.DOWN)
 
 
 def test_hurry_twice_kills_once() -> None:
@@ -177,19 +177,19 @@ def test_hurry_twice_kills_once() -> None:
 def test_start_while_stopping_spawns_again_once_the_process_is_gone() -> None:
     web = OneLife(WEB).spawn().tell(StopRequested(), StartRequested())
     assert web.phase == Stopping(RUN, 0.0, 0, 10.0)
-    assert web.end(None, SIGTERM, at=2.0).phase == Waiting(2.0)
+    assert web.end(None, SIGTERM, at=2.0).phase == Pending(2.0)
     assert web.tell(DependenciesChecked()).actions == (Spawn(2),)
 
 
 def test_stop_while_stopping_for_a_restart_stays_down() -> None:
     web = OneLife(WEB).spawn().tell(RestartRequested(), StopRequested())
-    assert web.end(None, SIGTERM).phase == Idle()
+    assert web.end(None, SIGTERM).phase == Stopped()
 
 
 def test_restart_goes_through_the_stop_sequence() -> None:
     web = OneLife(WEB).spawn().tell(RestartRequested())
     assert web.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
-    assert web.end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+    assert web.end(None, SIGTERM, at=1.0).phase == Pending(1.0)
 
 
 def test_restart_while_starting_begins_with_a_stop() -> None:
@@ -202,18 +202,18 @@ def test_restart_while_starting_begins_with_a_stop() -> None:
 def test_restart_while_stopping_takes_no_further_step(goal: Event) -> None:
     web = OneLife(WEB).spawn().tell(goal, RestartRequested())
     assert web.actions == ()
-    assert web.end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+    assert web.end(None, SIGTERM, at=1.0).phase == Pending(1.0)
 
 
 @pytest.mark.parametrize("again", [StartRequested(), RestartRequested()], ids=["start", "restart"])
 def test_a_request_while_sweeping_after_a_crash_spawns_again_without_delay(again: Event) -> None:
-    web = OneLife(WEB).spawn().tell(Exited(1, 7), again)
-    assert web.tell(Swept(1), at=1.0).phase == Waiting(1.0)
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7), again)
+    assert web.tell(Swept(1), at=1.0).phase == Pending(1.0)
     assert (web.life.failures, web.life.restarts) == (0, 0)
 
 
 def test_stop_while_sweeping_after_a_crash_stays_down() -> None:
-    assert OneLife(WEB).spawn().tell(Exited(1, 7), StopRequested(), Swept(1)).phase == Idle()
+    assert OneLife(WEB).spawn().tell(ProcessExited(1, 7), StopRequested(), Swept(1)).phase == Stopped()
 
 
 def test_stop_while_spawning_stops_the_process_as_soon_as_it_is_there() -> None:
@@ -224,7 +224,7 @@ def test_stop_while_spawning_stops_the_process_as_soon_as_it_is_there() -> None:
 
 def test_stop_while_spawning_forgets_a_spawn_that_failed() -> None:
     web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested())
-    assert web.tell(SpawnFailed(1, "not found", 127)).phase == Idle()
+    assert web.tell(SpawnFailed(1, "not found", 127)).phase == Stopped()
 
 
 @pytest.mark.parametrize(
@@ -237,13 +237,13 @@ def test_stop_while_spawning_forgets_a_spawn_that_failed() -> None:
 @pytest.mark.parametrize("stop", [StopRequested(), StopAnnounced(), Hurried()], ids=["stop", "announced", "hurry"])
 def test_what_has_no_process_is_down_at_once(before: tuple[Event, ...], stop: Event) -> None:
     web = OneLife(WEB).tell(*before, stop)
-    assert (web.phase, web.life.goal, web.actions) == (Idle(), Goal.DOWN, ())
+    assert (web.phase, web.life.goal, web.actions) == (Stopped(), Goal.DOWN, ())
 
 
 def test_a_stop_keeps_what_ended_for_good_as_it_is() -> None:
     web = OneLife(WEB).tell(StartRequested(), DependencyFailed("depends on db, which exited with code 1"))
     web.tell(StopRequested())
-    assert web.phase == Failed("depends on db, which exited with code 1", 1)
+    assert web.phase == Fatal("depends on db, which exited with code 1", 1)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_stop_under_way_is_not_disturbed(event: Event) -> None:
     [
         StartFailed(1, "came up broken"),
         BecameReady(1),
-        Exited(1, 7),
+        ProcessExited(1, 7),
         Swept(1),
         StepFailed(1, 0),
         Probed(1, True),
@@ -295,18 +295,18 @@ def test_what_was_announced_to_be_replaced_waits_for_its_dependencies_once_it_is
     assert (web.life.goal, web.life.again, web.actions) == (Goal.DOWN, True, ())
     assert isinstance(web.tell(StopRequested(), at=2.0).phase, Stopping)
     web.end(None, SIGTERM, at=3.0)
-    assert (web.phase, web.life.goal, web.life.again) == (Waiting(3.0), Goal.UP, False)
+    assert (web.phase, web.life.goal, web.life.again) == (Pending(3.0), Goal.UP, False)
     assert (web.life.failures, web.life.restarts) == (0, 0)
 
 
 def test_what_was_announced_to_be_replaced_and_crashes_is_started_again_without_delay() -> None:
     web = OneLife(WEB).spawn().tell(StopAnnounced(again=True)).end(7, at=0.5)
-    assert (web.phase, web.life.failures, web.life.restarts) == (Waiting(0.5), 0, 0)
+    assert (web.phase, web.life.failures, web.life.restarts) == (Pending(0.5), 0, 0)
 
 
 @pytest.mark.parametrize("event", [StopAnnounced(), Hurried()], ids=["stop", "hurry"])
 def test_what_was_announced_to_be_replaced_stays_down_if_somebody_wants_that(event: Event) -> None:
-    assert OneLife(WEB).spawn().tell(StopAnnounced(again=True), event).end(0).phase == Idle()
+    assert OneLife(WEB).spawn().tell(StopAnnounced(again=True), event).end(0).phase == Stopped()
 
 
 def test_a_start_takes_an_announced_stop_back() -> None:
@@ -315,11 +315,11 @@ def test_a_start_takes_an_announced_stop_back() -> None:
 
 
 def test_a_crash_of_what_was_announced_to_stop_leaves_it_down() -> None:
-    assert OneLife(WEB).spawn().tell(StopAnnounced()).end(7).phase == Idle()
+    assert OneLife(WEB).spawn().tell(StopAnnounced()).end(7).phase == Stopped()
 
 
 def test_a_blamed_stop_that_somebody_repeats_is_no_failure_any_more() -> None:
     web = OneLife(WEB).spawn().tell(StartFailed(1, "came up broken"))
     assert web.phase == Stopping(RUN, 0.0, 0, 10.0, blame=Blame("came up broken"))
-    assert web.tell(RestartRequested()).end(None, SIGTERM, at=1.0).phase == Waiting(1.0)
+    assert web.tell(RestartRequested()).end(None, SIGTERM, at=1.0).phase == Pending(1.0)
     assert web.life.failures == 0

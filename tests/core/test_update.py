@@ -6,17 +6,17 @@ from signal import SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.course import Over, Serving, ShutdownAsked
-from supervisor.core.life import Done, Failed, Health, Idle, Running, StartRequested, Stopping, Waiting
+from supervisor.core.container import Over, Serving, ShutdownAsked
+from supervisor.core.life import Exited, Fatal, Health, Pending, Running, StartRequested, Stopped, Stopping
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     Condition,
     Dependency,
     HealthCheck,
-    Kind,
     LogMode,
     LogSettings,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartWhen,
@@ -27,7 +27,7 @@ from supervisor.core.program import (
     TcpProbe,
 )
 from supervisor.core.record import replace
-from supervisor.core.update import Action, Difference, ProgramChange, compare, settings_after
+from supervisor.core.update import Difference, ProgramChange, UpdateAction, compare, settings_after
 
 from .worlds import World, plan_of, program
 
@@ -51,24 +51,24 @@ def up(*programs: Program, **fields: object) -> World:
 @pytest.mark.parametrize(
     ("changes", "action", "because"),
     [
-        ({"command": ("a",)}, Action.RESTART, ("command",)),
-        ({"kind": Kind.ONESHOT}, Action.RESTART, ("type",)),
-        ({"environment": (("A", "1"),), "umask": 0o22}, Action.RESTART, ("environment", "umask")),
-        ({"nice": 5, "healthcheck": CHECK}, Action.RESTART, ("nice", "healthcheck")),
-        ({"watchdog": 5.0}, Action.RESTART, ("watchdog",)),
-        ({"ready": Readiness(notify="systemd")}, Action.RESTART, ("ready",)),
-        ({"log": LogSettings(mode=LogMode.INHERIT)}, Action.RESTART, ("log",)),
-        ({"log": LogSettings(mode=LogMode.NONE)}, Action.RESTART, ("log",)),
-        ({"log": LogSettings(mode=LogMode.JSON)}, Action.CHANGE, ("log",)),
-        ({"ready": Readiness(log="up", timeout=5.0)}, Action.CHANGE, ("ready",)),
-        ({"healthcheck": CHECK}, Action.CHANGE, ("healthcheck",)),
-        ({"stop": (SignalStep(SIGQUIT, 1.0),), "restart": NEVER}, Action.CHANGE, ("restart", "stop")),
-        ({"depends_on": (Dependency("db", Condition.HEALTHY),)}, Action.CHANGE, ("depends_on",)),
-        ({"scale": 3}, Action.CHANGE, ("scale",)),
+        ({"command": ("a",)}, UpdateAction.RESTART, ("command",)),
+        ({"kind": ProgramType.ONESHOT}, UpdateAction.RESTART, ("type",)),
+        ({"environment": (("A", "1"),), "umask": 0o22}, UpdateAction.RESTART, ("environment", "umask")),
+        ({"nice": 5, "healthcheck": CHECK}, UpdateAction.RESTART, ("nice", "healthcheck")),
+        ({"watchdog": 5.0}, UpdateAction.RESTART, ("watchdog",)),
+        ({"ready": Readiness(notify="systemd")}, UpdateAction.RESTART, ("ready",)),
+        ({"log": LogSettings(mode=LogMode.INHERIT)}, UpdateAction.RESTART, ("log",)),
+        ({"log": LogSettings(mode=LogMode.NONE)}, UpdateAction.RESTART, ("log",)),
+        ({"log": LogSettings(mode=LogMode.JSON)}, UpdateAction.CHANGE, ("log",)),
+        ({"ready": Readiness(log="up", timeout=5.0)}, UpdateAction.CHANGE, ("ready",)),
+        ({"healthcheck": CHECK}, UpdateAction.CHANGE, ("healthcheck",)),
+        ({"stop": (SignalStep(SIGQUIT, 1.0),), "restart": NEVER}, UpdateAction.CHANGE, ("restart", "stop")),
+        ({"depends_on": (Dependency("db", Condition.HEALTHY),)}, UpdateAction.CHANGE, ("depends_on",)),
+        ({"scale": 3}, UpdateAction.CHANGE, ("scale",)),
     ],
 )
 def test_what_needs_a_new_process_and_what_does_not(
-    changes: dict[str, object], action: Action, because: tuple[str, ...]
+    changes: dict[str, object], action: UpdateAction, because: tuple[str, ...]
 ) -> None:
     difference = compare(plan_of(DB, WEB), {}, plan_of(DB, replace(WEB, **changes)))
     assert difference == Difference((ProgramChange("web", action, because),), unchanged=1)
@@ -76,9 +76,9 @@ def test_what_needs_a_new_process_and_what_does_not(
 
 def test_what_is_new_and_what_is_gone() -> None:
     difference = compare(plan_of(DB, WEB), {}, plan_of(DB, program("worker")))
-    changes = (ProgramChange("worker", Action.ADD), ProgramChange("web", Action.REMOVE))
+    changes = (ProgramChange("worker", UpdateAction.ADD), ProgramChange("web", UpdateAction.REMOVE))
     assert difference == Difference(changes, unchanged=1)
-    assert difference.names(Action.ADD, Action.REMOVE) == ("worker", "web")
+    assert difference.names(UpdateAction.ADD, UpdateAction.REMOVE) == ("worker", "web")
 
 
 def test_settings_count_at_once_or_with_a_new_container() -> None:
@@ -112,7 +112,7 @@ def test_what_is_gone_is_stopped_in_order_and_forgotten() -> None:
     world.update(program("other"))
     assert world.stop_order == ["web", "db"]
     assert list(world.fleet.lives) == [("other", 1)]
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
 
 
 def test_what_is_another_command_gets_a_new_process_and_the_others_keep_theirs() -> None:
@@ -168,24 +168,24 @@ def test_somebody_who_starts_what_is_leaving_does_not_keep_it() -> None:
 def test_what_somebody_has_stopped_stays_down_with_its_new_entry() -> None:
     world = up(DB, WEB).stop("web")
     world.update(DB, other(WEB))
-    assert isinstance(world.phase("web"), Idle)
+    assert isinstance(world.phase("web"), Stopped)
     assert world.ask(StartRequested(), "web").plan.programs["web"].command == ("another",)
 
 
 def test_what_has_failed_for_good_is_tried_again_with_its_new_entry() -> None:
     worker = replace(program("worker"), shutdown_on=ShutdownOn.NEVER)
     world = up(DB, worker, unspawnable={"worker": ("was not found", 127)})
-    assert isinstance(world.phase("worker"), Failed)
+    assert isinstance(world.phase("worker"), Fatal)
     world.unspawnable = {}
     world.update(DB, other(worker))
     assert world.alive == ["db", "worker"]
 
 
 def test_a_oneshot_that_is_done_runs_again_only_if_it_is_another_one() -> None:
-    migrate = Program("migrate", ("true",), kind=Kind.ONESHOT, restart=NEVER)
+    migrate = Program("migrate", ("true",), kind=ProgramType.ONESHOT, restart=NEVER)
     world = up(DB, migrate).exits("migrate")
     world.update(DB, replace(migrate, min_uptime=5.0))
-    assert isinstance(world.phase("migrate"), Done)
+    assert isinstance(world.phase("migrate"), Exited)
     world.update(DB, other(migrate))
     assert world.alive == ["db", "migrate"]
 
@@ -218,7 +218,7 @@ def test_a_start_is_given_its_new_patience() -> None:
 def test_a_new_restart_policy_counts_from_the_next_end_on() -> None:
     world = up(DB, replace(WEB, shutdown_on=ShutdownOn.NEVER))
     world.update(DB, replace(WEB, shutdown_on=ShutdownOn.NEVER, restart=NEVER)).exits("web", 1)
-    assert isinstance(world.phase("web"), Failed)
+    assert isinstance(world.phase("web"), Fatal)
 
 
 def test_more_instances_are_started_and_fewer_are_stopped_without_touching_the_others() -> None:
@@ -235,7 +235,7 @@ def test_more_instances_are_started_and_fewer_are_stopped_without_touching_the_o
 def test_what_waits_for_another_program_from_now_on_is_started_when_that_is_there() -> None:
     blocked = Program("worker", ("true",), depends_on=(Dependency("db", Condition.HEALTHY),))
     world = up(replace(DB, healthcheck=CHECK), blocked)
-    assert isinstance(world.phase("worker"), Waiting)
+    assert isinstance(world.phase("worker"), Pending)
     world.update(replace(DB, healthcheck=CHECK), program("worker"))
     assert world.alive == ["db", "worker"]
 
@@ -249,7 +249,7 @@ def test_a_shutdown_in_the_middle_stops_everything_and_starts_nothing() -> None:
     spawned = list(world.spawned)
     world.tell(_shutdown()).run_out()
     assert world.spawned == spawned
-    assert (world.verdict.code, isinstance(world.fleet.course, Over)) == (0, True)
+    assert (world.verdict.code, isinstance(world.fleet.container_phase, Over)) == (0, True)
 
 
 def test_an_update_during_an_update_wins() -> None:
@@ -299,7 +299,7 @@ def test_an_update_once_a_shutdown_has_begun_changes_nothing() -> None:
 
 
 def test_a_table_of_which_nothing_is_left_to_run_ends_the_container() -> None:
-    migrate = Program("migrate", ("true",), kind=Kind.ONESHOT, restart=NEVER)
+    migrate = Program("migrate", ("true",), kind=ProgramType.ONESHOT, restart=NEVER)
     world = up(DB, migrate).exits("migrate")
     world.update(migrate).run_out()
     assert (world.verdict.code, world.verdict.reason) == (0, "every program has ended well")

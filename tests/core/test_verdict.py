@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.course import (
+from supervisor.core.container import (
     Cause,
     Closing,
     ContainerSwept,
@@ -22,8 +22,8 @@ from supervisor.core.fleet import advance
 from supervisor.core.life import (
     BecameReady,
     Exit,
-    Exited,
-    Failed,
+    Fatal,
+    ProcessExited,
     RestartRequested,
     StartFailed,
     StartRequested,
@@ -33,9 +33,9 @@ from supervisor.core.program import (
     Condition,
     Dependency,
     HealthCheck,
-    Kind,
     OnUnhealthy,
     Program,
+    ProgramType,
     Readiness,
     Restart,
     RestartWhen,
@@ -50,7 +50,7 @@ from .worlds import World, plan_of, program
 NEVER = Restart(RestartWhen.NEVER)
 WEB = replace(program("web"), restart=NEVER)
 OTHER = program("other")
-JOB = replace(program("job"), kind=Kind.ONESHOT, restart=NEVER)
+JOB = replace(program("job"), kind=ProgramType.ONESHOT, restart=NEVER)
 CHECK = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1, on_unhealthy=OnUnhealthy.SHUTDOWN)
 
 
@@ -66,7 +66,7 @@ def test_a_shutdown_that_was_asked_for_ends_with_0() -> None:
 def test_a_shutdown_that_was_hurried_ends_with_0() -> None:
     world = World(plan_of(WEB), obeys={"web": ()}).begin().tell(ShutdownAsked("received SIGTERM"))
     world.tell(ShutdownAsked("received SIGINT"), at=2.0)
-    assert (world.verdict, world.fleet.course) == (Verdict(Cause.ASKED, 0, "received SIGTERM"), Over())
+    assert (world.verdict, world.fleet.container_phase) == (Verdict(Cause.ASKED, 0, "received SIGTERM"), Over())
 
 
 def test_a_program_that_fails_during_a_shutdown_does_not_change_the_verdict() -> None:
@@ -119,7 +119,7 @@ def test_on_unhealthy_shutdown_gives_1() -> None:
 def test_other_unhealthy_programs_do_not_end_the_container(policy: OnUnhealthy) -> None:
     web = replace(program("web"), healthcheck=replace(CHECK, on_unhealthy=policy))
     world = _world(web, OTHER).probed("web", passed=True).probed("web", passed=False)
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
 
 
 def test_start_timeout_gives_75() -> None:
@@ -131,22 +131,25 @@ def test_start_timeout_gives_75() -> None:
 def test_an_internal_error_gives_70_after_every_child_was_stopped() -> None:
     world = _world(WEB, OTHER).tell(Fault("a bug"))
     assert (world.verdict, world.alive) == (Verdict(Cause.INTERNAL, 70, "a bug"), [])
-    assert isinstance(world.fleet.course, Over)
+    assert isinstance(world.fleet.container_phase, Over)
 
 
 def test_an_internal_error_after_a_shutdown_that_was_asked_for_gives_70() -> None:
     world = World(plan_of(WEB), obeys={"web": ()}).begin().tell(ShutdownAsked("received SIGTERM"))
-    course = world.fleet.course
+    container_phase = world.fleet.container_phase
     assert world.tell(Fault("a bug")).verdict == Verdict(Cause.INTERNAL, 70, "a bug")
-    assert (world.fleet.course, world.alive) == (course, ["web"])
+    assert (world.fleet.container_phase, world.alive) == (container_phase, ["web"])
 
 
 def test_an_internal_error_after_every_program_ended_well_gives_70_until_all_is_over() -> None:
     plan = plan_of(JOB)
     ended = World(plan).begin().fleet
-    ended = advance(plan, ended, Happened(("job", 1), Exited(1, 0, None)), 1.0).fleet
+    ended = advance(plan, ended, Happened(("job", 1), ProcessExited(1, 0, None)), 1.0).fleet
     ended = advance(plan, ended, Happened(("job", 1), Swept(1)), 1.0).fleet
-    assert (type(ended.course), ended.verdict) == (Closing, Verdict(Cause.FINISHED, 0, "every program has ended well"))
+    assert (type(ended.container_phase), ended.verdict) == (
+        Closing,
+        Verdict(Cause.FINISHED, 0, "every program has ended well"),
+    )
     assert advance(plan, ended, Fault("a bug"), 1.0).fleet.verdict == Verdict(Cause.INTERNAL, 70, "a bug")
     over = advance(plan, ended, ContainerSwept(), 1.0).fleet
     assert advance(plan, over, Fault("a bug"), 1.0).fleet == over
@@ -181,7 +184,7 @@ def test_a_oneshot_with_nothing_to_run_that_ends_the_container_gives_0_and_says_
 
 def test_every_program_with_nothing_to_run_gives_0() -> None:
     world = World(plan_of(JOB), skipped={"job": "was done before"}).begin()
-    assert (world.verdict, world.fleet.course) == (
+    assert (world.verdict, world.fleet.container_phase) == (
         Verdict(Cause.FINISHED, 0, "every program has ended well"),
         Over(),
     )
@@ -209,36 +212,36 @@ def test_shutdown_on_says_which_end_for_good_ends_the_container(
 ) -> None:
     world = _world(replace(WEB, shutdown_on=shutdown_on), OTHER).exits("web", code)
     assert (world.fleet.verdict.code if world.fleet.verdict is not None else None) == expected
-    assert isinstance(world.fleet.course, Serving) == (expected is None)
+    assert isinstance(world.fleet.container_phase, Serving) == (expected is None)
 
 
 @pytest.mark.parametrize("shutdown_on", ShutdownOn, ids=lambda shutdown_on: shutdown_on.value)
 def test_an_end_that_is_followed_by_a_restart_does_not_end_the_container(shutdown_on: ShutdownOn) -> None:
     world = _world(replace(program("web"), shutdown_on=shutdown_on), OTHER).exits("web", 7)
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
 
 
 @pytest.mark.parametrize("shutdown_on", ShutdownOn, ids=lambda shutdown_on: shutdown_on.value)
 def test_a_stop_that_somebody_asked_for_does_not_end_the_container(shutdown_on: ShutdownOn) -> None:
     world = _world(replace(WEB, shutdown_on=shutdown_on), OTHER).stop("web", "other")
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
 
 
 def test_every_program_ended_well_gives_0() -> None:
     world = _world(JOB, replace(JOB, name="second")).exits("job")
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
     assert world.exits("second").verdict == Verdict(Cause.FINISHED, 0, "every program has ended well")
 
 
 def test_every_program_ended_and_one_badly_gives_its_code_though_it_may_never_end_the_container() -> None:
     world = _world(replace(JOB, name="optional", shutdown_on=ShutdownOn.NEVER), JOB).exits("optional", 7)
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
     assert world.exits("job").verdict.code == 7
 
 
 def test_what_is_stopped_has_not_ended_so_the_container_stays() -> None:
     world = _world(JOB, OTHER).stop("other").exits("job")
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
     assert world.ask(StartRequested(), "other").alive == ["other"]
 
 
@@ -246,18 +249,18 @@ def test_the_last_process_that_ends_by_itself_is_not_waited_upon_for_a_drain() -
     job = replace(JOB, ready=Readiness(notify="systemd"))
     world = World(plan_of(job, settings=Settings(drain_delay=5.0))).begin().happens("job", BecameReady(1))
     assert world.fleet.ready_at is not None
-    assert world.exits("job").fleet.course == Over()
+    assert world.exits("job").fleet.container_phase == Over()
 
 
 def test_a_failure_drains_too() -> None:
     world = World(plan_of(WEB, OTHER, settings=Settings(drain_delay=5.0))).begin().pass_to(2.0).exits("web", 7)
-    assert (world.fleet.course, world.alive) == (Draining(2.0, 7.0), ["other"])
+    assert (world.fleet.container_phase, world.alive) == (Draining(2.0, 7.0), ["other"])
 
 
 def test_a_dependant_that_fails_with_its_dependency_gives_1() -> None:
     db = replace(WEB, name="db", shutdown_on=ShutdownOn.NEVER)
     world = _world(db, program("web", "db", condition=Condition.HEALTHY), OTHER).exits("db", 7)
-    assert world.phase("web") == Failed("depends on db, which exited with code 7", 1)
+    assert world.phase("web") == Fatal("depends on db, which exited with code 7", 1)
     assert (world.verdict.instance, world.verdict.code) == (("web", 1), 1)
 
 
@@ -288,7 +291,7 @@ def test_the_end_of_the_main_program_is_the_containers(
 ) -> None:
     world = _world(MAIN, WEB).exits("main", code, signal)
     assert world.verdict == Verdict(Cause.MAIN_ENDED, expected, reason, ("main", 1), Exit(code, signal, 0.0))
-    assert (world.fleet.course, world.stop_order) == (Over(), ["main", "web"])
+    assert (world.fleet.container_phase, world.stop_order) == (Over(), ["main", "web"])
 
 
 @pytest.mark.parametrize("code", [0, 3], ids=["well", "badly"])
@@ -333,7 +336,7 @@ def test_a_main_program_that_cannot_be_run_gives_the_shells_code(code: int) -> N
 def test_the_main_program_gives_its_code_also_where_something_else_has_failed_and_is_the_reason() -> None:
     world = _world(MAIN, WEB).exits("web", 7)
     assert world.verdict == Verdict(Cause.PROGRAM_ENDED, 143, "web exited with code 7", ("web", 1), Exit(7, None, 0.0))
-    assert (world.fleet.course, world.stop_order) == (Over(), ["web", "main"])
+    assert (world.fleet.container_phase, world.stop_order) == (Over(), ["web", "main"])
 
 
 def test_a_failure_does_not_end_with_0_because_the_main_program_was_stopped_well() -> None:
@@ -353,11 +356,15 @@ def test_an_internal_error_is_70_beside_a_main_program() -> None:
 
 def test_a_main_program_that_is_restarted_by_hand_does_not_end_the_container() -> None:
     world = _world(MAIN, WEB).ask(RestartRequested(), "main")
-    assert (world.fleet.course, world.alive, world.spawned.count(("main", 1))) == (Serving(), ["main", "web"], 2)
+    assert (world.fleet.container_phase, world.alive, world.spawned.count(("main", 1))) == (
+        Serving(),
+        ["main", "web"],
+        2,
+    )
 
 
 def test_a_main_program_that_may_not_end_the_container_still_gives_its_code_in_the_end() -> None:
     main = replace(MAIN, shutdown_on=ShutdownOn.NEVER)
     world = _world(main, WEB).exits("main", 3)
-    assert isinstance(world.fleet.course, Serving)
+    assert isinstance(world.fleet.container_phase, Serving)
     assert world.tell(ShutdownAsked("SIGTERM was received")).verdict.code == 3

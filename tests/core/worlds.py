@@ -8,7 +8,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
-from supervisor.core.course import (
+from supervisor.core.container import (
     Asked,
     Begun,
     Change,
@@ -26,11 +26,11 @@ from supervisor.core.life import (
     Action,
     DependenciesChecked,
     Event,
-    Exited,
     Life,
     MainChanged,
     Phase,
     Probed,
+    ProcessExited,
     RunProbe,
     SendSignal,
     Spawn,
@@ -82,7 +82,7 @@ class OneLife:
     def end(self, code: int | None = 0, signal: Signal | None = None, at: float | None = None) -> OneLife:
         """End its process, and everything of its tree."""
         generation = self.life.generation
-        return self.tell(Exited(generation, code, signal), Swept(generation), at=at)
+        return self.tell(ProcessExited(generation, code, signal), Swept(generation), at=at)
 
     def refuses(self, event: Event) -> bool:
         """Whether an event leaves everything as it is."""
@@ -180,10 +180,10 @@ class World:
             case _:
                 return []
 
-    def death(self, instance: InstanceId, code: int | None, signal: Signal | None = None) -> Exited:
+    def death(self, instance: InstanceId, code: int | None, signal: Signal | None = None) -> ProcessExited:
         del self.pids[instance]
         self.deaths.append((self.now, instance))
-        return Exited(self.fleet.lives[instance].generation, code, signal)
+        return ProcessExited(self.fleet.lives[instance].generation, code, signal)
 
     # ---- short forms
 
@@ -225,7 +225,7 @@ class World:
             if deadline is None:
                 break
             self.tell(TimePassed(), at=max(self.now, deadline))
-        assert isinstance(self.fleet.course, Over), self.fleet
+        assert isinstance(self.fleet.container_phase, Over), self.fleet
         return self
 
     # ---- what is to be seen

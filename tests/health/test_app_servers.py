@@ -14,7 +14,7 @@ import pytest
 
 from supervisor.core.program import FastCgiProbe, Probe, UwsgiProbe
 from supervisor.health.app_servers import MAX_ANSWER
-from supervisor.health.probes import Answer
+from supervisor.health.probes import ProbeResult
 
 from ..process.conftest import nursery as nursery
 from ..process.nursery import LIMIT, Nursery, open_descriptors, sleep_until
@@ -22,8 +22,8 @@ from .servers import Handler, Served, serving
 from .test_probes import asked, run
 
 PROTOCOLS = ("fastcgi", "uwsgi")
-NO_ANSWER = Answer(False, "not an answer of its protocol")
-CLOSED = Answer(False, "the connection was closed before the answer was complete")
+NO_ANSWER = ProbeResult(False, "not an answer of its protocol")
+CLOSED = ProbeResult(False, "the connection was closed before the answer was complete")
 
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
 
@@ -36,12 +36,12 @@ DONE = record(STDOUT) + record(END, bytes(8))
 HEAD = b"Content-type: text/plain\r\n\r\n"
 
 
-def fastcgi(*parts: bytes, path: str = "/ping", timeout: float = LIMIT) -> Answer:
+def fastcgi(*parts: bytes, path: str = "/ping", timeout: float = LIMIT) -> ProbeResult:
     """Return what a probe makes of a FastCGI server that writes these bytes."""
     return conversation("fastcgi", *parts, path=path, timeout=timeout)[0]
 
 
-def uwsgi(*parts: bytes, path: str = "/", timeout: float = LIMIT) -> Answer:
+def uwsgi(*parts: bytes, path: str = "/", timeout: float = LIMIT) -> ProbeResult:
     return conversation("uwsgi", *parts, path=path, timeout=timeout)[0]
 
 
@@ -61,7 +61,7 @@ async def read_request(protocol: str, reader: asyncio.StreamReader) -> bytes:
 
 def conversation(
     protocol: str, *parts: bytes, path: str = "/", timeout: float = LIMIT, hold: bool = False, unix: str | None = None
-) -> tuple[Answer, bytes]:
+) -> tuple[ProbeResult, bytes]:
     """Ask a server that reads a request, writes these parts one by one and hangs up, or holds the line."""
 
     def handler(served: Served) -> Handler:
@@ -80,7 +80,7 @@ def conversation(
 
         return handle
 
-    async def main() -> tuple[Answer, bytes]:
+    async def main() -> tuple[ProbeResult, bytes]:
         async with serving(path=unix, handler=handler) as served:
             address = unix or f"{served.host}:{served.port}"
             answer = await asked(probe_of(protocol, address, path), timeout)
@@ -99,18 +99,18 @@ def pieces(data: bytes) -> list[bytes]:
 @pytest.mark.parametrize(
     ("head", "answer"),
     [
-        (b"Content-type: text/plain\r\n\r\n", Answer(True, "status 200")),
-        (b"Content-type: text/plain\n\n", Answer(True, "status 200")),
-        (b"Status: 200 OK\r\n\r\n", Answer(True, "status 200")),
-        (b"Status: 204\r\n\r\n", Answer(True, "status 204")),
-        (b"Status:302 Found\r\nLocation: /\r\n\r\n", Answer(True, "status 302")),
-        (b"Location: /elsewhere\r\n\r\n", Answer(True, "status 200")),
-        (b"Content-type: text/html\r\nStatus: 500 Internal Server Error\r\n\r\n", Answer(False, "status 500")),
-        (b"STATUS: 404 Not Found\r\n\r\nStatus: 200", Answer(False, "status 404")),
-        (b"Status: 503\n\n", Answer(False, "status 503")),
-        (b"Status: 100\r\n\r\n", Answer(False, "status 100")),
-        (b"X-Status: 500\r\n\r\n", Answer(True, "status 200")),
-        (b"Content-type: a\r\n\r\nStatus: 500\r\n\r\n", Answer(True, "status 200")),
+        (b"Content-type: text/plain\r\n\r\n", ProbeResult(True, "status 200")),
+        (b"Content-type: text/plain\n\n", ProbeResult(True, "status 200")),
+        (b"Status: 200 OK\r\n\r\n", ProbeResult(True, "status 200")),
+        (b"Status: 204\r\n\r\n", ProbeResult(True, "status 204")),
+        (b"Status:302 Found\r\nLocation: /\r\n\r\n", ProbeResult(True, "status 302")),
+        (b"Location: /elsewhere\r\n\r\n", ProbeResult(True, "status 200")),
+        (b"Content-type: text/html\r\nStatus: 500 Internal Server Error\r\n\r\n", ProbeResult(False, "status 500")),
+        (b"STATUS: 404 Not Found\r\n\r\nStatus: 200", ProbeResult(False, "status 404")),
+        (b"Status: 503\n\n", ProbeResult(False, "status 503")),
+        (b"Status: 100\r\n\r\n", ProbeResult(False, "status 100")),
+        (b"X-Status: 500\r\n\r\n", ProbeResult(True, "status 200")),
+        (b"Content-type: a\r\n\r\nStatus: 500\r\n\r\n", ProbeResult(True, "status 200")),
         (b"Status: \r\n\r\n", NO_ANSWER),
         (b"Status: fine\r\n\r\n", NO_ANSWER),
         (b"Status: 2000\r\n\r\n", NO_ANSWER),
@@ -127,33 +127,35 @@ def pieces(data: bytes) -> list[bytes]:
     ],
     ids=ascii,
 )
-def test_the_status_of_a_cgi_answer_decides(head: bytes, answer: Answer) -> None:
+def test_the_status_of_a_cgi_answer_decides(head: bytes, answer: ProbeResult) -> None:
     """Without a Status it is 200 (RFC 3875, 6.3.3), but only where there is a head that is one."""
     assert fastcgi(record(STDOUT, head) + DONE) == answer
 
 
 def test_a_fastcgi_answer_may_come_in_pieces() -> None:
     data = record(STDOUT, b"Status: 500 No\r\n\r\nbody", padding=5) + DONE
-    assert fastcgi(*pieces(data)) == Answer(False, "status 500")
+    assert fastcgi(*pieces(data)) == ProbeResult(False, "status 500")
 
 
 def test_its_head_may_be_cut_into_records_anywhere() -> None:
     head = b"Status: 500 No\r\nContent-type: a\r\n\r\n"
     for at in range(len(head)):
-        assert fastcgi(record(STDOUT, head[:at], 3) + record(STDOUT, head[at:]) + DONE) == Answer(False, "status 500")
-    assert fastcgi(b"".join(record(STDOUT, byte) for byte in pieces(head)) + DONE) == Answer(False, "status 500")
+        assert fastcgi(record(STDOUT, head[:at], 3) + record(STDOUT, head[at:]) + DONE) == ProbeResult(
+            False, "status 500"
+        )
+    assert fastcgi(b"".join(record(STDOUT, byte) for byte in pieces(head)) + DONE) == ProbeResult(False, "status 500")
 
 
 def test_the_answer_is_known_with_its_head_and_the_rest_is_not_waited_for() -> None:
-    assert conversation("fastcgi", record(STDOUT, HEAD + b"pong"), hold=True)[0] == Answer(True, "status 200")
+    assert conversation("fastcgi", record(STDOUT, HEAD + b"pong"), hold=True)[0] == ProbeResult(True, "status 200")
     for at in range(len(HEAD)):
         data = record(STDOUT, HEAD[:at]) + record(STDOUT, HEAD[at:])
-        assert conversation("fastcgi", data, hold=True)[0] == Answer(True, "status 200")
+        assert conversation("fastcgi", data, hold=True)[0] == ProbeResult(True, "status 200")
 
 
 def test_what_is_written_to_its_stderr_is_no_answer() -> None:
     errors = record(STDERR, b"Status: 500\r\n\r\n")
-    assert fastcgi(errors + record(STDOUT, HEAD) + DONE) == Answer(True, "status 200")
+    assert fastcgi(errors + record(STDOUT, HEAD) + DONE) == ProbeResult(True, "status 200")
     assert fastcgi(errors + DONE) == NO_ANSWER
 
 
@@ -242,13 +244,13 @@ def test_the_fastcgi_request_is_one_whole_get(path: str) -> None:
 @pytest.mark.parametrize(
     ("head", "answer"),
     [
-        (b"HTTP/1.1 200 OK\r\n\r\n", Answer(True, "status 200")),
-        (b"HTTP/1.0 204 No Content\r\n\r\n", Answer(True, "status 204")),
-        (b"HTTP/1.1 302 Found\r\n\r\n", Answer(True, "status 302")),
-        (b"HTTP/1.1 200\r\n", Answer(True, "status 200")),
-        (b"HTTP/1.1 200\n", Answer(True, "status 200")),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", Answer(False, "status 404")),
-        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", Answer(False, "status 500")),
+        (b"HTTP/1.1 200 OK\r\n\r\n", ProbeResult(True, "status 200")),
+        (b"HTTP/1.0 204 No Content\r\n\r\n", ProbeResult(True, "status 204")),
+        (b"HTTP/1.1 302 Found\r\n\r\n", ProbeResult(True, "status 302")),
+        (b"HTTP/1.1 200\r\n", ProbeResult(True, "status 200")),
+        (b"HTTP/1.1 200\n", ProbeResult(True, "status 200")),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", ProbeResult(False, "status 404")),
+        (b"HTTP/1.1 500 Internal Server Error\r\n\r\n", ProbeResult(False, "status 500")),
         (b"HTTP/1.1\r\n", NO_ANSWER),
         (b"HTTP/1.1 fine\r\n", NO_ANSWER),
         (b"HTTP/1.1 2000 OK\r\n", NO_ANSWER),
@@ -260,12 +262,12 @@ def test_the_fastcgi_request_is_one_whole_get(path: str) -> None:
     ],
     ids=lambda value: ascii(value)[:40],
 )
-def test_the_status_of_a_uwsgi_answer_decides(head: bytes, answer: Answer) -> None:
+def test_the_status_of_a_uwsgi_answer_decides(head: bytes, answer: ProbeResult) -> None:
     assert uwsgi(head) == answer
 
 
 def test_a_uwsgi_answer_may_come_in_pieces() -> None:
-    assert uwsgi(*pieces(b"HTTP/1.1 500 No\r\n\r\n")) == Answer(False, "status 500")
+    assert uwsgi(*pieces(b"HTTP/1.1 500 No\r\n\r\n")) == ProbeResult(False, "status 500")
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 20", b"HTTP/1.1 200 OK"], ids=ascii)
@@ -314,14 +316,14 @@ def test_the_uwsgi_request_is_one_whole_get(path: str, path_info: str) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_that_says_nothing_is_left_at_the_timeout(protocol: str) -> None:
     began = time.monotonic()
-    assert conversation(protocol, timeout=0.05, hold=True)[0] == Answer(False, "no answer within 0.05 s")
+    assert conversation(protocol, timeout=0.05, hold=True)[0] == ProbeResult(False, "no answer within 0.05 s")
     assert time.monotonic() - began < LIMIT
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_server_may_listen_on_a_unix_socket(protocol: str, tmp_path: Path) -> None:
     good = {"fastcgi": record(STDOUT, HEAD) + DONE, "uwsgi": b"HTTP/1.1 200 OK\r\n\r\n"}[protocol]
-    assert conversation(protocol, good, unix=f"{tmp_path}/s")[0] == Answer(True, "status 200")
+    assert conversation(protocol, good, unix=f"{tmp_path}/s")[0] == ProbeResult(True, "status 200")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -354,8 +356,8 @@ def test_a_path_that_cannot_be_asked_for_is_said_to_be_one(protocol: str, path: 
 # ---- the real ones
 
 
-def until_it_answers(ask: Callable[[], Answer]) -> Answer:
-    answers: list[Answer] = []
+def until_it_answers(ask: Callable[[], ProbeResult]) -> ProbeResult:
+    answers: list[ProbeResult] = []
 
     def answered() -> bool:
         answers.append(ask())
@@ -389,8 +391,8 @@ def test_uwsgi_answers(nursery: Nursery, tmp_path: Path) -> None:
         "uwsgi", *python_plugin(), *options, stdout=nursery.null, stderr=nursery.null, environment={"PATH": path}
     )
     right, wrong = UwsgiProbe(address, "/health%20z?full=1"), UwsgiProbe(address, "/health")
-    assert until_it_answers(lambda: run(asked(right))) == Answer(True, "status 200")
-    assert run(asked(wrong)) == Answer(False, "status 404")
+    assert until_it_answers(lambda: run(asked(right))) == ProbeResult(True, "status 200")
+    assert run(asked(wrong)) == ProbeResult(False, "status 404")
 
 
 PHP_FPM = next((path for name in ("php-fpm", "php-fpm8.2", "php-fpm8.4") if (path := shutil.which(name))), None)
@@ -416,8 +418,8 @@ def test_php_fpm_answers_its_ping(nursery: Nursery, tmp_path: Path, query: str) 
     nursery.start(PHP_FPM, "--nodaemonize", "--fpm-config", str(config), stdout=nursery.null, stderr=nursery.null)
     address = f"{tmp_path}/s"
     right, wrong = FastCgiProbe(address, f"/ping{query}"), FastCgiProbe(address, "/nothing")
-    assert until_it_answers(lambda: run(asked(right))) == Answer(True, "status 200")
-    assert run(asked(wrong)) == Answer(False, "status 404")
+    assert until_it_answers(lambda: run(asked(right))) == ProbeResult(True, "status 200")
+    assert run(asked(wrong)) == ProbeResult(False, "status 404")
 
 
 def test_nothing_is_left_open() -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.course import Cause, Fleet, Verdict
+from supervisor.core.container import Cause, Fleet, Verdict
 from supervisor.core.program import ShutdownOn
 from supervisor.core.snapshot import Snapshot
 from supervisor.health.manager_socket import ManagerSocket
 
+from ..engines import Turn, program, script, speaker
+from ..engines import adopting as adopting
+from ..engines import open_folder as open_folder
+from ..engines import turned as turned
 from ..process.nursery import LIMIT, open_descriptors
-from ..turned import Turn, program, script, speaker
-from ..turned import adopting as adopting
-from ..turned import open_folder as open_folder
-from ..turned import turned as turned
 
 READY = "READY=1\nSTATUS=ready"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.course import Fleet
+from supervisor.core.container import Fleet
 from supervisor.core.snapshot import Snapshot
 from supervisor.health.markers import Markers
 

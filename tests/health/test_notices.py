@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.life import Done, Failed, Idle, Running, Starting
+from supervisor.core.life import Exited, Fatal, Running, Starting, Stopped
 from supervisor.core.notice import MAX_DATAGRAM
 from supervisor.core.program import (
     Credentials,
@@ -30,9 +30,13 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
-from supervisor.health.notices import DATAGRAMS, Notices, Said, Signed
-from supervisor.process.proctree import own_children
+from supervisor.health.notices import DATAGRAMS, Datagram, Notices, ReadinessNewline
+from supervisor.process.procfs import own_children
 
+from ..engines import VOICE, Turn, Turned, program, script, speaker
+from ..engines import adopting as adopting
+from ..engines import open_folder as open_folder
+from ..engines import turned as turned
 from ..process.conftest import nursery as nursery
 from ..process.conftest import way as way
 from ..process.nursery import (
@@ -44,10 +48,6 @@ from ..process.nursery import (
     open_descriptors,
     sleep_until,
 )
-from ..turned import VOICE, Turn, Turned, program, script, speaker
-from ..turned import adopting as adopting
-from ..turned import open_folder as open_folder
-from ..turned import turned as turned
 
 WEB: InstanceId = ("web", 1)
 USER = Credentials(NOBODY, NOBODY)
@@ -74,7 +74,7 @@ def send(path: str, *datagrams: bytes, rights: tuple[int, ...] = ()) -> None:
 
 
 def heard(notices: Notices) -> list[bytes]:
-    return [said.datagram for said in notices.take() if isinstance(said, Said)]
+    return [said.datagram for said in notices.take() if isinstance(said, Datagram)]
 
 
 # ---- the socket
@@ -84,7 +84,7 @@ def test_an_instance_has_a_socket_of_its_own_in_run_dir(notices: Notices, open_f
     paths = [notices.open_socket(("web", number), None) for number in (1, 2)]
     assert paths == [f"{open_folder}/notify/web.1", f"{open_folder}/notify/web.2"]
     send(paths[1], b"READY=1")
-    assert list(notices.take()) == [Said(("web", 2), os.getpid(), b"READY=1")]
+    assert list(notices.take()) == [Datagram(("web", 2), os.getpid(), b"READY=1")]
 
 
 def test_a_socket_is_made_once_and_lives_through_restarts(notices: Notices) -> None:
@@ -167,7 +167,7 @@ def test_the_sender_is_the_process_that_has_sent(notices: Notices, nursery: Nurs
     path = notices.open_socket(WEB, None)
     pid = nursery.python(VOICE + f"say('STATUS=a', path={path!r}); say('STATUS=b', path={path!r})")
     assert nursery.end(pid) == 0
-    assert list(notices.take()) == [Said(WEB, pid, b"STATUS=a"), Said(WEB, pid, b"STATUS=b")]
+    assert list(notices.take()) == [Datagram(WEB, pid, b"STATUS=a"), Datagram(WEB, pid, b"STATUS=b")]
 
 
 @needs_root
@@ -241,7 +241,7 @@ def test_a_barrier_is_answered_once_everything_before_it_has_been_taken(notices:
         os.read(read_end, 1)
     rest = list(taken)
     assert os.read(read_end, 1) == b""
-    assert [first, *rest] == [Said(WEB, os.getpid(), b"READY=1"), Said(WEB, os.getpid(), b"BARRIER=1")]
+    assert [first, *rest] == [Datagram(WEB, os.getpid(), b"READY=1"), Datagram(WEB, os.getpid(), b"BARRIER=1")]
     os.close(read_end)
 
 
@@ -253,7 +253,7 @@ def test_a_flood_is_taken_in_bounded_pieces_and_starves_nobody(notices: Notices,
 
     def is_flooded() -> bool:
         send(other, b"STATUS=here")
-        said = [each.instance for each in notices.take() if isinstance(each, Said)]
+        said = [each.instance for each in notices.take() if isinstance(each, Datagram)]
         assert said.count(("other", 1)) == 1
         counts.append(said.count(WEB))
         return sum(counts) > 10 * DATAGRAMS
@@ -290,7 +290,7 @@ def test_a_newline_counts_once_and_nothing_else_does(notices: Notices, parts: li
         said += notices.take()
     os.close(write_end)
     said += notices.take()
-    assert said == ([Signed(WEB, 7)] if signed else [])
+    assert said == ([ReadinessNewline(WEB, 7)] if signed else [])
 
 
 @pytest.mark.parametrize("last_words", [b"", b"almost", b"\n"], ids=["silent", "no newline", "newline"])
@@ -391,7 +391,7 @@ def test_a_stranger_is_not_believed(turned: Turn, open_folder: Path, nursery: Nu
     container.run_until_told("claimed")
     for number in (1, 2):
         assert isinstance(container.phase("web", number), Starting)
-        assert container.life("web", number).said == ""
+        assert container.life("web", number).status_text == ""
     container.shut_down()
 
 
@@ -425,7 +425,7 @@ def test_every_process_of_its_tree_is_believed(turned: Turn, open_folder: Path, 
     container = turned(speaker("web", text.format(**parts))).begin()
     container.run_until_told("claimed")
     container.run_until_up("web")
-    assert container.life("web").said == "claimed"
+    assert container.life("web").status_text == "claimed"
     container.shut_down()
 
 
@@ -449,7 +449,7 @@ def test_systemd_notify_is_understood(turned: Turn) -> None:
     container = turned(program("web", "sh", "-c", text, ready=Readiness(notify="systemd"))).begin()
     container.run_until_told("told")
     container.run_until_up("web")
-    assert container.life("web").said == "is warming up"
+    assert container.life("web").status_text == "is warming up"
     container.shut_down()
 
 
@@ -469,7 +469,7 @@ def test_uwsgi_says_that_it_is_ready(turned: Turn, options: tuple[str, ...]) -> 
     stop = (SignalStep(signal.SIGTERM, 0.5),)  # it sometimes passes a signal over that comes while it spawns workers
     container = turned(program("web", *command, ready=Readiness(notify="systemd"), stop=stop)).begin()
     container.run_until_up("web")
-    assert container.life("web").said == "uWSGI is ready"
+    assert container.life("web").status_text == "uWSGI is ready"
     container.shut_down()
 
 
@@ -527,7 +527,7 @@ def test_descriptors_that_a_program_sends_do_not_stay(turned: Turn) -> None:
 def test_its_words_are_kept_in_one_printable_line(turned: Turn) -> None:
     container = turned(speaker("web", "say('READY=1\\nSTATUS=\\x1b[31mred\\r\\u202eé'); live()")).begin()
     container.run_until_up("web")
-    assert container.life("web").said == " [31mred  é"
+    assert container.life("web").status_text == " [31mred  é"
     container.shut_down()
 
 
@@ -604,7 +604,7 @@ def test_the_promised_number_may_be_the_one_that_the_pipe_has_already(
     pid = nursery.start(*script(f"os.write({write_end}, b'\\n')"), extra=((write_end, write_end),), **way)
     os.close(write_end)
     assert nursery.end(pid) == 0
-    assert list(notices.take()) == [Signed(WEB, 1)]
+    assert list(notices.take()) == [ReadinessNewline(WEB, 1)]
 
 
 def test_a_grandchild_may_write_the_newline(turned: Turn) -> None:
@@ -709,7 +709,7 @@ def test_the_end_of_the_new_main_process_is_the_programs_end(
     pid = int(container.value("daemon"))
     container.run_until(lambda: container.pid("web") == pid)
     os.kill(pid, signal.SIGUSR1)
-    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     last = container.life("web").last_exit
     assert last is not None
     assert (last.code, last.signal) == (code, number)
@@ -726,7 +726,7 @@ def test_a_stop_reaches_the_new_main_process(turned: Turn, session: str, scope: 
     container.run_until(lambda: container.pid("web") == pid)
     container.shut_down()
     assert container.told.count("stopped") == 1
-    assert isinstance(container.phase("web"), Idle)
+    assert isinstance(container.phase("web"), Stopped)
 
 
 @SESSIONS
@@ -792,7 +792,7 @@ def test_a_successor_that_its_parent_has_buried_is_none(turned: Turn) -> None:
     """Nobody would ever hear of its end."""
     text = "os.kill(os.getpid(), 9)"
     container = turned(speaker("web", daemon(text, "barrier(); os.waitpid(pid, 0); os._exit(3)"))).begin()
-    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     last = container.life("web").last_exit
     assert last is not None
     assert last.code == 3
@@ -808,7 +808,7 @@ def test_a_successor_that_died_first_is_still_the_one_whose_end_counts(turned: T
         container.engine.listen()
         container.pump.turn()
         heard = is_gone(old)
-    container.run_until(lambda: isinstance(container.phase("web"), Done | Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Exited | Fatal))
     last = container.life("web").last_exit
     assert last is not None
     assert (last.code, last.signal) == (7, None)
@@ -839,7 +839,7 @@ def test_a_successor_that_is_none_of_its_tree_is_passed_over(turned: Turn, nurse
     container.run_until_told("said")
     container.run_until_up("web")
     os.kill(container.pid("web"), signal.SIGUSR1)
-    container.run_until(lambda: isinstance(container.phase("web"), Failed))
+    container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     last = container.life("web").last_exit
     assert last is not None
     assert last.code == 7

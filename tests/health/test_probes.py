@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from supervisor.core.program import ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe, UnixProbe
-from supervisor.health.probes import MAX_ANSWER, Answer, ask
+from supervisor.health.probes import MAX_ANSWER, ProbeResult, ask
 
 from ..process.nursery import LIMIT, open_descriptors
 from .servers import Handler, Served, serving
@@ -22,11 +22,11 @@ T = TypeVar("T")
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
-async def no_command(command: tuple[str, ...], limit: float) -> Answer:
+async def no_command(command: tuple[str, ...], limit: float) -> ProbeResult:
     raise AssertionError(f"{command} was run")
 
 
-async def asked(probe: Probe, timeout: float = LIMIT) -> Answer:
+async def asked(probe: Probe, timeout: float = LIMIT) -> ProbeResult:
     return await ask(probe, timeout, no_command)
 
 
@@ -45,10 +45,10 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     return result
 
 
-def http(*parts: bytes, probe: Callable[[str], HttpProbe] = HttpProbe, timeout: float = LIMIT) -> Answer:
+def http(*parts: bytes, probe: Callable[[str], HttpProbe] = HttpProbe, timeout: float = LIMIT) -> ProbeResult:
     """Return what a probe makes of a server that answers with these parts."""
 
-    async def main() -> Answer:
+    async def main() -> ProbeResult:
         async with serving(*parts) as served:
             return await asked(probe(f"{served.url}/healthz"), timeout)
 
@@ -61,16 +61,16 @@ def http(*parts: bytes, probe: Callable[[str], HttpProbe] = HttpProbe, timeout: 
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        (b"HTTP/1.1 200 OK", Answer(True, "HTTP 200")),
-        (b"HTTP/1.0 200 OK", Answer(True, "HTTP 200")),
-        (b"HTTP/1.1 200", Answer(True, "HTTP 200")),
-        (b"HTTP/1.1 204 No Content", Answer(False, "HTTP 204")),
-        (b"HTTP/1.1 404 Not Found", Answer(False, "HTTP 404")),
-        (b"HTTP/1.1 500 Internal Server Error", Answer(False, "HTTP 500")),
-        (b"HTTP/1.1 503 Service Unavailable", Answer(False, "HTTP 503")),
+        (b"HTTP/1.1 200 OK", ProbeResult(True, "HTTP 200")),
+        (b"HTTP/1.0 200 OK", ProbeResult(True, "HTTP 200")),
+        (b"HTTP/1.1 200", ProbeResult(True, "HTTP 200")),
+        (b"HTTP/1.1 204 No Content", ProbeResult(False, "HTTP 204")),
+        (b"HTTP/1.1 404 Not Found", ProbeResult(False, "HTTP 404")),
+        (b"HTTP/1.1 500 Internal Server Error", ProbeResult(False, "HTTP 500")),
+        (b"HTTP/1.1 503 Service Unavailable", ProbeResult(False, "HTTP 503")),
     ],
 )
-def test_the_status_decides(line: bytes, answer: Answer) -> None:
+def test_the_status_decides(line: bytes, answer: ProbeResult) -> None:
     assert http(line + b"\r\ncontent-length: 0\r\n\r\n") == answer
 
 
@@ -78,26 +78,26 @@ def test_other_statuses_may_be_asked_for() -> None:
     def probe(url: str) -> HttpProbe:
         return HttpProbe(url, status=(204, 401))
 
-    assert http(b"HTTP/1.1 401 Unauthorized\r\n\r\n", probe=probe) == Answer(True, "HTTP 401")
-    assert http(OK, probe=probe) == Answer(False, "HTTP 200")
+    assert http(b"HTTP/1.1 401 Unauthorized\r\n\r\n", probe=probe) == ProbeResult(True, "HTTP 401")
+    assert http(OK, probe=probe) == ProbeResult(False, "HTTP 200")
 
 
 def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
-    async def main() -> tuple[Answer, int]:
+    async def main() -> tuple[ProbeResult, int]:
         async with serving(OK) as target:
             location = b"HTTP/1.1 302 Found\r\nlocation: %s/\r\n\r\n" % target.url.encode()
             async with serving(location) as served:
                 return await asked(HttpProbe(f"{served.url}/")), target.connections
 
-    assert run(main()) == (Answer(False, "HTTP 302"), 0)
+    assert run(main()) == (ProbeResult(False, "HTTP 302"), 0)
 
 
 def test_interim_answers_are_waited_out() -> None:
-    assert http(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", OK) == Answer(True, "HTTP 200")
+    assert http(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n", OK) == ProbeResult(True, "HTTP 200")
 
 
 def test_an_answer_may_come_in_pieces() -> None:
-    assert http(*(OK[at : at + 1] for at in range(len(OK)))) == Answer(True, "HTTP 200")
+    assert http(*(OK[at : at + 1] for at in range(len(OK)))) == ProbeResult(True, "HTTP 200")
 
 
 def request_of(url: str, **fields: Any) -> bytes:
@@ -137,13 +137,13 @@ def test_a_path_that_is_no_ascii_is_asked_for_as_browsers_do() -> None:
 def test_http_over_a_unix_socket(tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
 
-    async def main() -> tuple[Answer, bytes]:
+    async def main() -> tuple[ProbeResult, bytes]:
         async with serving(OK, path=path) as served:
             answer = await asked(HttpProbe(f"http+unix://{quote(path, safe='')}/healthz"))
             return answer, served.requests[0]
 
     answer, request = run(main())
-    assert answer == Answer(True, "HTTP 200")
+    assert answer == ProbeResult(True, "HTTP 200")
     assert request.startswith(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
 
 
@@ -154,7 +154,7 @@ def test_an_ipv6_address_can_be_asked() -> None:
     except OSError:
         pytest.skip("there is no IPv6 loopback here")
 
-    async def main() -> Answer:
+    async def main() -> ProbeResult:
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(OK)
             writer.close()
@@ -163,7 +163,7 @@ def test_an_ipv6_address_can_be_asked() -> None:
         async with server:
             return await asked(HttpProbe(f"http://[::1]:{server.sockets[0].getsockname()[1]}/"))
 
-    assert run(main()) == Answer(True, "HTTP 200")
+    assert run(main()) == ProbeResult(True, "HTTP 200")
 
 
 @pytest.mark.parametrize(
@@ -210,18 +210,18 @@ def endless(*parts: bytes) -> Callable[[Served], Handler]:
 
 
 def test_the_body_is_left_unread_however_huge_it_is() -> None:
-    async def main() -> Answer:
+    async def main() -> ProbeResult:
         head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n"
         async with serving(handler=endless(head, b"x" * 65536)) as served:
             answer = await asked(HttpProbe(served.url))
             await asyncio.wait_for(served.hung_up.wait(), LIMIT)
             return answer
 
-    assert run(main()) == Answer(True, "HTTP 200")
+    assert run(main()) == ProbeResult(True, "HTTP 200")
 
 
 def test_a_head_without_end_is_read_in_bounded_memory() -> None:
-    async def main() -> tuple[Answer, int]:
+    async def main() -> tuple[ProbeResult, int]:
         async with serving(handler=endless(b"HTTP/1.1 200 OK\r\n", b"x-header: value\r\n")) as served:
             answer = await asked(HttpProbe(served.url))
             await asyncio.wait_for(served.hung_up.wait(), LIMIT)
@@ -234,7 +234,7 @@ def test_a_head_without_end_is_read_in_bounded_memory() -> None:
 
 @pytest.mark.parametrize("parts", [(), (b"HTTP/1.1 200 OK\r\n",)], ids=["nothing", "half a head"])
 def test_an_answer_that_is_slow_is_a_no_at_the_limit(parts: tuple[bytes, ...]) -> None:
-    async def main() -> tuple[Answer, float]:
+    async def main() -> tuple[ProbeResult, float]:
         def handler(served: Served) -> Handler:
             async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 for part in parts:
@@ -253,7 +253,7 @@ def test_an_answer_that_is_slow_is_a_no_at_the_limit(parts: tuple[bytes, ...]) -
             return answer, elapsed
 
     answer, elapsed = run(main())
-    assert answer == Answer(False, "no answer within 0.3 s")
+    assert answer == ProbeResult(False, "no answer within 0.3 s")
     assert 0.3 <= elapsed < LIMIT / 2
 
 
@@ -268,38 +268,38 @@ def unused_port() -> int:
 def test_a_port_that_nobody_listens_on_is_a_no_that_says_so(kind: str) -> None:
     port = unused_port()
     probe = HttpProbe(f"http://127.0.0.1:{port}/") if kind == "http" else TcpProbe("127.0.0.1", port)
-    assert run(asked(probe)) == Answer(False, "Connection refused")
+    assert run(asked(probe)) == ProbeResult(False, "Connection refused")
 
 
 # ---- TCP and Unix sockets
 
 
 def test_a_tcp_port_that_accepts_is_a_yes() -> None:
-    async def main() -> tuple[Answer, int]:
+    async def main() -> tuple[ProbeResult, int]:
         async with serving() as served:
             return await asked(TcpProbe("127.0.0.1", served.port)), served.port
 
     answer, port = run(main())
-    assert answer == Answer(True, f"127.0.0.1:{port} accepts")
+    assert answer == ProbeResult(True, f"127.0.0.1:{port} accepts")
 
 
 def test_a_unix_socket_that_accepts_is_a_yes(tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
 
-    async def main() -> Answer:
+    async def main() -> ProbeResult:
         async with serving(path=path):
             return await asked(UnixProbe(path))
 
-    assert run(main()) == Answer(True, f"{path} accepts")
+    assert run(main()) == ProbeResult(True, f"{path} accepts")
 
 
 def test_a_unix_socket_that_is_missing_dead_or_a_file_is_a_no(tmp_path: Path) -> None:
-    assert run(asked(UnixProbe(f"{tmp_path}/app.sock"))) == Answer(False, "No such file or directory")
+    assert run(asked(UnixProbe(f"{tmp_path}/app.sock"))) == ProbeResult(False, "No such file or directory")
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(f"{tmp_path}/dead.sock")
-    assert run(asked(UnixProbe(f"{tmp_path}/dead.sock"))) == Answer(False, "Connection refused")
+    assert run(asked(UnixProbe(f"{tmp_path}/dead.sock"))) == ProbeResult(False, "Connection refused")
     (tmp_path / "file").touch()
-    assert run(asked(UnixProbe(f"{tmp_path}/file"))) == Answer(False, "Connection refused")
+    assert run(asked(UnixProbe(f"{tmp_path}/file"))) == ProbeResult(False, "Connection refused")
 
 
 def test_a_unix_socket_with_a_path_that_is_too_long_is_a_no(tmp_path: Path) -> None:
@@ -325,13 +325,13 @@ def test_a_full_backlog_is_a_no_at_the_limit(tmp_path: Path) -> None:
         answer = run(asked(UnixProbe(path), timeout=0.2))
         for client in waiting:
             client.close()
-    assert answer == Answer(False, "no answer within 0.2 s")
+    assert answer == ProbeResult(False, "no answer within 0.2 s")
 
 
 def test_a_place_in_the_backlog_may_come_free(tmp_path: Path) -> None:
     path = str(tmp_path / "app.sock")
 
-    async def main(listener: socket.socket, client: socket.socket) -> Answer:
+    async def main(listener: socket.socket, client: socket.socket) -> ProbeResult:
         probe = asyncio.ensure_future(asked(UnixProbe(path)))
         await asyncio.sleep(0.1)
         assert not probe.done()
@@ -347,7 +347,7 @@ def test_a_place_in_the_backlog_may_come_free(tmp_path: Path) -> None:
         listener.listen(0)
         listener.setblocking(False)
         client.connect(path)
-        assert run(main(listener, client)) == Answer(True, f"{path} accepts")
+        assert run(main(listener, client)) == ProbeResult(True, f"{path} accepts")
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def test_a_file_that_is_there_is_a_yes(tmp_path: Path) -> None:
     path = tmp_path / "ok"
     path.touch()
     os.utime(path, (0, 0))
-    assert run(asked(FileProbe(str(path)))) == Answer(True, f"{path} is there")
+    assert run(asked(FileProbe(str(path)))) == ProbeResult(True, f"{path} is there")
 
 
 def test_a_file_must_be_young_enough(tmp_path: Path) -> None:
@@ -376,14 +376,14 @@ def test_a_file_must_be_young_enough(tmp_path: Path) -> None:
     assert run(asked(probe)).passed
     past = time.time() - 90
     os.utime(path, (past, past))
-    assert run(asked(probe)) in [Answer(False, f"{path} is {age} s old") for age in range(90, 120)]
+    assert run(asked(probe)) in [ProbeResult(False, f"{path} is {age} s old") for age in range(90, 120)]
 
 
 def test_what_is_no_file_is_a_no(tmp_path: Path) -> None:
-    assert run(asked(FileProbe(f"{tmp_path}/ok"))) == Answer(False, f"{tmp_path}/ok is not there")
-    assert run(asked(FileProbe(str(tmp_path)))) == Answer(False, f"{tmp_path} is not a file")
+    assert run(asked(FileProbe(f"{tmp_path}/ok"))) == ProbeResult(False, f"{tmp_path}/ok is not there")
+    assert run(asked(FileProbe(str(tmp_path)))) == ProbeResult(False, f"{tmp_path} is not a file")
     (tmp_path / "file").touch()
-    assert run(asked(FileProbe(f"{tmp_path}/file/ok"))) == Answer(False, "Not a directory")
+    assert run(asked(FileProbe(f"{tmp_path}/file/ok"))) == ProbeResult(False, "Not a directory")
 
 
 # ---- commands
@@ -392,10 +392,10 @@ def test_what_is_no_file_is_a_no(tmp_path: Path) -> None:
 def test_a_command_is_handed_on_with_its_limit() -> None:
     seen = []
 
-    async def run_command(command: tuple[str, ...], limit: float) -> Answer:
+    async def run_command(command: tuple[str, ...], limit: float) -> ProbeResult:
         seen.append((command, limit))
-        return Answer(False, "exited with code 1")
+        return ProbeResult(False, "exited with code 1")
 
     answer = run(ask(ExecProbe(("curl", "-f", "http://localhost/")), 3.0, run_command))
-    assert answer == Answer(False, "exited with code 1")
+    assert answer == ProbeResult(False, "exited with code 1")
     assert seen == [(("curl", "-f", "http://localhost/"), 3.0)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.narrative import Note
+from supervisor.core.log_events import LogEvent
 from supervisor.core.program import OwnLog
 from supervisor.logs.clock import rfc3339
 from supervisor.logs.journal import LEVELS, LONGEST, MOST_TOLD, MOST_WAITING, Journal
@@ -143,7 +143,7 @@ def test_what_was_told_is_kept_whatever_the_logs_level_but_for_debug(book: Book)
     for level in LEVELS:
         journal.write(level, f"{level}.written", program="web", reason=None)
     assert [note for _, note in journal.told] == [
-        Note(level, f"{level}.written", {"program": "web"}) for level in LEVELS[1:]
+        LogEvent(level, f"{level}.written", {"program": "web"}) for level in LEVELS[1:]
     ]
     assert (journal.count, len(book.lines)) == (3, 1)
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from supervisor.core.program import InstanceId
 from supervisor.process.environment import INSTANCE, PROGRAM
 from supervisor.process.executable import DEFAULT_PATH
-from supervisor.process.proctree import own_children, read_process
+from supervisor.process.procfs import own_children, read_process
 from supervisor.process.spawn import Launch, spawn
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import pytest
 
 from supervisor.errors import SpawnError
 from supervisor.process.children import BATCH, Children, Death
-from supervisor.process.proctree import own_children
+from supervisor.process.procfs import own_children
 
 from .nursery import LIMIT, Nursery, is_gone, open_descriptors, sleep_until
 

@@ -11,7 +11,7 @@ import pytest
 
 from supervisor.errors import SpawnError
 from supervisor.process.children import Children
-from supervisor.process.commands import TAIL, Command, Outcome
+from supervisor.process.commands import TAIL, Command, CommandResult
 
 from .nursery import LIMIT, Ear, Nursery, is_gone, open_descriptors, sleep_until
 
@@ -25,8 +25,8 @@ class Bench:
         self.nursery = nursery
         self.children = Children()
 
-    def run(self, *command: str, timeout: float = LIMIT, **fields: Any) -> Outcome:
-        async def run() -> Outcome:
+    def run(self, *command: str, timeout: float = LIMIT, **fields: Any) -> CommandResult:
+        async def run() -> CommandResult:
             return await Command().run(self.children, self.nursery.launch(*command, **fields), timeout)
 
         return self.watch(run())
@@ -61,15 +61,15 @@ def bench(nursery: Nursery, adopting: None) -> Iterator[Bench]:
 @pytest.mark.parametrize(
     ("script", "outcome"),
     [
-        ("true", Outcome(0, None, "")),
-        ("echo out; echo err >&2", Outcome(0, None, "out\nerr")),
-        ("echo broken; exit 3", Outcome(3, None, "broken")),
-        ("kill -9 $$", Outcome(None, signal.SIGKILL, "")),
-        ("printf 'a\\377b'", Outcome(0, None, "a\ufffdb")),
+        ("true", CommandResult(0, None, "")),
+        ("echo out; echo err >&2", CommandResult(0, None, "out\nerr")),
+        ("echo broken; exit 3", CommandResult(3, None, "broken")),
+        ("kill -9 $$", CommandResult(None, signal.SIGKILL, "")),
+        ("printf 'a\\377b'", CommandResult(0, None, "a\ufffdb")),
     ],
     ids=["well", "both streams", "code", "signal", "no text"],
 )
-def test_the_outcome_of_a_command(bench: Bench, script: str, outcome: Outcome) -> None:
+def test_the_outcome_of_a_command(bench: Bench, script: str, outcome: CommandResult) -> None:
     found = bench.run("sh", "-c", script)
     assert found == outcome
     assert found.succeeded == (outcome.code == 0)
@@ -77,7 +77,7 @@ def test_the_outcome_of_a_command(bench: Bench, script: str, outcome: Outcome) -
 
 def test_only_the_tail_of_the_output_is_kept(bench: Bench) -> None:
     outcome = bench.run(sys.executable, "-I", "-S", "-c", "print('x' * 1000000 + 'the end')")
-    assert outcome == Outcome(0, None, ("x" * 1000000 + "the end\n")[-TAIL:].strip())
+    assert outcome == CommandResult(0, None, ("x" * 1000000 + "the end\n")[-TAIL:].strip())
 
 
 def test_a_command_that_does_not_end_is_killed_with_its_whole_tree_at_its_limit(bench: Bench) -> None:
@@ -135,8 +135,8 @@ def test_a_flood_of_output_does_not_hold_the_limit_up(bench: Bench) -> None:
 
 
 def test_many_commands_at_once_keep_their_outcomes_apart(bench: Bench) -> None:
-    async def run_all() -> list[Outcome]:
+    async def run_all() -> list[CommandResult]:
         launches = [bench.nursery.launch("sh", "-c", f"echo {number}; exit {number}") for number in range(30)]
         return await asyncio.gather(*(Command().run(bench.children, launch, LIMIT) for launch in launches))
 
-    assert bench.watch(run_all()) == [Outcome(number, None, str(number)) for number in range(30)]
+    assert bench.watch(run_all()) == [CommandResult(number, None, str(number)) for number in range(30)]

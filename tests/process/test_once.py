@@ -12,24 +12,24 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.life import Backoff, Done, Failed, Waiting
+from supervisor.core.life import Backoff, Exited, Fatal, Pending
 from supervisor.core.program import (
     Condition,
     Dependency,
     InstanceId,
-    Kind,
     Once,
     Program,
+    ProgramType,
     Restart,
     RestartDelay,
     RestartWhen,
 )
 from supervisor.process.once import Busy, Claims, Granted, Skipped
 
-from ..turned import Turn, program, script
-from ..turned import adopting as adopting
-from ..turned import open_folder as open_folder
-from ..turned import turned as turned
+from ..engines import Turn, program, script
+from ..engines import adopting as adopting
+from ..engines import open_folder as open_folder
+from ..engines import turned as turned
 from .nursery import NOBODY, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
 
 MIGRATE: InstanceId = ("migrate", 1)
@@ -397,7 +397,7 @@ def test_a_record_that_cannot_be_written_is_an_error_and_frees_the_lock(shared: 
 
 
 def oneshot(shared: Path, *command: str, order: str | None = None, key: str = "v1", **fields: object) -> Program:
-    defaults = {"kind": Kind.ONESHOT, "once": Once(key, str(shared), order)}
+    defaults = {"kind": ProgramType.ONESHOT, "once": Once(key, str(shared), order)}
     return program("migrate", *(command or ("echo", "ran")), **(defaults | fields))
 
 
@@ -411,7 +411,7 @@ def test_it_runs_once_in_all_containers_that_share_the_directory(turned: Turn, s
         container = turned(oneshot(shared), web("migrate")).begin()
         container.run_until_told("serves")
         assert container.told.count("ran") == ran
-        assert isinstance(container.phase("migrate"), Done)
+        assert isinstance(container.phase("migrate"), Exited)
         container.shut_down()
     assert records(shared) == ["migrate/v1.json"]
 
@@ -419,7 +419,7 @@ def test_it_runs_once_in_all_containers_that_share_the_directory(turned: Turn, s
 def test_a_skipped_one_has_no_process_and_says_why(turned: Turn, shared: Path) -> None:
     done(shared)
     container = turned(oneshot(shared), web("migrate")).begin()
-    assert container.phase("migrate") == Done("was done before for v1")
+    assert container.phase("migrate") == Exited("was done before for v1")
     container.run_until_told("serves")
     assert container.told == ["serves"]
     container.shut_down()
@@ -439,7 +439,7 @@ def test_it_is_recorded_before_what_depends_on_it_starts(turned: Turn, shared: P
 @pytest.mark.parametrize("command", ["exit 3", "kill -9 $$"], ids=["code", "signal"])
 def test_one_that_fails_leaves_no_record_and_no_lock(turned: Turn, shared: Path, command: str) -> None:
     container = turned(oneshot(shared, "sh", "-c", command), program("other")).begin()
-    container.run_until(lambda: isinstance(container.phase("migrate"), Failed))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Fatal))
     assert records(shared) == []
     assert outcome(shared, "v1") == Granted()
     container.shut_down()
@@ -457,7 +457,7 @@ def test_one_that_is_stopped_leaves_no_record_and_no_lock(turned: Turn, shared: 
 
 def test_one_that_cannot_be_started_leaves_no_record_and_no_lock(turned: Turn, shared: Path) -> None:
     container = turned(oneshot(shared, "no-such-command"), program("other")).begin()
-    container.run_until(lambda: isinstance(container.phase("migrate"), Failed))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Fatal))
     assert records(shared) == []
     assert outcome(shared, "v1") == Granted()
     container.shut_down()
@@ -469,7 +469,7 @@ def test_one_that_fails_first_and_is_tried_again_is_recorded(turned: Turn, share
     delay = RestartDelay(initial=0.01, max=0.02)
     migrate = oneshot(shared, "sh", "-c", text, restart=again, restart_delay=delay)
     container = turned(migrate, program("other")).begin()
-    container.run_until(lambda: isinstance(container.phase("migrate"), Done))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Exited))
     assert records(shared) == ["migrate/v1.json"]
     container.shut_down()
 
@@ -481,8 +481,8 @@ def test_while_another_container_runs_it_this_one_waits_and_then_skips_it(
     once = Once("v1", str(shared))
     claims.claim(MIGRATE, once)
     container = turned(oneshot(shared), web("migrate")).begin()
-    assert isinstance(container.phase("migrate"), Waiting)
-    assert isinstance(container.phase("web"), Waiting)
+    assert isinstance(container.phase("migrate"), Pending)
+    assert isinstance(container.phase("web"), Pending)
     claims.record(MIGRATE, once)
     container.run_until_told("serves")
     assert container.told == ["serves"]
@@ -493,7 +493,7 @@ def test_when_the_container_that_ran_it_crashed_this_one_runs_it(turned: Turn, s
     pid = nursery.python(HOLDER.format(root=ROOT, shared=str(shared)))
     assert nursery.ear.line() == "Granted()"
     container = turned(oneshot(shared), web("migrate")).begin()
-    assert isinstance(container.phase("migrate"), Waiting)
+    assert isinstance(container.phase("migrate"), Pending)
     os.kill(pid, signal.SIGKILL)
     sleep_until(lambda: is_gone(pid))
     container.run_until_told("serves")
@@ -507,7 +507,7 @@ def test_an_older_release_does_not_run_it_after_a_newer_one(turned: Turn, shared
     container = turned(oneshot(shared, key="old", order="1"), web("migrate")).begin()
     container.run_until_told("serves")
     assert container.told == ["serves"]
-    assert container.phase("migrate") == Done("was done for a later release (2 is after 1)")
+    assert container.phase("migrate") == Exited("was done for a later release (2 is after 1)")
     container.shut_down()
 
 
@@ -517,9 +517,9 @@ def test_where_the_directory_cannot_be_used_it_is_never_run_anyway(
 ) -> None:
     spoil(shared)
     container = turned(oneshot(shared), web("migrate")).begin()
-    container.run_until(lambda: isinstance(container.phase("migrate"), Failed))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Fatal))
     phase = container.phase("migrate")
-    assert isinstance(phase, Failed)
+    assert isinstance(phase, Fatal)
     assert f"cannot use {shared} for once: " in phase.reason
     assert phase.code == 1
     assert container.told == []
@@ -534,7 +534,7 @@ def test_a_directory_that_can_be_used_later_on_is_tried_again(turned: Turn, shar
     container.begin()
     assert isinstance(container.phase("migrate"), Backoff)
     shared.unlink()
-    container.run_until(lambda: isinstance(container.phase("migrate"), Done))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Exited))
     assert container.told == ["ran"]
     container.shut_down()
 
@@ -554,5 +554,5 @@ def test_its_process_holds_the_lock_as_well(turned: Turn, shared: Path) -> None:
     look = "tell('seen=' + repr([n for n in range(1000) if os.path.realpath(f'/proc/self/fd/{n}').endswith('lock')]))"
     container = turned(oneshot(shared, *script(look)), program("other")).begin()
     assert container.value("seen") == "[3]"
-    container.run_until(lambda: isinstance(container.phase("migrate"), Done))
+    container.run_until(lambda: isinstance(container.phase("migrate"), Exited))
     container.shut_down()

@@ -13,7 +13,7 @@ from supervisor.core.program import Credentials, Limit
 from supervisor.core.record import replace
 from supervisor.errors import SpawnError
 from supervisor.process.executable import DEFAULT_PATH, find_executable
-from supervisor.process.proctree import own_children, read_process
+from supervisor.process.procfs import own_children, read_process
 from supervisor.process.spawn import spawn
 from supervisor.process.subreaper import keep_descriptors
 

@@ -12,7 +12,7 @@ from supervisor.core.record import replace
 from supervisor.process import sweep
 from supervisor.process.children import Children
 from supervisor.process.environment import marks_of
-from supervisor.process.proctree import own_children, read_process
+from supervisor.process.procfs import own_children, read_process
 from supervisor.process.sweep import belongings, kill_everything, kill_stragglers, send, signal_process
 
 from .nursery import Nursery, is_gone, marks, sleep_until

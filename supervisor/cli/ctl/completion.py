@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from supervisor.cli.supctl import Command
+    from supervisor.cli.supctl import Subcommand
 
     Word = tuple[str, str]
 
@@ -59,7 +59,7 @@ def candidates(words: Sequence[str]) -> Iterator[Word]:
     yield from ((word, about) for word, about in found if word.startswith(current))
 
 
-def _read(before: Sequence[str], commands: Mapping[str, Command]) -> tuple[list[str], str, str | None]:
+def _read(before: Sequence[str], commands: Mapping[str, Subcommand]) -> tuple[list[str], str, str | None]:
     """Return the words without options, the option whose value comes next, or "", and the socket."""
     given, awaiting, socket = list[str](), "", None
     for word in before:

@@ -40,7 +40,7 @@ def watch(call: Call) -> int:
     connection = reach(call)
     if isinstance(connection, int):
         return connection
-    table = Table(call, connection)
+    table = Screen(call, connection)
     try:
         response = table.look()
     except OSError as error:
@@ -54,7 +54,7 @@ def watch(call: Call) -> int:
     return code if failure is None else complain(unanswered(call.path, failure), UNREACHABLE)
 
 
-class Table:
+class Screen:
     """What is looked at, by one connection that is kept."""
 
     def __init__(self, call: Call, connection: socket) -> None:
@@ -80,7 +80,7 @@ class Table:
         self._connection.close()
 
 
-def _repeat(table: Table, response: Response, seconds: float) -> tuple[Response, OSError | None]:
+def _repeat(table: Screen, response: Response, seconds: float) -> tuple[Response, OSError | None]:
     """Draw until somebody has enough, or nobody answers; return the last answer, and why no more came."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
     for number in (signal.SIGTERM, signal.SIGHUP):

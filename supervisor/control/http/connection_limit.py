@@ -1,0 +1,99 @@
+"""A door: what comes in through one listening socket, counted by itself, and held so that it can be cut.
+
+Rule 1: whoever crowds at one door keeps nobody from another.
+Rule 2: where no place is left, somebody we wait for loses it to the next: first whoever has had an answer, and of those
+whoever has kept us waiting longest. So those who say nothing, or do not take their answers, keep nobody out. Only where
+all are being served is the next one refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from supervisor.control.access import Peer, Rights
+from supervisor.control.http.message import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from supervisor.control.console import Console
+    from supervisor.control.http.connection import Connection
+
+    Admit = Callable[[asyncio.trsock.TransportSocket], tuple[Peer, Rights]]
+
+MAX_CONNECTIONS = 64
+RESERVED = 8
+"""Connections of the 64 that only root and supinit's own user may take: readers cannot lock the operator out."""
+AT_ONCE, QUEUE = 4, 16
+"""Connections that are taken in one turn of the loop, so that turns are short and each is heard before it can lose its
+place; and those that may wait in the kernel, so that an honest one waits behind few."""
+PATIENCE = 10.0
+
+
+class ConnectionLimit:
+    """Serves every connection that `accept` is given. `admit` says who it is; its OSError turns them away."""
+
+    def __init__(self, console: Console, admit: Admit, patience: float) -> None:
+        self._console = console
+        self._admit = admit
+        self._patience = patience
+        self._fair_share = asyncio.Lock()
+        self._connections: set[asyncio.Task[None]] = set()
+        self._serving: dict[Connection, asyncio.Task[None]] = {}
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._note_end)
+
+    def cut(self) -> None:
+        """End every connection. Needs no running loop."""
+        for connection in self._serving:
+            connection.end_stream()
+        for task in self._connections:
+            task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Return when every connection is gone."""
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from supervisor.control.http.connection import Connection  # h11 comes with it, so not before the first client
+
+        try:
+            peer, rights = self._admit(writer.get_extra_info("socket"))
+        except OSError:
+            writer.close()
+            return
+        connection = Connection(self._console, peer, rights, reader, writer, self._fair_share, self._patience)
+        limit = MAX_CONNECTIONS - RESERVED if rights in (Rights.READ, Rights.NOTHING) else MAX_CONNECTIONS
+        if len(self._serving) < limit or self._make_room(rights):
+            task = asyncio.current_task()
+            assert task is not None
+            self._serving[connection] = task
+            try:
+                await connection.serve()
+            finally:
+                self._serving.pop(connection, None)
+        elif len(self._connections) <= 2 * MAX_CONNECTIONS:
+            await connection.refuse(RequestError(503, "busy", f"cannot serve more than {limit} connections; try again"))
+        else:  # so many that even saying no would cost too much
+            writer.close()
+
+    def _make_room(self, rights: Rights) -> bool:
+        """Apply rule 2. Only who may control can take the place of somebody who may."""
+        places = {
+            (other.rights is Rights.CONTROL, not other.has_answered, other.waits_since): other
+            for other in self._serving
+            if other.waits_since is not None and (rights is Rights.CONTROL or other.rights is not Rights.CONTROL)
+        }
+        if not places:
+            return False
+        self._serving.pop(places[min(places)]).cancel()
+        return True
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._connections.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._console.log("error", "control.failed", reason=repr(task.exception()))

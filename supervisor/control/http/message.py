@@ -1,0 +1,112 @@
+"""What is asked and what is answered, as values: everything above knows no HTTP, everything below no programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from supervisor.core.record import Record
+from supervisor.errors import SupinitError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from supervisor.control.access import Peer
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+TEXT = "text/plain; charset=utf-8"
+
+
+class Request(Record):
+    """One request, complete. Names in `path` and `query` are decoded; header names are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, tuple[str, ...]]
+    headers: Mapping[str, str]
+    body: bytes
+    peer: Peer
+
+    @property
+    def wants_text(self) -> bool:
+        """Whether the client prefers lines for people to JSON."""
+        first = self.headers.get("accept", "").partition(",")[0].partition(";")[0]
+        return first.strip().lower() == "text/plain"
+
+    def last(self, name: str) -> str | None:
+        """The value of a query parameter; the last one, where it is given more than once."""
+        values = self.query.get(name)
+        return values[-1] if values else None
+
+
+class Stream(Protocol):
+    """An answer of which no one knows how long it becomes."""
+
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what is to be sent, as it comes about; an empty piece where only time has passed.
+
+        Raises Refused where it breaks off.
+        """
+        ...
+
+    def rest(self) -> bytes:
+        """Return what could be sent at once, for a client that is told that this is the end."""
+        ...
+
+
+class Response(Record):
+    """`body` is all of it, unless there is a `stream`, which is sent instead."""
+
+    status: int
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: Stream | None = None
+
+
+class RequestError(SupinitError):
+    """What was asked for is not done, or did not come about. `more` stands in the JSON body beside the error."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        headers: tuple[tuple[str, str], ...] = (),
+        more: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+        self.more = more or {}
+
+
+def json_response(value: Mapping[str, object], status: int = 200) -> Response:
+    """Return one line of JSON."""
+    import json
+
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Response(status, body.encode("utf-8", "replace") + b"\n", JSON)
+
+
+def text_response(text: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
+    """Return lines for people; `text` has no line break at its end."""
+    return Response(status, text.encode("utf-8", "replace") + b"\n", TEXT, headers)
+
+
+def error_response(refused: RequestError, as_text: bool) -> Response:
+    """Return the answer that says why not, to a client that reads text or JSON."""
+    if as_text:
+        return text_response(printable(refused.message), refused.status, refused.headers)
+    error = {"code": refused.code, "message": refused.message}
+    answer = json_response({"error": error, **refused.more}, refused.status)
+    return Response(answer.status, answer.body, answer.content_type, refused.headers)
+
+
+def printable(text: str) -> str:
+    """Return the text on one line, without what a terminal would act upon: programs choose their own last words."""
+    if text.isprintable():
+        return text.strip()
+    return "".join(char if char.isprintable() else " " for char in text).strip()

@@ -1,0 +1,93 @@
+"""The two listeners: the control socket, and, where it is asked for, a TCP port for metrics and probes alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from supervisor.control.access import Peer, Rights, peer_of, rights_of
+from supervisor.control.http.connection_limit import AT_ONCE, PATIENCE, QUEUE, ConnectionLimit
+from supervisor.control.http.socket_file import SocketFile
+
+if TYPE_CHECKING:
+    from asyncio.trsock import TransportSocket
+
+    from supervisor.control.console import Console
+
+STRANGER = Peer(0, -1, -1)
+"""Somebody of whom the kernel says nothing."""
+_HEAD = 16 * 1024
+
+
+async def serve(console: Console, path: str, mode: int, group: int | None, patience: float = PATIENCE) -> Server:
+    """Listen on a Unix socket at `path`, whose file gets `mode` and `group`; members of `group` may read.
+
+    `patience` is how many seconds a client may take for a request.
+    Raises OSError where the socket cannot be made; its `strerror` says why.
+    """
+    own_uid = os.geteuid()
+
+    def admit(connection: TransportSocket) -> tuple[Peer, Rights]:
+        peer = peer_of(connection)
+        return peer, rights_of(peer, own_uid, group)
+
+    file = SocketFile(path, mode, group)
+    limit = ConnectionLimit(console, admit, patience)
+    listener = await asyncio.start_unix_server(limit.accept, sock=file.socket, limit=_HEAD, backlog=AT_ONCE)
+    return Server(limit, listener, file)
+
+
+async def serve_metrics(console: Console, host: str, port: int, patience: float = PATIENCE) -> Server:
+    """Listen on a TCP address, "" for every one; whoever connects may ask for metrics and probes.
+
+    Raises OSError where it cannot; its `strerror` says why.
+    """
+    limit = ConnectionLimit(console, lambda _: (STRANGER, Rights.PROBE), patience)
+    try:
+        if host:
+            listener = await asyncio.start_server(limit.accept, host, port, limit=_HEAD, backlog=AT_ONCE)
+        else:
+            everywhere = _on_every_address(port)
+            listener = await asyncio.start_server(limit.accept, sock=everywhere, limit=_HEAD, backlog=AT_ONCE)
+        return Server(limit, listener)
+    except OSError as error:
+        if error.errno is None or error.errno < 0:  # the resolver's own numbers
+            raise
+        raise OSError(error.errno, os.strerror(error.errno).lower()) from None
+
+
+def _on_every_address(port: int) -> socket.socket:
+    """One socket for both families: asyncio would make two, and ask a thread which."""
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    return socket.create_server(("", port), family=family, dualstack_ipv6=dual)
+
+
+class Server:
+    """A listener and its door, until `close`."""
+
+    def __init__(self, limit: ConnectionLimit, listener: asyncio.Server, file: SocketFile | None = None) -> None:
+        self._limit = limit
+        self._listener = listener
+        self._file = file
+        for transport in listener.sockets:  # asyncio has one number for the queue and for what is taken from it at once
+            with socket.socket(fileno=os.dup(transport.fileno())) as shared:
+                shared.listen(QUEUE)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where it listens on TCP."""
+        return [listener.getsockname()[:2] for listener in self._listener.sockets if self._file is None]
+
+    def close(self) -> None:
+        """Stop listening, cut every connection and remove the socket file. Needs no running loop."""
+        self._listener.close()
+        if self._file is not None:
+            self._file.remove()
+        self._limit.cut()
+
+    async def wait_closed(self) -> None:
+        """Return when every connection is gone."""
+        await self._limit.wait_closed()

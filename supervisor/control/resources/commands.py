@@ -1,0 +1,202 @@
+"""Start, stop, restart, reload, signal and shutdown: asked once for all that are named, then the wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
+from supervisor.control.resources.naming import label, resolve, resolve_one
+from supervisor.control.resources.outcome import InProgress, Missed, Wish, judge
+from supervisor.control.resources.span import short_time
+from supervisor.control.resources.status import show_entries
+from supervisor.control.resources.view import entries
+from supervisor.control.resources.waiting import read_timeout, until
+from supervisor.core.container import Asked, ShutdownAsked
+from supervisor.core.life import RestartRequested, StartRequested, StopRequested
+from supervisor.core.record import Record
+from supervisor.core.signals import parse_signal, signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from supervisor.control.api import Container
+    from supervisor.control.console import Console
+    from supervisor.control.resources.outcome import Outcome
+    from supervisor.core.life import Event
+    from supervisor.core.program import InstanceId, Signal
+
+EVENTS: dict[Wish, Event] = {Wish.START: StartRequested(), Wish.STOP: StopRequested(), Wish.RESTART: RestartRequested()}
+DEPTH = 32
+"""Levels of nesting at which no body of ours is; json would take its time, and the stack, for thousands."""
+
+
+class _Wait(Record):
+    """How long the client waits. `timeout` in seconds; None: until it has come about or cannot."""
+
+    wanted: bool
+    timeout: float | None
+
+
+async def start(console: Console, request: Request, name: str) -> Response:
+    return await _carry_out(Wish.START, console, request, name)
+
+
+async def stop(console: Console, request: Request, name: str) -> Response:
+    return await _carry_out(Wish.STOP, console, request, name)
+
+
+async def restart(console: Console, request: Request, name: str) -> Response:
+    return await _carry_out(Wish.RESTART, console, request, name)
+
+
+def signal(console: Console, request: Request, name: str) -> Response:
+    """Send a signal to the main process of every instance that has one; each name needs one at least."""
+    body = read_body(request)
+    number = _read_signal(body.get("signal"))
+    names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
+    targets = _with_process(console, "signal", names)
+    note(console, request, f"signal {signal_name(number)}", name)
+    for instance in targets:
+        console.container.send_signal(instance, number)
+    return show_entries(console, request, targets, 200)
+
+
+async def reload(console: Console, request: Request, name: str) -> Response:
+    """Make every instance that has a process read its configuration again; each name needs one at least."""
+    wait = read_wait(read_body(request))
+    targets = _with_process(console, "reload", name.split(","))
+    note(console, request, "reload", name)
+    reloads = [console.container.reload(instance) for instance in targets]
+    if not wait.wanted:
+        return show_entries(console, request, targets, 202)
+    try:
+        async with asyncio.timeout(wait.timeout):
+            problems = [problem for reload in reloads if (problem := await reload) is not None]
+    except TimeoutError:
+        sentence = f"cannot reload {name} within {short_time(wait.timeout or 0.0)}; it goes on"
+        raise RequestError(504, "timeout", sentence, more={"programs": entries(console, targets)}) from None
+    if problems:
+        sentence = f"cannot reload what was asked for: {', '.join(problems)}"
+        raise RequestError(409, "failed", sentence, more={"programs": entries(console, targets)})
+    return show_entries(console, request, targets, 200)
+
+
+def shutdown(console: Console, request: Request) -> Response:
+    note(console, request, "shutdown", "")
+    console.container.ask(ShutdownAsked("asked for on the control socket"))
+    if request.wants_text:
+        return text_response("the container is stopping", 202)
+    return json_response({"stopping": True}, 202)
+
+
+def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[InstanceId, ...]:
+    """Return the instances that have a process. Raises Refused for a name that has none."""
+    snapshot, plan = console.container.snapshot, console.container.plan
+    targets: dict[InstanceId, None] = {}
+    for name in names:
+        alive = [i for i in resolve_one(plan, name) if snapshot.instances[i].pid is not None]
+        if not alive:
+            raise RequestError(409, "not_running", f"cannot {verb} {name}: it has no process; start it first")
+        targets.update(dict.fromkeys(alive))
+    return tuple(targets)
+
+
+def read_body(request: Request) -> dict[str, object]:
+    """Read a JSON object; no body is an empty one. Raises Refused."""
+    if not request.body.strip():
+        return {}
+    import json
+
+    try:
+        if request.body.count(b"[") + request.body.count(b"{") > DEPTH:
+            raise ValueError("it is nested too deeply")
+        body = json.loads(request.body)
+    except ValueError as error:
+        raise RequestError(400, "invalid_body", f"cannot read the body as JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise RequestError(400, "invalid_body", "cannot read the body: it is no JSON object")
+    return body
+
+
+async def _carry_out(wish: Wish, console: Console, request: Request, name: str) -> Response:
+    container = console.container
+    instances = resolve(container.plan, name.split(","))
+    wait = read_wait(read_body(request))
+    if container.snapshot.stopping and wish is not Wish.STOP:
+        raise RequestError(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
+    note(console, request, wish.value, name)
+    asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
+    container.ask(Asked(instances, EVENTS[wish]))
+    if not wait.wanted:
+        return show_entries(console, request, instances, 202)
+
+    def outcomes() -> dict[InstanceId, Outcome]:
+        return judge_all(wish, container, there(), asked_at)
+
+    def there() -> tuple[InstanceId, ...]:
+        """The instances that no update has taken away."""
+        return tuple(instance for instance in instances if instance in container.snapshot.instances)
+
+    await until(container, lambda: is_settled(outcomes()), wait.timeout)
+    refuse_missed(wish, console, outcomes(), wait.timeout)
+    return show_entries(console, request, there(), 200)
+
+
+def judge_all(
+    wish: Wish, container: Container, instances: Iterable[InstanceId], asked_at: Mapping[InstanceId, int]
+) -> dict[InstanceId, Outcome]:
+    """Return what has become of a wish. `asked_at`: the generations then; of a new instance, none yet."""
+    plan, snapshot = container.plan, container.snapshot
+    lives = snapshot.fleet.lives
+    return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at.get(i, 0)) for i in instances}
+
+
+def is_settled(outcomes: Mapping[InstanceId, Outcome]) -> bool:
+    return not any(isinstance(outcome, InProgress) for outcome in outcomes.values())
+
+
+def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Outcome], timeout: float | None) -> None:
+    """Raise Refused where something failed, or was not there within `timeout`; failures first, they are final."""
+    plan, snapshot = console.container.plan, console.container.snapshot
+    missed = [f"{label(plan, i)} {outcome.reason}" for i, outcome in outcomes.items() if isinstance(outcome, Missed)]
+    late = [i for i, outcome in outcomes.items() if isinstance(outcome, InProgress)]
+    if missed:
+        more = {"programs": entries(console, outcomes)}
+        hint = "" if wish is Wish.STOP else "; supctl logs may say why"
+        raise RequestError(
+            409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}{hint}", more=more
+        )
+    if late and timeout is not None:
+        states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
+        sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"
+        raise RequestError(504, "timeout", sentence, more={"programs": entries(console, outcomes)})
+
+
+def read_wait(body: dict[str, object]) -> _Wait:
+    wanted = body.get("wait", True)
+    if not isinstance(wanted, bool):
+        raise RequestError(400, "invalid_body", f"cannot read wait: {wanted!r} is neither true nor false")
+    return _Wait(wanted, read_timeout(body.get("timeout")))
+
+
+def _read_signal(value: object) -> Signal:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    number = parse_signal(text) if text else None
+    if number is None:
+        raise RequestError(400, "invalid_signal", f"cannot send the signal {value!r}; write SIGUSR1, HUP or 10")
+    return number
+
+
+def _with_instance(name: str, instance: object) -> str:
+    if instance is None:
+        return name
+    if not isinstance(instance, int) or isinstance(instance, bool):
+        raise RequestError(400, "invalid_body", f"cannot read instance: {instance!r} is no whole number")
+    return f"{name}:{instance}"
+
+
+def note(console: Console, request: Request, action: str, name: str) -> None:
+    """Leave a trace of who asked for what."""
+    peer = request.peer
+    console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)

@@ -1,0 +1,67 @@
+"""What a command needs to run as a program does (`supctl run`); with its secrets, so only for those who control."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import JSON, Request, RequestError, Response
+from supervisor.control.resources.naming import resolve
+from supervisor.errors import SpawnError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.control.console import Console
+    from supervisor.core.program import InstanceId, Program
+
+
+def context(console: Console, request: Request, name: str) -> Response:
+    """Return the context of an instance; of several ones of a program, the first. JSON, whatever the client prefers."""
+    instances = resolve(console.container.plan, name.split(","))
+    if len({program for program, _ in instances}) > 1:
+        raise RequestError(
+            400, "ambiguous_name", f"cannot run in {name}: name one program, or one instance, such as web:2"
+        )
+    peer = request.peer
+    console.log("info", "control.asked", action="run", program=name, peer_pid=peer.pid, peer_uid=peer.uid)
+    try:
+        environment = console.container.environment(instances[0])
+    except SpawnError as error:
+        raise RequestError(409, "failed", f"{error}; {name} needs it for its own next start, too") from None
+    body = _body(console.container.plan.programs[instances[0][0]], instances[0], environment)
+    return Response(200, json.dumps(body).encode("ascii") + b"\n", JSON)  # bytes that are no UTF-8 survive as \udcxx
+
+
+def _body(program: Program, instance: InstanceId, environment: Mapping[str, str]) -> dict[str, object]:
+    """What the program leaves to supinit is supinit's own, but for limits and priorities: those are the caller's."""
+    who = program.credentials
+    return {
+        "program": program.name,
+        "instance": instance[1],
+        "environment": environment,
+        "supinit_dir": _own_folder(),
+        "working_dir": program.working_dir,
+        "user": None if who is None else who.name,
+        "uid": os.geteuid() if who is None else who.uid,
+        "gid": os.getegid() if who is None else who.gid,
+        "groups": os.getgroups() if who is None else list(who.groups),
+        "umask": f"{_own_umask() if program.umask is None else program.umask:03o}",
+        "ulimits": {limit.resource: {"soft": limit.soft, "hard": limit.hard} for limit in program.ulimits},
+        "nice": program.nice,
+        "oom_score_adj": program.oom_score_adj,
+    }
+
+
+def _own_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody has removed it
+        return "/"
+
+
+def _own_umask() -> int:
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

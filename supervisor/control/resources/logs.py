@@ -1,0 +1,67 @@
+"""What programs have written: the kept tails as lines in the order of their time, then what follows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import NDJSON, TEXT, Request, RequestError, Response
+from supervisor.control.resources.following import Following
+from supervisor.control.resources.naming import label, resolve
+from supervisor.control.resources.query import read_choice, read_count, read_flag
+from supervisor.core.output import STREAMS, LogQuery
+from supervisor.core.quantities import parse_duration
+
+if TYPE_CHECKING:
+    from supervisor.control.console import Console
+    from supervisor.core.program import InstanceId
+
+TOO_SLOW = "lines came faster than they were taken; name fewer programs"
+
+
+def logs(console: Console, request: Request) -> Response:
+    """Lines as NDJSON, in the shape of the JSON log, or as text, after their program's name where there are several."""
+    query = _read_query(console, request)
+    stream = Following(partial(console.container.recall, query), read_flag(request, "follow"), TOO_SLOW)
+    return Response(200, b"", NDJSON if query.as_json else TEXT, stream=stream)
+
+
+def _read_query(console: Console, request: Request) -> LogQuery:
+    names = request.query.get("name", ())
+    instances = resolve(console.container.plan, names)
+    plan = console.container.plan
+    for name, _ in instances:
+        if plan.programs[name].log.passes_by:
+            mode = plan.programs[name].log.mode.value
+            sentence = f"cannot show the output of {name}: with log.mode {mode} it does not come through supinit"
+            raise RequestError(409, "not_kept", sentence)
+    stream = read_choice(request, "stream", STREAMS)
+    return LogQuery(
+        labels={instance: label(plan, instance) for instance in instances or _kept(console)},
+        streams=STREAMS if stream is None else (stream,),
+        last=read_count(request, "n"),
+        since=_read_since(console, request.last("since")),
+        as_json=not request.wants_text,
+        is_colored=read_flag(request, "color"),
+    )
+
+
+def _kept(console: Console) -> tuple[InstanceId, ...]:
+    plan = console.container.plan
+    return tuple(instance for instance in plan.instances if not plan.programs[instance[0]].log.passes_by)
+
+
+def _read_since(console: Console, text: str | None) -> float:
+    """Read how long ago, or a date (RFC 3339; without a zone it is UTC)."""
+    if text is None:
+        return 0.0
+    seconds = parse_duration(text)
+    if seconds is not None:
+        return console.clock.wall(console.clock.now()) - seconds
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        sentence = f"cannot read the time {text!r}; write how long ago, 5m, or a date, 2026-01-31T23:59:59Z"
+        raise RequestError(400, "invalid_query", sentence) from None
+    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,57 @@
+"""The endpoints that only show: status, as JSON or as the table that supctl prints, and the version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import Request, Response, json_response, printable, text_response
+from supervisor.control.resources.columns import read_width
+from supervisor.control.resources.naming import label, resolve
+from supervisor.control.resources.status_table import lay_out
+from supervisor.control.resources.view import entries, status_body, version_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.control.console import Console
+    from supervisor.core.program import InstanceId
+
+FINE = "Supinit-Fine"
+"""The header that tells a client that reads no JSON whether all that is shown is up: yes or no."""
+
+
+def status(console: Console, request: Request) -> Response:
+    container = console.container
+    instances = resolve(container.plan, request.query.get("name", ())) or container.plan.instances
+    is_fine = all(container.snapshot.instances[instance].is_fine for instance in instances)
+    header = (FINE, "yes" if is_fine else "no")
+    if request.wants_text:
+        text = lay_out(console, instances, read_width(request), request.last("color") == "1")
+        return text_response(text, 200, (header,))
+    answer = json_response(status_body(console, instances))
+    return Response(answer.status, answer.body, answer.content_type, (header,))
+
+
+def program(console: Console, request: Request, name: str) -> Response:
+    return show_entries(console, request, resolve(console.container.plan, name.split(",")), 200)
+
+
+def show_entries(console: Console, request: Request, instances: Iterable[InstanceId], code: int) -> Response:
+    """Answer with the entries of instances, or with a line each that says what state they are in."""
+    if not request.wants_text:
+        return json_response({"programs": entries(console, instances)}, code)
+    plan, views = console.container.plan, console.container.snapshot.instances
+    lines = []
+    for instance in instances:
+        view = views[instance]
+        pid = f", pid {view.pid}" if view.pid is not None else ""
+        lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
+    return text_response("\n".join(lines), code)
+
+
+def version(console: Console, request: Request) -> Response:
+    body = version_body(console)
+    if request.wants_text:
+        revision = f", revision {body['revision']}" if body["revision"] else ""
+        return text_response(f"supinit {body['version']}{revision}")
+    return json_response(body)

@@ -1,0 +1,82 @@
+"""The table that `supctl status` prints. It fits the terminal: the columns that matter least go first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import printable
+from supervisor.control.resources.columns import Columns
+from supervisor.control.resources.naming import label
+from supervisor.control.resources.span import short_size, short_time
+from supervisor.core.counters import exit_key
+from supervisor.core.life import Health
+from supervisor.core.snapshot import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.control.console import Console
+    from supervisor.core.life import Exit
+    from supervisor.core.program import InstanceId
+    from supervisor.core.snapshot import InstanceView
+
+DETAIL = ""
+"""The last column, which has no heading."""
+COLUMNS = Columns(
+    headings=("NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LAST EXIT", DETAIL),
+    dropped=("LAST EXIT", "CPU", "MEMORY", "RESTARTS", "PID", "UPTIME", "HEALTH"),
+    numbers=frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY"}),
+)
+GREEN, YELLOW, RED, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
+
+
+def lay_out(console: Console, instances: Iterable[InstanceId], width: int, color: bool) -> str:
+    """Return the table without a line break at its end; no line is longer than `width`."""
+    views = [console.container.snapshot.instances[instance] for instance in instances]
+    first, *lines = COLUMNS.lay_out([_row(console, view) for view in views], width)
+    start = first.find("STATE")
+    if color and start >= 0:
+        lines = [_colored(line, start, view) for line, view in zip(lines, views, strict=True)]
+    return "\n".join((first, *lines))
+
+
+def _row(console: Console, view: InstanceView) -> dict[str, str]:
+    now = console.clock.now()
+    usage = console.usage().get((view.name, view.instance)) if view.pid is not None else None
+    exit_ = view.last_exit
+    return {
+        "NAME": label(console.container.plan, (view.name, view.instance)),
+        "STATE": view.state.value,
+        "HEALTH": "-" if view.health is Health.NONE else view.health.value,
+        "PID": "-" if view.pid is None else str(view.pid),
+        "UPTIME": "-" if view.started_at is None else short_time(now - view.started_at),
+        "RESTARTS": str(view.restarts),
+        "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
+        "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
+        "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
+        DETAIL: printable(_detail(view, now)),
+    }
+
+
+def _ending(exit_: Exit, now: float) -> str:
+    why = ", out of memory" if exit_.out_of_memory else ""
+    return f"{exit_key(exit_)} ({short_time(now - exit_.at)} ago{why})"
+
+
+def _detail(view: InstanceView, now: float) -> str:
+    if view.waiting_for:
+        return f"waits for {', '.join(view.waiting_for)}"
+    if view.starts_again_at is not None:
+        return f"starts again in {short_time(view.starts_again_at - now)}"
+    if view.reason is not None:
+        return view.reason
+    is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0
+    return view.probe_detail if is_ill else view.status_text
+
+
+def _colored(line: str, start: int, view: InstanceView) -> str:
+    """Colour the state, which stands at `start` unless the line was cut before it."""
+    end = start + len(view.state.value)
+    is_bad = view.state is State.FATAL or view.health is Health.UNHEALTHY
+    color = RED if is_bad else GREEN if view.is_fine else YELLOW
+    return f"{line[:start]}{color}{line[start:end]}{PLAIN}{line[end:]}" if len(line) >= end else line

@@ -1,0 +1,94 @@
+"""The snapshot as JSON: every field is always there, null where there is none. docs/openapi.yaml holds its schema."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from supervisor import __version__
+from supervisor.control.clock import rfc3339
+from supervisor.core.signals import signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.control.api import Container
+    from supervisor.control.clock import Clock
+    from supervisor.control.console import Console
+    from supervisor.core.life import Exit
+    from supervisor.core.program import InstanceId
+
+Json = dict[str, object]
+
+
+def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
+    """Return the whole container, with the entries of some instances."""
+    container = console.container
+    snapshot = container.snapshot
+    return {
+        **version_body(console),
+        "pid": os.getpid(),
+        "started_at": rfc3339(container.started_at),
+        "ready": snapshot.ready,
+        "healthy": snapshot.healthy,
+        "stopping": snapshot.stopping,
+        "verdict": _verdict(container),
+        "programs": entries(console, instances),
+    }
+
+
+def _verdict(container: Container) -> Json | None:
+    """Why the container ends, once it does."""
+    verdict = container.snapshot.verdict
+    if verdict is None:
+        return None
+    return {
+        "cause": verdict.cause.value,
+        "code": verdict.code,
+        "reason": verdict.reason,
+        "program": None if verdict.instance is None else verdict.instance[0],
+        "last_lines": container.last_lines or None,
+    }
+
+
+def version_body(console: Console) -> Json:
+    return {"version": __version__, "revision": console.container.plan.settings.revision or None}
+
+
+def entries(console: Console, instances: Iterable[InstanceId]) -> list[Json]:
+    """Return one entry for each instance, in the same order."""
+    return [_entry(console, instance) for instance in instances]
+
+
+def _entry(console: Console, instance: InstanceId) -> Json:
+    view = console.container.snapshot.instances[instance]
+    usage = console.usage().get(instance) if view.pid is not None else None
+    clock = console.clock
+    return {
+        "name": view.name,
+        "instance": view.instance,
+        "type": console.container.plan.programs[view.name].kind.value,
+        "state": view.state.value,
+        "health": view.health.value,
+        "health_detail": view.probe_detail or None,
+        "health_failures": view.probe_failures,
+        "pid": view.pid,
+        "since": clock.date(view.since),
+        "uptime_seconds": None if view.started_at is None else round(max(0.0, clock.now() - view.started_at), 3),
+        "restarts": view.restarts,
+        "last_exit": _exit(view.last_exit, clock),
+        "reason": view.reason,
+        "waiting_for": list(view.waiting_for),
+        "starts_again_at": clock.date(view.starts_again_at),
+        "status_text": view.status_text or None,
+        "cpu_seconds": None if usage is None else round(usage.cpu_seconds, 3),
+        "memory_bytes": None if usage is None else usage.memory_bytes,
+        "processes": None if usage is None else usage.processes,
+    }
+
+
+def _exit(exit_: Exit | None, clock: Clock) -> Json | None:
+    if exit_ is None:
+        return None
+    how: Json = {"code": exit_.code} if exit_.signal is None else {"signal": signal_name(exit_.signal)}
+    return {**how, **({"out_of_memory": True} if exit_.out_of_memory else {}), "at": clock.date(exit_.at)}

@@ -1,0 +1,107 @@
+"""supervisord's `%(name)s` in a value, and what becomes of it: a text, or a variable of ours."""
+
+from __future__ import annotations
+
+import re
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PIECE = re.compile(r"[^%]+|%%|%\((?P<name>[^)]*)\)(?P<form>[-#0 +]*\d{0,3}(?:\.\d{0,3})?[a-zA-Z])|(?P<stray>%)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Variable(Record):
+    """A variable of supinit's own environment."""
+
+    name: str
+
+
+class Text(Record):
+    """A value, expanded as far as the file itself says how."""
+
+    parts: tuple[str | Variable, ...] = ()
+
+    @property
+    def literal(self) -> str | None:
+        """What it is, if that is known without an environment."""
+        words = [part for part in self.parts if isinstance(part, str)]
+        return "".join(words) if len(words) == len(self.parts) else None
+
+    @property
+    def written(self) -> str:
+        """As it stands in a table: `${NAME}`, and `$$` for a dollar sign."""
+        return "".join(part.replace("$", "$$") if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
+
+    @property
+    def at_home(self) -> Text:
+        """The same path, with a ~ at its beginning written out."""
+        first = self.parts[0] if self.parts else ""
+        if isinstance(first, str) and (first == "~" or first.startswith("~/")):
+            return Text((Variable("HOME"), first[1:], *self.parts[1:]))
+        return self
+
+    def __bool__(self) -> bool:
+        return self.literal != ""
+
+
+class ExpansionScope:
+    """What may stand in the parentheses. `names` are supervisord's own, `variables` those that the file itself sets."""
+
+    def __init__(self, names: Mapping[str, str | int], variables: Mapping[str, Text]) -> None:
+        self.names = names
+        self.variables = variables
+        self.asked: set[str] = set()
+        """The names of supervisord's own that were expanded."""
+        self.needed: set[str] = set()
+        """The variables that the environment has to bring."""
+
+    def expand(self, text: str, folder: str) -> Text:
+        """Expand a value of a file in `folder`. Raises ValueError with a whole sentence where supervisord refuses."""
+        parts: list[str | Variable] = []
+        for piece in _PIECE.finditer(text):
+            if piece["stray"]:
+                raise ValueError("cannot hold a % that begins no %(name)s (a percent sign is written %%)")
+            if piece["name"] is None:
+                parts.append("%" if piece[0] == "%%" else piece[0])
+            else:
+                parts += self._named(piece["name"], piece["form"], folder)
+        return Text(_joined(parts))
+
+    def expand_twice(self, text: str, folder: str) -> Text:
+        """Expand what supervisord itself expands twice, so that a percent sign is written %%%%."""
+        once = self.expand(text, folder)
+        parts = ((part,) if isinstance(part, Variable) else self.expand(part, folder).parts for part in once.parts)
+        return Text(tuple(part for again in parts for part in again))
+
+    def _named(self, name: str, form: str, folder: str) -> tuple[str | Variable, ...]:
+        variable = name.removeprefix("ENV_")
+        if variable != name and variable in self.variables:
+            return self.variables[variable].parts
+        if variable != name and _NAME.fullmatch(variable) and form == "s":
+            self.needed.add(variable)
+            return (Variable(variable),)
+        self.asked.add(name)
+        if name == "host_node_name" and form == "s":
+            return (Variable("HOSTNAME"),)
+        value = folder if name == "here" else self.names.get(name)
+        try:
+            if value is not None:
+                return (f"%{form}" % value,)
+        except (TypeError, ValueError):
+            pass
+        raise ValueError(f"cannot expand %({name}){form}")
+
+
+def _joined(parts: Iterable[str | Variable]) -> tuple[str | Variable, ...]:
+    """Return the parts with no text beside another."""
+    joined: list[str | Variable] = []
+    for part in parts:
+        if joined and isinstance(part, str) and isinstance(joined[-1], str):
+            joined[-1] += part
+        else:
+            joined.append(part)
+    return tuple(joined)

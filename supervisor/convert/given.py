@@ -1,0 +1,114 @@
+"""The options of one section, taken one by one. What nobody has taken in the end is unknown, and said to be."""
+
+from __future__ import annotations
+
+from supervisor.convert.expansion import Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from supervisor.convert.document import Block
+    from supervisor.convert.expansion import ExpansionScope
+    from supervisor.convert.findings import Findings
+    from supervisor.convert.ini import IniSection, Option
+
+    T = TypeVar("T")
+
+_TRUE, _FALSE = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+_UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
+MAX_SHOWN = 60
+
+
+class Given:
+    """A section, and the block that it becomes, which gets the comments."""
+
+    def __init__(self, section: IniSection, scope: ExpansionScope, block: Block, findings: Findings) -> None:
+        self.section = section
+        self.scope = scope
+        self.block = block
+        self._findings = findings
+        self._left = dict(section.options)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.section.options
+
+    def lose(self, name: str, reason: str, above: str = "") -> None:
+        """Say that an option is not carried over, if it is given: in a warning, and `above` a key of the block."""
+        option = self.section.options.get(name)
+        if option is not None:
+            self._left.pop(name, None)
+            self._findings.warn(option.place, f"[{self.section.name}] {name}: {reason}")
+            self.block.note(f"{name}={_shown(option)}: {reason}", above)
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Say that an option, or the section without it, is wrong for supervisord as well."""
+        option = self.section.options.get(name)
+        place = self.section.place if option is None else option.place
+        self._findings.problem(place, f"[{self.section.name}] {name}: {reason}")
+
+    def text(self, name: str, twice: bool = False) -> Text | None:
+        """Take a value, expanded. None: it is not given, or wrong."""
+        option = self._left.pop(name, None) or self.section.options.get(name)
+        if option is None:
+            return None
+        try:
+            expand = self.scope.expand_twice if twice else self.scope.expand
+            return expand(option.text, option.folder)
+        except ValueError as error:
+            self.refuse(name, str(error))
+            return None
+
+    def raw(self, name: str) -> Option | None:
+        """Take an option as it stands."""
+        return self._left.pop(name, None)
+
+    def value(self, name: str, read: Callable[[str], T], default: T) -> T:
+        """Take a value that cannot be a variable; `read` raises ValueError for what supervisord refuses."""
+        text = self.text(name)
+        if text is None:
+            return default
+        literal = text.literal
+        if literal is None:
+            self.lose(name, "a variable cannot stand here, supervisord's default is taken")
+            return default
+        try:
+            return read(literal)
+        except ValueError:
+            self.refuse(name, f"cannot be {literal!r}")
+            return default
+
+    def number(self, name: str, default: int, least: int = 0) -> int | str:
+        """Take a number, or the variable that it stands in."""
+        text = self.text(name)
+        if text is not None and text.literal is None:
+            return text.written
+        return max(least, self.value(name, int, default))
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        return self.value(name, _flag, default)
+
+    def size(self, name: str, default: int) -> int:
+        return self.value(name, _size, default)
+
+    def finish(self) -> None:
+        """Say what is left."""
+        for name in list(self._left):
+            self.lose(name, "is no key of supervisord's")
+
+
+def _shown(option: Option) -> str:
+    text = " ".join(option.text.split())
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in _TRUE + _FALSE:
+        raise ValueError(text)
+    return text.lower() in _TRUE
+
+
+def _size(text: str) -> int:
+    number, unit = text[:-2], text[-2:].lower()
+    return int(number) * _UNITS[unit] if unit in _UNITS else int(text)

@@ -1,0 +1,92 @@
+"""What has happened since the start, counted from the steps of lives. Counters only rise; nothing is ever forgotten."""
+
+from __future__ import annotations
+
+from supervisor.core.life import Spawning, Stopping
+from supervisor.core.signals import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.container import Change
+    from supervisor.core.health import HealthState
+    from supervisor.core.life import Exit, Life
+    from supervisor.core.program import InstanceId, Program
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the histograms, in seconds."""
+
+
+class Histogram:
+    """How long something took. `counts` has one place for each of BUCKETS (not cumulated) and one for what is above."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS) + 1)
+        self.total_seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        index = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
+        self.counts[index] += 1
+        self.total_seconds += seconds
+
+
+class InstanceCounters:
+    """The counters of one instance."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.exits: dict[str, int] = {}
+        """By code ("7") or signal name ("SIGKILL")."""
+        self.kills = 0
+        """Stops that took SIGKILL."""
+        self.oom_kills = 0
+        """Ends of the main process that were the kernel's, because memory was short."""
+        self.stop_seconds = Histogram()
+        self.probe_seconds = Histogram()
+        self.probe_failures = 0
+
+
+class Counters:
+    """The counters of all instances, and of the container."""
+
+    def __init__(self) -> None:
+        self.instances: dict[InstanceId, InstanceCounters] = {}
+        self.orphans_reaped = 0
+
+    def of(self, instance: InstanceId) -> InstanceCounters:
+        return self.instances.setdefault(instance, InstanceCounters())
+
+    def note(self, programs: Mapping[str, Program], change: Change) -> None:
+        """Count what one step of a life shows."""
+        before, after = change.before, change.after
+        if isinstance(before.phase, Spawning) and after.run is not None:
+            self.of(change.instance).starts += 1
+        if after.last_exit is not before.last_exit and after.last_exit is not None:
+            key = exit_key(after.last_exit)
+            entry = self.of(change.instance)
+            entry.exits[key] = entry.exits.get(key, 0) + 1
+            entry.oom_kills += after.last_exit.out_of_memory
+            if isinstance(before.phase, Stopping):
+                entry.stop_seconds.observe(after.since - before.phase.since)
+        last_rung = len(programs[change.instance[0]].stop)
+        if _rung(after) == last_rung and _rung(before) != last_rung:
+            self.of(change.instance).kills += 1
+        if before.health_state is not None and after.health_state is not None:
+            self._note_probe(change.instance, before.health_state, after.health_state)
+
+    def _note_probe(self, instance: InstanceId, before: HealthState, after: HealthState) -> None:
+        if before.started_at is None or after.started_at is not None:
+            return
+        entry = self.of(instance)
+        entry.probe_seconds.observe(max(0.0, after.ended_at - before.started_at))
+        entry.probe_failures += after.last_pass_at != after.ended_at
+
+
+def _rung(life: Life) -> int | None:
+    return life.phase.step_index if isinstance(life.phase, Stopping) else None
+
+
+def exit_key(exit_: Exit) -> str:
+    """Return the label of an exit: "7" for a code, "SIGKILL" for a signal."""
+    return signal_name(exit_.signal) if exit_.signal is not None else str(exit_.code)

@@ -1,0 +1,181 @@
+"""What the log says about a step of a life or of the container: one constant event, its level and its values.
+
+The list of events stands in docs/operations.md. `info`: a phase has changed; `warning`: it will be tried again;
+`error`: a human should look; `debug`: the rest.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.container import Over
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Health,
+    Pending,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.program import SignalStep, WriteStep
+from supervisor.core.record import Record, assert_never
+from supervisor.core.restart_policy import exit_sentence
+from supervisor.core.signals import signal_name
+from supervisor.core.update import UpdateAction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from supervisor.core.container import Change, Fleet, Verdict
+    from supervisor.core.life import Life
+    from supervisor.core.program import Program
+    from supervisor.core.update import Difference
+
+
+class LogEvent(Record):
+    """One line of the log."""
+
+    level: str
+    event: str
+    values: Mapping[str, object]
+
+
+def describe_change(program: Program, change: Change) -> Iterator[LogEvent]:
+    """Tell one step of one life."""
+    about: dict[str, object] = {"program": change.instance[0]}
+    if program.scale > 1:
+        about["instance"] = change.instance[1]
+    for level, event, values in _tell(program, change.before, change.after):
+        yield LogEvent(level, event, about | values)
+
+
+_Telling = tuple[str, str, "dict[str, object]"]
+
+
+def _tell(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+    if after.health is not before.health:
+        yield from _tell_health(after)
+    if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Pending):
+        yield from _tell_phase(program, before, after)
+
+
+def _tell_health(after: Life) -> Iterator[_Telling]:
+    detail = after.health_state.detail if after.health_state is not None else ""
+    if after.health is Health.HEALTHY:
+        yield "info", "program.became_healthy", {"detail": detail}
+    elif after.health is Health.UNHEALTHY:
+        yield "warning", "program.became_unhealthy", {"detail": detail}
+
+
+def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+    match after.phase:
+        case Pending(on=on, held_by=held_by):
+            if on and (not isinstance(before.phase, Pending) or before.phase.on != on):
+                yield "info", "program.held_back", {"waits_for": ",".join(on)}
+            elif isinstance(before.phase, Spawning) and not before.phase.was_held:
+                yield "info", "program.held_back", {"reason": held_by}
+        case Starting(run=run):
+            yield "info", "program.started", {"pid": run.pid}
+        case Running(run=run):
+            if isinstance(before.phase, Spawning):
+                yield "info", "program.started", {"pid": run.pid}
+            yield "info", "program.became_ready", {"pid": run.pid, "after_seconds": _seconds(after.since - run.since)}
+        case Stopping():
+            yield from _tell_stop(program, before, after.phase)
+        case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
+            is_expected = asked or (blame is None and (exit_.code in program.success_exit_codes or program.is_main))
+            level = "info" if is_expected else "warning"
+            ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
+            why = {"reason": "out of memory"} if exit_.out_of_memory else {}
+            ran_for = _seconds(exit_.at - run.since)
+            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": ran_for, **why}
+        case Backoff(until=until):
+            reason = _spawn_failure(before)
+            yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}
+        case Stopped():
+            if before.is_alive:
+                yield "info", "program.stopped", {}
+        case Exited(reason=reason):
+            yield "info", "program.completed", {"reason": reason} if reason is not None else {}
+        case Fatal(reason=reason, exit=exit_):
+            level = "info" if program.is_main and exit_ is not None else "error"
+            yield level, "program.failed", {"reason": reason}
+        case Spawning():
+            pass
+        case _:
+            assert_never(after.phase)
+
+
+def _spawn_failure(before: Life) -> str | None:
+    return "cannot be started" if isinstance(before.phase, Spawning) else None
+
+
+def _tell_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Telling]:
+    earlier = before.phase.step_index if isinstance(before.phase, Stopping) else -1
+    if phase.step_index == earlier:
+        return
+    if earlier < 0 and phase.blame is not None:
+        yield "warning", "program.given_up", {"reason": phase.blame.sentence}
+    if phase.step_index >= len(program.stop):
+        yield "warning", "program.killed", {"pid": phase.run.pid}
+        return
+    step = program.stop[phase.step_index]
+    match step:
+        case SignalStep(signal=signal, scope=scope):
+            doing = f"{signal_name(signal)} to its {scope.value}"
+        case WriteStep(path=path):
+            doing = f"write to {path}"
+        case _:
+            doing = " ".join(step.command)
+    wait = _seconds(step.wait * phase.pace)
+    yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
+
+
+def describe_ready() -> LogEvent:
+    """Tell that everything essential has been up once."""
+    return LogEvent("info", "container.became_ready", {})
+
+
+def describe_shutdown(verdict: Verdict) -> LogEvent:
+    """Tell that the container has begun to end, and why."""
+    level = "error" if verdict.is_failure else "info"
+    return LogEvent(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
+
+
+def describe_update(difference: Difference) -> LogEvent:
+    """Tell what a new table changes; what becomes of it, the programs' own steps tell."""
+    named = {
+        "added": difference.names(UpdateAction.ADD),
+        "removed": difference.names(UpdateAction.REMOVE),
+        "restarted": difference.names(UpdateAction.RESTART),
+        "changed": difference.names(UpdateAction.CHANGE),
+        "settings": difference.settings,
+        "needs_new_container": difference.later,
+    }
+    return LogEvent("info", "container.updated", {key: ",".join(names) for key, names in named.items() if names})
+
+
+def describe_container_phase(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[LogEvent]:
+    """Tell that the container is over. `last_lines`: of the program that brought it down."""
+    if (
+        isinstance(after.container_phase, Over)
+        and not isinstance(before.container_phase, Over)
+        and after.verdict is not None
+    ):
+        verdict = after.verdict
+        values: dict[str, object] = {"code": verdict.code, "cause": verdict.cause.value, "reason": verdict.reason}
+        if verdict.instance is not None:
+            values["program"] = verdict.instance[0]
+        if verdict.exit is not None:
+            values["exit"] = exit_sentence(verdict.exit)
+        if last_lines:
+            values["last_lines"] = last_lines
+        yield LogEvent("error" if verdict.is_failure else "info", "container.ended", values)
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

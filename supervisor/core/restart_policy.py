@@ -1,0 +1,89 @@
+"""What follows the end of a run: whether it was a success, whether another try is due, when, and how to say it."""
+
+from __future__ import annotations
+
+from math import inf
+
+from supervisor.core.life import Fatal, Pending, Starting
+from supervisor.core.program import ProgramType, RestartWhen
+from supervisor.core.record import assert_never
+from supervisor.core.signals import signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.life import Blame, Exit, Life
+    from supervisor.core.program import Program, RestartDelay
+
+JITTER = 0.1
+"""The share of a restart delay that chance may add, so that programs that fail together do not restart together."""
+
+
+def wants_restart(program: Program, succeeded: bool, blame: Blame | None) -> bool:
+    """Whether another run is wanted after one that nobody asked to end."""
+    if blame is not None and blame.asks_restart:
+        return True
+    match program.restart.when:
+        case RestartWhen.ALWAYS:
+            return not (succeeded and program.kind is ProgramType.ONESHOT)
+        case RestartWhen.ON_FAILURE:
+            return not succeeded
+        case RestartWhen.NEVER:
+            return False
+        case _:
+            assert_never(program.restart.when)
+
+
+def is_exhausted(program: Program, life: Life) -> bool:
+    """Whether so many tries have failed that there will be no other."""
+    limit = program.restart.limit
+    if limit is not None and life.attempts >= limit:
+        return True
+    return program.start_retries is not None and life.failures >= max(1, program.start_retries)
+
+
+def restart_delay(delay: RestartDelay, attempts: int, jitter: float) -> float:
+    """Return the seconds to wait before restart number `attempts` (from 0) in a row; `jitter` is in [0, 1)."""
+    seconds = delay.initial
+    for _ in range(attempts):
+        if seconds >= delay.max or delay.factor == 1.0:
+            break
+        seconds *= delay.factor
+    return min(delay.max, seconds) * (1.0 + JITTER * jitter)
+
+
+def exit_sentence(exit_: Exit) -> str:
+    """Say how a process ended: "exited with code 7" or "was ended by SIGKILL"."""
+    if exit_.out_of_memory:
+        return "was ended by SIGKILL, out of memory"
+    if exit_.signal is not None:
+        return f"was ended by {signal_name(exit_.signal)}"
+    return f"exited with code {exit_.code}"
+
+
+def obstacle(life: Life) -> str:
+    """Say what keeps a program from being up, as a predicate: "waits for db", "is not healthy: refused"."""
+    phase = life.phase
+    if isinstance(phase, Pending):
+        return f"waits for {', '.join(phase.on)}" if phase.on else f"is held back: {phase.held_by}"
+    if isinstance(phase, Fatal):
+        return phase.reason
+    if life.health_state is not None:
+        return f"is not healthy: {life.health_state.detail or 'its first health check has not come back'}"
+    if life.last_exit is not None:
+        return exit_sentence(life.last_exit)
+    return "has not completed" if isinstance(phase, Starting) and phase.deadline == inf else "is not ready"
+
+
+def run_sentence(program: Program, life: Life, exit_: Exit | None, blame: Blame | None) -> str:
+    """Say why the program has ended for good."""
+    if blame is not None:
+        sentence = blame.sentence
+    else:
+        sentence = exit_sentence(exit_) if exit_ is not None else "could not be started"
+    if program.restart.when is RestartWhen.NEVER:
+        return sentence
+    if life.failures > 1 and life.failures == program.start_retries:
+        return f"{sentence}; gave up after {life.failures} starts in a row that did not come up"
+    if life.attempts:
+        return f"{sentence}; gave up after {life.attempts} restarts in a row"
+    return sentence

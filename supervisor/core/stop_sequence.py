@@ -1,0 +1,111 @@
+"""The stop sequence of one instance: a ladder of steps, each with its time, and SIGKILL to the whole tree past its end.
+
+`Stopping.rung` is the step that was taken last. A budget shortens every step by the same share (`Stopping.pace`).
+"""
+
+from __future__ import annotations
+
+from signal import SIGCONT, SIGKILL
+
+from supervisor.core.life import Action, Blame, Life, Phase, Run, RunCommand, SendSignal, Starting, Stopping, WriteFifo
+from supervisor.core.program import CommandStep, Program, Scope, SignalStep, WriteStep
+from supervisor.core.record import assert_never, replace
+
+KILL_INTERVAL = 1.0
+"""Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
+
+Transition = tuple[Life, tuple[Action, ...]]
+
+
+def enter(life: Life, phase: Phase, now: float) -> Life:
+    """Return the life in another phase, from now on."""
+    return replace(life, phase=phase, since=now)
+
+
+def stop_time_left(program: Program, life: Life, now: float) -> float:
+    """Return the seconds until SIGKILL, when no step helps that is left. 0.0: no stop sequence is under way."""
+    match life.phase:
+        case Stopping(step_index=step_index, deadline=deadline, pace=pace) if step_index < len(program.stop):
+            return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[step_index + 1 :])
+        case _:
+            return 0.0
+
+
+def begin_stop(
+    program: Program, life: Life, run: Run, within: float | None, blame: Blame | None, now: float
+) -> Transition:
+    """Take the first step. `within`: seconds that the whole may take; `blame`: why it is stopped against its goal."""
+    phase = Stopping(run, now, 0, now, pace=_pace(program, within), blame=blame)
+    return take_step(program, enter(replace(life, health_state=None), phase, now), phase, 0, now)
+
+
+def _pace(program: Program, within: float | None) -> float:
+    if within is None or within >= program.stop_time:
+        return 1.0
+    return within / program.stop_time
+
+
+def shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
+    """Fit what is left of a stop that is under way into `within`."""
+    left = stop_time_left(program, life, now)
+    if within is None or within >= left:
+        return replace(life, phase=replace(phase, blame=None))
+    ratio = within / left
+    deadline = now + (phase.deadline - now) * ratio
+    return replace(life, phase=replace(phase, blame=None, deadline=deadline, pace=phase.pace * ratio))
+
+
+def take_step(program: Program, life: Life, phase: Stopping, step_index: int, now: float) -> Transition:
+    """Take step `rung` of the stop sequence; past its end stands SIGKILL to the whole tree, again and again.
+
+    SIGCONT follows a signal, since a stopped process would not act on it (signal(7)).
+    """
+    pid = phase.run.pid
+    if step_index >= len(program.stop):
+        phase = replace(phase, step_index=len(program.stop), deadline=now + KILL_INTERVAL)
+        return replace(life, phase=phase), (SendSignal(pid, SIGKILL, Scope.TREE),)
+    step = program.stop[step_index]
+    life = replace(life, phase=replace(phase, step_index=step_index, deadline=now + step.wait * phase.pace))
+    match step:
+        case SignalStep(signal=signal, scope=scope):
+            return life, (SendSignal(pid, signal, scope), SendSignal(pid, SIGCONT, scope))
+        case WriteStep(path=path, data=data):
+            return life, (WriteFifo(life.generation, step_index, path, data),)
+        case CommandStep(command=command):
+            return life, (RunCommand(life.generation, step_index, command),)
+        case _:
+            assert_never(step)
+
+
+def has_killed(program: Program, life: Life) -> bool:
+    """Whether the stop sequence has come to a SIGKILL."""
+    match life.phase:
+        case Stopping(step_index=step_index):
+            steps = program.stop[: step_index + 1]
+            return step_index >= len(program.stop) or any(
+                isinstance(s, SignalStep) and s.signal == SIGKILL for s in steps
+            )
+        case _:
+            return False
+
+
+def skip_step(program: Program, life: Life, step_index: int, now: float) -> Transition:
+    """Go on from a step that had no effect, if it is still the last one that was taken."""
+    match life.phase:
+        case Stopping(step_index=current) if current == step_index and step_index < len(program.stop):
+            return take_step(program, life, life.phase, step_index + 1, now)
+        case _:
+            return life, ()
+
+
+def extend(program: Program, life: Life, until: float) -> Life:
+    """Move the deadline of a start or of a step that is under way; a shutdown budget is not to be extended."""
+    match life.phase:
+        case Starting(deadline=deadline) if deadline < until:
+            return replace(life, phase=replace(life.phase, deadline=until))
+        case Stopping(deadline=deadline, pace=1.0, step_index=step_index) if deadline < until and step_index < len(
+            program.stop
+        ):
+            return replace(life, phase=replace(life.phase, deadline=until))
+        case _:
+            return life

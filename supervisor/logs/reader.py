@@ -1,0 +1,155 @@
+"""What `supctl logs` shows: the tails of some instances as lines in the order of their time, then what follows."""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import merge
+from operator import itemgetter
+
+from supervisor.core.output import STREAMS
+from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from supervisor.core.output import LogQuery
+    from supervisor.core.program import InstanceId
+    from supervisor.logs.formats import Format
+    from supervisor.logs.tails import Entry, Tails
+
+    Line = tuple[float, InstanceId, int, bytes]
+    """When it was read, whose it is, from which stream, and what, without its newline."""
+
+MAX_BEHIND = 1 << 20
+"""Bytes that a reader may be behind before it is cut loose."""
+LONGEST_LINE = 256 * 1024
+BATCH = 500
+"""Lines that are laid out in one go."""
+
+
+class LogReader:
+    """One reader: `history` first, then `take` whenever it was woken, which is only where `wake` is given."""
+
+    def __init__(self, query: LogQuery, tails: Tails, wake: Callable[[], None] | None = None) -> None:
+        self._query = query
+        self._wake = wake
+        self._tails = [tails.of(instance) for instance in query.labels]
+        self._kept = [(tail.instance, tuple(tail.entries)) for tail in self._tails]
+        self._cutters = {tail.instance: _Cutter(tail.instance, tail.is_torn) for tail in self._tails}
+        self._layout = _Layout(query)
+        self._new: deque[tuple[InstanceId, Entry]] = deque()
+        self._behind = 0
+        if wake is not None:
+            for tail in self._tails:
+                tail.listeners += (self._hear,)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was too slow: lines are missing, and no more will come."""
+        return self._behind > MAX_BEHIND
+
+    def history(self) -> Iterator[bytes]:
+        """Yield what is kept, laid out, in pieces; an empty one where only time has passed."""
+        lines: Iterable[Line] = merge(*(self._recall(*kept) for kept in self._kept), key=itemgetter(0))
+        if self._query.last is None:
+            yield from self._lay_out(lines)
+            return
+        last: deque[Line] = deque(maxlen=self._query.last)
+        for number, line in enumerate(lines):
+            last.append(line)
+            if number % BATCH == 0:
+                yield b""
+        yield from self._lay_out(last)
+
+    def take(self) -> bytes:
+        """Return the lines that have come since the last time, laid out."""
+        new, self._new = self._new, deque()
+        if not self.is_lost:
+            self._behind = 0
+        lines = (line for instance, entry in new for line in self._select(self._cutters[instance].cut(entry)))
+        return b"".join(map(self._layout.line, lines))
+
+    def close(self) -> None:
+        for tail in self._tails:
+            tail.listeners = tuple(listener for listener in tail.listeners if listener != self._hear)
+
+    def _hear(self, instance: InstanceId, entry: Entry) -> None:
+        if self.is_lost:
+            return
+        self._behind += len(entry[2])
+        if self.is_lost:
+            self._new.clear()
+        else:
+            self._new.append((instance, entry))
+        if self._wake is not None:
+            self._wake()
+
+    def _recall(self, instance: InstanceId, entries: Iterable[Entry]) -> Iterator[Line]:
+        cutter = self._cutters[instance]
+        for entry in entries:
+            yield from self._select(cutter.cut(entry))
+        if self._wake is None:
+            yield from self._select(cutter.rest())
+
+    def _select(self, lines: Iterable[Line]) -> Iterator[Line]:
+        wanted, since = self._query.streams, self._query.since
+        return (line for line in lines if line[0] >= since and STREAMS[line[2]] in wanted)
+
+    def _lay_out(self, lines: Iterable[Line]) -> Iterator[bytes]:
+        batch: list[bytes] = []
+        for line in lines:
+            batch.append(self._layout.line(line))
+            if len(batch) == BATCH:
+                yield b"".join(batch)
+                batch.clear()
+        yield b"".join(batch)
+
+
+class _Cutter:
+    """Cuts the entries of one instance into lines."""
+
+    def __init__(self, instance: InstanceId, is_torn: Iterable[bool]) -> None:
+        self._instance = instance
+        self._begun = [b"", b""]
+        self._is_torn = list(is_torn)
+        self._at = 0.0
+
+    def cut(self, entry: Entry) -> list[Line]:
+        """Return the lines that an entry completes; one that does not end is shown in pieces."""
+        self._at, stream, data = entry
+        *lines, begun = (self._begun[stream] + data).split(b"\n")
+        if len(begun) > LONGEST_LINE:
+            lines.append(begun)
+            begun = b""
+        self._begun[stream] = begun
+        if lines and self._is_torn[stream]:
+            self._is_torn[stream] = False
+            del lines[0]
+        return [(self._at, self._instance, stream, line) for line in lines]
+
+    def rest(self) -> list[Line]:
+        """Return what has no newline yet."""
+        return [(self._at, self._instance, stream, line) for stream, line in enumerate(self._begun) if line]
+
+
+class _Layout:
+    """Lays lines out as the query has it: as JSON, or as text, after the name where there are several."""
+
+    def __init__(self, query: LogQuery) -> None:
+        self._query = query
+        self._at = 0.0
+        self._formats: dict[tuple[InstanceId, int], Format] = {}
+
+    def line(self, line: Line) -> bytes:
+        self._at, instance, stream, text = line
+        format_ = self._formats.get((instance, stream))
+        if format_ is None:
+            format_ = self._formats[instance, stream] = self._format(instance, stream)
+        return b"".join(format_.lines(text, b"\n", 1))
+
+    def _format(self, instance: InstanceId, stream: int) -> Format:
+        if self._query.as_json:
+            return JsonFormat(*instance, STREAMS[stream], lambda _: None, lambda: self._at)
+        labels = self._query.labels
+        return PlainFormat(prefix_of(labels[instance], self._query.is_colored) if len(labels) > 1 else b"")

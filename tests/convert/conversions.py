@@ -1,0 +1,51 @@
+"""Files of other supervisors in, tables of ours out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from supervisor.config.load import load
+from supervisor.convert.convert import Converted, convert
+from supervisor.core.program import Program, Table
+from supervisor.errors import ConfigError
+
+CONF, TABLE = "supervisord.conf", "converted.yaml"
+
+
+def converted(text: str, file: str = CONF, **environ: str) -> Converted:
+    Path(file).write_text(dedent(text))
+    return convert(file, environ)
+
+
+def table_of(conversion: Converted, **environ: str) -> Table:
+    Path(TABLE).write_text(conversion.table)
+    return load(TABLE, environ)
+
+
+def programs_of(text: str, file: str = CONF, **environ: str) -> dict[str, Program]:
+    return {program.name: program for program in table_of(converted(text, file), **environ).programs}
+
+
+def program_of(options: str, before: str = "", **environ: str) -> Program:
+    """Return what [program:web] with these options becomes."""
+    (program,) = programs_of(f"{before}\n[program:web]\ncommand=x\n{dedent(options)}", **environ).values()
+    return program
+
+
+def losses_of(text: str, file: str = CONF) -> list[str]:
+    """Return the warnings, each without the file's name; each of them stands in the table as well."""
+    conversion = converted(text, file)
+    lines = (line.strip().removeprefix("# ").strip() for line in conversion.table.splitlines())
+    comments = " ".join(" ".join(lines).split())
+    for warning in conversion.warnings:
+        assert warning.rpartition(": ")[2] in comments, warning
+    return [warning.removeprefix(f"{file}:") for warning in conversion.warnings]
+
+
+def refusals_of(text: str, file: str = CONF) -> list[str]:
+    with pytest.raises(ConfigError) as refusal:
+        converted(text, file)
+    return [problem.removeprefix(f"{file}:") for problem in refusal.value.problems]

@@ -1,0 +1,177 @@
+"""What the log says about the steps of a life."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.container import Cause, Over, ShutdownAsked, Verdict
+from supervisor.core.fleet import advance
+from supervisor.core.life import MainChanged, Notified, StartRequested
+from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
+from supervisor.core.notice import Notice
+from supervisor.core.program import (
+    Condition,
+    HealthCheck,
+    OnUnhealthy,
+    Program,
+    ProgramType,
+    Restart,
+    RestartWhen,
+    ShutdownOn,
+    TcpProbe,
+)
+from supervisor.core.record import replace
+
+from .worlds import World, plan_of, program
+
+WEB = program("web")
+JOB = replace(program("job"), kind=ProgramType.ONESHOT)
+NEVER = Restart(RestartWhen.NEVER)
+
+
+def _events(world: World, name: str = "web") -> list[tuple[str, str]]:
+    subject = world.plan.programs[name]
+    changes = [change for change in world.changes if change.instance[0] == name]
+    return [(note.level, note.event) for change in changes for note in describe_change(subject, change)]
+
+
+def _world(*table: Program, **obeys: tuple[int, ...]) -> World:
+    return World(plan_of(*table), obeys=obeys).begin()
+
+
+def test_an_ordinary_life_is_info() -> None:
+    world = _world(WEB, program("other")).pass_to(2.0).stop("web")
+    assert _events(world) == [
+        ("info", "program.started"),
+        ("info", "program.became_ready"),
+        ("info", "program.stop_begun"),
+        ("info", "program.exited"),
+        ("info", "program.stopped"),
+    ]
+
+
+def test_a_crash_that_is_tried_again_is_a_warning() -> None:
+    world = _world(WEB, program("other")).exits("web", 7)
+    assert _events(world)[1:] == [("warning", "program.exited"), ("warning", "program.restart_delayed")]
+
+
+def test_an_end_for_good_and_badly_is_an_error() -> None:
+    world = _world(replace(WEB, restart=NEVER), program("other")).exits("web", 7)
+    assert _events(world)[-1] == ("error", "program.failed")
+
+
+def test_a_kill_is_a_warning() -> None:
+    world = _world(WEB, program("other"), web=()).stop("web").pass_to(20.0)
+    assert ("warning", "program.killed") in _events(world)
+
+
+def test_what_is_held_back_is_told_once() -> None:
+    world = _world(program("web", "db", condition=Condition.HEALTHY), program("db")).pass_to(0.5)
+    assert _events(world) == [("info", "program.held_back")]
+
+
+def test_what_another_container_holds_back_is_told_once_however_often_it_is_looked_at() -> None:
+    world = World(plan_of(JOB, WEB), held={"job": 0.5}).begin().pass_to(10.0)
+    changes = [change for change in world.changes if change.instance[0] == "job"]
+    notes = [note for change in changes for note in describe_change(JOB, change)]
+    values = {"program": "job", "reason": "another container is running it"}
+    assert notes == [LogEvent("info", "program.held_back", values)]
+
+
+def test_what_was_held_back_tells_its_start_and_being_held_back_again_later() -> None:
+    world = World(plan_of(JOB, WEB), held={"job": 0.5}).begin().pass_to(2.0)
+    world.held = {}
+    world.pass_to(3.0).exits("job", 0)
+    world.held = {"job": 0.5}
+    world.ask(StartRequested(), "job").pass_to(10.0)
+    assert [event for _, event in _events(world, "job")] == [
+        "program.held_back",
+        "program.started",
+        "program.exited",
+        "program.completed",
+        "program.held_back",
+    ]
+
+
+def test_what_has_nothing_to_run_has_completed_and_says_why() -> None:
+    world = World(plan_of(JOB, WEB), skipped={"job": "was done before"}).begin()
+    notes = [note for change in world.changes if change.instance[0] == "job" for note in describe_change(JOB, change)]
+    assert notes == [LogEvent("info", "program.completed", {"program": "job", "reason": "was done before"})]
+
+
+def test_what_a_process_says_of_itself_is_not_told() -> None:
+    world = _world(WEB).pass_to(2.0)
+    world.changes.clear()
+    world.happens("web", Notified(1, Notice(status="serving", reloading=True))).happens("web", MainChanged(1, 700))
+    assert (len(world.changes), _events(world)) == (2, [])
+
+
+def test_an_unhealthy_program_that_is_restarted_is_told_with_its_reason() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1, on_unhealthy=OnUnhealthy.RESTART)
+    world = _world(replace(WEB, healthcheck=check), web=()).probed("web", passed=True)
+    world.changes.clear()
+    world.probed("web", passed=False)
+    assert _events(world) == [
+        ("warning", "program.became_unhealthy"),
+        ("warning", "program.given_up"),
+        ("info", "program.stop_begun"),
+    ]
+
+
+@pytest.mark.parametrize(("scale", "values"), [(1, {"program": "web"}), (2, {"program": "web", "instance": 2})])
+def test_an_instance_is_named_where_there_are_several(scale: int, values: dict[str, object]) -> None:
+    world = _world(replace(WEB, scale=scale))
+    notes = list(describe_change(world.plan.programs["web"], world.changes[-1]))
+    assert notes == [LogEvent("info", "program.started", {**values, "pid": 100 + scale})]
+
+
+def test_the_end_is_told_once_with_its_verdict() -> None:
+    plan = plan_of(replace(WEB, restart=NEVER))
+    world = World(plan).begin()
+    before = world.fleet
+    world.exits("web", None, SIGTERM)
+    assert list(describe_container_phase(before, world.fleet)) == [
+        LogEvent(
+            "error",
+            "container.ended",
+            {
+                "code": 143,
+                "cause": "program ended",
+                "reason": "web was ended by SIGTERM",
+                "program": "web",
+                "exit": "was ended by SIGTERM",
+            },
+        )
+    ]
+    assert isinstance(world.fleet.container_phase, Over)
+    assert list(describe_container_phase(world.fleet, world.fleet)) == []
+
+
+def test_a_shutdown_that_was_asked_for_is_info() -> None:
+    world = _world(WEB)
+    turn = advance(world.plan, world.fleet, ShutdownAsked("received SIGTERM"), 1.0)
+    assert turn.fleet.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
+    note = describe_shutdown(Verdict(Cause.ASKED, 0, "received SIGTERM"))
+    assert note == LogEvent("info", "container.shutdown_begun", {"cause": "asked", "reason": "received SIGTERM"})
+
+
+def test_the_end_of_the_main_program_is_info_since_its_code_tells() -> None:
+    main = replace(WEB, is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
+    world = _world(main)
+    world.changes.clear()
+    before = world.fleet
+    world.exits("web", 130)
+    assert _events(world) == [("info", "program.exited"), ("info", "program.failed")]
+    values = {"cause": "main program ended", "reason": "web exited with code 130"}
+    assert describe_shutdown(world.verdict) == LogEvent("info", "container.shutdown_begun", values)
+    about = {"code": 130, **values, "program": "web", "exit": "exited with code 130"}
+    assert list(describe_container_phase(before, world.fleet)) == [LogEvent("info", "container.ended", about)]
+
+
+def test_a_main_program_that_cannot_be_started_is_an_error() -> None:
+    main = replace(WEB, is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
+    world = World(plan_of(main), unspawnable={"web": ("cannot be started: web was not found", 127)}).begin()
+    assert _events(world)[-1] == ("error", "program.failed")
+    assert describe_shutdown(world.verdict).level == "error"
