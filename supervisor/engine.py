@@ -17,6 +17,7 @@ from functools import partial
 from signal import SIGHUP, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as core
+from supervisor.core.actions import RunCommand, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
 from supervisor.core.container import (
     Asked,
     Begun,
@@ -35,22 +36,8 @@ from supervisor.core.container import (
     Updated,
 )
 from supervisor.core.counters import Counters
-from supervisor.core.life import (
-    BecameReady,
-    Event,
-    MainChanged,
-    Notified,
-    ProcessExited,
-    RunCommand,
-    RunProbe,
-    SendSignal,
-    Spawn,
-    StepFailed,
-    Stopping,
-    Sweep,
-    Swept,
-    WriteFifo,
-)
+from supervisor.core.events import BecameReady, Event, MainChanged, Notified, ProcessExited, StepFailed, Swept
+from supervisor.core.life import Stopping
 from supervisor.core.log_events import (
     LogEvent,
     describe_change,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-from supervisor.core.life import BecameReady, Event, Exited, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
+from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
+from supervisor.core.life import Exited
 from supervisor.core.record import Record, assert_never, replace
 from supervisor.errors import SpawnError
 from supervisor.process.environment import make_environment, marks_of, notify_variables

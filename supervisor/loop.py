@@ -11,8 +11,9 @@ import gc
 import signal
 import traceback
 
+from supervisor.core.actions import RunCommand
 from supervisor.core.container import Fault
-from supervisor.core.life import Probed, RunCommand
+from supervisor.core.events import Probed
 from supervisor.core.record import replace
 from supervisor.core.routing import signals_named_by
 from supervisor.core.tree import Owner, OwnerKind
@@ -25,16 +26,15 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from supervisor.control.http.server import Server
+    from supervisor.core.actions import RunProbe
     from supervisor.core.container import Asked, ShutdownAsked
     from supervisor.core.counters import Counters
-    from supervisor.core.life import RunProbe
     from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
-    from supervisor.core.tree import Branch
+    from supervisor.core.tree import Branch, Usage
     from supervisor.core.update import Difference
-    from supervisor.core.usage import Usage
     from supervisor.engine import Engine
     from supervisor.health.probes import ProbeResult
     from supervisor.logs.journal import Journal

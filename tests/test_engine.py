@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from supervisor.core.actions import RunCommand, RunProbe
 from supervisor.core.container import Asked, Fault, Over, ShutdownAsked
+from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.life import (
     Backoff,
     Exited,
@@ -20,15 +22,10 @@ from supervisor.core.life import (
     Life,
     Pending,
     Phase,
-    RestartRequested,
-    RunCommand,
     Running,
-    RunProbe,
     Starting,
-    StartRequested,
     Stopped,
     Stopping,
-    StopRequested,
     Sweeping,
 )
 from supervisor.core.plan import make_plan

@@ -12,21 +12,8 @@ from typing import Any
 import pytest
 
 from supervisor.core.container import Asked
-from supervisor.core.life import (
-    Backoff,
-    BecameReady,
-    Event,
-    Exited,
-    Fatal,
-    Pending,
-    RestartRequested,
-    Running,
-    Spawned,
-    SpawnFailed,
-    SpawnHeld,
-    SpawnSkipped,
-    Starting,
-)
+from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
+from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.program import LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
 from supervisor.launcher import LOOK_AGAIN, Main, chance
 from supervisor.process.once import Claims

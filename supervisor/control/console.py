@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.api import Container
     from supervisor.core.program import InstanceId
-    from supervisor.core.usage import Usage
+    from supervisor.core.tree import Usage
 
 FRESH = 1.0
 """Seconds for which a measurement is good: asking more often costs the container nothing more."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from supervisor.core.life import Life
     from supervisor.core.output import Output
     from supervisor.core.snapshot import InstanceView
-    from supervisor.core.usage import Usage
+    from supervisor.core.tree import Usage
 
 BY = ("program", "instance")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"

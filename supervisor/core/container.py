@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from supervisor.core.life import Action, Event, Life
+from supervisor.core.actions import Action
+from supervisor.core.events import Event
+from supervisor.core.life import Life
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False

@@ -36,26 +36,20 @@ from supervisor.core.container import (
     Updated,
     Verdict,
 )
-from supervisor.core.life import (
+from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
     Event,
-    Exited,
-    Fatal,
-    Goal,
-    Health,
     Hurried,
-    Life,
-    Pending,
     Redefined,
     RestartRequested,
-    Running,
-    Starting,
     StartRequested,
     StopAnnounced,
     StopRequested,
 )
+from supervisor.core.health import Health
+from supervisor.core.life import Exited, Fatal, Goal, Life, Pending, Running, Starting
 from supervisor.core.program import Condition, OnUnhealthy, ShutdownOn
 from supervisor.core.record import assert_never, replace
 from supervisor.core.restart_policy import obstacle

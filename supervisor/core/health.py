@@ -8,12 +8,20 @@ Rule 3: the first probe comes at once, the next one an interval after the last o
 
 from __future__ import annotations
 
-from supervisor.core.life import Health
+from enum import Enum
+
 from supervisor.core.record import Record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.program import HealthCheck
+
+
+class Health(Enum):
+    NONE = "none"
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
 
 
 class HealthState(Record):

@@ -1,8 +1,7 @@
-"""The life of one instance: a goal times a phase, the events that reach it and the actions that it asks for.
+"""The state of one instance: a goal and a phase.
 
 Rule 1: what is only true in a phase is a field of that phase, so a pid exists only where a process exists.
 Rule 2: a phase owns its deadline; leaving the phase drops it.
-Rule 3: an answer names the process that it is about by its generation; answers about an older one change nothing.
 
 Times are seconds on the monotonic clock.
 """
@@ -11,13 +10,13 @@ from __future__ import annotations
 
 from enum import Enum
 
+from supervisor.core.health import Health
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.health import HealthState
-    from supervisor.core.notice import Notice
-    from supervisor.core.program import Scope, Signal
+    from supervisor.core.program import Signal
 
 
 class Goal(Enum):
@@ -25,13 +24,6 @@ class Goal(Enum):
 
     UP = "up"
     DOWN = "down"
-
-
-class Health(Enum):
-    NONE = "none"
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    UNHEALTHY = "unhealthy"
 
 
 class Exit(Record):
@@ -65,9 +57,6 @@ class Blame(Record):
     sentence: str
     asks_restart: bool = False
     """Whether the table asks for a restart in this very case, whatever its restart policy says."""
-
-
-# ---- phases
 
 
 class Stopped(Record):
@@ -218,211 +207,3 @@ class Life(Record):
     def is_up(self) -> bool:
         """RUNNING and, with a health check, healthy."""
         return isinstance(self.phase, Running) and self.health in (Health.NONE, Health.HEALTHY)
-
-
-# ---- events
-
-
-class StartRequested(Record):
-    """Somebody wants it up."""
-
-
-class StopRequested(Record):
-    """Somebody wants it down, now. `within`: seconds that its stop sequence may take at most; None: all it has."""
-
-    within: float | None = None
-
-
-class StopAnnounced(Record):
-    """It will be stopped when its turn comes; until then it lives on, but is not started again, unless `again`."""
-
-    again: bool = False
-
-
-class RestartRequested(Record):
-    """Somebody wants a new process."""
-
-
-class Hurried(Record):
-    """It shall be gone now: straight to SIGKILL."""
-
-
-class DependenciesChecked(Record):
-    """`missing`: the dependencies that do not meet their condition. Empty: it may start."""
-
-    missing: tuple[str, ...] = ()
-
-
-class DependencyFailed(Record):
-    """What it waits for will never come."""
-
-    reason: str
-
-
-class Spawned(Record):
-    generation: int
-    pid: int
-
-
-class SpawnFailed(Record):
-    """`code`: 126 or 127 where another try cannot mend it, else None. `jitter`: a random number in [0, 1)."""
-
-    generation: int
-    reason: str
-    code: int | None
-    jitter: float = 0.0
-
-
-class SpawnSkipped(Record):
-    """There is nothing to run, and that counts as completed."""
-
-    generation: int
-    reason: str
-
-
-OTHER_CONTAINER = "another container is running it"
-
-
-class SpawnHeld(Record):
-    """It cannot be started right now, and that is no failure; look again at `until`. `reason`: a whole sentence."""
-
-    generation: int
-    until: float
-    reason: str = OTHER_CONTAINER
-
-
-class BecameReady(Record):
-    """It said so itself."""
-
-    generation: int
-
-
-class Notified(Record):
-    """It sent a datagram to its notify socket."""
-
-    generation: int
-    notice: Notice
-
-
-class MainChanged(Record):
-    """Its main process has handed over to another one of its tree."""
-
-    generation: int
-    pid: int
-
-
-class StartFailed(Record):
-    """It said, or showed, that it came up broken."""
-
-    generation: int
-    reason: str
-
-
-class Probed(Record):
-    """A health check came back. `detail`: its last words, for the operator."""
-
-    generation: int
-    passed: bool
-    detail: str = ""
-
-
-class StepFailed(Record):
-    """A step of the stop sequence had no effect: go on to the next one."""
-
-    generation: int
-    step_index: int
-
-
-class ProcessExited(Record):
-    """The main process is gone and reaped. `memory_was_short`: the kernel has just killed a process for that."""
-
-    generation: int
-    code: int | None
-    signal: Signal | None = None
-    memory_was_short: bool = False
-
-
-class Swept(Record):
-    """Nothing of its tree is left. `jitter`: a random number in [0, 1)."""
-
-    generation: int
-    jitter: float = 0.0
-
-
-class Redefined(Record):
-    """Its entry in the table has changed in a way that needs no new process."""
-
-    has_new_check: bool = False
-    """Whether its health check has changed."""
-
-
-class DeadlinePassed(Record):
-    """Time went by. Early and repeated ones are harmless."""
-
-
-Event = (
-    StartRequested
-    | StopRequested
-    | StopAnnounced
-    | RestartRequested
-    | Hurried
-    | DependenciesChecked
-    | DependencyFailed
-    | Spawned
-    | SpawnFailed
-    | SpawnSkipped
-    | SpawnHeld
-    | BecameReady
-    | Notified
-    | MainChanged
-    | StartFailed
-    | Probed
-    | StepFailed
-    | ProcessExited
-    | Swept
-    | Redefined
-    | DeadlinePassed
-)
-
-
-# ---- actions
-
-
-class Spawn(Record):
-    generation: int
-
-
-class SendSignal(Record):
-    pid: int
-    signal: Signal
-    scope: Scope
-
-
-class WriteFifo(Record):
-    generation: int
-    step_index: int
-    path: str
-    data: bytes
-
-
-class RunCommand(Record):
-    """Run a command of the stop sequence."""
-
-    generation: int
-    step_index: int
-    command: tuple[str, ...]
-
-
-class RunProbe(Record):
-    generation: int
-
-
-class Sweep(Record):
-    """Kill what is left of the tree whose main process was `pid`; `final`: this is the last try."""
-
-    generation: int
-    pid: int
-    final: bool = False
-
-
-Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | Sweep

@@ -12,49 +12,48 @@ from __future__ import annotations
 from math import inf
 from signal import SIGKILL
 
-from supervisor.core.health import begin_health_checks, note_probe, start_probe
-from supervisor.core.life import (
-    Backoff,
+from supervisor.core.actions import RunProbe, Spawn, Sweep
+from supervisor.core.events import (
     BecameReady,
-    Blame,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
     Event,
-    Exit,
-    Exited,
-    Fatal,
-    Goal,
-    Health,
     Hurried,
-    Life,
     MainChanged,
     Notified,
-    Pending,
     Probed,
     ProcessExited,
     Redefined,
     RestartRequested,
-    Run,
-    Running,
-    RunProbe,
-    Spawn,
     Spawned,
     SpawnFailed,
     SpawnHeld,
-    Spawning,
     SpawnSkipped,
     StartFailed,
-    Starting,
     StartRequested,
     StepFailed,
     StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.health import Health, begin_health_checks, note_probe, start_probe
+from supervisor.core.life import (
+    Backoff,
+    Blame,
+    Exit,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Run,
+    Running,
+    Spawning,
+    Starting,
     Stopped,
     Stopping,
-    StopRequested,
-    Sweep,
     Sweeping,
-    Swept,
 )
 from supervisor.core.program import OnUnhealthy, Program, ProgramType
 from supervisor.core.record import assert_never, replace

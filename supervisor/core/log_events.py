@@ -7,11 +7,11 @@ The list of events stands in docs/operations.md. `info`: a phase has changed; `w
 from __future__ import annotations
 
 from supervisor.core.container import Over
+from supervisor.core.health import Health
 from supervisor.core.life import (
     Backoff,
     Exited,
     Fatal,
-    Health,
     Pending,
     Running,
     Spawning,

@@ -8,18 +8,8 @@ from __future__ import annotations
 from enum import Enum
 
 from supervisor.core.container import Draining, Serving
-from supervisor.core.life import (
-    Backoff,
-    Exited,
-    Fatal,
-    Health,
-    Running,
-    Spawning,
-    Starting,
-    Stopped,
-    Stopping,
-    Sweeping,
-)
+from supervisor.core.health import Health
+from supervisor.core.life import Backoff, Exited, Fatal, Running, Spawning, Starting, Stopped, Stopping, Sweeping
 from supervisor.core.life import Pending as Pending
 from supervisor.core.record import Record, assert_never
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from signal import SIGCONT, SIGKILL
 
-from supervisor.core.life import Action, Blame, Life, Phase, Run, RunCommand, SendSignal, Starting, Stopping, WriteFifo
+from supervisor.core.actions import Action, RunCommand, SendSignal, WriteFifo
+from supervisor.core.life import Blame, Life, Phase, Run, Starting, Stopping
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, WriteStep
 from supervisor.core.record import assert_never, replace
 

@@ -49,3 +49,12 @@ class Branch(Record):
 
     owner: Owner
     members: tuple[Member, ...]
+
+
+class Usage(Record):
+    """`cpu_seconds` counts the tree's processes and the children that they have waited for, since the main's start."""
+
+    cpu_seconds: float
+    memory_bytes: int
+    """Resident memory, summed: what processes share counts once for each."""
+    processes: int

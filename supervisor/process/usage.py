@@ -6,7 +6,7 @@ read: a process that is gone counts for nothing.
 
 from __future__ import annotations
 
-from supervisor.core.usage import Usage
+from supervisor.core.tree import Usage
 from supervisor.process.procfs import read_processes
 
 TYPE_CHECKING = False

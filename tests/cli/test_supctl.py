@@ -14,7 +14,7 @@ import pytest
 from supervisor import __version__
 from supervisor.cli import supctl
 from supervisor.core.container import Asked, ShutdownAsked
-from supervisor.core.life import RestartRequested, StopRequested
+from supervisor.core.events import RestartRequested, StopRequested
 from supervisor.core.program import Settings
 from supervisor.core.record import Record
 from supervisor.core.tree import Branch, Member, Owner, OwnerKind

@@ -9,6 +9,7 @@ from signal import SIGTERM
 
 from supervisor.control.clock import Clock, rfc3339
 from supervisor.core import fleet as core
+from supervisor.core.actions import SendSignal, Spawn, Sweep
 from supervisor.core.container import (
     Asked,
     Begun,
@@ -21,18 +22,7 @@ from supervisor.core.container import (
     Updated,
 )
 from supervisor.core.counters import Counters
-from supervisor.core.life import (
-    Event,
-    Notified,
-    Probed,
-    ProcessExited,
-    SendSignal,
-    Spawn,
-    Spawned,
-    SpawnSkipped,
-    Sweep,
-    Swept,
-)
+from supervisor.core.events import Event, Notified, Probed, ProcessExited, Spawned, SpawnSkipped, Swept
 from supervisor.core.log_events import describe_change
 from supervisor.core.notice import Notice
 from supervisor.core.output import STREAMS, LogQuery, Output
@@ -51,9 +41,8 @@ from supervisor.core.program import (
     TcpProbe,
 )
 from supervisor.core.snapshot import Snapshot, project
-from supervisor.core.tree import Branch
+from supervisor.core.tree import Branch, Usage
 from supervisor.core.update import Difference, compare
-from supervisor.core.usage import Usage
 from supervisor.errors import ConfigError
 from supervisor.logs.journal import Journal
 from supervisor.logs.reader import LogReader

@@ -9,7 +9,7 @@ from signal import SIGHUP, SIGUSR1
 import pytest
 
 from supervisor.core.container import Asked, ShutdownAsked
-from supervisor.core.life import RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.program import Condition, Dependency, Program
 
 from .dialogue import Reply, served

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from supervisor import __version__
 from supervisor.core.output import Output
 from supervisor.core.program import Settings
-from supervisor.core.usage import Usage
+from supervisor.core.tree import Usage
 
 from .dialogue import Reply, Turns, served
 from .steered import EPOCH, SteeredContainer, oneshot, service

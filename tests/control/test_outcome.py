@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 
 from supervisor.control.resources.outcome import InProgress, Missed, Outcome, Reached, Wish, judge
-from supervisor.core.health import HealthState
+from supervisor.core.health import Health, HealthState
 from supervisor.core.life import (
     Backoff,
     Exit,
     Exited,
     Fatal,
     Goal,
-    Health,
     Life,
     Pending,
     Phase,

@@ -12,7 +12,7 @@ import pytest
 from supervisor import __version__
 from supervisor.core.container import ShutdownAsked
 from supervisor.core.program import Condition, Dependency, Program, Settings
-from supervisor.core.usage import Usage
+from supervisor.core.tree import Usage
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, date, oneshot, service

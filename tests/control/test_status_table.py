@@ -7,10 +7,10 @@ from signal import SIGKILL
 
 import pytest
 
-from supervisor.core.life import ProcessExited
+from supervisor.core.events import ProcessExited
 from supervisor.core.program import Condition, Dependency, Program, ShutdownOn
 from supervisor.core.record import replace
-from supervisor.core.usage import Usage
+from supervisor.core.tree import Usage
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, oneshot, service

@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
-from supervisor.core.life import (
+from supervisor.core.events import (
     BecameReady,
     DeadlinePassed,
     DependenciesChecked,

@@ -8,15 +8,15 @@ import pytest
 
 from supervisor.core.container import Change, Happened
 from supervisor.core.counters import BUCKETS, Counters, Histogram
-from supervisor.core.life import (
+from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
-    Exit,
     ProcessExited,
     Spawned,
     StartRequested,
     StopRequested,
 )
+from supervisor.core.life import Exit
 from supervisor.core.program import HealthCheck, OnUnhealthy, Program, ProgramType, SignalStep, TcpProbe
 from supervisor.core.record import replace
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.health import HealthState, begin_health_checks, note_probe, start_probe
-from supervisor.core.life import Health
+from supervisor.core.health import Health, HealthState, begin_health_checks, note_probe, start_probe
 from supervisor.core.program import HealthCheck, TcpProbe
 from supervisor.core.record import replace
 

@@ -8,35 +8,34 @@ from signal import SIGKILL
 
 import pytest
 
-from supervisor.core.life import (
-    Action,
-    Backoff,
+from supervisor.core.actions import Action, SendSignal, Spawn, Sweep
+from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
     Event,
+    Hurried,
+    Notified,
+    ProcessExited,
+    Spawned,
+    StartRequested,
+    StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.life import (
+    Backoff,
     Exited,
     Fatal,
     Goal,
-    Hurried,
     Life,
-    Notified,
     Pending,
     Phase,
-    ProcessExited,
     Running,
-    SendSignal,
-    Spawn,
-    Spawned,
     Spawning,
     Starting,
-    StartRequested,
-    StopAnnounced,
     Stopped,
     Stopping,
-    StopRequested,
-    Sweep,
     Sweeping,
-    Swept,
 )
 from supervisor.core.lifecycle import SWEEP_LIMIT, advance, next_deadline
 from supervisor.core.program import Program

@@ -7,8 +7,8 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.container import Cause, Over, ShutdownAsked, Verdict
+from supervisor.core.events import MainChanged, Notified, StartRequested
 from supervisor.core.fleet import advance
-from supervisor.core.life import MainChanged, Notified, StartRequested
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
 from supervisor.core.notice import Notice
 from supervisor.core.program import (

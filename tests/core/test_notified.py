@@ -7,31 +7,22 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.life import (
-    Backoff,
-    Blame,
+from supervisor.core.actions import SendSignal, Sweep
+from supervisor.core.events import (
     DeadlinePassed,
     Event,
-    Fatal,
-    Goal,
-    Health,
     MainChanged,
     Notified,
-    Pending,
     Probed,
     ProcessExited,
     RestartRequested,
-    Run,
-    Running,
-    SendSignal,
     StartFailed,
-    Starting,
     StartRequested,
     StopAnnounced,
-    Stopping,
     StopRequested,
-    Sweep,
 )
+from supervisor.core.health import Health
+from supervisor.core.life import Backoff, Blame, Fatal, Goal, Pending, Run, Running, Starting, Stopping
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.notice import Notice
 from supervisor.core.program import (

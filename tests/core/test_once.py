@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.life import (
+from supervisor.core.actions import Spawn
+from supervisor.core.events import (
     OTHER_CONTAINER,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
     Event,
-    Exited,
-    Fatal,
-    Goal,
     Hurried,
-    Pending,
     RestartRequested,
-    Spawn,
     Spawned,
     SpawnHeld,
-    Spawning,
     SpawnSkipped,
-    Starting,
     StartRequested,
     StopAnnounced,
-    Stopped,
     StopRequested,
 )
+from supervisor.core.life import Exited, Fatal, Goal, Pending, Spawning, Starting, Stopped
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import Condition, Program, ProgramType, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace

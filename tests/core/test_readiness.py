@@ -7,23 +7,10 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.life import (
-    Backoff,
-    BecameReady,
-    Blame,
-    DeadlinePassed,
-    Event,
-    Exited,
-    Fatal,
-    Health,
-    Probed,
-    Run,
-    Running,
-    RunProbe,
-    StartFailed,
-    Starting,
-    Stopping,
-)
+from supervisor.core.actions import RunProbe
+from supervisor.core.events import BecameReady, DeadlinePassed, Event, Probed, StartFailed
+from supervisor.core.health import Health
+from supervisor.core.life import Backoff, Blame, Exited, Fatal, Run, Running, Starting, Stopping
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import (
     HealthCheck,

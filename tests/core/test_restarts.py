@@ -6,23 +6,17 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.life import (
-    Backoff,
+from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
-    Exit,
-    Exited,
-    Fatal,
-    Pending,
-    Phase,
     ProcessExited,
     RestartRequested,
     SpawnFailed,
-    Spawning,
     StartRequested,
     StopRequested,
     Swept,
 )
+from supervisor.core.life import Backoff, Exit, Exited, Fatal, Pending, Phase, Spawning
 from supervisor.core.program import Program, ProgramType, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import JITTER, restart_delay

@@ -17,8 +17,9 @@ from supervisor.core.container import (
     SweepContainer,
     TimePassed,
 )
+from supervisor.core.events import Notified, RestartRequested, StopRequested
 from supervisor.core.fleet import CLOSE_INTERVAL, CLOSE_LIMIT, advance, next_deadline
-from supervisor.core.life import Goal, Notified, RestartRequested, Running, Stopped, StopRequested
+from supervisor.core.life import Goal, Running, Stopped
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, Readiness, Settings, SignalStep
 from supervisor.core.record import replace

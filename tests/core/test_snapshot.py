@@ -7,19 +7,17 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.container import Fleet, ShutdownAsked
-from supervisor.core.health import HealthState
+from supervisor.core.events import BecameReady, Probed
+from supervisor.core.health import Health, HealthState
 from supervisor.core.life import (
     Backoff,
-    BecameReady,
     Blame,
     Exit,
     Exited,
     Fatal,
-    Health,
     Life,
     Pending,
     Phase,
-    Probed,
     Run,
     Running,
     Spawning,

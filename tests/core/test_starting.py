@@ -5,21 +5,9 @@ from __future__ import annotations
 import pytest
 
 from supervisor.core.container import Asked, Begun, Cause, Draining, Happened, Serving, ShutdownAsked, Verdict
+from supervisor.core.events import BecameReady, RestartRequested, Spawned, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
-from supervisor.core.life import (
-    BecameReady,
-    Exited,
-    Fatal,
-    Goal,
-    Pending,
-    RestartRequested,
-    Running,
-    Spawned,
-    Starting,
-    StartRequested,
-    Stopped,
-    StopRequested,
-)
+from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Starting, Stopped
 from supervisor.core.program import (
     Condition,
     Dependency,

@@ -7,42 +7,27 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.life import (
-    Action,
+from supervisor.core.actions import Action, RunCommand, SendSignal, Spawn, Sweep, WriteFifo
+from supervisor.core.events import (
     BecameReady,
-    Blame,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
     Event,
-    Exit,
-    Fatal,
-    Goal,
     Hurried,
-    Pending,
     Probed,
     ProcessExited,
     RestartRequested,
-    Run,
-    RunCommand,
-    SendSignal,
-    Spawn,
     Spawned,
     SpawnFailed,
-    Spawning,
     StartFailed,
-    Starting,
     StartRequested,
     StepFailed,
     StopAnnounced,
-    Stopped,
-    Stopping,
     StopRequested,
-    Sweep,
-    Sweeping,
     Swept,
-    WriteFifo,
 )
+from supervisor.core.life import Blame, Exit, Fatal, Goal, Pending, Run, Spawning, Starting, Stopped, Stopping, Sweeping
 from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, WriteStep
 from supervisor.core.record import replace

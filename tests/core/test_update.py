@@ -7,7 +7,9 @@ from signal import SIGQUIT, SIGTERM
 import pytest
 
 from supervisor.core.container import Over, Serving, ShutdownAsked
-from supervisor.core.life import Exited, Fatal, Health, Pending, Running, StartRequested, Stopped, Stopping
+from supervisor.core.events import StartRequested
+from supervisor.core.health import Health
+from supervisor.core.life import Exited, Fatal, Pending, Running, Stopped, Stopping
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     Condition,

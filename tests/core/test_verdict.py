@@ -18,17 +18,9 @@ from supervisor.core.container import (
     ShutdownAsked,
     Verdict,
 )
+from supervisor.core.events import BecameReady, ProcessExited, RestartRequested, StartFailed, StartRequested, Swept
 from supervisor.core.fleet import advance
-from supervisor.core.life import (
-    BecameReady,
-    Exit,
-    Fatal,
-    ProcessExited,
-    RestartRequested,
-    StartFailed,
-    StartRequested,
-    Swept,
-)
+from supervisor.core.life import Exit, Fatal
 from supervisor.core.program import (
     Condition,
     Dependency,

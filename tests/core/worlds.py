@@ -8,6 +8,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
+from supervisor.core.actions import Action, RunProbe, SendSignal, Spawn, Sweep
 from supervisor.core.container import (
     Asked,
     Begun,
@@ -22,27 +23,21 @@ from supervisor.core.container import (
     Updated,
     Verdict,
 )
-from supervisor.core.life import (
-    Action,
+from supervisor.core.events import (
     DependenciesChecked,
     Event,
-    Life,
     MainChanged,
-    Phase,
     Probed,
     ProcessExited,
-    RunProbe,
-    SendSignal,
-    Spawn,
     Spawned,
     SpawnFailed,
     SpawnHeld,
     SpawnSkipped,
     StartRequested,
     StopRequested,
-    Sweep,
     Swept,
 )
+from supervisor.core.life import Life, Phase
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
 

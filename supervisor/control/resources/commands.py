@@ -13,7 +13,7 @@ from supervisor.control.resources.status import show_entries
 from supervisor.control.resources.view import entries
 from supervisor.control.resources.waiting import read_timeout, until
 from supervisor.core.container import Asked, ShutdownAsked
-from supervisor.core.life import RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal, signal_name
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from supervisor.control.api import Container
     from supervisor.control.console import Console
     from supervisor.control.resources.outcome import Outcome
-    from supervisor.core.life import Event
+    from supervisor.core.events import Event
     from supervisor.core.program import InstanceId, Signal
 
 EVENTS: dict[Wish, Event] = {Wish.START: StartRequested(), Wish.STOP: StopRequested(), Wish.RESTART: RestartRequested()}

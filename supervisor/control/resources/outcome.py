@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from supervisor.core.life import Exited, Fatal, Goal, Health, Running
+from supervisor.core.health import Health
+from supervisor.core.life import Exited, Fatal, Goal, Running
 from supervisor.core.program import ProgramType
 from supervisor.core.record import Record, assert_never
 

@@ -8,7 +8,8 @@ from supervisor.control.http.message import Request, RequestError, Response, jso
 from supervisor.control.resources.naming import label, resolve
 from supervisor.control.resources.span import short_time
 from supervisor.control.resources.waiting import read_timeout, until
-from supervisor.core.life import Exited, Health
+from supervisor.core.health import Health
+from supervisor.core.life import Exited
 from supervisor.core.snapshot import State
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from supervisor.control.resources.columns import Columns
 from supervisor.control.resources.naming import label
 from supervisor.control.resources.span import short_size, short_time
 from supervisor.core.counters import exit_key
-from supervisor.core.life import Health
+from supervisor.core.health import Health
 from supervisor.core.snapshot import State
 
 if TYPE_CHECKING:

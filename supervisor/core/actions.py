@@ -1,0 +1,49 @@
+"""What an instance asks the engine to do."""
+
+from __future__ import annotations
+
+from supervisor.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import Scope, Signal
+
+
+class Spawn(Record):
+    generation: int
+
+
+class SendSignal(Record):
+    pid: int
+    signal: Signal
+    scope: Scope
+
+
+class WriteFifo(Record):
+    generation: int
+    step_index: int
+    path: str
+    data: bytes
+
+
+class RunCommand(Record):
+    """Run a command of the stop sequence."""
+
+    generation: int
+    step_index: int
+    command: tuple[str, ...]
+
+
+class RunProbe(Record):
+    generation: int
+
+
+class Sweep(Record):
+    """Kill what is left of the tree whose main process was `pid`; `final`: this is the last try."""
+
+    generation: int
+    pid: int
+    final: bool = False
+
+
+Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | Sweep
