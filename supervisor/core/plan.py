@@ -23,6 +23,8 @@ class Plan(Record):
     """Seconds that the slowest chain of dependencies under this program may take to stop once it is down."""
     main: str | None = None
     """The main program, which has stdin and the terminal, and whose code is the container's."""
+    warnings: tuple[str, ...] = ()
+    """What the operator should know about the table, each sentence with its position."""
 
     @property
     def instances(self) -> tuple[InstanceId, ...]:
@@ -46,6 +48,7 @@ def make_plan(table: Table) -> Plan:
         dependants={name: tuple(names) for name, names in dependants.items()},
         stop_time_below=below,
         main=next((program.name for program in table.programs if program.is_main), None),
+        warnings=table.warnings,
     )
 
 

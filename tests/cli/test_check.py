@@ -6,7 +6,8 @@ from signal import SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.cli.check import describe, warnings_on
+from supervisor.cli.check import describe
+from supervisor.config.lint import warnings_on
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     CommandStep,

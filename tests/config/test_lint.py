@@ -8,7 +8,7 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.cli.lint import lint, uncompiled
+from supervisor.config.lint import lint, uncompiled
 from supervisor.core.program import Program, Scope, SignalStep
 
 MASTER = "uWSGI without master cannot reload, and leaves its workers behind: add master = true"

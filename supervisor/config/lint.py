@@ -7,16 +7,81 @@ from __future__ import annotations
 
 import os
 
-from supervisor.core.program import Scope, SignalStep
+from supervisor.core.plan import critical_path
+from supervisor.core.program import Condition, ProgramType, RestartWhen, Scope, SignalStep
+from supervisor.core.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from supervisor.core.plan import Plan
     from supervisor.core.program import Program
 
+DOCKER_STOP_TIMEOUT = 10.0
+"""Seconds that `docker stop` waits by default before it kills (docker-container-stop(1))."""
 SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 TRUE = ("true", "1", "yes", "on", "")
+
+
+def warnings_on(plan: Plan) -> Iterator[str]:
+    """Yield warnings about a valid table: those found while it was read, then those about what it says."""
+    yield from plan.warnings
+    yield from _warnings_on_time(plan)
+    for name, program in plan.programs.items():
+        yield from (f"programs.{name}: {sentence}" for sentence in lint(program))
+        for received, _ in program.signals:
+            if received in plan.settings.shutdown_signals:
+                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"
+        for dependency in program.depends_on:
+            target = plan.programs[dependency.program]
+            if reason := _reason_never_met(dependency.condition, target):
+                yield f"programs.{name}.depends_on.{target.name}: waits for ever, since {target.name} {reason}"
+
+
+def _warnings_on_time(plan: Plan) -> Iterator[str]:
+    settings = plan.settings
+    _, seconds = critical_path(plan)
+    timeout = settings.shutdown_timeout
+    if timeout is None and seconds > DOCKER_STOP_TIMEOUT:
+        yield (
+            f"a shutdown can take {seconds:g}s, but docker stop kills after {DOCKER_STOP_TIMEOUT:g}s: raise its "
+            "--time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
+        )
+    elif timeout is not None and settings.drain_delay >= timeout:
+        yield f"drain_delay leaves nothing of shutdown_timeout ({timeout:g}s): every stop would be a SIGKILL"
+    elif timeout is not None and seconds > timeout:
+        yield f"a shutdown can take {seconds:g}s, longer than shutdown_timeout ({timeout:g}s): stops will be cut short"
+
+
+def _reason_never_met(condition: Condition, target: Program) -> str | None:
+    """Say why a condition cannot come true however well everything goes."""
+    if condition is Condition.COMPLETED and target.restart.when is RestartWhen.ALWAYS:
+        return "is always started again (restart: always)"
+    if condition is Condition.HEALTHY and target.kind is ProgramType.ONESHOT and not target.says_when_ready:
+        return "is a oneshot without a health check (condition: completed)"
+    return None
+
+
+def warnings_on_python() -> Iterator[str]:
+    """Yield what makes each start slow here."""
+    missing = list(uncompiled(("asyncio", "yaml", "supervisor")))
+    if missing:
+        verb = "has" if len(missing) == 1 else "have"
+        yield (
+            f"{', '.join(missing)} {verb} no .pyc files, so each start compiles them and takes several times as long: "
+            "run `python3 -m compileall -q` on Python's library and on site-packages in the image"
+        )
+
+
+def uncompiled(packages: Iterable[str]) -> Iterator[str]:
+    """Yield the packages that have no .pyc files, which the official images of Python delete."""
+    from importlib.util import find_spec
+
+    for name in packages:
+        spec = find_spec(name)
+        if spec is not None and spec.cached is not None and not os.path.exists(spec.cached):
+            yield name
 
 
 def lint(program: Program) -> Iterator[str]:
@@ -31,16 +96,6 @@ def lint(program: Program) -> Iterator[str]:
         yield "a signal to celery's whole group kills the tasks that its warm shutdown would finish: use scope: main"
     if name in SHELLS and "-c" in words[:-1] and not _passes_signals_on(words[words.index("-c") + 1]):
         yield f"{name} does not pass signals on to what it runs: begin the last command with exec, or name it directly"
-
-
-def uncompiled(packages: Iterable[str]) -> Iterator[str]:
-    """Yield the packages that have no .pyc files, which the official images of Python delete."""
-    from importlib.util import find_spec
-
-    for name in packages:
-        spec = find_spec(name)
-        if spec is not None and spec.cached is not None and not os.path.exists(spec.cached):
-            yield name
 
 
 def _read_nginx_conf(words: tuple[str, ...]) -> str:
