@@ -11,6 +11,7 @@ import os
 import sys
 
 from supervisor.config.load import load
+from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.plan import make_plan
 from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
@@ -35,8 +36,6 @@ TERMINATION_LOG = "/dev/termination-log"
 """Where Kubernetes looks for a container's last words."""
 MAX_LAST_WORDS = 3000
 """Characters of last lines; Kubernetes cuts what is longer than 4096 bytes."""
-MAX_SOCKET_PATH = 107
-"""sun_path holds 108 bytes, the last one is NUL (unix(7))."""
 INTERNAL_ERROR = 70
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from supervisor.core.wording import rfc3339
+
 JITTER = 0.5
 """Seconds by which the clocks may drift apart before their relation is taken anew: the same moment has one date."""
 
@@ -28,9 +30,3 @@ class Clock:
     def date(self, at: float | None) -> str | None:
         """Return a time on the monotonic clock as RFC 3339; None stays None."""
         return None if at is None else rfc3339(self.wall(at))
-
-
-def rfc3339(seconds: float) -> str:
-    """Return seconds since the epoch as "2026-11-21T10:00:00.123Z"."""
-    whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core.record import Record
+from supervisor.core.wording import printable
 
 MAX_DATAGRAM = 4096
 """Bytes; a longer datagram is passed over whole, since its end may have been cut off."""
@@ -41,17 +42,13 @@ def parse_notice(datagram: bytes) -> Notice | None:
         ready=fields.get("READY") == "1",
         reloading=fields.get("RELOADING") == "1",
         stopping=fields.get("STOPPING") == "1",
-        status=_printable(fields["STATUS"]) if "STATUS" in fields else None,
+        status=printable(fields["STATUS"][:MAX_STATUS]) if "STATUS" in fields else None,
         main_pid=_number(fields.get("MAINPID")),
         is_alive=fields.get("WATCHDOG") == "1",
         is_stuck=fields.get("WATCHDOG") == "trigger",
         extend_by=_seconds(_number(fields.get("EXTEND_TIMEOUT_USEC"))),
     )
     return None if notice == Notice() else notice
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text[:MAX_STATUS])
 
 
 def _number(text: str | None) -> int | None:

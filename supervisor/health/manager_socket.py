@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from supervisor.core.wording import printable
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.snapshot import Snapshot
@@ -28,8 +30,7 @@ class ManagerSocket:
         if snapshot.ready:
             self._say("READY=1\nSTATUS=ready")
         if verdict is not None:
-            reason = "".join(c if c.isprintable() else " " for c in verdict.reason[:MAX_STATUS])
-            self._say(f"STOPPING=1\nSTATUS=stopping: {reason}")
+            self._say(f"STOPPING=1\nSTATUS=stopping: {printable(verdict.reason[:MAX_STATUS])}")
 
     def _say(self, message: str) -> None:
         if message in self._said or self._address is None:

@@ -25,6 +25,7 @@ from _socket import (
     socket,
 )
 
+from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.notice import MAX_DATAGRAM
 from supervisor.core.record import Record
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from supervisor.core.program import Credentials, InstanceId
 
-MAX_PATH = 107
-"""Bytes; sun_path holds 108, the last one is NUL (unix(7))."""
 DATAGRAMS = 64
 """Datagrams read from one socket in one turn, so that a flood starves nobody."""
 _CREDENTIALS_SIZE = 12
@@ -82,8 +81,10 @@ class Notices:
         return path
 
     def _listen(self, path: str, credentials: Credentials | None) -> socket:
-        if len(os.fsencode(path)) > MAX_PATH:
-            raise OSError(errno.ENAMETOOLONG, f"the path of its notify socket is longer than {MAX_PATH} bytes", path)
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+            raise OSError(
+                errno.ENAMETOOLONG, f"the path of its notify socket is longer than {MAX_SOCKET_PATH} bytes", path
+            )
         os.makedirs(self._folder, exist_ok=True)
         os.chmod(self._folder, 0o755)  # whatever umask supinit was started with
         if os.path.lexists(path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from time import time
 
-from supervisor.logs.clock import rfc3339
+from supervisor.core.wording import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

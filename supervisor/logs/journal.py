@@ -12,7 +12,7 @@ from time import time
 
 from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
-from supervisor.logs.clock import rfc3339
+from supervisor.core.wording import rfc3339
 from supervisor.packages import forget, hollow
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from signal import SIGTERM
 
-from supervisor.control.clock import Clock, rfc3339
+from supervisor.control.clock import Clock
 from supervisor.core import fleet as core
 from supervisor.core.actions import SendSignal, Spawn, Sweep
 from supervisor.core.container import (
@@ -43,6 +43,7 @@ from supervisor.core.program import (
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.tree import Branch, Usage
 from supervisor.core.update import Difference, compare
+from supervisor.core.wording import rfc3339
 from supervisor.errors import ConfigError
 from supervisor.logs.journal import Journal
 from supervisor.logs.reader import LogReader

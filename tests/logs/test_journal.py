@@ -14,7 +14,7 @@ import pytest
 
 from supervisor.core.log_events import LogEvent
 from supervisor.core.program import OwnLog
-from supervisor.logs.clock import rfc3339
+from supervisor.core.wording import rfc3339
 from supervisor.logs.journal import LEVELS, LONGEST, MOST_TOLD, MOST_WAITING, Journal
 from supervisor.logs.sink import Sink
 
@@ -168,19 +168,6 @@ def test_an_event_in_words_is_the_line_of_the_log(book: Book) -> None:
     journal = book.opened()
     journal.write("warning", "program.failed", program="web", reason="a b")
     assert [f"supinit | {journal.word(journal.told[0][1])}"] == book.lines
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0, "1970-01-01T00:00:00.000Z"),
-        (1.5, "1970-01-01T00:00:01.500Z"),
-        (59.9996, "1970-01-01T00:01:00.000Z"),
-        (1769903999.123, "2026-01-31T23:59:59.123Z"),
-    ],
-)
-def test_a_point_in_time_is_written_as_rfc_3339(seconds: float, text: str) -> None:
-    assert rfc3339(seconds) == text
 
 
 def test_other_settings_count_from_then_on(book: Book) -> None:

@@ -9,7 +9,7 @@ from time import monotonic
 
 from supervisor.cli.ctl.call import ERASE, Call
 from supervisor.control.client import connect, get
-from supervisor.control.resources.span import short_time
+from supervisor.core.wording import short_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

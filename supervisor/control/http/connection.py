@@ -19,8 +19,9 @@ from urllib.parse import parse_qs
 
 import h11
 
-from supervisor.control.http.message import Request, RequestError, Response, error_response, printable
+from supervisor.control.http.message import Request, RequestError, Response, error_response
 from supervisor.control.router import respond
+from supervisor.core.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -219,7 +220,7 @@ class Connection:
                 await self._send_pieces(stream)
             except RequestError as refused:
                 if self._http.their_http_version == b"1.1":
-                    end = h11.EndOfMessage(headers=[(BROKEN_OFF, printable(refused.message))])
+                    end = h11.EndOfMessage(headers=[(BROKEN_OFF, printable(refused.message).strip())])
             finally:
                 self._stream = None
         await self._write(self._encode(end))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from supervisor.core.record import Record
+from supervisor.core.wording import printable
 from supervisor.errors import SupinitError
 
 if TYPE_CHECKING:
@@ -99,14 +100,7 @@ def text_response(text: str, status: int = 200, headers: tuple[tuple[str, str], 
 def error_response(refused: RequestError, as_text: bool) -> Response:
     """Return the answer that says why not, to a client that reads text or JSON."""
     if as_text:
-        return text_response(printable(refused.message), refused.status, refused.headers)
+        return text_response(printable(refused.message).strip(), refused.status, refused.headers)
     error = {"code": refused.code, "message": refused.message}
     answer = json_response({"error": error, **refused.more}, refused.status)
     return Response(answer.status, answer.body, answer.content_type, refused.headers)
-
-
-def printable(text: str) -> str:
-    """Return the text on one line, without what a terminal would act upon: programs choose their own last words."""
-    if text.isprintable():
-        return text.strip()
-    return "".join(char if char.isprintable() else " " for char in text).strip()

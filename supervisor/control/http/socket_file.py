@@ -7,8 +7,7 @@ import os
 import socket
 import stat
 
-LONGEST = 107
-"""Bytes of a path in sockaddr_un (unix(7))."""
+from supervisor.core.limits import MAX_SOCKET_PATH
 
 
 class SocketFile:
@@ -17,8 +16,10 @@ class SocketFile:
     def __init__(self, path: str, mode: int, group: int | None) -> None:
         """Bind it, over one that nobody listens on any more. Raises OSError; then nothing of ours is left behind."""
         self.path = path
-        if len(os.fsencode(path)) > LONGEST:
-            raise OSError(errno.ENAMETOOLONG, f"the path is longer than {LONGEST} bytes, the kernel's limit", path)
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+            raise OSError(
+                errno.ENAMETOOLONG, f"the path is longer than {MAX_SOCKET_PATH} bytes, the kernel's limit", path
+            )
         _remove_stale(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:

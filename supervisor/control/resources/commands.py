@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
 from supervisor.control.resources.naming import label, resolve, resolve_one
 from supervisor.control.resources.outcome import InProgress, Missed, Wish, judge
-from supervisor.control.resources.span import short_time
 from supervisor.control.resources.status import show_entries
 from supervisor.control.resources.view import entries
 from supervisor.control.resources.waiting import read_timeout, until
@@ -16,6 +15,7 @@ from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal, signal_name
+from supervisor.core.wording import short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

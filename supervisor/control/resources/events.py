@@ -6,12 +6,12 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from supervisor.control.clock import rfc3339
-from supervisor.control.http.message import NDJSON, TEXT, Request, Response, printable
+from supervisor.control.http.message import NDJSON, TEXT, Request, Response
 from supervisor.control.resources.following import Following
 from supervisor.control.resources.naming import ALL, resolve
 from supervisor.control.resources.query import read_count, read_flag
 from supervisor.core.record import Record
+from supervisor.core.wording import printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

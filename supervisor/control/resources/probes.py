@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from supervisor.control.http.message import Request, RequestError, Response, json_response, printable, text_response
+from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
 from supervisor.control.resources.naming import label, resolve
-from supervisor.control.resources.span import short_time
 from supervisor.control.resources.waiting import read_timeout, until
 from supervisor.core.health import Health
 from supervisor.core.life import Exited
 from supervisor.core.snapshot import State
+from supervisor.core.wording import printable, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

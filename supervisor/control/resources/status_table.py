@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from supervisor.control.http.message import printable
 from supervisor.control.resources.columns import Columns
 from supervisor.control.resources.naming import label
-from supervisor.control.resources.span import short_size, short_time
 from supervisor.core.counters import exit_key
 from supervisor.core.health import Health
 from supervisor.core.snapshot import State
+from supervisor.core.wording import printable, short_size, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

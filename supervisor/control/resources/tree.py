@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from supervisor.control.http.message import Request, Response, json_response, printable, text_response
+from supervisor.control.http.message import Request, Response, json_response, text_response
 from supervisor.control.resources.columns import Columns, read_width
 from supervisor.control.resources.naming import label
-from supervisor.control.resources.span import short_size, short_time
 from supervisor.core.tree import OwnerKind
+from supervisor.core.wording import printable, short_size, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

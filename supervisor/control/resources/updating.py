@@ -10,13 +10,13 @@ from supervisor.control.http.message import (
     Response,
     error_response,
     json_response,
-    printable,
     text_response,
 )
 from supervisor.control.resources.commands import is_settled, judge_all, note, read_body, read_wait, refuse_missed
 from supervisor.control.resources.outcome import Wish
 from supervisor.control.resources.waiting import until
 from supervisor.core.update import UpdateAction
+from supervisor.core.wording import printable
 from supervisor.errors import ConfigError
 
 if TYPE_CHECKING:

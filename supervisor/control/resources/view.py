@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from supervisor import __version__
-from supervisor.control.clock import rfc3339
 from supervisor.core.signals import signal_name
+from supervisor.core.wording import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

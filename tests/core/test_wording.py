@@ -1,0 +1,55 @@
+"""Dates, times, sizes and foreign text as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.core.wording import printable, rfc3339, short_size, short_time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1.5, "1970-01-01T00:00:01.500Z"),
+        (59.9996, "1970-01-01T00:01:00.000Z"),
+        (951_782_400.0, "2000-02-29T00:00:00.000Z"),
+        (1795255200.1239, "2026-11-21T10:00:00.124Z"),
+        (1769903999.123, "2026-01-31T23:59:59.123Z"),
+    ],
+)
+def test_a_point_in_time_is_written_as_rfc_3339_in_utc(seconds: float, text: str) -> None:
+    assert rfc3339(seconds) == text
+
+
+@given(st.integers(0, 4_102_444_800_000))
+def test_the_date_of_every_millisecond_until_2100_is_that_of_the_standard_library(milliseconds: int) -> None:
+    date = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
+    assert rfc3339(milliseconds / 1000) == date.strftime("%Y-%m-%dT%H:%M:%S.") + f"{date.microsecond // 1000:03d}Z"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0s"), (-1, "0.0s"), (9.99, "9.9s"), (59.9, "59s"), (185, "3m05s"), (3720, "1h02m"), (1047600, "12d03h")],
+)
+def test_times_have_two_units_at_most(seconds: float, text: str) -> None:
+    assert short_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0"), (1023, "1023"), (1536, "1.5K"), (57 * 1024**2, "57M"), (5 * 1024**4, "5.0T")]
+)
+def test_sizes_are_short(count: int, text: str) -> None:
+    assert short_size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("café ✓", "café ✓"), ("a\x1b[2Jb\rc\nd\x7f\u202ee", "a [2Jb c d  e"), ("", "")],
+)
+def test_what_a_terminal_would_act_on_becomes_a_space(text: str, shown: str) -> None:
+    assert printable(text) == shown
