@@ -148,6 +148,41 @@ def test_a_terminal_gets_no_colour_where_none_is_wanted(run: Run, environment: d
         terminal.close()
 
 
+def test_redirect_stderr_keeps_the_order_of_both_streams(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    script = "for i in $(seq 200); do echo out $i; echo err $i >&2; done".replace("$", "$$")
+    log = {"redirect_stderr": True, "file": str(file)}
+    container = run({"both": {"command": ["bash", "-c", script], "type": "oneshot", "log": log}})
+    assert container.end() == 0
+    expected = [f"{stream} {number}" for number in range(1, 201) for stream in ("out", "err")]
+    assert [line.removeprefix("both | ") for line in container.out.lines] == expected
+    assert file.read_text().splitlines() == expected
+    assert not any("both |" in line for line in container.err.lines)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("user", [None, "65533:65533"], ids=["root", "user"])
+def test_a_program_that_becomes_another_user_opens_its_output_by_path(run: Run, stream: str, user: str | None) -> None:
+    """As rsyslogd, nginx and cron do. A pipe has the mode 0600 when it is made, and open(2) looks at it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"] if user is None else []
+    script = f"echo by path > /dev/{stream}"
+    program: dict[str, Any] = {"command": [*become, "sh", "-c", script], "type": "oneshot"}
+    container = run({"app": program if user is None else program | {"user": user}})
+    assert container.end() == 0
+    assert "app | by path" in (container.out if stream == "stdout" else container.err).lines
+
+
+def test_another_user_cannot_read_what_a_program_writes(run: Run) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+    container = run({"app": {"command": [*become, "sh", "-c", "head -c1 < /dev/stdout"], "type": "oneshot"}})
+    assert container.end() != 0
+    assert container.err.has("Permission denied")
+
+
 WRITERS, LINES = 5, 4000
 
 

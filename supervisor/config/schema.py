@@ -144,6 +144,12 @@ _LOG = Section(
         [],
     ),
     Key("multiline", REGULAR_EXPRESSION, "The first line of a message; others are joined to the one before."),
+    Key(
+        "redirect_stderr",
+        FLAG,
+        "true: stdout and stderr share one pipe, which keeps their order; both go to the container's stdout.",
+        False,
+    ),
     make=LogSettings,
     rules=(NotInherited("file", "when_full", "rate_limit", "redact", "multiline"),),
 )

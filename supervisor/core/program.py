@@ -219,6 +219,8 @@ class LogSettings(Record):
     """Regular expressions; what they match is written as [redacted]."""
     multiline: str | None = None
     """A regular expression for the first line of a message; lines that do not match belong to the one before."""
+    redirect_stderr: bool = False
+    """Whether stdout and stderr share one pipe, so that their order is kept."""
 
     @property
     def passes_by(self) -> bool:

@@ -154,7 +154,7 @@ def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Pr
 def _needs_new_process(old: Program, new: Program) -> bool:
     if any(getattr(old, f) != getattr(new, f) for f in old.__match_args__ if f not in IN_PLACE):
         return True
-    descriptors = old.log.passes_by != new.log.passes_by
+    descriptors = (old.log.passes_by, old.log.redirect_stderr) != (new.log.passes_by, new.log.redirect_stderr)
     if descriptors or (old.log.mode is LogMode.INHERIT) != (new.log.mode is LogMode.INHERIT):
         return True
     return old.ready.notify != new.ready.notify

@@ -42,6 +42,8 @@ KEPT = 4096
 """Bytes of an instance's last output that the verdict quotes from."""
 FULL_PIPE = 1 << 20
 """What a pipe holds at most (pipe(7), F_SETPIPE_SZ): all that a process that is gone can have left in it."""
+PIPE_MODE = 0o622
+"""So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 OVERFLOW = 16 << 20
 """Bytes that are kept for a place that stalls when processes end and their pipes are to be closed."""
 
@@ -109,12 +111,15 @@ class Pump:
         are no descriptors left; none is taken then.
         """
         is_watched = program.ready.log is not None or program.ready.fail_log is not None
+        is_shared = program.log.redirect_stderr
         if program.log.mode is LogMode.INHERIT:
-            return Outlet(1, 2)
+            return Outlet(1, 1 if is_shared else 2)
         if program.log.passes_by and not is_watched:
             return Outlet(self._null, self._null)
         watch = report if is_watched else None
         stdout = self._open_pipe(program, instance, 0, watch)
+        if is_shared:
+            return Outlet(stdout, stdout, (stdout,))
         try:
             stderr = self._open_pipe(program, instance, 1, watch)
         except OSError:
@@ -150,7 +155,8 @@ class Pump:
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         try:
             os.set_blocking(read_end, False)
-            if program.credentials is not None and os.geteuid() == 0:  # so that it may open /dev/stdout
+            os.fchmod(write_end, PIPE_MODE)
+            if program.credentials is not None and os.geteuid() == 0:
                 os.fchown(write_end, program.credentials.uid, program.credentials.gid)
             self._epoll.register(read_end, select.EPOLLIN)
         except OSError:

@@ -125,6 +125,7 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
         "log: {redact: ['token=\\S+', b], multiline: '^[0-9]'}",
         {"log": LogSettings(redact=("token=\\S+", "b"), multiline="^[0-9]")},
     ),
+    ("log: {redirect_stderr: true}", {"log": LogSettings(redirect_stderr=True)}),
     ("log: {}, ready: {}, restart_delay: {}, ulimits: {}", {}),
     ("nice: , user: , log: , stop: , healthcheck: , preset: ", {}),
     ("x-note: {anything: [goes]}", {}),

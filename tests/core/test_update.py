@@ -62,6 +62,7 @@ def up(*programs: Program, **fields: object) -> World:
         ({"log": LogSettings(mode=LogMode.INHERIT)}, UpdateAction.RESTART, ("log",)),
         ({"log": LogSettings(mode=LogMode.NONE)}, UpdateAction.RESTART, ("log",)),
         ({"log": LogSettings(mode=LogMode.JSON)}, UpdateAction.CHANGE, ("log",)),
+        ({"log": LogSettings(redirect_stderr=True)}, UpdateAction.RESTART, ("log",)),
         ({"ready": Readiness(log="up", timeout=5.0)}, UpdateAction.CHANGE, ("ready",)),
         ({"healthcheck": CHECK}, UpdateAction.CHANGE, ("healthcheck",)),
         ({"stop": (SignalStep(SIGQUIT, 1.0),), "restart": NEVER}, UpdateAction.CHANGE, ("restart", "stop")),

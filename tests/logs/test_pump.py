@@ -118,6 +118,26 @@ def test_a_program_that_inherits_gets_the_containers_own_descriptors(works: Wate
     assert works.pump.open(web(LogMode.INHERIT), ("web", 1)) == Outlet(1, 2)
 
 
+def test_with_redirect_stderr_a_program_that_inherits_writes_all_of_it_to_stdout(works: Waterworks) -> None:
+    program = replace(web(), log=LogSettings(mode=LogMode.INHERIT, redirect_stderr=True))
+    assert works.pump.open(program, ("web", 1)) == Outlet(1, 1)
+
+
+def test_redirect_stderr_keeps_the_order_of_both_streams_in_stdout_and_in_the_file(
+    works: Waterworks, tmp_path: Path
+) -> None:
+    file = tmp_path / "log"
+    script = "i=0; while [ $i -lt 200 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"
+    program = replace(web(LogMode.RAW), log=LogSettings(LogMode.RAW, str(file), redirect_stderr=True))
+    works.start("sh", "-c", script, program=program)
+    works.pump_all()
+    works.pump.flush(5.0)
+    expected = "".join(f"out {number}\nerr {number}\n" for number in range(200))
+    assert works.out.read_all().decode() + works.heard.decode() == expected
+    assert file.read_text() == expected
+    assert works.err.read() == b""
+
+
 def test_a_program_without_a_log_gets_dev_null(works: Waterworks) -> None:
     outlet = works.pump.open(web(LogMode.NONE), ("web", 1))
     assert outlet == Outlet(works.pump.null, works.pump.null)
