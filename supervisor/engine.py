@@ -11,7 +11,6 @@ Rule 3: signals and starts do not wait for words: what is said in a turn is writ
 from __future__ import annotations
 
 import os
-import stat
 import time
 from functools import partial
 from signal import SIGHUP, SIGKILL, SIGTERM
@@ -56,10 +55,12 @@ from supervisor.core.update import compare
 from supervisor.errors import ConfigError
 from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Datagram, Notices, ReadinessNewline
-from supervisor.launcher import Launcher, Main, chance
-from supervisor.process.children import Children, Death
+from supervisor.launcher import Launcher, chance
+from supervisor.process.children import Children, Death, Main
+from supervisor.process.fifo import write_fifo
 from supervisor.process.procfs import ignores, own_children
 from supervisor.process.subreaper import is_init
+from supervisor.process.successors import Successors
 from supervisor.process.sweep import is_alone, is_of, kill_everything, kill_stragglers, send
 
 TYPE_CHECKING = False
@@ -77,8 +78,6 @@ if TYPE_CHECKING:
     PendingTask = tuple[InstanceId, RunCommand | RunProbe]
 
 
-MAX_SUCCESSORS = 7
-"""Successors of a main process that are remembered beside the last one."""
 LAST_LINES = 10
 """Lines of the program that brings the container down that the verdict quotes."""
 
@@ -104,6 +103,7 @@ class Engine:
         self.notices = Notices(plan.settings.run_dir)
         self.started_at = time.time()
         self.children = Children()
+        self._successors = Successors(self.children)
         self.launcher = Launcher(plan, self.children, pump, self.notices, own)
         self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
         self.oom_kills: OomKills | None = None
@@ -120,8 +120,6 @@ class Engine:
         """Whether there are none but the processes that were started here, while the dead of one moment are noted."""
         self._heard: list[FleetEvent] = []
         """What programs have said in their output, until the next turn."""
-        self._successors: dict[InstanceId, list[int]] = {}
-        """The processes that main processes have named as their successors (MAINPID=), the last one last."""
 
     @property
     def is_over(self) -> bool:
@@ -230,9 +228,7 @@ class Engine:
             return
         successor = notice.main_pid
         if successor is not None and successor != life.run.pid and self._is_of(said.instance, successor, life.run.pid):
-            others = [pid for pid in self._successors.get(said.instance, ()) if pid != successor]
-            self._successors[said.instance] = [*others[-MAX_SUCCESSORS:], successor]
-            self.children.spare(life.run.pid)
+            self._successors.add(said.instance, life.run.pid, successor)
         self._heard.append(Happened(said.instance, Notified(life.generation, notice)))
 
     def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
@@ -269,27 +265,21 @@ class Engine:
                 yield Happened(
                     instance, ProcessExited(generation, death.code, death.signal, self._was_memory_short(death))
                 )
-            case owner:
-                owner.finish(death)  # type: ignore[attr-defined]  # the only other owner is a Command
+            case helper:
+                helper.finish(death)
 
     def _was_memory_short(self, death: Death) -> bool:
         return death.signal == SIGKILL and self.oom_kills is not None and self.oom_kills.claim(time.monotonic())
 
     def _hand_over(self, owner: Main) -> int | None:
-        """Make the last successor that can be one the next main process. None: there is none, so the program is down.
+        """Return the pid of the process that takes over from a main process that has ended. None: there is none.
 
-        One that is not supinit's child yet is one when its own parent is gone, which may be another successor. In a
-        stop nobody succeeds: who was not asked to end would not.
+        In a stop nobody takes over: the successor was never asked to end, so it would stay.
         """
-        successors = self._successors.pop(owner.instance, [])
         if isinstance(self.fleet.lives[owner.instance].phase, Stopping):
+            self._successors.forget(owner.instance)
             return None
-        successor = next((pid for pid in reversed(successors) if self.children.adopt(owner, pid)), None)
-        others = [pid for pid in successors if pid != successor]
-        if successor is not None and others:
-            self._successors[owner.instance] = others
-            self.children.spare(successor)
-        return successor
+        return self._successors.take_over(owner)
 
     # ---- a turn
 
@@ -374,8 +364,9 @@ class Engine:
                     if signal == SIGTERM and self.launcher.has_terminal(pid) and ignores(pid, SIGTERM):
                         send(pid, SIGHUP, scope, marks, self.children.pids)  # what a shell takes for the end
                 return []
-            case WriteFifo():
-                return self._write_fifo(instance, action)
+            case WriteFifo(path=path, data=data):
+                problem = write_fifo(path, data)
+                return [] if problem is None else [self.fail_step(instance, action, problem)]
             case RunCommand() | RunProbe():
                 self.pending_tasks.append((instance, action))
                 return []
@@ -386,20 +377,6 @@ class Engine:
 
     def _hear(self, instance: InstanceId, event: Event) -> None:
         self._heard.append(Happened(instance, event))
-
-    def _write_fifo(self, instance: InstanceId, action: WriteFifo) -> Iterable[FleetEvent]:
-        """A FIFO that nobody reads, or that is not there, is a step that failed (fifo(7), ENXIO)."""
-        try:
-            descriptor = os.open(action.path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-                    return [self.fail_step(instance, action, f"cannot write to {action.path}: it is not a FIFO")]
-                os.write(descriptor, action.data)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            return [self.fail_step(instance, action, f"cannot write to {action.path}: {error.strerror}")]
-        return []
 
     def fail_step(self, instance: InstanceId, action: WriteFifo | RunCommand, reason: str) -> FleetEvent:
         """Say that a step of a stop sequence did not work, and return the event that goes on to the next."""

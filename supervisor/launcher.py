@@ -7,8 +7,9 @@ import time
 
 from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.life import Exited
-from supervisor.core.record import Record, assert_never, replace
+from supervisor.core.record import assert_never, replace
 from supervisor.errors import SpawnError
+from supervisor.process.children import Main
 from supervisor.process.environment import make_environment, marks_of, notify_variables
 from supervisor.process.once import Busy, Claims, Granted, Skipped
 from supervisor.process.spawn import Launch
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 0.5
 """Seconds until what is held back is looked at again: a oneshot that another container is running, for one."""
-
-
-class Main(Record):
-    """Owner of a main process."""
-
-    instance: InstanceId
-    generation: int
 
 
 class Launcher:

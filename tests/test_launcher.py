@@ -15,7 +15,8 @@ from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.program import LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
-from supervisor.launcher import LOOK_AGAIN, Main, chance
+from supervisor.launcher import LOOK_AGAIN, chance
+from supervisor.process.children import Main
 from supervisor.process.once import Claims
 from supervisor.process.procfs import own_children
 

@@ -17,17 +17,48 @@ from supervisor.process.spawn import spawn
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from typing import Protocol, TypeAlias
 
+    from supervisor.core.program import InstanceId
+    from supervisor.core.tree import Owner
     from supervisor.process.spawn import Launch
+
+    class Helper(Protocol):
+        """Owner of a process that runs beside the programs, such as a probe or a step of a stop sequence."""
+
+        @property
+        def name(self) -> Owner:
+            """What its processes are listed under."""
+            ...
+
+        def finish(self, death: Death) -> None:
+            """Take in the end of its process."""
+            ...
+
+    ProcessOwner: TypeAlias = "Main | Helper"
 
 BATCH = 256
 """Zombies reaped in one go, so that a storm of them leaves room for everything else."""
 
 
-class Death(Record):
-    """A registered process was reaped: by `owner`, which registered it, with a code or a signal."""
+class Main(Record):
+    """Owner of the main process of an instance."""
 
-    owner: object
+    instance: InstanceId
+    generation: int
+
+    @property
+    def name(self) -> Owner:
+        """What its processes are listed under."""
+        from supervisor.core.tree import Owner, OwnerKind  # for `supctl tree` only
+
+        return Owner(OwnerKind.PROGRAM, self.instance)
+
+
+class Death(Record):
+    """A registered process was reaped: its owner, and its exit code or its signal; the other one is None."""
+
+    owner: ProcessOwner
     pid: int
     code: int | None
     signal: int | None
@@ -37,7 +68,7 @@ class Children:
     """What supinit has started and not reaped, by pid."""
 
     def __init__(self) -> None:
-        self._owners: dict[int, object] = {}
+        self._owners: dict[int, ProcessOwner] = {}
         self._spared: set[int] = set()
         self.orphans_reaped = 0
 
@@ -46,10 +77,10 @@ class Children:
         return self._owners.keys()
 
     @property
-    def owners(self) -> Mapping[int, object]:
+    def owners(self) -> Mapping[int, ProcessOwner]:
         return self._owners
 
-    def spawn(self, owner: object, launch: Launch) -> int:
+    def spawn(self, owner: ProcessOwner, launch: Launch) -> int:
         """Start a process for `owner` and return its pid. Raises SpawnError."""
         pid = spawn(launch)
         self._owners[pid] = owner
@@ -59,7 +90,7 @@ class Children:
         """Let the group of this process be, when it ends: it hands over to another one of it."""
         self._spared.add(pid)
 
-    def adopt(self, owner: object, pid: int) -> bool:
+    def adopt(self, owner: ProcessOwner, pid: int) -> bool:
         """Register a process that was not started here for `owner`. False: it is no child of supinit's."""
         if pid in self._owners or pid not in own_children():
             return False

@@ -30,6 +30,7 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.tree import Owner, OwnerKind
 from supervisor.health.notices import DATAGRAMS, Datagram, Notices, ReadinessNewline
 from supervisor.process.procfs import own_children
 
@@ -367,7 +368,9 @@ def away(text: str, environment: str, output: Path | None = None) -> str:
 
 
 class Finishing:
-    """Owner of a process that is no program's."""
+    """Owner of a process that belongs to no program."""
+
+    name = Owner(OwnerKind.COMMAND)
 
     def finish(self, _death: object) -> None:
         pass

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from supervisor.errors import SpawnError
-from supervisor.process.children import BATCH, Children, Death
+from supervisor.process.children import BATCH, Children, Death, Main
 from supervisor.process.procfs import own_children
 
 from .nursery import LIMIT, Nursery, is_gone, open_descriptors, sleep_until
@@ -23,6 +23,8 @@ if os.fork() == 0:
 os.wait()
 """
 """Leaves that many dead orphans behind at once."""
+
+OWNER = Main(("web", 1), 1)
 
 
 def reap_all(children: Children) -> list[Death]:
@@ -44,34 +46,35 @@ def test_every_exit_code_is_reported_to_its_owner(nursery: Nursery) -> None:
     children = Children()
     expected = {}
     for number in range(200):
-        pid = children.spawn(number, nursery.launch("sh", "-c", "exit 7"))
-        expected[pid] = Death(number, pid, 7, None)
+        owner = Main(("web", number), 1)
+        pid = children.spawn(owner, nursery.launch("sh", "-c", "exit 7"))
+        expected[pid] = Death(owner, pid, 7, None)
     assert {death.pid: death for death in reap_all(children)} == expected
 
 
 @pytest.mark.parametrize("code", [0, 1, 126, 127, 255])
 def test_an_exit_code_is_reported_as_it_is(nursery: Nursery, code: int) -> None:
     children = Children()
-    pid = children.spawn("owner", nursery.launch("sh", "-c", f"exit {code}"))
-    assert reap_all(children) == [Death("owner", pid, code, None)]
+    pid = children.spawn(OWNER, nursery.launch("sh", "-c", f"exit {code}"))
+    assert reap_all(children) == [Death(OWNER, pid, code, None)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN + 3])
 def test_a_signal_is_reported_as_what_ended_it(nursery: Nursery, number: int) -> None:
     children = Children()
-    pid = children.spawn("owner", nursery.launch("sleep", "1000"))
+    pid = children.spawn(OWNER, nursery.launch("sleep", "1000"))
     os.kill(pid, number)
-    assert reap_all(children) == [Death("owner", pid, None, number)]
+    assert reap_all(children) == [Death(OWNER, pid, None, number)]
 
 
 def test_a_process_that_is_stopped_is_not_reported(nursery: Nursery) -> None:
     children = Children()
-    pid = children.spawn("owner", nursery.launch("sleep", "1000"))
+    pid = children.spawn(OWNER, nursery.launch("sleep", "1000"))
     os.kill(pid, signal.SIGSTOP)
     assert children.reap() == ([], False)
     assert list(children.pids) == [pid]
     os.kill(pid, signal.SIGKILL)
-    assert reap_all(children) == [Death("owner", pid, None, signal.SIGKILL)]
+    assert reap_all(children) == [Death(OWNER, pid, None, signal.SIGKILL)]
 
 
 def test_without_children_there_is_nothing_to_reap() -> None:
@@ -82,16 +85,16 @@ def test_what_cannot_be_started_is_not_registered(nursery: Nursery) -> None:
     children = Children()
     before = open_descriptors()
     with pytest.raises(SpawnError):
-        children.spawn("owner", nursery.launch("no-such-command"))
+        children.spawn(OWNER, nursery.launch("no-such-command"))
     assert (list(children.pids), open_descriptors()) == ([], before)
 
 
 def test_the_group_of_a_process_is_killed_before_its_number_is_free(nursery: Nursery) -> None:
     children = Children()
-    leader = children.spawn("owner", nursery.launch("sh", "-c", "trap '' TERM; sleep 1000 & echo $!; exit 3"))
+    leader = children.spawn(OWNER, nursery.launch("sh", "-c", "trap '' TERM; sleep 1000 & echo $!; exit 3"))
     member = int(nursery.ear.line())
     assert not is_gone(member)
-    assert reap_all(children) == [Death("owner", leader, 3, None)]
+    assert reap_all(children) == [Death(OWNER, leader, 3, None)]
     sleep_until(lambda: is_gone(member))
 
 
@@ -100,10 +103,10 @@ def test_five_thousand_orphans_are_reaped_and_counted_and_are_nobodys_exit(nurse
     """Their code is 9; the one process that is registered ends with 0."""
     children = Children()
     command = (sys.executable, "-I", "-S", "-c", ORPHANS, "5000")
-    pid = children.spawn("owner", nursery.launch(*command))
+    pid = children.spawn(OWNER, nursery.launch(*command))
     sleep_until(lambda: is_gone(pid))
     begin = time.monotonic()
-    assert reap_all(children) == [Death("owner", pid, 0, None)]
+    assert reap_all(children) == [Death(OWNER, pid, 0, None)]
     sleep_until(lambda: not children.reap()[1] and not own_children())
     assert children.orphans_reaped == 5000
     assert time.monotonic() - begin < LIMIT / 3

@@ -10,7 +10,7 @@ import pytest
 from supervisor.core.program import Scope
 from supervisor.core.record import replace
 from supervisor.process import sweep
-from supervisor.process.children import Children
+from supervisor.process.children import Children, Main
 from supervisor.process.environment import marks_of
 from supervisor.process.procfs import own_children, read_process
 from supervisor.process.sweep import belongings, kill_everything, kill_stragglers, send, signal_process
@@ -48,7 +48,7 @@ class Household:
 
     def start(self, *command: str, environment: dict[str, str] | None = None) -> int:
         launch = self.nursery.launch(*command, environment=marks() if environment is None else environment)
-        return self.children.spawn("owner", launch)
+        return self.children.spawn(Main(("web", 1), 1), launch)
 
     def hear_pids(self, count: int) -> dict[str, int]:
         return {name: int(pid) for name, pid in map(str.split, self.nursery.ear.lines(count))}

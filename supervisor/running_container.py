@@ -1,0 +1,124 @@
+"""The running container as the control socket sees it (control/api.py): what can be read, asked and waited for."""
+
+from __future__ import annotations
+
+import asyncio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from supervisor.core.container import Asked, ShutdownAsked
+    from supervisor.core.counters import Counters
+    from supervisor.core.output import LogQuery, Output
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Signal
+    from supervisor.core.snapshot import Snapshot
+    from supervisor.core.tree import Branch, Usage
+    from supervisor.core.update import Difference
+    from supervisor.engine import Engine
+    from supervisor.logs.journal import Journal
+    from supervisor.logs.reader import LogReader
+    from supervisor.tasks import Tasks
+
+
+class RunningContainer:
+    """Implements `control.api.Container` over the engine and its tasks."""
+
+    def __init__(self, engine: Engine, tasks: Tasks, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._tasks = tasks
+        self._loop = loop
+        self._watchers: list[asyncio.Future[None]] = []
+
+    # ---- to read
+
+    @property
+    def plan(self) -> Plan:
+        return self._engine.plan
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._engine.snapshot
+
+    @property
+    def counters(self) -> Counters:
+        return self._engine.counters
+
+    @property
+    def oom_kills(self) -> int | None:
+        kills = self._engine.oom_kills
+        return None if kills is None else kills.look(self._loop.time())
+
+    @property
+    def started_at(self) -> float:
+        return self._engine.started_at
+
+    @property
+    def last_lines(self) -> str:
+        return self._engine.last_lines
+
+    @property
+    def outputs(self) -> Mapping[InstanceId, Output]:
+        return self._engine.pump.outputs
+
+    @property
+    def journal(self) -> Journal:
+        return self._engine.journal
+
+    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+        from supervisor.logs.reader import LogReader
+
+        return LogReader(query, self._engine.pump.tails, wake)
+
+    def environment(self, instance: InstanceId) -> Mapping[str, str]:
+        """Return the environment without supinit's id, so that no sweep takes the command for the program's."""
+        from supervisor.process.environment import IDENTITY
+
+        environment = self._engine.launcher.launch_for(instance).environment
+        return {name: value for name, value in environment.items() if name != IDENTITY}
+
+    async def tree(self) -> tuple[Branch, ...]:
+        from supervisor.process.process_tree import ProcessTree
+
+        process_tree, children = ProcessTree(), self._engine.children
+        marks = {instance: self._engine.launcher.marks_of(instance) for instance in self.plan.instances}
+        for _ in process_tree.read(marks, children.pids):
+            await asyncio.sleep(0)
+        return process_tree.branches({pid: owner.name for pid, owner in children.owners.items()})
+
+    def usage(self) -> Mapping[InstanceId, Usage]:
+        """Measure what each instance uses."""
+        from supervisor.process.usage import measure
+
+        lives = self._engine.fleet.lives.items()
+        return measure({instance: life.run.pid for instance, life in lives if life.run is not None})
+
+    # ---- to ask for
+
+    def ask(self, event: Asked | ShutdownAsked) -> None:
+        self._engine.ask(event)
+
+    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+        return self._engine.send_signal(instance, signal)
+
+    def reload(self, instance: InstanceId) -> Awaitable[str | None]:
+        return self._tasks.reload(instance)
+
+    def update(self, dry_run: bool) -> Difference:
+        return self._engine.update(dry_run)
+
+    # ---- to wait for
+
+    async def changed(self) -> None:
+        """Wait for the end of the next turn."""
+        watcher = self._loop.create_future()
+        self._watchers.append(watcher)
+        await watcher
+
+    def wake_watchers(self) -> None:
+        """Wake those who wait for a change."""
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            if not watcher.done():
+                watcher.set_result(None)

@@ -1,0 +1,132 @@
+"""Run what takes time beside the programs: health checks, commands of stop sequences, reload commands.
+
+Each is a task that somebody holds: its failure is reported, and its result goes to the engine as an event.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.actions import RunCommand
+from supervisor.core.events import Probed
+from supervisor.core.record import replace
+from supervisor.core.tree import Owner, OwnerKind
+from supervisor.errors import SpawnError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any, TypeVar
+
+    from supervisor.core.actions import RunProbe
+    from supervisor.core.program import InstanceId
+    from supervisor.engine import Engine
+    from supervisor.health.probes import ProbeResult
+    from supervisor.process.commands import CommandResult
+
+    T = TypeVar("T")
+
+RELOAD_LIMIT = 60.0
+"""Seconds that a reload command may take."""
+
+
+class Tasks:
+    """The tasks of one container. `fail` is told of every one that ends with an exception."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, fail: Callable[[BaseException], None]) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._fail = fail
+        self._running: set[asyncio.Task[Any]] = set()
+        self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run a coroutine as a task that is held until its end."""
+        task = self._loop.create_task(coroutine)
+        self._running.add(task)
+        task.add_done_callback(self._note_end)
+        return task
+
+    def _note_end(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def catch_up(self) -> None:
+        """Start what the engine wants to have run, and cancel the probes that nobody waits for any more."""
+        for instance, (generation, task) in list(self._probes.items()):
+            life = self._engine.fleet.lives.get(instance)
+            if task.done():
+                del self._probes[instance]
+            elif life is None or life.generation != generation or life.health_state is None:
+                task.cancel()
+        pending, self._engine.pending_tasks = self._engine.pending_tasks, []
+        for instance, action in pending:
+            if isinstance(action, RunCommand):
+                self.spawn(self._run_step(instance, action))
+            else:
+                self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
+
+    # ---- health checks
+
+    async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
+        from supervisor.health.probes import ProbeResult, ask
+
+        program = self._engine.plan.programs.get(instance[0])
+        check = None if program is None else program.healthcheck
+        if check is None:
+            return  # an update has removed it
+        try:
+            answer = await ask(check.probe, check.timeout, lambda command, limit: self._probe(instance, command, limit))
+        except Exception as error:
+            answer = ProbeResult(False, f"the probe itself failed: {error!r}")
+        self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
+
+    async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> ProbeResult:
+        from supervisor.health.probes import ProbeResult
+
+        try:
+            result = await self._run(instance, command, limit, OwnerKind.PROBE)
+        except SpawnError as error:
+            return ProbeResult(False, str(error))
+        words = result.last_line if result.code is not None else ""
+        return ProbeResult(result.succeeded, words or result.ending or f"no answer within {limit:g} s")
+
+    # ---- commands
+
+    async def _run_step(self, instance: InstanceId, action: RunCommand) -> None:
+        program = self._engine.plan.programs.get(instance[0])
+        if program is None or action.step_index >= len(program.stop):
+            return  # the process has ended, and an update has replaced the program
+        reason = await self._try(instance, action.command, program.stop[action.step_index].wait)
+        if reason is not None:
+            self._engine.feed(self._engine.fail_step(instance, action, reason))
+
+    def reload(self, instance: InstanceId) -> Awaitable[str | None]:
+        """Make a program read its configuration again. The result is what went wrong, as a sentence."""
+        return self.spawn(self._reload(instance))
+
+    async def _reload(self, instance: InstanceId) -> str | None:
+        how = self._engine.plan.programs[instance[0]].reload
+        if isinstance(how, int):
+            return None if self._engine.send_signal(instance, how) else f"{instance[0]} has no process"
+        return await self._try(instance, how, RELOAD_LIMIT)
+
+    async def _try(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:
+        """Run a command in a program's context and return what went wrong, as a sentence."""
+        try:
+            result = await self._run(instance, command, limit)
+        except SpawnError as error:
+            return f"{command[0]} {error}"
+        if result.succeeded:
+            return None
+        sentence = f"{command[0]} {result.ending or f'took longer than {limit:g} s'}"
+        return f"{sentence}: {result.last_line}" if result.last_line else sentence
+
+    async def _run(
+        self, instance: InstanceId, command: tuple[str, ...], limit: float, kind: OwnerKind = OwnerKind.COMMAND
+    ) -> CommandResult:
+        """Run a command in a program's context. Raises SpawnError."""
+        from supervisor.process.commands import Command
+
+        launch = replace(self._engine.launcher.launch_for(instance), command=command)
+        return await Command(Owner(kind, instance)).run(self._engine.children, launch, limit)
