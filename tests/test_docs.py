@@ -23,8 +23,8 @@ def test_the_configuration_page_is_made_from_the_table_of_keys() -> None:
     )
 
 
-def test_the_operations_page_lists_exactly_the_events_that_are_logged() -> None:
-    lines = (ROOT / "docs/operations.md").read_text().splitlines()
+def test_the_events_page_lists_exactly_the_events_that_are_logged() -> None:
+    lines = (ROOT / "docs/events.md").read_text().splitlines()
     listed = {line.split("`")[1] for line in lines if line.startswith("| `") and line.split("`")[1].count(".") == 1}
     listed = {event for event in listed if event.split(".")[0] in NOUNS and event != "control.sock"}
     assert listed == _events_in_the_code()
@@ -51,9 +51,9 @@ def test_the_supctl_page_has_every_exit_code() -> None:
     assert listed == [0, *codes]
 
 
-def test_the_front_page_has_the_exit_codes_of_the_operations_page() -> None:
-    assert [cells[0] for cells in _table("README.md", "code")] == [
-        cells[0] for cells in _table("docs/operations.md", "code")
+def test_the_exit_codes_page_has_every_code_of_the_front_page() -> None:
+    assert [cells[0] for cells in _table("docs/exit-codes.md", "code")] == [
+        cells[0] for cells in _table("README.md", "code")
     ]
 
 

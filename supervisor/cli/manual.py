@@ -33,7 +33,7 @@ def pages() -> dict[str, str]:
     return {
         "supinit.1": _page(
             supinit, "the init for containers that run more than one process", _supinit_synopsis(),
-            (DOCS / "operations.md").read_text("utf-8"), supctl, table,
+            _joined("operations", "output", "events", "exit-codes", "troubleshooting"), supctl, table,
         ),
         "supctl.1": _page(
             supctl, "the client of a container under supinit", _supctl_synopsis(),
@@ -61,6 +61,20 @@ def _page(own: tuple[str, int], about: str, synopsis: Iterable[str], text: str, 
         ",\n".join(f".BR {_typed(other)} ({number})" for other, number in others),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _joined(first: str, *others: str) -> str:
+    """Join pages of docs/: each of the others becomes a section of the first."""
+    texts = [(DOCS / f"{name}.md").read_text("utf-8") for name in (first, *others)]
+    return "\n".join([texts[0], *(line for text in texts[1:] for line in ("", *_nested(text)))])
+
+
+def _nested(text: str) -> Iterator[str]:
+    """Yield the lines of a page with every heading one level deeper."""
+    is_code = False
+    for line in text.splitlines():
+        is_code ^= line.startswith("```")
+        yield f"#{line}" if line.startswith("#") and not is_code else line
 
 
 def _supinit_synopsis() -> list[str]:

@@ -1,6 +1,6 @@
 """What the log says about a step of a life or of the container: one constant event, its level and its values.
 
-The list of events stands in docs/operations.md. `info`: a phase has changed; `warning`: it will be tried again;
+The list of events stands in docs/events.md. `info`: a phase has changed; `warning`: it will be tried again;
 `error`: a human should look; `debug`: the rest.
 """
 
