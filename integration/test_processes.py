@@ -1,4 +1,4 @@
-"""What becomes of processes: orphans, daemons, those that ignore everything, and those that all end at once."""
+"""Orphans, daemons, programs that ignore every signal, and programs that all exit at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from integration.waiting import sleep_until
 ORPHANS = 5000
 PROGRAMS = 200
 TOLERANCE = 0.6
-"""Seconds that a stop may take longer than its ladder on a busy machine."""
+"""Seconds that a stop may take longer than its stop sequence on a busy machine."""
 
 
 def test_no_zombie_of_5000_orphans_that_exit_at_once_is_left_within_a_second(
@@ -83,13 +83,13 @@ def test_each_run_of_a_crashing_program_takes_its_daemon_with_it(run: Run, tmp_p
     sleep_until(lambda: len(alive_with(word)) == 2, 10, "the last parent and its daemon, and none of the others")
 
 
-def test_a_program_that_ignores_everything_ends_at_the_sum_of_its_ladder(run: Run) -> None:
-    ladder = [
+def test_a_program_that_ignores_every_signal_ends_with_its_stop_sequence(run: Run) -> None:
+    sequence = [
         {"signal": "SIGTERM", "wait": "300ms"},
         {"signal": "SIGINT", "wait": "400ms", "scope": "group"},
         {"signal": "SIGQUIT", "wait": "500ms", "scope": "tree"},
     ]
-    container = run({"rock": {"command": child("witness.py", "--stay"), "stop": ladder}})
+    container = run({"rock": {"command": child("witness.py", "--stay"), "stop": sequence}})
     container.expect("rock | ready")
     asked_at = container.signal(signal.SIGTERM)
     assert container.end() == 0
@@ -109,12 +109,12 @@ def test_scopes_reach_the_main_process_the_group_and_the_whole_tree(run: Run) ->
         shlex.join(child("witness.py", "--stay", "--name", name)) for name in ("main", "member", "stray")
     )
     script = f"{member} & setsid {stray} & exec {main}"
-    ladder = [
+    sequence = [
         {"signal": "SIGTERM", "wait": "400ms"},
         {"signal": "SIGUSR1", "wait": "400ms", "scope": "group"},
         {"signal": "SIGUSR2", "wait": "400ms", "scope": "tree"},
     ]
-    container = run({"family": {"command": ["/bin/sh", "-c", script], "stop": ladder}})
+    container = run({"family": {"command": ["/bin/sh", "-c", script], "stop": sequence}})
     for who in ("main", "member", "stray"):
         container.expect(f"{who}: ready")
     container.signal(signal.SIGTERM)

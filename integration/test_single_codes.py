@@ -1,4 +1,4 @@
-"""The exit code of a single command, passed on, beside tini and dumb-init."""
+"""The exit code of single-command mode, compared with tini and dumb-init."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_exit_code_is_passed_on(init: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("number", [1, 2, 3, 6, 9, 11, 13, 15, 25, 34, 64])
 @pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
 def test_a_signal_that_ended_it_is_128_and_its_number(init: tuple[str, ...], number: int) -> None:
-    """SIGPIPE and SIGXFSZ among them, which Python ignores and the command does not."""
+    """Among them SIGPIPE and SIGXFSZ, which Python ignores and the command must not."""
     assert code_of([*available(init), "sh", "-c", f"kill -{number} $$"]) == 128 + number
 
 
@@ -68,7 +68,7 @@ def test_a_command_that_was_killed_while_it_was_stopped_is_137(mode: tuple[str, 
     ids=["name", "path", "file", "directory", "below a file"],
 )
 @pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
-def test_what_cannot_be_started_is_126_or_127_with_one_sentence(
+def test_a_command_that_cannot_be_started_is_126_or_127_with_one_sentence(
     command: list[str], code: int, sentence: str, mode: tuple[str, ...]
 ) -> None:
     result = result_of([SUPINIT, "--log-level", "error", *mode, *command], env={"PATH": "/usr/bin:/bin"})
@@ -79,13 +79,13 @@ def test_what_cannot_be_started_is_126_or_127_with_one_sentence(
 @pytest.mark.parametrize(("command", "code"), [("no-such-command", 127), ("/etc/passwd", 126)])
 @pytest.mark.parametrize("init", [PLAIN["supinit"], PLAIN["tini"]], ids=["supinit", "tini"])
 def test_126_and_127_are_those_of_tini(init: tuple[str, ...], command: str, code: int) -> None:
-    """dumb-init says 2 for both."""
+    """dumb-init exits with 2 for both."""
     assert code_of([*available(init), command]) == code
 
 
 @pytest.mark.parametrize("init", TO_GROUP.values(), ids=TO_GROUP)
 def test_a_script_without_an_interpreter_is_run_by_sh(init: tuple[str, ...], tmp_path: Path) -> None:
-    """As execvp(3) does: entrypoints of images rely on it."""
+    """execvp(3) does it, and entrypoints of images rely on it."""
     script = tmp_path / "script"
     script.write_text('exit "$1"\n')
     script.chmod(0o755)

@@ -1,4 +1,4 @@
-"""What becomes of processes under a single command, what the command finds, and how soon it starts and ends."""
+"""Orphans in single-command mode, the context of the command, and how fast it starts and ends."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from integration.waiting import sleep_until
 ORPHANS = 1000
 ROUNDS = 15
 GOAL, LIMIT = 1.3, 2.0
-"""Of a bare interpreter's whole run: what is aimed at, and what a busy machine is allowed."""
+"""Times the run of a bare interpreter: the goal, and the limit on a busy machine."""
 PROMPT, PATIENCE = 5.0, 100.0
-"""Milliseconds from the command's end to supinit's: the same."""
+"""Milliseconds from the command's end to supinit's: the goal, and the limit on a busy machine."""
 WARNING = "supinit: not PID 1, so orphans will not come to it to be reaped (with -s they would)\n"
 
 
@@ -34,7 +34,7 @@ WARNING = "supinit: not PID 1, so orphans will not come to it to be reaped (with
 
 
 def let_go(fifo: Path, count: int) -> None:
-    """Give each orphan a line to read, after which it ends. Some may still be about to open the FIFO."""
+    """Write one line for each orphan, which makes it exit. Some may not have opened the FIFO yet."""
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     os.write(writer := os.open(fifo, os.O_WRONLY), b"\n" * count)
     sleep_until(lambda: not select.select([reader], [], [], 0)[0], 30, "everything is read")
@@ -61,7 +61,7 @@ def test_a_thousand_orphans_are_reaped_and_the_command_goes_on(
 
 @pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
 def test_children_from_before_it_was_executed_are_reaped_too(mode: tuple[str, ...]) -> None:
-    """An entrypoint may have started some before its exec: they are dead before the command runs, or after."""
+    """An entrypoint may start children before its exec. They may end before or after the command starts."""
     script = f"true & sleep 0.2 & exec {' '.join((*SUPINIT_ALONE, *mode))} sleep 1000"
     with running(["sh", "-c", script]) as run:
         left = ["sleep", "1000", ""]
@@ -99,7 +99,7 @@ def test_with_s_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
         assert run.end() == 143
 
 
-# ---- what it says
+# ---- messages
 
 
 @pytest.mark.parametrize(
@@ -107,31 +107,31 @@ def test_with_s_orphans_are_adopted_and_reaped(tmp_path: Path) -> None:
     [((), WARNING), (("-g",), WARNING), (("-s",), ""), (("--log-level", "error"), "")],
     ids=["plain", "-g", "-s", "--log-level error"],
 )
-def test_where_orphans_do_not_come_to_it_it_says_so_once(options: tuple[str, ...], said: str) -> None:
+def test_it_warns_once_where_it_does_not_adopt_orphans(options: tuple[str, ...], said: str) -> None:
     result = subprocess.run([SUPINIT, *options, "echo", "out"], capture_output=True, text=True, env=ENVIRONMENT)
     assert (result.returncode, result.stdout, result.stderr) == (0, "out\n", said)
 
 
-def test_as_pid_1_it_says_nothing(namespaces: None) -> None:
+def test_as_pid_1_it_prints_nothing(namespaces: None) -> None:
     command = [*UNSHARE, SUPINIT, "echo", "out"]
     result = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert (result.returncode, result.stdout, result.stderr) == (0, "out\n", "")
 
 
-# ---- what the command finds
+# ---- the context of the command
 
 
 @pytest.mark.parametrize("environment", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"A": "\udcff=b", "B": ""}])
 @pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
 def test_the_environment_passes_unchanged(init: Options, environment: dict[str, str]) -> None:
-    """Python adds LC_CTYPE to its own where the locale is C."""
+    """Python adds LC_CTYPE to its own environment where the locale is C."""
     result = subprocess.run([*available(init), "/usr/bin/env", "-0"], stdout=subprocess.PIPE, env=environment)
     assert os.fsdecode(result.stdout).split("\0")[:-1] == [f"{name}={value}" for name, value in environment.items()]
 
 
 @pytest.mark.parametrize("init", PLAIN.values(), ids=PLAIN)
 def test_descriptors_and_stdin_pass_through(init: Options) -> None:
-    """Those above 2 as well: who sets an init before a command means the command to have them (socket activation)."""
+    """Descriptors above 2 pass as well, for socket activation."""
     read_end, write_end = os.pipe()
     with running(
         [*available(init), "bash", "-c", f"cat; echo passed >&{write_end}"],
@@ -166,7 +166,7 @@ def test_no_signal_is_blocked_or_ignored_whatever_supinit_was_started_with(mode:
     assert facts["descriptors"] == [0, 1, 2]
 
 
-def test_it_may_be_started_with_its_descriptors_closed() -> None:
+def test_it_can_be_started_with_its_descriptors_closed() -> None:
     def close() -> None:
         for number in (0, 1, 2):
             os.close(number)
@@ -175,8 +175,8 @@ def test_it_may_be_started_with_its_descriptors_closed() -> None:
         assert run.end() == 3
 
 
-def test_a_signal_that_comes_before_the_command_is_there_is_kept_for_it() -> None:
-    """Blocked by whoever starts supinit, as they are by supinit itself a moment later."""
+def test_a_signal_that_arrives_before_the_command_exists_is_kept_for_it() -> None:
+    """The parent blocks the signal, as supinit does right after its start."""
 
     def block() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -186,7 +186,7 @@ def test_a_signal_that_comes_before_the_command_is_there_is_kept_for_it() -> Non
         assert run.end() == 143
 
 
-# ---- how soon
+# ---- speed
 
 
 @pytest.mark.parametrize(
@@ -212,10 +212,10 @@ def test_it_ends_with_its_command(init: Options, measured: Measured, request: py
 
 
 @pytest.mark.parametrize("options", [(), ("-g",), ("-r", "TERM:QUIT"), ("-s",)], ids=["plain", "-g", "-r", "-s"])
-def test_the_command_runs_hardly_later_than_a_bare_interpreter(
+def test_the_command_starts_hardly_later_than_a_bare_interpreter(
     options: tuple[str, ...], measured: Measured, request: pytest.FixtureRequest
 ) -> None:
-    """From exec of supinit to the command's own reading of the clock, against a whole `python -I -c pass`."""
+    """From the exec of supinit to the command reading the clock, compared with `python -I -c pass`."""
     starts, passes = [], []
     for _ in range(ROUNDS):
         began = time.time()

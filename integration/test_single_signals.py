@@ -1,4 +1,4 @@
-"""Signals to a single command, beside tini and dumb-init."""
+"""Signals in single-command mode, compared with tini and dumb-init."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLAIMED = {
     "tini": FORWARDED - FAULTS,
     "dumb-init": {number for number in FORWARDED if number < 32},
 }
-"""What each forwards; tini leaves itself the faults, dumb-init knows no real-time signal."""
+"""What each forwards. tini does not forward the faults, dumb-init does not forward real-time signals."""
 
 
 def state(pid: int) -> str:
@@ -36,7 +36,7 @@ def send(pid: int, *numbers: int) -> None:
 
 
 @pytest.mark.parametrize("name", TO_CHILD)
-def test_every_signal_that_can_be_caught_reaches_the_child_and_nothing_else(name: str) -> None:
+def test_every_signal_that_can_be_caught_reaches_only_the_child(name: str) -> None:
     with running([*available(TO_CHILD[name]), *child("ears.py")]) as run:
         run.expect(f"leader is {run.child}")
         for number in sorted(CLAIMED[name]):
@@ -86,7 +86,7 @@ def test_real_time_signals_are_forwarded_as_often_as_they_came() -> None:
     ids=["supinit", "supinit -g", "dumb-init"],
 )
 def test_what_stops_the_command_stops_the_init_too_and_cont_wakes_both(init: Options, number: signal.Signals) -> None:
-    """tini stays awake."""
+    """tini is not stopped."""
     with running([*available(init), "sleep", "1000"]) as run:
         both = (run.pid, run.child)
         for _ in range(3):
@@ -100,7 +100,7 @@ def test_what_stops_the_command_stops_the_init_too_and_cont_wakes_both(init: Opt
 
 @pytest.mark.parametrize("number", SUSPENDING, ids=lambda number: number.name)
 def test_a_stop_signal_that_is_dropped_or_means_something_else_does_not_stop_supinit(number: signal.Signals) -> None:
-    """dumb-init would sleep through the command's end."""
+    """dumb-init would be stopped and miss the command's end."""
     for sent in (0, signal.SIGUSR1):
         with running([SUPINIT, "-r", f"{number.name}:{sent:d}", *child("ears.py")]) as run:
             run.expect(f"leader is {run.child}")
@@ -131,7 +131,7 @@ def test_a_signal_is_rewritten_or_dropped(name: str, options: list[str]) -> None
 
 
 @pytest.mark.parametrize("options", [["-gr", "TERM:SIGQUIT"], ["-sgrterm:quit"], ["-r15:RTMIN+3"]], ids=" ".join)
-def test_the_short_options_may_be_written_in_one_word(options: list[str]) -> None:
+def test_short_options_can_be_combined_in_one_word(options: list[str]) -> None:
     with running([SUPINIT, *options, *child("ears.py")]) as run:
         run.expect(f"leader is {run.child}")
         os.kill(run.pid, signal.SIGTERM)
@@ -139,8 +139,8 @@ def test_the_short_options_may_be_written_in_one_word(options: list[str]) -> Non
 
 
 @pytest.mark.parametrize("name", TO_GROUP)
-def test_what_is_left_at_the_end_gets_term_where_that_is_promised(name: str) -> None:
-    """supinit -g means the whole session, the jobs of a shell among it; dumb-init its group, tini nobody."""
+def test_leftovers_get_sigterm_where_that_is_promised(name: str) -> None:
+    """supinit -g signals the whole session including the jobs of a shell, dumb-init its group, tini nothing."""
     with running([*available(TO_GROUP[name]), *child("ears.py", "--left")]) as run:
         assert run.end() == 3
         names = ("member", "job", "stranger")
@@ -156,8 +156,8 @@ def test_what_is_left_at_the_end_gets_term_where_that_is_promised(name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["supinit", "dumb-init"])
-def test_a_command_that_may_not_be_signalled_is_not_abandoned(name: str) -> None:
-    """Root without CAP_KILL, as in many a pod, and a command that has become another user. tini ends with 1."""
+def test_a_command_that_cannot_be_signalled_is_not_abandoned(name: str) -> None:
+    """Root without CAP_KILL, as in many pods, and a command that runs as another user. tini exits with 1."""
     if shutil.which("setpriv") is None or os.geteuid() != 0:
         pytest.skip("setpriv (util-linux) and root are needed")
     become_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]

@@ -1,4 +1,4 @@
-"""A single command on a terminal, as in docker run -it and below an interactive shell, beside tini and dumb-init."""
+"""Single-command mode on a terminal, as in `docker run -it` and below a shell, compared with tini and dumb-init."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ On = Callable[..., Terminal]
 
 @pytest.fixture
 def on_terminal() -> Iterator[On]:
-    """Run a command in the foreground of a terminal of its own, as its session's leader."""
+    """Run a command in the foreground of its own terminal, as the session leader."""
     terminals: list[Terminal] = []
 
     def start(*command: str) -> Terminal:
@@ -69,13 +69,13 @@ def wait_for_end(pid: int) -> None:
 
 
 def await_echo(terminal: Terminal, word: str) -> None:
-    """Type a word; wait for it to appear, and for cat to say it."""
+    """Type a word, and wait for its echo and for cat's output."""
     terminal.type(f"{word}\n")
     sleep_until(lambda: terminal.text.count(word) == 2, 10, "cat reads what is typed")
 
 
 def has_stopped(shell: Terminal, times: int) -> bool:
-    """Whether the shell says so, and cat cannot read any more: in another session it could, until its turn comes."""
+    """Whether the shell reports a stopped job and cat really is stopped: in another session it would still run."""
     cats = [pid for pid in family_of(shell.pid) if arguments_of(pid)[:1] == ["cat"]]
     return shell.text.count("Stopped") == times and [state(pid) for pid in cats] == ["T"]
 
@@ -147,7 +147,7 @@ def test_the_hup_and_cont_of_the_hand_over_are_not_forwarded_and_later_ones_are(
 
 
 def test_a_hup_that_comes_first_is_forwarded_where_there_was_no_terminal_to_hand_over(on_terminal: On) -> None:
-    """supinit takes the two that the kernel sends when they arise, and waits for none that may never come."""
+    """supinit takes the two that the kernel sends, and does not wait for any that may never come."""
     script = f"{SUPINIT} -g {' '.join(child('ears.py'))} & wait"
     terminal = on_terminal("sh", "-c", script)
     terminal.expect("leader is ")
@@ -156,7 +156,7 @@ def test_a_hup_that_comes_first_is_forwarded_where_there_was_no_terminal_to_hand
 
 
 def test_a_stopped_command_is_not_waited_for_where_no_shell_could_let_it_go_on(on_terminal: On) -> None:
-    """As PID 1 of a container supinit has to stay awake; here it leads its session, which is the same to the kernel."""
+    """PID 1 of a container must keep running. Here supinit leads its session, which is the same to the kernel."""
     terminal = on_terminal(*PLAIN["supinit"], "sleep", "1000")
     command = in_front(terminal.pid, "sleep")
     terminal.type("\x1a")
@@ -178,7 +178,7 @@ def test_a_cont_is_never_lost_on_a_command_that_has_just_been_stopped(on_termina
         sleep_until(lambda: state(command) == "S", 10, "supinit forwards SIGCONT")
 
 
-def test_what_comes_after_it_in_a_script_has_the_terminal_again(on_terminal: On) -> None:
+def test_a_script_has_the_terminal_again_after_supinit(on_terminal: On) -> None:
     terminal = on_terminal("sh", "-c", f"{ALONE} true; cat; exit 2")
     await_echo(terminal, "word")
     terminal.type("\x04")
@@ -202,12 +202,12 @@ BELOW = {
     "group": f"{ALONE} sh -c 'cat; exit 4' --",
     "script": f"sh -c '{ALONE} cat; exit 4' --",
 }
-"""What cat is put behind, in the shell."""
+"""The prefixes of cat in the shell."""
 
 
 @pytest.mark.parametrize("prefix", BELOW.values(), ids=BELOW)
-def test_ctrl_z_stops_the_job_of_the_shell_and_fg_lets_it_go_on(shell: Terminal, prefix: str) -> None:
-    """tini leaves such a shell waiting for ever. A script around supinit is stopped as well."""
+def test_ctrl_z_stops_the_job_of_the_shell_and_fg_continues_it(shell: Terminal, prefix: str) -> None:
+    """Below tini, such a shell waits forever. A script around supinit is stopped as well."""
     available((prefix.split()[0],))
     shell.type(f"{prefix} cat\n")
     await_echo(shell, "first")
@@ -225,7 +225,7 @@ def test_ctrl_z_stops_the_job_of_the_shell_and_fg_lets_it_go_on(shell: Terminal,
 
 @pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGTTIN], ids=lambda number: number.name)
 def test_a_stop_signal_to_supinit_itself_stops_the_job_once(shell: Terminal, number: signal.Signals) -> None:
-    """It finds both the stop of its command and a SIGCONT when it wakes."""
+    """When it continues, both the stop of its command and a SIGCONT are pending."""
     shell.type(f"{ALONE} cat\n")
     sleep_until(lambda: children_of(shell.pid), 10, "supinit runs")
     supinit = children_of(shell.pid)[0]
@@ -239,7 +239,7 @@ def test_a_stop_signal_to_supinit_itself_stops_the_job_once(shell: Terminal, num
     shell.expect("code=0")
 
 
-def test_what_reads_in_the_background_is_a_stopped_job_and_fg_gives_it_the_terminal(shell: Terminal) -> None:
+def test_a_background_read_stops_the_job_and_fg_gives_it_the_terminal(shell: Terminal) -> None:
     shell.type(f"{ALONE} cat &\n")
     sleep_until(lambda: [state(pid) for pid in children_of(shell.pid)] == ["T"], 10, "the job is stopped")
     shell.type("echo mine=$((1))\n")
@@ -253,7 +253,7 @@ def test_what_reads_in_the_background_is_a_stopped_job_and_fg_gives_it_the_termi
 
 @pytest.mark.parametrize("mode", ["", "-g"], ids=["group", "session"])
 @pytest.mark.parametrize("ending", ["exit 3", "kill -KILL $$"])
-def test_at_the_end_the_terminal_is_the_shells_again(shell: Terminal, mode: str, ending: str) -> None:
+def test_the_shell_has_the_terminal_again_after_the_end(shell: Terminal, mode: str, ending: str) -> None:
     shell.type(f"{ALONE} {mode} sh -c '{ending}'; echo code=$?\n")
     shell.expect("code=3" if "exit" in ending else "code=137")
     sleep_until(lambda: foreground_of(shell.pid) == shell.pid, 10, "the shell is in the foreground")
@@ -263,7 +263,7 @@ def test_at_the_end_the_terminal_is_the_shells_again(shell: Terminal, mode: str,
     wait_for_end(cat)
 
 
-def test_a_terminal_that_was_given_to_somebody_else_meanwhile_stays_theirs(shell: Terminal) -> None:
+def test_a_terminal_given_to_another_job_meanwhile_is_not_taken_back(shell: Terminal) -> None:
     shell.type(f"{ALONE} sleep 1000\n")
     sleep_until(lambda: children_of(shell.pid), 10, "supinit runs")
     supinit = children_of(shell.pid)[0]

@@ -17,8 +17,9 @@ TOP = frozenset({"boot", "engine", "launcher", "loop", "running_container", "tas
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "packages": frozenset(),
+    "umask": frozenset(),
     "core": frozenset({"errors"}),
-    **{adapter: frozenset({"errors", "packages", "core"}) for adapter in ADAPTERS},
+    **{adapter: frozenset({"errors", "packages", "umask", "core"}) for adapter in ADAPTERS},
     "convert": frozenset({"errors", "core", "config"}),
     "cli": frozenset({"errors", "core", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),

@@ -1,8 +1,8 @@
-"""The one owner of every process that supinit starts, and the one place that waits.
+"""The owner of every process that supinit starts, and the only place that waits for one.
 
-Rule 1: a process is registered in the same breath in which it is spawned, so no exit comes before its registration.
-Rule 2: sweep before reap: while the main process is a zombie its group keeps its number, so the group is killed then.
-Rule 3: the exit of a process that is not registered is an orphan's; it is counted, never taken for a program's.
+Rule 1: a process is registered as soon as it is spawned, so its exit never precedes its registration.
+Rule 2: sweep before reap. While the main process is a zombie, its process group keeps its number, so it is killed then.
+Rule 3: the exit of an unregistered process is an orphan's. It is counted and never mistaken for a program's exit.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     ProcessOwner: TypeAlias = "Main | Helper"
 
 BATCH = 256
-"""Zombies reaped in one go, so that a storm of them leaves room for everything else."""
+"""Zombies reaped in one turn, so that a burst of them does not starve the rest of the loop."""
 
 
 class Main(Record):
@@ -65,7 +65,7 @@ class Death(Record):
 
 
 class Children:
-    """What supinit has started and not reaped, by pid."""
+    """The processes that supinit has started or adopted and not yet reaped, by pid."""
 
     def __init__(self) -> None:
         self._owners: dict[int, ProcessOwner] = {}
@@ -87,7 +87,7 @@ class Children:
         return pid
 
     def spare(self, pid: int) -> None:
-        """Let the group of this process be, when it ends: it hands over to another one of it."""
+        """Do not kill the process group when this process ends: it hands over to another process of the group."""
         self._spared.add(pid)
 
     def adopt(self, owner: ProcessOwner, pid: int) -> bool:
@@ -111,7 +111,7 @@ class Children:
                 was_spared = zombie.si_pid in self._spared
                 deaths.append(self._reap_own(zombie.si_pid))
                 if was_spared:
-                    return deaths, True  # its successor may be dead, too, and is to be adopted first
+                    return deaths, True  # its successor may be dead as well and must be adopted first
             else:
                 os.waitpid(zombie.si_pid, 0)
                 self.orphans_reaped += 1
@@ -130,7 +130,7 @@ class Children:
 
 def _kill_group(leader: int) -> None:
     try:
-        group = os.getpgid(leader)  # an adopted process need not lead the group that it is in
+        group = os.getpgid(leader)  # an adopted process may not be the leader of its group
         if group != os.getpgrp():
             os.killpg(group, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

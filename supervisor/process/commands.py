@@ -1,6 +1,6 @@
-"""Short commands beside the programs (exec probes, steps of a stop sequence): run once, watched, ended at their limit.
+"""Short commands that are run for a program: exec probes, stop steps and reload commands.
 
-They go through the one spawner and the one reaper like everything else.
+They use the same spawner and reaper as the programs, and are killed with their whole tree at their timeout.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from supervisor.process.spawn import Launch
 
 TAIL = 4096
-"""Bytes of a command's last output that are kept."""
+"""Bytes kept of the end of a command's output."""
 
 
 class CommandResult(Record):
-    """How a command ended; code and signal are None when it was ended at its limit. `output` is its output's tail."""
+    """How a command ended. `code` and `signal` are both None where it was killed at its timeout."""
 
     code: int | None
     signal: int | None
@@ -41,14 +41,14 @@ class CommandResult(Record):
 
     @property
     def ending(self) -> str | None:
-        """How it ended by itself, as a predicate: "exited with code 7". None: it was ended at its limit."""
+        """How it ended, as a predicate such as "exited with code 7". None: it was killed at its timeout."""
         if self.signal is not None:
             return f"was ended by {signal_name(self.signal)}"
         return None if self.code is None else f"exited with code {self.code}"
 
 
 class Command:
-    """Owner of a command's process, until its death is told to `finish`. `name` is what it counts as in the tree."""
+    """One command, and the owner of its process until `finish` is called. `name`: its owner in the process tree."""
 
     def __init__(self, name: Owner | None = None) -> None:
         self.name = name or Owner(OwnerKind.COMMAND)
@@ -59,9 +59,9 @@ class Command:
             self._ended.set_result(death)
 
     async def run(self, children: Children, launch: Launch, timeout: float) -> CommandResult:
-        """Run the command; at the end of `timeout`, or when this is cancelled, nothing of its tree is left.
+        """Run the command. When this returns or is cancelled, its whole tree has been killed.
 
-        `launch`'s stdout and stderr are replaced. Raises SpawnError.
+        The stdout and stderr of `launch` are replaced. Raises SpawnError.
         """
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read_end, False)
@@ -87,11 +87,11 @@ class Command:
 
 
 _NO_MARKS = frozenset((b"\0",))
-"""No process carries this variable: a command is known by its session and its descendants alone."""
+"""Marks that no process carries: a command is identified by its session and its descendants only."""
 
 
 class _Tail:
-    """The last bytes that come out of a pipe."""
+    """The last bytes read from a pipe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

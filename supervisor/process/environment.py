@@ -1,4 +1,4 @@
-"""The environment of a program's processes, made anew at each start."""
+"""The environment of a program's processes, built again for each start."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-"""What whoever started supinit said to supinit alone (sd_notify(3), sd_listen_fds(3))."""
+"""Variables meant for supinit itself, which children must not inherit (sd_notify(3), sd_listen_fds(3))."""
 
 
 def make_environment(program: Program, instance: InstanceId, identity: str, own: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of an instance: supinit's own, then env_file, then `environment`, then the marks.
 
-    Raises SpawnError for a file that cannot be read; another start may find it.
+    Raises SpawnError for a file that cannot be read. The error is temporary: the file may exist at the next start.
     """
     own = {name: value for name, value in own.items() if name not in PRIVATE}
     environment = dict(own) if program.inherit_environment else {}
@@ -39,14 +39,14 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
 
 
 def notify_variables(program: Program, socket: str) -> dict[str, str]:
-    """Return what a program needs to speak to its notify socket (sd_notify(3), sd_watchdog_enabled(3))."""
+    """Return the variables for a program's notify socket (sd_notify(3), sd_watchdog_enabled(3))."""
     if program.watchdog is None:
         return {"NOTIFY_SOCKET": socket}
     return {"NOTIFY_SOCKET": socket, "WATCHDOG_USEC": str(round(program.watchdog * 1_000_000))}
 
 
 def marks_of(instance: InstanceId, identity: str) -> frozenset[bytes]:
-    """Return the variables by which a process of an instance is known, as they stand in /proc/PID/environ."""
+    """Return the variables that identify the processes of an instance, as /proc/PID/environ shows them."""
     return frozenset(f"{name}={value}".encode() for name, value in _marks(instance, identity))
 
 
@@ -69,7 +69,7 @@ def _read(path: str) -> str:
 
 
 def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Read NAME=VALUE lines as Compose does: comments, `export`, one pair of quotes; nothing is interpolated."""
+    """Parse NAME=VALUE lines as Compose does, with comments, `export` and quotes, but without interpolation."""
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if not line or line.startswith("#"):
@@ -82,7 +82,7 @@ def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _unquote(text: str) -> str:
-    """Return a value without its quotes or, outside of them, without the comment behind it."""
+    """Return a value without its quotes and without a trailing comment."""
     value = text.strip()
     quote = value[:1]
     if quote and quote in "\"'":

@@ -1,4 +1,4 @@
-"""The file that a command stands for, and what is wrong with it when it cannot be executed."""
+"""Find the file that a command names, and explain why a file cannot be executed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PERMANENT |= {errno.ELOOP: 126, errno.E2BIG: 126, errno.EPERM: 126, errno.EINVAL
 
 
 def find_executable(name: str, path: str) -> str:
-    """Return the file that `name` stands for, as execvp(3) would. A name with a slash is taken as it is."""
+    """Return the file that execvp(3) would run for `name`. A name with a slash is returned unchanged."""
     if "/" in name:
         return name
     refused = None
@@ -29,7 +29,7 @@ def find_executable(name: str, path: str) -> str:
 
 
 def cannot_execute(path: str, error: OSError) -> SpawnError:
-    """Say why execve(2) has refused a file, with the code that a shell would give."""
+    """Return the error for a file that execve(2) refused, with the exit code that a shell would use."""
     code = PERMANENT.get(error.errno or 0)
     reason = os.strerror(error.errno or 0)
     if error.errno == errno.ENOEXEC:

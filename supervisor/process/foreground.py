@@ -1,7 +1,6 @@
-"""Start the one command of a container and leave everything else as it came: environment, directory, descriptors.
+"""Start the command of single-command mode, with the environment, directory and descriptors that supinit got.
 
-posix_spawn(3) wherever it can do the job; fork(2) where a terminal is handed over. Signals are blocked meanwhile; the
-command starts with none blocked and with their default actions, also those that Python ignores.
+Uses posix_spawn(3), or fork(2) where a terminal is handed over. All signals are blocked meanwhile.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ if TYPE_CHECKING:
     Command = tuple[str, ...]
     _Way = Callable[[str, Command, Mapping[str, str]], int]
 else:
-    import _signal as signal  # without the enums, which take as long to make as all that is done here
+    import _signal as signal  # without the enums, which take as long to create as everything else here
 
 RESET = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def start_in_group(command: Command, terminal: Terminal | None) -> int:
-    """Start the command in a group of its own, in the foreground of the terminal where there is one.
+    """Start the command in its own process group, in the foreground of the terminal where there is one.
 
-    Raises SpawnError. After a fork, the child says what is wrong with it instead, and ends with the code.
+    Raises SpawnError. A forked child reports its own error and exits with the code instead.
     """
     if terminal is None:
         return _execute(command, _spawn_in_group)
@@ -41,7 +40,7 @@ def start_in_group(command: Command, terminal: Terminal | None) -> int:
 
 
 def start_in_session(command: Command) -> int:
-    """Start the command in a session of its own, with the terminal where there is one. Raises SpawnError, as above."""
+    """Start the command in its own session, with the terminal where there is one. Raises SpawnError, as above."""
     if not os.isatty(0):
         return _execute(command, _spawn_in_session)
     if is_leader():
@@ -88,7 +87,7 @@ def _become(command: Command, prepare: Callable[[], None]) -> NoReturn:
 
 
 def _execute(command: Command, way: _Way) -> int:
-    """Execute the command in one of two ways. What the kernel cannot read is a shell script, as for execvp(3)."""
+    """Execute the command. A file without a known format is run by /bin/sh, as execvp(3) does."""
     environment = inherited_environment()
     path = find_executable(command[0], environment.get("PATH", DEFAULT_PATH))
     try:
@@ -103,7 +102,7 @@ def _execute(command: Command, way: _Way) -> int:
 
 
 def say(sentence: str) -> None:
-    """Write to stderr, where it is open."""
+    """Write a message to stderr, if it is open."""
     try:
         os.write(2, os.fsencode(f"supinit: {sentence}\n"))
     except OSError:

@@ -1,7 +1,7 @@
-"""The terminal on stdin, which the main program has while it runs, and supinit itself before and after.
+"""The terminal on stdin: the main program holds it while it runs, supinit before and after.
 
-Where supinit leads the session, the main program gets a session of its own with it, as from login(1): jobs work, and
-Ctrl-C reaches nobody else. Where a shell is around supinit, it gets the foreground of that shell's session.
+Where supinit leads its session, the main program gets the terminal in its own session, as from login(1): job control
+works, and Ctrl-C reaches only the main program. Below a shell, it gets the foreground of the shell's session.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 class Handover:
-    """One terminal. `holder` is the main program that has it, `terminal` is None where supinit leads the session."""
+    """One terminal. `holder` is the main program that has it. `terminal` is None where supinit leads the session."""
 
     def __init__(self, descriptor: int, terminal: Terminal | None) -> None:
         self._descriptor = descriptor
         self._terminal = terminal
         self._modes = _modes_of(descriptor) if self._is_in_foreground else None
         self.holder: int | None = None
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # what supinit says from the background would stop it
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # or writing from the background would stop supinit
 
     @property
     def _is_in_foreground(self) -> bool:
-        """Whether it is not some shell's turn, and the terminal in the modes that the shell needs to edit a line."""
+        """Whether supinit is in the foreground, so that the terminal's modes are not those of a shell's prompt."""
         return self._terminal is None or self._terminal.is_in_foreground
 
     def offer(self) -> None:
-        """Make way, before the fork."""
+        """Release the terminal, before the fork."""
         if self._terminal is None:
             leave(self._descriptor)
 
     def take(self) -> None:
-        """Become the one that has it. In the child, with every signal blocked."""
+        """Take the terminal. Called in the child, with every signal blocked."""
         if self._terminal is None:
             os.setsid()
             enter(self._descriptor)
@@ -45,13 +45,13 @@ class Handover:
             self._terminal.take()
 
     def note(self, pid: int) -> None:
-        """Note who has it now."""
+        """Remember which process has it now."""
         self.holder = pid
         if self._terminal is not None:
             self._terminal.lend(pid)
 
     def take_back(self) -> None:
-        """Be the one that Ctrl-C reaches again, and undo what a killed program has done to the terminal."""
+        """Take the terminal back, and restore the modes that a killed program may have changed."""
         self.holder = None
         if self._terminal is None:
             enter(self._descriptor)
@@ -61,12 +61,12 @@ class Handover:
             _set_modes(self._descriptor, self._modes)
 
     def share_stop(self) -> None:
-        """Stop as well where the main program was stopped and a shell around supinit waits for both (Ctrl-Z).
+        """Stop supinit where Ctrl-Z stopped the main program, because the shell above waits for both.
 
-        Not where the shell has just put supinit in the foreground, which the main program could not know.
+        Not where the shell has just put supinit in the foreground: the main program is only continued then.
         """
         if self._terminal is None or self.holder is None or not _is_stopped(self.holder):
-            return  # in a session of its own nobody could let it go on, so the kernel does not stop it
+            return  # the kernel does not stop a session leader's group that no parent could continue
         if not self._is_in_foreground:
             self._terminal.give_back()
             os.kill(0, signal.SIGTSTP)
@@ -75,7 +75,7 @@ class Handover:
 
 
 def find_terminal(descriptor: int = 0) -> Handover | None:
-    """Return the terminal that there is to hand over; None: there is none, or it is that of another session."""
+    """Return the terminal to hand over. None: there is none, or it belongs to another session."""
     if is_leader():
         return Handover(descriptor, None) if os.isatty(descriptor) else None
     terminal = controlling(descriptor)
@@ -96,11 +96,11 @@ def _modes_of(descriptor: int) -> list[Any]:
 
 
 def _set_modes(descriptor: int, modes: list[Any]) -> None:
-    """At once: the rest of what was written may be stuck in a terminal that nobody reads."""
+    """Set the modes now: waiting for output to drain could block on a terminal that nobody reads."""
     import termios
 
     try:
         if termios.tcgetattr(descriptor) != modes:
             termios.tcsetattr(descriptor, termios.TCSANOW, modes)
     except termios.error:
-        pass  # it is gone
+        pass  # the terminal is gone

@@ -1,4 +1,4 @@
-"""What supinit itself was started with, as it came."""
+"""What supinit itself was started with, unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def inherited_environment() -> Mapping[str, str]:
-    """Return the environment as it came: where the locale is C, Python adds an LC_CTYPE of its own (PEP 538)."""
+    """Return the environment without the LC_CTYPE that Python adds where the locale is C (PEP 538)."""
     if os.environ.get("LC_CTYPE") not in COERCED:
         return os.environ
     try:

@@ -1,9 +1,9 @@
 """Run a oneshot once per key among all containers that share a directory, such as a migration once per deploy.
 
-Rule 1: supinit and the oneshot itself both hold the program's lock (flock(2)), which the kernel drops with the last of
-them: a crash leaves neither a lock nor a record behind, and what outlives a killed supinit is still alone.
-Rule 2: success is recorded, in one piece, before the program counts as completed.
-Rule 3: where the directory cannot be used, nothing is run.
+Rule 1: supinit and the oneshot both hold the program's lock (flock(2)), and the kernel releases it with the last of
+them. A crash leaves neither a lock nor a record, and a oneshot that survives a killed supinit still excludes others.
+Rule 2: success is recorded atomically, before the program counts as completed.
+Rule 3: if the directory cannot be used, the oneshot does not run.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _MAX_RECORD = 64 * 1024
 
 
 class Granted(Record):
-    """It is ours to run."""
+    """This container may run it."""
 
 
 class Skipped(Record):
-    """There is nothing to run, and why."""
+    """It need not run. `reason` says why."""
 
     reason: str
 
 
 class Busy(Record):
-    """Another container is running it right now."""
+    """Another container is running it now."""
 
 
 class Claims:
-    """The locks that this supinit holds."""
+    """The locks held by this supinit."""
 
     def __init__(self) -> None:
         self._held: dict[InstanceId, tuple[int, float]] = {}
-        """The descriptor that is locked, and when it was (monotonic clock)."""
+        """The locked descriptor, and when it was locked (monotonic clock)."""
 
     def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
-        """Try to take the program's lock. Raises OSError where the directory cannot be used; nothing is held then."""
+        """Try to take the program's lock. Raises OSError where the directory cannot be used; no lock is held then."""
         self.release(instance)
         folder = os.path.join(once.dir, instance[0])
         os.makedirs(folder, exist_ok=True)
@@ -68,7 +68,7 @@ class Claims:
         return Granted()
 
     def record(self, instance: InstanceId, once: Once) -> None:
-        """Record that it has succeeded, and drop the lock. Raises OSError; it will be run again then."""
+        """Record success and release the lock. Raises OSError; the oneshot will run again then."""
         import json
 
         _, started_at = self._held[instance]
@@ -87,19 +87,19 @@ class Claims:
             self.release(instance)
 
     def lock_of(self, instance: InstanceId) -> int | None:
-        """Return the descriptor of the lock that is held for an instance."""
+        """Return the descriptor of the lock held for an instance."""
         held = self._held.get(instance)
         return None if held is None else held[0]
 
     def release(self, instance: InstanceId) -> None:
-        """Drop the lock, if it is held."""
+        """Release the lock, if it is held."""
         held = self._held.pop(instance, None)
         if held is not None:
             _unlock(held[0])
 
 
 def _unlock(lock: int) -> None:
-    """Closing alone would not do: a child that is between its fork and its exec has the lock, too (flock(2))."""
+    """Unlock explicitly: closing is not enough while a child between fork and exec shares the lock (flock(2))."""
     try:
         fcntl.flock(lock, fcntl.LOCK_UN)
     finally:
@@ -107,7 +107,7 @@ def _unlock(lock: int) -> None:
 
 
 def _reason_to_skip(folder: str, once: Once) -> str | None:
-    """Look at the records: the same key, or a greater order, means that there is nothing to run."""
+    """Return why it need not run: a record has the same key, or a greater order. None: it must run."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     if f"{_file_name(once.key)}.json" in names:
         return f"was done before for {once.key}"
@@ -123,7 +123,7 @@ def _reason_to_skip(folder: str, once: Once) -> str | None:
 def _recorded_order(path: str) -> str | None:
     import json
 
-    # whoever shares the directory must not be able to hang supinit with a FIFO, or to fill its memory
+    # others who share the directory must not be able to hang supinit with a FIFO or fill its memory
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, _MAX_RECORD)
@@ -134,34 +134,34 @@ def _recorded_order(path: str) -> str | None:
     try:
         order = json.loads(data)["order"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise OSError(errno.EINVAL, f"{path} is not a record of supinit") from None
+        raise OSError(errno.EINVAL, f"{path} is not a record written by supinit") from None
     return None if order is None else str(order)
 
 
 def _rank(order: str) -> tuple[int, float, str]:
-    """Numbers by their value, however many digits they have, before any other text by its letters."""
+    """Order numbers by value, with any number of digits, before other texts, which are compared as text."""
     for number in (int, float):
         try:
             value = number(order)
         except ValueError:
             continue
-        if value == value:  # not a number (nan) is not one
+        if value == value:  # nan is not a number
             return 0, value, ""
     return 1, 0, order
 
 
 def _file_name(key: str) -> str:
-    """Return a name that is the key's alone and fits any file system. A key may hold bytes that are not UTF-8."""
+    """Return a file name, valid on any file system, that only this key has. A key need not be valid UTF-8."""
     name = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode(*_CODEC)) for c in key)
     if len(name) <= _MAX_NAME:
         return name
     from hashlib import sha256
 
-    return f"{name[:100]}%-{sha256(key.encode(*_CODEC)).hexdigest()}"  # no short key is written with a %-
+    return f"{name[:100]}%-{sha256(key.encode(*_CODEC)).hexdigest()}"  # an escaped short key never contains %-
 
 
 def _write_whole(path: str, text: str) -> None:
-    """Write a file so that after a crash there is the whole of it or nothing (rename(2), fsync(2))."""
+    """Write a file atomically: after a crash it is complete or absent (rename(2), fsync(2))."""
     draft = f"{path}.new"
     with open(draft, "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,21 +1,21 @@
-"""How often the kernel has killed in supinit's own memory cgroup because memory was short, and whether it just has.
+"""Count the out-of-memory kills in supinit's memory cgroup, and attribute them to programs.
 
 The kernel counts its victims but does not name them: `oom_kill` in memory.events (cgroup v2) or memory.oom_control
-(v1, since Linux 4.13). The count has risen before a victim can be reaped, so a main process that ended by a SIGKILL of
-unknown origin is taken for the victim of a rise that nobody has claimed. A worker's death is nobody's claim, and is
-forgotten once the rise is older than CLAIM_LIMIT.
+(v1, since Linux 4.13). The count rises before the victim can be reaped. So a main process that was ended by a SIGKILL
+of unknown origin is taken for the victim of a rise that no other process has claimed. A rise caused by a worker is not
+claimed, and is forgotten after CLAIM_LIMIT.
 """
 
 from __future__ import annotations
 
 CLAIM_LIMIT = 1.0
-"""Seconds after which a rise that has been seen belongs to nobody: its victim would have been reaped by then."""
+"""Seconds after which a rise is forgotten: its victim would have been reaped by then."""
 KINDS = {b"cgroup2": ("", "memory.events"), b"cgroup": ("memory", "memory.oom_control")}
-"""By type of file system: the controller in /proc/self/cgroup, and the file that counts (cgroups(7))."""
+"""By file system type: the controller in /proc/self/cgroup, and the file with the counter (cgroups(7))."""
 
 
 class OomKills:
-    """The count of one cgroup. `path` is the file that has it; None: there is none, and nothing is ever claimed."""
+    """The counter of one cgroup. `path` is its file; None: there is none, and no kill is ever attributed."""
 
     def __init__(self, path: str | None) -> None:
         self._path = path
@@ -24,7 +24,7 @@ class OomKills:
         self._rose_at = float("-inf")
 
     def look(self, now: float) -> int | None:
-        """Return the kernel's count. None: it cannot be read."""
+        """Read and return the kernel's count. None: it cannot be read."""
         count = self._read()
         if now - self._rose_at > CLAIM_LIMIT:
             self._unclaimed = 0
@@ -35,7 +35,7 @@ class OomKills:
         return count
 
     def claim(self, now: float) -> bool:
-        """Whether a process that was just reaped is a victim; each rise is claimed once."""
+        """Claim a kill for a process that was just reaped. False: there is no unclaimed kill."""
         self.look(now)
         if not self._unclaimed:
             return False
@@ -43,7 +43,7 @@ class OomKills:
         return True
 
     def disclaim(self, now: float) -> None:
-        """Forget what has risen until now: the next death by SIGKILL is asked for."""
+        """Forget all unclaimed kills: the next SIGKILL is supinit's own."""
         self.look(now)
         self._unclaimed = 0
 
@@ -59,9 +59,9 @@ class OomKills:
 
 
 def find_counter(proc: str = "/proc/self") -> str | None:
-    """Return the file that counts for supinit's own cgroup. None: there is none that can be seen.
+    """Return the counter file of supinit's own cgroup. None: none is visible.
 
-    The second version comes first, but where both are mounted, memory may be in the hands of the first (hybrid mode).
+    Version 2 is tried first. Where both are mounted, version 1 may control memory (hybrid mode).
     """
     try:
         with open(f"{proc}/cgroup", "rb") as file:
@@ -82,13 +82,13 @@ def find_counter(proc: str = "/proc/self") -> str | None:
 
 
 def _membership(line: bytes) -> tuple[str, bytes]:
-    """Return the controller and the path of a line such as 4:memory:/app or 0::/app; of several, memory is meant."""
+    """Return controller and path of a line such as 4:memory:/app or 0::/app. Of several controllers, prefer memory."""
     _, controllers, path = line.split(b":", 2)
     return ("memory" if b"memory" in controllers.split(b",") else controllers.decode(), path)
 
 
 def _below(path: bytes | None, root: bytes, place: bytes) -> str | None:
-    """Return where the cgroup `path` is seen, if `root` of its hierarchy is mounted at `place`."""
+    """Return where the cgroup `path` is visible, given that `root` of its hierarchy is mounted at `place`."""
     if path is None or not (path + b"/").startswith(root.rstrip(b"/") + b"/"):
         return None
     return (place + b"/" + path[len(root.rstrip(b"/")) :].strip(b"/")).rstrip(b"/").decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
-"""Every process of the container, read once from /proc, and to whom it belongs.
+"""Every process of the container, read once from /proc, and its owner.
 
-To a program belongs here what a sweep would kill (sweep.py), and its main process. Everything may be stale when it is
-returned, and a process that ends while it is read is left out.
+A program owns its main process and everything that a sweep would kill (sweep.py). The result may be stale as soon as it
+is returned. A process that ends while it is read is left out.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
 SLICE = 16
-"""Processes that are read in one go."""
+"""Processes read in one slice."""
 LONGEST_COMMAND = 4096
 """Bytes of a command line; the rest is not read."""
 STATES = {
     "R": "running", "S": "sleeping", "D": "disk-sleep", "Z": "zombie", "T": "stopped", "t": "tracing-stop",
     "X": "dead", "x": "dead", "I": "idle", "P": "parked",
 }  # fmt: skip
-"""The words of psutil for the letters of proc(5)."""
+"""psutil's words for the state letters of proc(5)."""
 
 
 class _Seen(Record):
@@ -50,13 +50,13 @@ class ProcessTree:
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
         self._marked: dict[int, InstanceId | None] = {}
-        """Whose variables or pipes each child carries that supinit has not started."""
+        """The instance whose marks each child carries that supinit did not start itself."""
 
     def read(self, marks: Mapping[InstanceId, frozenset[bytes]], started: Collection[int]) -> Iterator[None]:
-        """Read all processes, in slices; between two of them others may do something.
+        """Read all processes, and yield between slices so that the loop can do other work.
 
-        `marks` are what the processes of each instance carry (proctree.carries); `started` are the pids that supinit
-        itself has started.
+        `marks` identify the processes of each instance (procfs.carries). `started` are the pids of the processes that
+        supinit started itself.
         """
         own, index = os.getpid(), _Index(marks)
         for number, pid in enumerate(list_pids()):
@@ -69,7 +69,7 @@ class ProcessTree:
                 yield
 
     def branches(self, owners: Mapping[int, Owner]) -> tuple[Branch, ...]:
-        """Return the processes of each owner, given the owners of the processes that supinit itself has started."""
+        """Return the processes of each owner, given the owners of the processes that supinit started itself."""
         own = os.getpid()
         processes = {pid: seen.process for pid, seen in self._seen.items()}
         if own != 1:
@@ -84,13 +84,13 @@ class ProcessTree:
         members: dict[Owner, list[Member]] = {}
         belonging = attribute(mains, processes, others)
         for pid in sorted(processes, key=lambda pid: (pid not in leaders, pid)):
-            owner = belonging.get(pid, Owner(OwnerKind.ORPHANS))  # whose parent has died meanwhile
+            owner = belonging.get(pid, Owner(OwnerKind.ORPHANS))  # its parent has died meanwhile
             members.setdefault(owner, []).append(self._seen[pid].member)
         return tuple(Branch(owner, tuple(those)) for owner, those in members.items())
 
 
 class _Index:
-    """Finds an instance by what its processes carry, with one look at a process however many instances there are."""
+    """Finds the instance of a process by its marks, reading each process once for any number of instances."""
 
     def __init__(self, marks: Mapping[InstanceId, frozenset[bytes]]) -> None:
         self._by_pipe = {pipe: instance for instance in marks for pipe in pipes_among(marks[instance])}
@@ -137,7 +137,7 @@ def _look(pid: int) -> _Seen | None:
 
 
 def _read_command(pid: int) -> tuple[str, ...]:
-    """Return the arguments; none for a zombie."""
+    """Return the arguments. Empty for a zombie."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb", buffering=0) as file:
             line = file.read(LONGEST_COMMAND)

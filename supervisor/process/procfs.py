@@ -1,7 +1,4 @@
-"""The kernel's view of who is whose child, read from /proc. Everything in here may be stale when it is returned.
-
-Where /proc is not mounted, everything looks as if there were no process.
-"""
+"""Processes and their parents, read from /proc. Every result may be stale as soon as it is returned."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Process(Record):
-    """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and tells a recycled pid apart.
+    """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and detects a recycled pid.
 
-    `cpu_ticks` are its own and those of the children that it has waited for; `resident` is in pages.
+    `cpu_ticks` include the children that it has waited for. `resident` is in pages.
     """
 
     pid: int
@@ -39,9 +36,9 @@ class Process(Record):
 
 
 def read_stat(pid: int) -> tuple[bytes, list[bytes]] | None:
-    """Return a process's name and the fields behind it, its state first; None if there is no such process."""
+    """Return a process's name and the fields after it, starting with its state. None: there is no such process."""
     try:
-        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # half of what open() takes
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # takes half as long as open()
         try:
             line = os.read(file, 1024)
         finally:
@@ -60,13 +57,13 @@ def make_process(pid: int, fields: Sequence[bytes]) -> Process:
 
 
 def read_process(pid: int) -> Process | None:
-    """Return the process, or None if there is none."""
+    """Return the process. None: it does not exist."""
     stat = read_stat(pid)
     return None if stat is None else make_process(pid, stat[1])
 
 
 def ignores(pid: int, number: int) -> bool:
-    """Whether a process ignores a signal, as an interactive shell does SIGTERM."""
+    """Whether a process ignores a signal, as an interactive shell ignores SIGTERM."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             ignored = next(line for line in file if line.startswith(b"SigIgn:"))
@@ -76,7 +73,7 @@ def ignores(pid: int, number: int) -> bool:
 
 
 def list_pids() -> list[int]:
-    """Return the pids of all processes that can be seen."""
+    """Return the pids of all visible processes."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
     except OSError:
@@ -84,16 +81,16 @@ def list_pids() -> list[int]:
 
 
 def read_processes() -> dict[int, Process]:
-    """Return every process that can be seen, by pid."""
+    """Return every visible process, by pid."""
     processes = ((pid, read_process(pid)) for pid in list_pids())
     return {pid: process for pid, process in processes if process is not None}
 
 
 def own_children() -> list[int]:
-    """Return the pids of supinit's own children, zombies and adopted orphans among them.
+    """Return the pids of supinit's children, including zombies and adopted orphans.
 
-    The kernel's list is complete, because only supinit itself takes children off it (by waiting for them). Kernels
-    without CONFIG_PROC_CHILDREN have no such list; all processes are read there.
+    The kernel's list is complete, because only supinit removes children from it, by waiting for them. Kernels without
+    CONFIG_PROC_CHILDREN have no such list; all processes are read there.
     """
     own = os.getpid()
     try:
@@ -103,7 +100,7 @@ def own_children() -> list[int]:
 
 
 def _read(path: str) -> bytes:
-    """Return what a file holds, in half the time that open() takes."""
+    """Return the content of a file, in half the time that open() takes."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         chunks = []
@@ -115,7 +112,7 @@ def _read(path: str) -> bytes:
 
 
 def descendants(processes: Mapping[int, Process], ancestors: Iterable[int]) -> set[int]:
-    """Return the pids of everything below `ancestors`, which are not in it unless one is below another."""
+    """Return the pids of all descendants of `ancestors`, without the ancestors unless one descends from another."""
     children: dict[int, list[int]] = {}
     for process in processes.values():
         children.setdefault(process.parent, []).append(process.pid)
@@ -129,10 +126,10 @@ def descendants(processes: Mapping[int, Process], ancestors: Iterable[int]) -> s
 
 
 def carries(pid: int, marks: frozenset[bytes]) -> bool:
-    """Whether a process has all of the variables, or one of the pipes as its stdout or stderr, that `marks` names.
+    """Whether a process has all of the variables in `marks`, or one of the pipes as its stdout or stderr.
 
-    Variables are as in /proc/PID/environ, b"NAME=value"; pipes as in /proc/PID/fd, b"pipe:[inode]". A server that
-    writes its title over its environment (nginx, PostgreSQL) is still known by its pipes.
+    Variables are written as in /proc/PID/environ, b"NAME=value", and pipes as in /proc/PID/fd, b"pipe:[inode]". A
+    server that writes its title over its environment (nginx, PostgreSQL) is still identified by its pipes.
     """
     pipes = pipes_among(marks)
     wanted = marks - pipes
@@ -144,7 +141,7 @@ def pipes_among(marks: frozenset[bytes]) -> frozenset[bytes]:
 
 
 def outputs_of(pid: int) -> set[bytes]:
-    """Return where a process's stdout and stderr lead to, as far as that can be seen."""
+    """Return the files behind a process's stdout and stderr, as far as they are visible."""
     found = set()
     for number in (1, 2):
         try:
@@ -155,7 +152,7 @@ def outputs_of(pid: int) -> set[bytes]:
 
 
 def variables_of(pid: int) -> set[bytes]:
-    """Return a process's environment, as far as that can be seen."""
+    """Return a process's environment, as far as it is visible."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return set(file.read().split(b"\0"))

@@ -1,8 +1,8 @@
-"""One command in place of a table, the job of tini and dumb-init: forward every signal, reap every orphan, end with it.
+"""Single-command mode, as tini and dumb-init have it: forward signals, reap orphans, exit with the command.
 
-Rule 1: every signal is blocked before there is a child, and taken one at a time (sigwait(3)). None is lost, and none
-comes at a wrong moment.
-Rule 2: the command is signalled only while it is not reaped, so that its number cannot be a stranger's.
+Rule 1: every signal is blocked before the child exists, and taken one at a time (sigwait(3)). No signal is lost, and
+none interrupts anything.
+Rule 2: the command is signalled only until it is reaped, so its pid cannot have been recycled.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
 else:
-    import _signal as signal  # without the enums, which take as long to make as all that is done here
+    import _signal as signal  # without the enums, which take as long to create as everything else here
 
 ALL = frozenset(signal.valid_signals())
 SUSPENDING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
 def run(command: tuple[str, ...], rewrites: Mapping[int, int], in_session: bool) -> int:
-    """Run the command to its end; return its exit code, or 128 and its signal. Raises SpawnError.
+    """Run the command until it ends. Return its exit code, or 128 + its signal. Raises SpawnError.
 
-    `rewrites` tells which signal is forwarded in place of another, or 0. `in_session`: the command leads a session of
-    its own, and signals go to its whole group.
+    `rewrites` maps a received signal to the one that is forwarded; 0 drops it. `in_session`: the command leads its own
+    session, and signals go to its whole process group.
     """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored by whoever started supinit, it would never come
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where the parent ignores it, it would never arrive
     signal.pthread_sigmask(signal.SIG_SETMASK, ALL)
     if in_session:
-        # the kernel spares whoever leads a session the other three
+        # the other three do not stop a session leader
         rewrites = {**dict.fromkeys(SUSPENDING, signal.SIGSTOP), **rewrites}
-        return Single(start_in_session(command), rewrites, True, None).outlive()
+        return Single(start_in_session(command), rewrites, True, None).run()
     terminal = controlling()
-    return Single(start_in_group(command, terminal), rewrites, False, terminal).outlive()
+    return Single(start_in_group(command, terminal), rewrites, False, terminal).run()
 
 
 class Single:
-    """The command while it runs."""
+    """The running command."""
 
     def __init__(self, pid: int, rewrites: Mapping[int, int], in_session: bool, terminal: Terminal | None) -> None:
         self._pid = pid
@@ -49,10 +49,12 @@ class Single:
         self._terminal = terminal
         self._leads = is_leader()
 
-    def outlive(self) -> int:
-        """Forward and reap until the command has ended; return its exit code."""
+    def run(self) -> int:
+        """Forward signals and reap until the command has ended. Return its exit code."""
         while (code := self._reap()) is None:
-            number = signal.sigwait(ALL)  # the lowest first: it reaps after each, lest a flood of SIGHUP hide the end
+            number = signal.sigwait(
+                ALL
+            )  # takes the lowest first, so reap after each: a flood of SIGHUP must not hide SIGCHLD
             if number != signal.SIGCHLD:
                 self._forward(number)
         if self._in_session:
@@ -63,7 +65,7 @@ class Single:
         return code
 
     def _reap(self) -> int | None:
-        """Reap every orphan that is dead; return the code of the command if it is."""
+        """Reap every dead orphan. Return the exit code of the command if it has ended."""
         while dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             if dead.si_pid == self._pid:
                 return dead.si_status + (0 if dead.si_code == os.CLD_EXITED else 128)
@@ -74,40 +76,40 @@ class Single:
 
     def _forward(self, number: int) -> None:
         sent = self._rewrites.get(number, number)
-        # the terminal has stopped the whole group, so the whole group goes on
+        # the terminal stopped the whole group, so continue the whole group
         to_group = self._in_session or (sent == signal.SIGCONT and self._terminal is not None)
         if sent and not (to_group and _send(-self._pid, sent)):
-            _send(self._pid, sent)  # also where the child has not made its group yet
+            _send(self._pid, sent)  # or the child has not created its group yet
         if number in SUSPENDING and sent in (*SUSPENDING, signal.SIGSTOP):
             self._suspend(_stop)
 
     def _suspend(self, stop: Callable[[], None]) -> None:
-        """Stop supinit. The shell takes the terminal then, and may let it go on in the background."""
+        """Stop supinit. The shell takes the terminal, and may continue supinit in the background."""
         stop()
         if self._terminal is not None:
             self._terminal.lend(self._pid)
 
 
 def has_been_stopped(pid: int) -> bool:
-    """Whether a child is stopped, as by Ctrl-Z, and nobody is about to let it go on.
+    """Whether a child is stopped, as by Ctrl-Z, and no SIGCONT for it is pending.
 
-    A stop would cancel a SIGCONT that has come and is not taken yet (signal(7)).
+    Stopping supinit would discard a SIGCONT that has arrived and is not taken yet (signal(7)).
     """
     try:
         stopped = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
     except ChildProcessError:
-        return False  # it has ended meanwhile
+        return False  # it has ended
     return stopped is not None and signal.SIGCONT not in signal.sigpending()
 
 
 def _stop() -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)  # ignored by the kernel where it is PID 1
+    os.kill(os.getpid(), signal.SIGSTOP)  # the kernel ignores it for PID 1
 
 
 def _stop_the_job() -> None:
-    """Stop everything that Ctrl-Z would have stopped, had the command been in supinit's own group.
+    """Stop what Ctrl-Z would have stopped if the command were in supinit's own process group.
 
-    Where there is no shell above that could let it go on (an orphaned process group), the kernel spares it.
+    The kernel does not stop an orphaned process group, which no shell could continue.
     """
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTSTP,))
     os.kill(0, signal.SIGTSTP)
@@ -115,7 +117,7 @@ def _stop_the_job() -> None:
 
 
 def _end_session(leader: int) -> None:
-    """End what a dead leader, not reaped yet, has left in its session: its group, and the jobs of a shell."""
+    """Send SIGTERM to what a dead, unreaped leader has left in its session: its group and a shell's jobs."""
     _send(-leader, signal.SIGTERM)
     try:
         pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
@@ -125,17 +127,17 @@ def _end_session(leader: int) -> None:
         try:
             is_left = os.getsid(pid) == leader != os.getpgid(pid)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has ended
         if is_left:
             _send(pid, signal.SIGTERM)
 
 
 def _send(target: int, number: int) -> bool:
-    """Signal a process or, given as its negative, a group. False: nobody is there."""
+    """Signal a process or, given a negative number, a process group. False: it does not exist."""
     try:
         os.kill(target, number)
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # it has become another user's
+        pass  # it runs as another user now
     return True

@@ -1,7 +1,7 @@
-"""Start one process: its own session, default dispositions, an empty signal mask and no descriptor but 0 to 2.
+"""Start a process in its own session, with default signal dispositions, an empty mask and descriptors 0 to 2.
 
-Two ways: posix_spawn(3) wherever it can do the job, since it costs a quarter of a fork; fork(2) for what has to be set
-inside the child (user, limits, niceness, OOM score).
+posix_spawn(3) is used where it suffices, at a quarter of the cost of a fork. fork(2) is used for what must be set
+inside the child: user, limits, niceness, OOM score.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from supervisor.process.handover import Handover
 
     _Step = tuple[str, Callable[[], object]]
-    """What it does, in the imperative, and how."""
+    """What it does, as an infinitive, and the call that does it."""
 
 
 class Launch(Record):
-    """Everything a new process gets. The descriptors are the caller's, which closes them afterwards."""
+    """Everything a new process gets. The caller owns the descriptors and closes them."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -37,7 +37,7 @@ class Launch(Record):
     stdout: int
     stderr: int
     extra: tuple[tuple[int, int], ...] = ()
-    """More descriptors of the caller's, each with the number, above 2, that it has in the process; in this order."""
+    """More descriptors, each with its number above 2 in the new process. Connected in this order."""
     working_dir: str | None = None
     umask: int | None = None
     credentials: Credentials | None = None
@@ -45,7 +45,7 @@ class Launch(Record):
     nice: int | None = None
     oom_score_adj: int | None = None
     terminal: Handover | None = None
-    """The terminal on stdin, which is handed to it."""
+    """The terminal on stdin, which is handed to the process."""
 
     @property
     def needs_fork(self) -> bool:
@@ -54,7 +54,7 @@ class Launch(Record):
 
 
 def spawn(launch: Launch) -> int:
-    """Start the process and return its pid. Raises SpawnError; no process is left then."""
+    """Start the process and return its pid. Raises SpawnError; no process exists then."""
     path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
     try:
         return _fork(launch, path) if launch.needs_fork else _posix_spawn(launch, path)
@@ -65,9 +65,9 @@ def spawn(launch: Launch) -> int:
 
 
 def turn_into(launch: Launch) -> NoReturn:
-    """Become the program, but keep this process's session, its signals and the descriptors that it has.
+    """Replace this process with the program. Session, signals and descriptors are kept.
 
-    Raises SpawnError, with the OSError as its cause; this process has then become a part of it.
+    Raises SpawnError, with the OSError as its cause. Part of the context may have been applied by then.
     """
     for step, act in _steps_into_context(launch):
         try:
@@ -87,7 +87,7 @@ def turn_into(launch: Launch) -> NoReturn:
 
 
 def _posix_spawn(launch: Launch, path: str) -> int:
-    """The working directory and the umask are supinit's own for a moment: nothing else runs in this process."""
+    """Start it while supinit's own directory and umask are changed. No other thread of supinit uses them."""
     home = _enter(launch.working_dir) if launch.working_dir is not None else None
     umask = os.umask(launch.umask) if launch.umask is not None else None
     try:
@@ -114,7 +114,7 @@ def _posix_spawn(launch: Launch, path: str) -> int:
 
 
 def _enter(working_dir: str) -> int:
-    """Change the working directory; return a descriptor of the one before."""
+    """Change the working directory. Return a descriptor of the previous one."""
     home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.chdir(working_dir)
@@ -125,7 +125,7 @@ def _enter(working_dir: str) -> int:
 
 
 def _fork(launch: Launch, path: str) -> int:
-    """Every signal is blocked around the fork: until exec, the child would note it in supinit's own inbox."""
+    """Block every signal around the fork: before exec, a child would report it to supinit's own inbox."""
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ALL)
     try:
@@ -154,7 +154,7 @@ def _fork(launch: Launch, path: str) -> int:
 
 
 def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
-    """Turn the forked child into the program. A failure is told through the pipe as "STEP ERRNO"."""
+    """Turn the forked child into the program. A failure is reported through the pipe as "STEP ERRNO"."""
     step = "prepare it"
     while write_end in (number for _, number in launch.extra):
         write_end = os.dup(write_end)
@@ -174,7 +174,7 @@ def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
 
 
 def _execute(launch: Launch, path: str) -> NoReturn:
-    """Run the program. Its user may not see what supinit has found, then the next in PATH is tried (execvp(3))."""
+    """Execute the program. Its user may not reach the file that supinit found, so search PATH again (execvp(3))."""
     name = launch.command[0]
     if "/" in name:
         os.execve(path, launch.command, launch.environment)
@@ -190,7 +190,7 @@ def _execute(launch: Launch, path: str) -> NoReturn:
 
 
 def _steps(launch: Launch) -> Iterator[_Step]:
-    """What a forked child does before exec, in order."""
+    """Yield what a forked child does before exec, in order."""
     if launch.terminal is None:
         yield "start a session", os.setsid
     else:
@@ -205,7 +205,7 @@ def _steps(launch: Launch) -> Iterator[_Step]:
 
 
 def _steps_into_context(launch: Launch) -> Iterator[_Step]:
-    """What makes any process one of the program's, in order. Privileges go last but for the working directory."""
+    """Yield what gives a process the program's context, in order. Only the working directory follows the user."""
     credentials = launch.credentials
     if launch.umask is not None:
         yield "set its umask", lambda: os.umask(launch.umask or 0)
@@ -224,7 +224,7 @@ def _steps_into_context(launch: Launch) -> Iterator[_Step]:
 
 
 def _connect(own: int, number: int) -> None:
-    """Give a descriptor its number; dup2(2) of one to itself would leave it to be closed by exec."""
+    """Give a descriptor its number. dup2(2) onto itself would leave it close-on-exec."""
     if own == number:
         os.set_inheritable(own, True)
     else:
@@ -248,6 +248,6 @@ def _set_oom_score(score: int) -> None:
 
 
 def _set_groups(credentials: Credentials) -> None:
-    """Setting groups takes privileges, so whoever has the right ones already is left alone."""
+    """Set the supplementary groups, unless they are right already: setting them takes privileges."""
     if set(os.getgroups()) != set(credentials.groups):
         os.setgroups(credentials.groups)

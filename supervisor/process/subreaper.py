@@ -1,4 +1,4 @@
-"""Who adopts the container's orphans: PID 1 by nature, anybody else by asking (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+"""Adopting orphans: PID 1 does it by default, any other process as a child subreaper (prctl(2))."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def is_init() -> bool:
-    """Whether supinit is PID 1, and so owns its whole PID namespace."""
+    """Whether supinit is PID 1 and owns its whole PID namespace."""
     return os.getpid() == 1
 
 
 def become_subreaper() -> bool:
-    """Adopt the orphans below this process from now on. False: the kernel does not let it."""
+    """Adopt the orphans below this process from now on. False: the kernel refuses."""
     import ctypes  # 3 ms, and PID 1 never gets here
 
     return bool(ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 def keep_descriptors() -> None:
-    """Mark every descriptor above 2 that supinit was started with, so that no child inherits it.
+    """Set close-on-exec on every inherited descriptor above 2.
 
-    What is closed of 0 to 2 is opened first, or a pipe would take its place and be overwritten in the child.
+    Closed ones of 0 to 2 are opened on /dev/null first: otherwise a pipe could take such a number and be overwritten
+    in the child.
     """
     spare = os.open("/dev/null", os.O_RDWR)
     while spare <= 2:

@@ -1,7 +1,7 @@
-"""Find and signal everything that belongs to a program, and nothing that does not.
+"""Find and signal everything that belongs to a program, and nothing else.
 
-To a program belong, beside its main process: its process group and session (both carry the main process's number), all
-descendants, and what has left both, was adopted by supinit and still carries the program's variables or pipes.
+Besides its main process, a program owns its process group and session (both have the main process's number), all
+descendants, and processes that left both, were adopted by supinit and still carry the program's variables or pipes.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], started: Collection[int]) -> None:
     """Signal a program whose main process, `leader`, is not reaped yet.
 
-    `marks` are what its processes carry (proctree.carries); `started` are the pids that supinit itself has started.
+    `marks` identify its processes (procfs.carries). `started` are the pids that supinit started itself.
     """
     if scope is Scope.TREE:
         for process in belongings(leader, marks, started):
             signal_process(process, number)
-    # the group has heard it one by one then, and a second SIGTERM means "at once" to many servers
+    # its group has received it one by one then; to many servers a second SIGTERM means "at once"
     reaches_group = scope is Scope.GROUP or number == signal.SIGKILL
     try:
-        group = os.getpgid(leader)  # a successor (MAINPID=) need not lead the group that it is in
+        group = os.getpgid(leader)  # a successor (MAINPID=) may not lead its group
         if scope is not Scope.MAIN and reaches_group and group != os.getpgrp():
             os.killpg(group, number)
         else:
@@ -47,20 +47,20 @@ def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], sta
 
 
 def is_alone(started: Collection[int]) -> bool:
-    """Whether nothing can be left of a program whose main process is reaped.
+    """Whether no process can be left of a program whose main process is reaped.
 
-    Every survivor was handed to supinit when its parent died, so where there is no unknown child there is no survivor,
-    and the one short file that says so is all that is read.
+    supinit adopts every survivor when its parent dies. So where supinit has no unknown child, there is no survivor, and
+    reading one short file is enough.
     """
     return all(pid in started for pid in own_children())
 
 
 def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[int]) -> int:
-    """Kill what is left of a program whose main process is reaped; return how many processes that was."""
+    """Kill what is left of a program whose main process is reaped. Return the number of processes."""
     if is_alone(started):
         return 0
     processes = read_processes()
-    # a number that a group or a session still has is not given away, so who has the leader's now is a stranger
+    # the kernel does not reuse the number of a group or session that exists, so a new holder is a stranger
     left = _belongings(processes, None if leader in processes else leader, marks, started)
     for process in left:
         signal_process(process, signal.SIGKILL)
@@ -68,7 +68,7 @@ def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[in
 
 
 def belongings(leader: int, marks: frozenset[bytes], started: Collection[int]) -> list[Process]:
-    """Return the living processes that belong to a program, its main process excepted, which is not reaped yet."""
+    """Return the living processes of a program except its main process, which is not reaped yet."""
     return _belongings(read_processes(), leader, marks, started)
 
 
@@ -88,7 +88,7 @@ def _belongings(
 
 
 def is_of(pid: int, leader: int, marks: frozenset[bytes], started: Collection[int]) -> bool:
-    """Whether a process is a program's main process, `leader`, or belongs to it."""
+    """Whether a process is a program's main process, `leader`, or belongs to the program."""
     own = os.getpid()
     process = read_process(pid)
     while process is not None:
@@ -101,9 +101,9 @@ def is_of(pid: int, leader: int, marks: frozenset[bytes], started: Collection[in
 
 
 def kill_everything(is_init: bool) -> int:
-    """Kill all that is left of the container; return how many processes can be seen there, 0 at its end.
+    """Kill everything left in the container. Return how many processes are still visible; 0 at its end.
 
-    PID 1 owns its namespace, so kill(2) with -1 reaches all of it at once; a subreaper owns its descendants.
+    PID 1 owns its namespace, so kill(2) with -1 reaches all of it. A subreaper owns its descendants.
     """
     if is_init:
         try:
@@ -120,7 +120,7 @@ def kill_everything(is_init: bool) -> int:
 
 
 def signal_process(process: Process, number: Signal) -> bool:
-    """Signal a process only if it is still the one that was seen. False: it is gone."""
+    """Signal a process only if it is still the one that was read. False: it is gone."""
     try:
         descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
@@ -140,7 +140,7 @@ def signal_process(process: Process, number: Signal) -> bool:
 
 
 def _signal_by_number(process: Process, number: Signal) -> bool:
-    """Where there are no pidfds (an old kernel, gVisor): a moment stays in which the pid could be recycled."""
+    """Signal without a pidfd (old kernels, gVisor). The pid could be recycled between check and kill."""
     now = read_process(process.pid)
     if now is None or now.started != process.started:
         return False

@@ -1,8 +1,8 @@
 """The terminal that supinit was started on, handed to a child and taken back.
 
-Two ways. Where there may be a shell around supinit, a child gets a process group in the foreground of the same session
-(`take`, `lend`, `give_back`), so that the shell above still sees one job. Where supinit leads the session, it can leave
-the terminal to the session of a child (`leave` in supinit, `enter` in the child), as login(1) would.
+There are two ways. Below a shell, a child gets a foreground process group in the same session (`take`, `lend`,
+`give_back`), so that the shell still sees one job. Where supinit leads the session, it releases the terminal to the
+session of a child (`leave` in supinit, `enter` in the child), as login(1) does.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
 else:
-    import _signal as signal  # without the enums, which take as long to make as all that is done here
+    import _signal as signal  # without the enums, which take as long to create as everything else here
 
 
 class Terminal:
     """The controlling terminal of supinit's session. `original` is the process group that supinit is in.
 
-    SIGTTOU has to be blocked or ignored, or whoever is not in the foreground is stopped by these (tcsetpgrp(3)).
+    SIGTTOU must be blocked or ignored, or these calls stop a process in the background (tcsetpgrp(3)).
     """
 
     __slots__ = ("descriptor", "is_lent", "original")
@@ -31,13 +31,13 @@ class Terminal:
 
     @property
     def is_in_foreground(self) -> bool:
-        """Whether it is supinit's turn: a shell has not put it, or what it has lent the terminal to, aside."""
+        """Whether supinit's own group is in the foreground."""
         return _foreground(self.descriptor) == self.original
 
     def take(self) -> None:
-        """Lead a group of its own, in the foreground if supinit is there. In the child, between fork and exec.
+        """Lead a new process group, in the foreground if supinit is. Called in the child, between fork and exec.
 
-        The child does it, not supinit, so that it cannot read before its turn has come (SIGTTIN).
+        The child does it, so that it cannot read from the terminal too early and be stopped (SIGTTIN).
         """
         is_in_foreground = self.is_in_foreground
         os.setpgid(0, 0)
@@ -47,34 +47,34 @@ class Terminal:
     def lend(self, group: int) -> None:
         """Put a child's group in the foreground, unless supinit is in the background.
 
-        Right after the fork, for `is_lent` alone: the child may have taken it already.
+        Called right after the fork to set `is_lent`: the child may have taken it already.
         """
         self.is_lent = _foreground(self.descriptor) in (self.original, group)
         if self.is_lent:
             _put_in_foreground(self.descriptor, group)
 
     def give_back(self) -> None:
-        """Put supinit's own group in the foreground again, if a child was."""
+        """Put supinit's own group back in the foreground, if a child had it."""
         if self.is_lent:
             self.is_lent = False
             _put_in_foreground(self.descriptor, self.original)
 
 
 def controlling(descriptor: int = 0) -> Terminal | None:
-    """Return the terminal on `descriptor`; None: it is none, or not that of this session."""
+    """Return the terminal on `descriptor`. None: it is not a terminal, or not this session's."""
     return None if _foreground(descriptor) is None else Terminal(descriptor)
 
 
 def is_leader() -> bool:
-    """Whether supinit leads its session, as PID 1 of an interactive container does: there is no shell around it."""
+    """Whether supinit leads its session, as PID 1 of an interactive container does: no shell is above it."""
     return os.getsid(0) == os.getpid()
 
 
 def leave(descriptor: int = 0) -> None:
-    """Give the controlling terminal up, so that a child can enter it. Only for who leads the session.
+    """Release the controlling terminal so that a child can enter it. Only the session leader may call it.
 
-    The kernel tells the foreground group of it with SIGHUP and SIGCONT (ioctl_tty(2), TIOCNOTTY), before the call
-    returns: both are taken here, so that neither is mistaken for somebody's wish, and no later one is missed.
+    The kernel sends SIGHUP and SIGCONT to the foreground group before the call returns (ioctl_tty(2), TIOCNOTTY). Both
+    are taken here, so that neither is mistaken for a request and no later one is missed.
     """
     from fcntl import ioctl
     from termios import TIOCNOTTY
@@ -86,15 +86,15 @@ def leave(descriptor: int = 0) -> None:
         while signal.sigtimedwait(told, 0):
             pass
     except OSError:
-        pass  # there was none
+        pass  # there was no terminal
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def enter(descriptor: int = 0) -> None:
-    """Make the terminal the controlling one of this new session. In the child, between setsid and exec.
+    """Make the terminal the controlling one of this new session. Called in the child, between setsid and exec.
 
-    It stays as it is where it is none, or that of another session, which then goes on to hear its Ctrl-C.
+    Nothing changes where it is not a terminal or belongs to another session, which keeps receiving Ctrl-C.
     """
     from fcntl import ioctl
     from termios import TIOCSCTTY

@@ -1,7 +1,7 @@
-"""What each instance uses: every process is put down to the instance whose main process stands over it.
+"""CPU time and memory of each instance, summed over its main process and everything below it.
 
-A process that was reparented is known by its session, which the main process leads. Everything may change while it is
-read: a process that is gone counts for nothing.
+A reparented process is attributed by its session, which the main process leads. A process that ends while it is read
+is not counted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
-    """Return the usage of each instance, by the pids of the main processes.
+    """Return the usage of each instance, given the pids of the main processes.
 
-    An instance of which no process can be read is not in it. Costs 20 µs for each process of the container: one line of
-    /proc says all, where psutil would read three files for each.
+    An instance without a readable process is left out. Costs 20 µs a process: one file of /proc is enough, where psutil
+    reads three.
     """
     if not mains:
         return {}
@@ -41,10 +41,10 @@ def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
 def attribute(
     mains: Mapping[T, int], processes: Mapping[int, Process], others: Mapping[int, T] | None = None
 ) -> dict[int, T]:
-    """Return the owner of each process, given the main process of each; processes of no owner are not in it.
+    """Return the owner of each process, given the main process of each owner. Other processes are left out.
 
-    `others` are processes of which the owner is known besides. What is below a process belongs to its owner, unless it
-    is in the session or the group of another one's main process.
+    `others` are further processes with known owners. A descendant belongs to the owner of its ancestor, unless it is in
+    the session or process group of another owner's main process.
     """
     owners: dict[int, T | None] = {**(others or {}), **{pid: owner for owner, pid in mains.items()}}
     leaders = {pid: owner for owner, pid in mains.items()}

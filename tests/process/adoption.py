@@ -1,4 +1,4 @@
-"""A test that adopts the orphans of its processes, as supinit does."""
+"""A fixture that makes a test adopt the orphans of its processes, as supinit does."""
 
 from __future__ import annotations
 

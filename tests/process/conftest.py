@@ -19,5 +19,5 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture(params=["posix_spawn", "fork"])
 def way(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Fields of a Launch that make the spawner take one of its two ways, and change nothing else."""
+    """Return fields of a Launch that select one of the spawner's two ways and change nothing else."""
     return {"nice": os.getpriority(os.PRIO_PROCESS, 0)} if request.param == "fork" else {}

@@ -1,6 +1,6 @@
-"""Real processes for tests: started by the spawner, heard through a pipe, and never left behind.
+"""Real processes for tests: started by the spawner, read through a pipe, and cleaned up.
 
-Waiting has a generous limit and always waits for a condition, so that a busy machine makes a test slow, not red.
+Every wait is for a condition and has a generous limit, so that a test is slow on a busy machine but does not fail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from supervisor.process.spawn import Launch, spawn
 T = TypeVar("T")
 
 LIMIT = 30.0
-"""Seconds after which a condition counts as one that will never come."""
+"""Seconds after which a condition is taken to never come true."""
 NOBODY = 65534
 
 
@@ -33,7 +33,7 @@ def sleep_until(condition: Callable[[], object], limit: float = LIMIT) -> None:
     """Return once `condition` is true."""
     end = time.monotonic() + limit
     while not condition():
-        assert time.monotonic() < end, "what was waited for never came"
+        assert time.monotonic() < end, "the condition never came true"
         time.sleep(0.005)
 
 
@@ -44,20 +44,20 @@ def is_gone(pid: int) -> bool:
 
 
 def open_descriptors() -> set[int]:
-    """Return the numbers of this process's descriptors; what other tests have dropped is closed first."""
+    """Return the numbers of this process's open descriptors, after closing what other tests have leaked."""
     gc.collect()
-    gc.freeze()  # what has survived is not looked at again, which makes the next time cheap
+    gc.freeze()  # survivors are not scanned again, which makes the next call cheap
     names = os.listdir("/proc/self/fd")
     return {int(name) for name in names if os.path.lexists(f"/proc/self/fd/{name}")}
 
 
 def marks(instance: InstanceId = ("web", 1), identity: str = "own") -> dict[str, str]:
-    """Return the variables of an instance's processes, with a PATH to go with them."""
+    """Return the variables of an instance's processes, and a PATH."""
     return {"PATH": DEFAULT_PATH, PROGRAM: instance[0], INSTANCE: str(instance[1]), "SUPINIT_ID": identity}
 
 
 class Ear:
-    """The reading end of a pipe that processes write to."""
+    """The reading end of a pipe that the processes write to."""
 
     def __init__(self) -> None:
         self.read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
@@ -76,7 +76,7 @@ class Ear:
         return [self.line() for _ in range(count)]
 
     def rest(self) -> str:
-        """Return everything up to the end of the pipe, which comes when nobody can write to it any more."""
+        """Return everything up to the end of the pipe, which comes when no process has it open any more."""
         self.hang_up()
         while data := self._more():
             self._heard += data
@@ -99,7 +99,7 @@ class Ear:
 
 
 class Nursery:
-    """Starts processes whose output is heard in one pipe; at its end all of them are gone, and reaped."""
+    """Starts processes that share one output pipe. `close` kills and reaps all of them."""
 
     def __init__(self) -> None:
         self.ear = Ear()
@@ -121,16 +121,16 @@ class Nursery:
         return self.pids[-1]
 
     def settle(self, *command: str, **fields: Any) -> int:
-        """Start a process and return its pid once the kernel is through with its execve(2).
+        """Start a process and return its pid once execve(2) is complete.
 
-        posix_spawn(3) returns while the old descriptors are not closed yet and the arguments cannot be seen.
+        posix_spawn(3) returns before the old descriptors are closed and the arguments are visible.
         """
         pid = self.start(*command, **fields)
         sleep_until(lambda: _arguments(pid))
         return pid
 
     def output(self, *command: str, **fields: Any) -> str:
-        """Start a process and return everything that it says."""
+        """Start a process and return everything that it writes."""
         self.start(*command, **fields)
         return self.ear.rest()
 
@@ -177,9 +177,9 @@ def bury_everything() -> None:
 
 
 def elsewhere(act: Callable[[], T], user: int | None = None) -> T:
-    """Run `act` in a forked copy of this process, as `user`, and return what it returns.
+    """Run `act` in a forked copy of this process, as `user`, and return its result.
 
-    For what would change this process for good: its signal handlers, its user, its limits.
+    For what would change this process permanently: its signal handlers, user or limits.
     """
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
@@ -209,7 +209,7 @@ def elsewhere(act: Callable[[], T], user: int | None = None) -> T:
             os.kill(pid, signal.SIGKILL)
         finally:
             os.waitpid(pid, 0)
-    assert data, "the copy of this process said nothing"
+    assert data, "the copy of this process returned nothing"
     well, value = pickle.loads(data)
     assert well, value
     return value  # type: ignore[no-any-return]  # it was pickled as T

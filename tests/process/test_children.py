@@ -22,7 +22,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
-"""Leaves that many dead orphans behind at once."""
+"""Leaves the given number of dead orphans at once."""
 
 OWNER = Main(("web", 1), 1)
 
@@ -42,7 +42,7 @@ def reap_all(children: Children) -> list[Death]:
     return deaths
 
 
-def test_every_exit_code_is_reported_to_its_owner(nursery: Nursery) -> None:
+def test_every_exit_is_reported_to_its_owner(nursery: Nursery) -> None:
     children = Children()
     expected = {}
     for number in range(200):
@@ -53,21 +53,21 @@ def test_every_exit_code_is_reported_to_its_owner(nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 126, 127, 255])
-def test_an_exit_code_is_reported_as_it_is(nursery: Nursery, code: int) -> None:
+def test_an_exit_code_is_reported_unchanged(nursery: Nursery, code: int) -> None:
     children = Children()
     pid = children.spawn(OWNER, nursery.launch("sh", "-c", f"exit {code}"))
     assert reap_all(children) == [Death(OWNER, pid, code, None)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN + 3])
-def test_a_signal_is_reported_as_what_ended_it(nursery: Nursery, number: int) -> None:
+def test_a_signal_that_ended_a_process_is_reported(nursery: Nursery, number: int) -> None:
     children = Children()
     pid = children.spawn(OWNER, nursery.launch("sleep", "1000"))
     os.kill(pid, number)
     assert reap_all(children) == [Death(OWNER, pid, None, number)]
 
 
-def test_a_process_that_is_stopped_is_not_reported(nursery: Nursery) -> None:
+def test_a_stopped_process_is_not_reported_as_dead(nursery: Nursery) -> None:
     children = Children()
     pid = children.spawn(OWNER, nursery.launch("sleep", "1000"))
     os.kill(pid, signal.SIGSTOP)
@@ -81,7 +81,7 @@ def test_without_children_there_is_nothing_to_reap() -> None:
     assert Children().reap() == ([], False)
 
 
-def test_what_cannot_be_started_is_not_registered(nursery: Nursery) -> None:
+def test_a_process_that_cannot_be_started_is_not_registered(nursery: Nursery) -> None:
     children = Children()
     before = open_descriptors()
     with pytest.raises(SpawnError):
@@ -89,7 +89,7 @@ def test_what_cannot_be_started_is_not_registered(nursery: Nursery) -> None:
     assert (list(children.pids), open_descriptors()) == ([], before)
 
 
-def test_the_group_of_a_process_is_killed_before_its_number_is_free(nursery: Nursery) -> None:
+def test_the_process_group_is_killed_before_its_leader_is_reaped(nursery: Nursery) -> None:
     children = Children()
     leader = children.spawn(OWNER, nursery.launch("sh", "-c", "trap '' TERM; sleep 1000 & echo $!; exit 3"))
     member = int(nursery.ear.line())
@@ -99,7 +99,7 @@ def test_the_group_of_a_process_is_killed_before_its_number_is_free(nursery: Nur
 
 
 @pytest.mark.usefixtures("adopting")
-def test_five_thousand_orphans_are_reaped_and_counted_and_are_nobodys_exit(nursery: Nursery) -> None:
+def test_five_thousand_orphans_are_reaped_and_counted_and_never_taken_for_an_exit(nursery: Nursery) -> None:
     """Their code is 9; the one process that is registered ends with 0."""
     children = Children()
     command = (sys.executable, "-I", "-S", "-c", ORPHANS, "5000")
@@ -113,7 +113,7 @@ def test_five_thousand_orphans_are_reaped_and_counted_and_are_nobodys_exit(nurse
 
 
 @pytest.mark.usefixtures("adopting")
-def test_a_storm_of_orphans_is_reaped_in_batches(nursery: Nursery) -> None:
+def test_a_burst_of_orphans_is_reaped_in_batches(nursery: Nursery) -> None:
     children = Children()
     nursery.python(ORPHANS.replace("int(sys.argv[1])", str(BATCH + 1)))
     leader = nursery.pids[-1]

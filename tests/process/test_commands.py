@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Bench:
-    """Commands with the reaper beside them, as the loop has it."""
+    """Runs commands beside a reaper, as the loop does."""
 
     def __init__(self, nursery: Nursery) -> None:
         self.nursery = nursery
@@ -67,7 +67,7 @@ def bench(nursery: Nursery, adopting: None) -> Iterator[Bench]:
         ("kill -9 $$", CommandResult(None, signal.SIGKILL, "")),
         ("printf 'a\\377b'", CommandResult(0, None, "a\ufffdb")),
     ],
-    ids=["well", "both streams", "code", "signal", "no text"],
+    ids=["well", "both streams", "code", "signal", "not UTF-8"],
 )
 def test_the_outcome_of_a_command(bench: Bench, script: str, outcome: CommandResult) -> None:
     found = bench.run("sh", "-c", script)
@@ -80,7 +80,7 @@ def test_only_the_tail_of_the_output_is_kept(bench: Bench) -> None:
     assert outcome == CommandResult(0, None, ("x" * 1000000 + "the end\n")[-TAIL:].strip())
 
 
-def test_a_command_that_does_not_end_is_killed_with_its_whole_tree_at_its_limit(bench: Bench) -> None:
+def test_a_command_is_killed_with_its_whole_tree_at_its_timeout(bench: Bench) -> None:
     script = "setsid sleep 1000 & echo $!; sleep 1000 & echo $!; trap '' TERM; wait"
     outcome = bench.run("sh", "-c", script, timeout=1.0)
     assert (outcome.code, outcome.signal, outcome.succeeded) == (None, None, False)
@@ -89,7 +89,7 @@ def test_a_command_that_does_not_end_is_killed_with_its_whole_tree_at_its_limit(
     sleep_until(lambda: all(map(is_gone, pids)))
 
 
-def test_what_a_command_leaves_in_its_group_is_killed_when_it_ends(bench: Bench) -> None:
+def test_what_a_command_leaves_in_its_process_group_is_killed_when_it_ends(bench: Bench) -> None:
     outcome = bench.run("sh", "-c", "sleep 1000 & echo $!")
     assert outcome.code == 0
     sleep_until(lambda: is_gone(int(outcome.output)))
@@ -114,21 +114,21 @@ def test_a_command_is_killed_with_its_whole_tree_when_it_is_cancelled(bench: Ben
         ear.close()
 
 
-def test_a_command_that_cannot_be_started_says_so(bench: Bench) -> None:
+def test_a_command_that_cannot_be_started_raises_and_leaves_nothing(bench: Bench) -> None:
     with pytest.raises(SpawnError) as caught:
         bench.run("no-such-command")
     assert caught.value.code == 127
     assert list(bench.children.pids) == []
 
 
-def test_a_grandchild_that_holds_the_output_open_does_not_hold_the_outcome_up(bench: Bench) -> None:
+def test_a_grandchild_that_keeps_the_output_open_does_not_delay_the_outcome(bench: Bench) -> None:
     left = """until [ "$(cut -d' ' -f6 /proc/$!/stat)" = $! ]; do :; done"""  # it leads a session of its own (proc(5))
     outcome = bench.run("sh", "-c", f"env -i /usr/bin/setsid /bin/sleep 1000 & {left}; echo $!; exit 0")
     os.kill(int(outcome.output), signal.SIGKILL)
     assert outcome.code == 0
 
 
-def test_a_flood_of_output_does_not_hold_the_limit_up(bench: Bench) -> None:
+def test_a_flood_of_output_does_not_delay_the_timeout(bench: Bench) -> None:
     outcome = bench.run("sh", "-c", "exec yes", timeout=0.5)
     assert (outcome.code, outcome.signal) == (None, None)
     assert outcome.output.endswith("y")

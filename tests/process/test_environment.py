@@ -42,14 +42,14 @@ def test_later_sources_win(tmp_path: Path) -> None:
     assert environment == MARKS | {"A": "own", "B": "first", "C": "second", "D": "table"}
 
 
-def test_without_inherit_environment_only_what_is_named_is_there(tmp_path: Path) -> None:
+def test_without_inherit_environment_only_the_named_variables_are_set(tmp_path: Path) -> None:
     environment = environment_of(
         {"A": "own", "B": "own"}, inherit_environment=False, environment=(("B", None), ("C", None), ("D", "table"))
     )
     assert environment == MARKS | {"B": "own", "D": "table"}
 
 
-def test_a_variable_without_a_value_takes_supinits_own_back_from_a_file(tmp_path: Path) -> None:
+def test_a_variable_without_a_value_is_supinits_own_even_where_a_file_sets_it(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("A=file\nB=file\n")
     environment = environment_of(
         {"A": "own"}, env_file=(str(tmp_path / "env"),), environment=(("A", None), ("B", None))
@@ -59,11 +59,11 @@ def test_a_variable_without_a_value_takes_supinits_own_back_from_a_file(tmp_path
 
 @pytest.mark.parametrize("name", PRIVATE)
 @pytest.mark.parametrize("is_named", [False, True], ids=["by itself", "named without a value"])
-def test_what_was_said_to_supinit_alone_is_not_handed_on(name: str, is_named: bool) -> None:
-    assert environment_of({name: "said to supinit"}, environment=((name, None),) if is_named else ()) == MARKS
+def test_variables_meant_for_supinit_are_not_inherited(name: str, is_named: bool) -> None:
+    assert environment_of({name: "meant for supinit"}, environment=((name, None),) if is_named else ()) == MARKS
 
 
-def test_the_supinit_environment_itself_is_left_alone() -> None:
+def test_the_environment_of_supinit_itself_is_not_changed() -> None:
     own = {"A": "own", "NOTIFY_SOCKET": "/run/systemd/notify"}
     environment_of(own, environment=(("A", "table"),))
     assert own == {"A": "own", "NOTIFY_SOCKET": "/run/systemd/notify"}
@@ -81,12 +81,12 @@ def test_a_named_user_has_its_home_and_name() -> None:
     }
 
 
-def test_the_table_may_say_otherwise() -> None:
+def test_the_table_overrides_the_users_home() -> None:
     credentials = Credentials(7, 7, name="app", home="/home/app")
     assert environment_of(credentials=credentials, environment=(("HOME", "/srv"),))["HOME"] == "/srv"
 
 
-def test_a_user_without_an_account_keeps_the_home_that_is_there() -> None:
+def test_a_user_without_an_account_keeps_the_inherited_home() -> None:
     assert environment_of({"HOME": "/data"}, credentials=Credentials(7, 7)) == MARKS | {"HOME": "/data"}
 
 
@@ -130,19 +130,19 @@ def test_the_last_line_of_an_env_file_needs_no_newline(tmp_path: Path) -> None:
     assert from_file(tmp_path / "env", "A=b\nC=d") == {"A": "b", "C": "d"}
 
 
-def test_an_empty_env_file_says_nothing(tmp_path: Path) -> None:
+def test_an_empty_env_file_sets_nothing(tmp_path: Path) -> None:
     assert from_file(tmp_path / "env", "") == {}
 
 
 @pytest.mark.parametrize("line", ["A", "=b", "A B=c", "export A"])
-def test_a_line_that_is_none_is_named(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_not_an_assignment_is_named(tmp_path: Path, line: str) -> None:
     with pytest.raises(SpawnError) as caught:
         from_file(tmp_path / "env", f"X=y\n{line}\n")
     assert str(caught.value) == f"cannot read {tmp_path}/env:2: not a NAME=VALUE line"
     assert caught.value.code is None
 
 
-def test_a_file_that_is_not_there_may_be_there_at_the_next_try(tmp_path: Path) -> None:
+def test_a_missing_file_is_a_temporary_failure(tmp_path: Path) -> None:
     with pytest.raises(SpawnError) as caught:
         environment_of(env_file=(f"{tmp_path}/env",))
     assert str(caught.value) == f"cannot read {tmp_path}/env: No such file or directory"
@@ -150,7 +150,7 @@ def test_a_file_that_is_not_there_may_be_there_at_the_next_try(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("source", ["env_file", "environment"])
-def test_a_file_that_is_no_text_is_named(tmp_path: Path, source: str) -> None:
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path, source: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"A=\xff\n")
     fields = {"env_file": (str(path),)} if source == "env_file" else {"environment": (("A", SecretFile(str(path))),)}

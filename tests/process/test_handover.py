@@ -1,4 +1,4 @@
-"""A terminal that is handed to a process and taken back: where supinit leads the session, and where a shell does."""
+"""Handing a terminal to a process and taking it back, where supinit leads the session and below a shell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def on_terminal(act: Callable[[int], T], leads: bool = True) -> T:
-    """Run `act` with a terminal in the foreground of which it is, be it as the session's leader or as its child."""
+    """Run `act` in the foreground of a new terminal, as the session leader or as its child."""
 
     def lead() -> T:
         os.setsid()
@@ -72,7 +72,7 @@ def test_a_process_has_the_terminal_to_itself(leads: bool) -> None:
 
 
 @pytest.mark.parametrize("leads", [True, False], ids=["leader", "below a shell"])
-def test_supinit_has_it_again_once_it_is_taken_back_and_may_hand_it_over_again(leads: bool) -> None:
+def test_the_terminal_can_be_taken_back_and_handed_over_again(leads: bool) -> None:
     def act(line: int) -> list[bool]:
         terminal = handed(line)
         found: list[bool] = []
@@ -87,7 +87,7 @@ def test_supinit_has_it_again_once_it_is_taken_back_and_may_hand_it_over_again(l
     assert on_terminal(act, leads) == [True, True]
 
 
-def test_no_signal_tells_supinit_of_a_hand_over() -> None:
+def test_supinit_sees_no_signal_of_a_handover() -> None:
     def act(line: int) -> list[int]:
         heard: list[int] = []
         for number in (signal.SIGHUP, signal.SIGCONT):
@@ -100,7 +100,7 @@ def test_no_signal_tells_supinit_of_a_hand_over() -> None:
     assert on_terminal(act) == []
 
 
-def test_where_nothing_can_be_started_supinit_has_the_terminal_again(tmp_path: Path) -> None:
+def test_supinit_has_the_terminal_again_after_a_failed_start(tmp_path: Path) -> None:
     def act(line: int) -> bool:
         terminal = handed(line)
         with pytest.raises(SpawnError):
@@ -111,7 +111,7 @@ def test_where_nothing_can_be_started_supinit_has_the_terminal_again(tmp_path: P
     assert on_terminal(act)
 
 
-def test_the_modes_of_the_terminal_are_put_back() -> None:
+def test_the_modes_of_the_terminal_are_restored() -> None:
     def act(line: int) -> bool:
         before = termios.tcgetattr(line)
         terminal = handed(line)
@@ -123,7 +123,7 @@ def test_the_modes_of_the_terminal_are_put_back() -> None:
     assert on_terminal(act)
 
 
-def test_what_is_no_terminal_or_another_sessions_is_not_handed_over() -> None:
+def test_only_a_terminal_of_this_session_is_handed_over() -> None:
     def act(line: int) -> tuple[Handover | None, Handover | None]:
         with open("/dev/null") as null:
             return find_terminal(null.fileno()), elsewhere(lambda: find_terminal(pty.openpty()[1]))
@@ -131,13 +131,13 @@ def test_what_is_no_terminal_or_another_sessions_is_not_handed_over() -> None:
     assert on_terminal(act) == (None, None)
 
 
-def test_a_way_with_a_terminal_needs_a_fork() -> None:
+def test_handing_over_a_terminal_needs_a_fork() -> None:
     plain = launch_on(0, None)
     forked = on_terminal(lambda line: replace(plain, terminal=handed(line)).needs_fork)
     assert (plain.needs_fork, forked) == (False, True)
 
 
-def test_a_main_program_that_is_dead_is_none_that_was_stopped() -> None:
+def test_a_dead_main_program_is_not_taken_for_a_stopped_one() -> None:
     def act(line: int) -> bool:
         terminal = handed(line)
         pid = spawn(launch_on(line, terminal))

@@ -24,7 +24,7 @@ def is_readable(inbox: Inbox) -> bool:
     return bool(select.select([inbox], [], [], 0)[0])
 
 
-def test_signals_are_kept_until_somebody_asks() -> None:
+def test_signals_are_kept_until_they_are_taken() -> None:
     def act() -> tuple[tuple[int, ...], ...]:
         inbox = opened()
         send(signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -56,7 +56,7 @@ def test_the_inbox_is_readable_while_there_is_something_to_take() -> None:
     assert elsewhere(act) == [False, True, False]
 
 
-def test_more_signals_than_the_wake_up_pipe_holds_do_no_harm() -> None:
+def test_a_full_wake_up_pipe_loses_no_signal() -> None:
     def act() -> tuple[tuple[int, ...], bool]:
         inbox = opened()
         for _ in range(70_000):
@@ -67,7 +67,7 @@ def test_more_signals_than_the_wake_up_pipe_holds_do_no_harm() -> None:
     assert elsewhere(act) == ((signal.SIGUSR1, signal.SIGTERM), False)
 
 
-def test_the_end_of_a_child_is_a_signal_like_any_other() -> None:
+def test_sigchld_is_taken_like_any_other_signal() -> None:
     def act() -> tuple[int, ...]:
         inbox = opened()
         if os.fork() == 0:
@@ -79,7 +79,7 @@ def test_the_end_of_a_child_is_a_signal_like_any_other() -> None:
     assert elsewhere(act) == (signal.SIGCHLD,)
 
 
-def test_every_signal_that_would_end_supinit_is_taken() -> None:
+def test_every_signal_that_would_end_supinit_is_caught() -> None:
     def act() -> tuple[list[int], tuple[int, ...]]:
         inbox = opened()
         numbers = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
@@ -92,7 +92,7 @@ def test_every_signal_that_would_end_supinit_is_taken() -> None:
     assert {signal.SIGTERM, signal.SIGALRM, signal.SIGIO, signal.SIGRTMIN + 3, signal.SIGRTMAX} <= set(taken)
 
 
-def test_harmless_signals_are_taken_only_if_the_table_names_them() -> None:
+def test_harmless_signals_are_caught_only_if_the_table_names_them() -> None:
     def act() -> tuple[int, ...]:
         inbox = opened(signal.SIGWINCH)
         send(signal.SIGWINCH, signal.SIGCONT, signal.SIGURG, signal.SIGPIPE, signal.SIGXFSZ)
@@ -101,8 +101,8 @@ def test_harmless_signals_are_taken_only_if_the_table_names_them() -> None:
     assert elsewhere(act) == (signal.SIGWINCH,)
 
 
-def test_signals_that_were_blocked_or_ignored_when_supinit_was_started_come_through() -> None:
-    """Whoever starts supinit may hand its own mask and dispositions on (sigprocmask(2), execve(2))."""
+def test_signals_blocked_or_ignored_by_the_parent_are_caught() -> None:
+    """The mask and ignored signals are inherited from the parent (sigprocmask(2), execve(2))."""
 
     def act() -> tuple[tuple[int, ...], set[signal.Signals | int]]:
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -115,7 +115,7 @@ def test_signals_that_were_blocked_or_ignored_when_supinit_was_started_come_thro
     assert elsewhere(act) == ((signal.SIGTERM, signal.SIGHUP, signal.SIGINT), set())
 
 
-def test_a_signal_that_came_while_it_was_blocked_is_not_lost() -> None:
+def test_a_signal_that_arrived_while_blocked_is_not_lost() -> None:
     def act() -> tuple[int, ...]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         send(signal.SIGTERM)

@@ -14,9 +14,9 @@ SAY = "from supervisor.process.inherited import inherited_environment as own; pr
 @pytest.mark.parametrize(
     "environment",
     [{"A": "1"}, {"A": "1", "LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"LANG": "C.UTF-8", "B": "\udcff=b"}, {}],
-    ids=["no locale", "the C locale", "what Python would set", "a locale", "nothing"],
+    ids=["no locale", "the C locale", "the locale that Python would set", "a locale", "empty"],
 )
-def test_the_environment_is_the_one_that_came_without_what_python_adds(environment: dict[str, str]) -> None:
+def test_the_environment_is_the_inherited_one_without_what_python_adds(environment: dict[str, str]) -> None:
     root = Path(supervisor.__file__).parent.parent
     said = subprocess.run([sys.executable, "-c", SAY], env=environment, cwd=root, capture_output=True, check=True)
     assert said.stdout.decode().strip() == repr(environment)

@@ -1,4 +1,4 @@
-"""Claims and records: by themselves, in processes that race, and for oneshots in real containers."""
+"""Claims and records: alone, in racing processes, and for oneshots in real containers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shared(tmp_path: Path) -> Path:
 
 
 def done(shared: Path, key: str = "v1", order: str | None = None) -> None:
-    """Let another container have done it."""
+    """Record it as another container would."""
     claims = Claims()
     once = Once(key, str(shared), order)
     assert claims.claim(MIGRATE, once) == Granted()
@@ -65,7 +65,7 @@ def records(shared: Path) -> list[str]:
 # ---- the lock
 
 
-def test_the_first_one_is_granted_it_and_the_second_one_is_not_while_it_runs(shared: Path) -> None:
+def test_a_second_claim_is_refused_while_the_first_is_held(shared: Path) -> None:
     first, second = Claims(), Claims()
     once = Once("v1", str(shared))
     assert first.claim(MIGRATE, once) == Granted()
@@ -76,7 +76,7 @@ def test_the_first_one_is_granted_it_and_the_second_one_is_not_while_it_runs(sha
     second.release(MIGRATE)
 
 
-def test_programs_do_not_hold_each_other_up(shared: Path) -> None:
+def test_programs_have_separate_locks(shared: Path) -> None:
     claims = Claims()
     once = Once("v1", str(shared))
     assert claims.claim(MIGRATE, once) == Granted()
@@ -96,7 +96,7 @@ def test_two_instances_run_it_once(shared: Path) -> None:
     assert claims.claim(("migrate", 2), once) == Skipped("was done before for v1")
 
 
-def test_what_was_granted_and_not_recorded_is_granted_again(shared: Path) -> None:
+def test_a_claim_without_a_record_is_granted_again(shared: Path) -> None:
     claims = Claims()
     once = Once("v1", str(shared))
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_what_was_granted_and_not_recorded_is_granted_again(shared: Path) -> Non
     assert outcome(shared, "v1") == Granted()
 
 
-def test_no_descriptor_is_left_of_any_outcome(shared: Path) -> None:
+def test_no_outcome_leaks_a_descriptor(shared: Path) -> None:
     before = open_descriptors()
     claims, other = Claims(), Claims()
     once = Once("v1", str(shared), "1")
@@ -123,8 +123,8 @@ def test_no_descriptor_is_left_of_any_outcome(shared: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_a_lock_that_is_dropped_is_free_whoever_still_has_its_descriptor(shared: Path) -> None:
-    """A child that has not come to its exec yet has all of supinit's descriptors."""
+def test_a_released_lock_is_free_even_if_a_child_has_its_descriptor(shared: Path) -> None:
+    """A child between fork and exec has all of supinit's descriptors."""
     claims = Claims()
     once = Once("v1", str(shared))
     claims.claim(MIGRATE, once)
@@ -153,7 +153,7 @@ print("granted" if outcome == Granted() else "skipped", flush=True)
 
 
 @pytest.mark.parametrize("count", [2, 8])
-def test_of_containers_that_race_exactly_one_runs_it(
+def test_exactly_one_of_several_racing_containers_runs_it(
     nursery: Nursery, shared: Path, tmp_path: Path, count: int
 ) -> None:
     ran = tmp_path / "ran"
@@ -179,7 +179,7 @@ time.sleep(1000)
 """
 
 
-def test_a_crash_in_the_middle_leaves_neither_a_lock_nor_a_record(nursery: Nursery, shared: Path) -> None:
+def test_a_crash_leaves_neither_a_lock_nor_a_record(nursery: Nursery, shared: Path) -> None:
     pid = nursery.python(HOLDER.format(root=ROOT, shared=str(shared)))
     assert nursery.ear.line() == "Granted()"
     assert outcome(shared, "v1") == Busy()
@@ -189,7 +189,7 @@ def test_a_crash_in_the_middle_leaves_neither_a_lock_nor_a_record(nursery: Nurse
     assert records(shared) == []
 
 
-def test_a_draft_that_a_crash_left_is_no_record_and_in_nobodys_way(shared: Path) -> None:
+def test_a_draft_left_by_a_crash_is_ignored_and_overwritten(shared: Path) -> None:
     (shared / "migrate").mkdir(parents=True)
     (shared / "migrate" / "v1.json.new").write_text('{"order": "9')
     assert outcome(shared, "v1", "1") == Granted()
@@ -200,7 +200,7 @@ def test_a_draft_that_a_crash_left_is_no_record_and_in_nobodys_way(shared: Path)
 # ---- the record
 
 
-def test_a_record_says_what_was_done_when_how_long_it_took_and_where(shared: Path) -> None:
+def test_a_record_has_program_key_order_time_duration_and_host(shared: Path) -> None:
     began = time.time()
     done(shared, "1a2b3c", "1700000000")
     text = (shared / "migrate" / "1a2b3c.json").read_text()
@@ -220,7 +220,7 @@ def test_a_record_says_what_was_done_when_how_long_it_took_and_where(shared: Pat
     ],
     ids=lambda key: ascii(key[:20]),
 )  # fmt: skip
-def test_any_text_is_a_key_and_stays_inside_the_directory(shared: Path, key: str) -> None:
+def test_any_text_is_a_valid_key_and_its_file_stays_inside_the_directory(shared: Path, key: str) -> None:
     assert outcome(shared, key) == Granted()
     done(shared, key)
     assert outcome(shared, key) == Skipped(f"was done before for {key}")
@@ -243,12 +243,12 @@ def test_any_text_is_a_key_and_stays_inside_the_directory(shared: Path, key: str
     ],
     ids=["escaped", "replaced", "case", "long", "normalised", "empty", "suffix", "prefix"],
 )
-def test_different_keys_are_different(shared: Path, one: str, other: str) -> None:
+def test_different_keys_have_different_records(shared: Path, one: str, other: str) -> None:
     done(shared, one)
     assert outcome(shared, other) == Granted()
 
 
-def test_no_key_is_written_as_a_longer_one_is(shared: Path) -> None:
+def test_the_file_name_of_a_long_key_is_not_that_of_another_key(shared: Path) -> None:
     done(shared, "x" * 5000)
     (name,) = records(shared)
     assert outcome(shared, name.removeprefix("migrate/").removesuffix(".json")) == Granted()
@@ -280,7 +280,7 @@ def test_no_key_is_written_as_a_longer_one_is(shared: Path) -> None:
         (None, None, True),
     ],
 )
-def test_it_never_runs_after_one_with_a_greater_order(
+def test_it_never_runs_after_a_record_with_a_greater_order(
     shared: Path, recorded: str | None, own: str | None, runs: bool
 ) -> None:
     done(shared, "v1", recorded)
@@ -288,15 +288,15 @@ def test_it_never_runs_after_one_with_a_greater_order(
     assert outcome(shared, "v2", own) == (Granted() if runs else Skipped(reason))
 
 
-def test_every_record_counts_and_not_the_newest_alone(shared: Path) -> None:
+def test_the_order_is_compared_with_every_record(shared: Path) -> None:
     for key, order in (("c", "1"), ("a", "5"), ("b", "9")):
         done(shared, key, order)
     assert isinstance(outcome(shared, "d", "8"), Skipped)
     assert outcome(shared, "d", "10") == Granted()
 
 
-def test_what_was_done_needs_no_other_record(shared: Path) -> None:
-    """A container that is restarted must not fail for a record that does not matter to it."""
+def test_a_record_of_the_same_key_is_enough(shared: Path) -> None:
+    """A restarted container must not fail because of an unrelated record."""
     done(shared, "v1", "1")
     (shared / "migrate" / "a.json").write_text("garbage")
     assert outcome(shared, "v1", "1") == Skipped("was done before for v1")
@@ -319,11 +319,11 @@ CORRUPT = {
 
 
 @pytest.mark.parametrize("content", CORRUPT.values(), ids=CORRUPT)
-def test_a_record_that_cannot_be_read_is_an_error_where_the_order_depends_on_it(shared: Path, content: bytes) -> None:
+def test_an_unreadable_record_is_an_error_if_an_order_is_given(shared: Path, content: bytes) -> None:
     done(shared, "v1", "1")
     path = shared / "migrate" / "v0.json"
     path.write_bytes(content)
-    with pytest.raises(OSError, match=re.escape(f"{path} is not a record of supinit")):
+    with pytest.raises(OSError, match=re.escape(f"{path} is not a record written by supinit")):
         outcome(shared, "v2", "2")
     assert outcome(shared, "v2") == Granted()
 
@@ -416,7 +416,7 @@ def test_it_runs_once_in_all_containers_that_share_the_directory(turned: Turn, s
     assert records(shared) == ["migrate/v1.json"]
 
 
-def test_a_skipped_one_has_no_process_and_says_why(turned: Turn, shared: Path) -> None:
+def test_a_skipped_oneshot_has_no_process_and_a_reason(turned: Turn, shared: Path) -> None:
     done(shared)
     container = turned(oneshot(shared), web("migrate")).begin()
     assert container.phase("migrate") == Exited("was done before for v1")
@@ -437,7 +437,7 @@ def test_it_is_recorded_before_what_depends_on_it_starts(turned: Turn, shared: P
 
 
 @pytest.mark.parametrize("command", ["exit 3", "kill -9 $$"], ids=["code", "signal"])
-def test_one_that_fails_leaves_no_record_and_no_lock(turned: Turn, shared: Path, command: str) -> None:
+def test_a_failed_oneshot_leaves_no_record_and_no_lock(turned: Turn, shared: Path, command: str) -> None:
     container = turned(oneshot(shared, "sh", "-c", command), program("other")).begin()
     container.run_until(lambda: isinstance(container.phase("migrate"), Fatal))
     assert records(shared) == []
@@ -445,7 +445,7 @@ def test_one_that_fails_leaves_no_record_and_no_lock(turned: Turn, shared: Path,
     container.shut_down()
 
 
-def test_one_that_is_stopped_leaves_no_record_and_no_lock(turned: Turn, shared: Path) -> None:
+def test_a_stopped_oneshot_leaves_no_record_and_no_lock(turned: Turn, shared: Path) -> None:
     text = "signal.signal(signal.SIGTERM, lambda *_: os._exit(0)); tell('here'); live()"
     container = turned(oneshot(shared, *script(text))).begin()
     container.run_until_told("here")
@@ -455,7 +455,7 @@ def test_one_that_is_stopped_leaves_no_record_and_no_lock(turned: Turn, shared: 
     assert outcome(shared, "v1") == Granted()
 
 
-def test_one_that_cannot_be_started_leaves_no_record_and_no_lock(turned: Turn, shared: Path) -> None:
+def test_a_oneshot_that_cannot_be_started_leaves_no_record_and_no_lock(turned: Turn, shared: Path) -> None:
     container = turned(oneshot(shared, "no-such-command"), program("other")).begin()
     container.run_until(lambda: isinstance(container.phase("migrate"), Fatal))
     assert records(shared) == []
@@ -463,7 +463,7 @@ def test_one_that_cannot_be_started_leaves_no_record_and_no_lock(turned: Turn, s
     container.shut_down()
 
 
-def test_one_that_fails_first_and_is_tried_again_is_recorded(turned: Turn, shared: Path, tmp_path: Path) -> None:
+def test_a_oneshot_that_succeeds_at_the_second_try_is_recorded(turned: Turn, shared: Path, tmp_path: Path) -> None:
     again = Restart(RestartWhen.ON_FAILURE)
     text = f"if [ -e {tmp_path}/tried ]; then exit 0; else touch {tmp_path}/tried; exit 1; fi"
     delay = RestartDelay(initial=0.01, max=0.02)
@@ -474,7 +474,7 @@ def test_one_that_fails_first_and_is_tried_again_is_recorded(turned: Turn, share
     container.shut_down()
 
 
-def test_while_another_container_runs_it_this_one_waits_and_then_skips_it(
+def test_a_container_waits_while_another_runs_it_and_then_skips_it(
     turned: Turn, shared: Path, nursery: Nursery
 ) -> None:
     claims = Claims()
@@ -489,7 +489,7 @@ def test_while_another_container_runs_it_this_one_waits_and_then_skips_it(
     container.shut_down()
 
 
-def test_when_the_container_that_ran_it_crashed_this_one_runs_it(turned: Turn, shared: Path, nursery: Nursery) -> None:
+def test_a_container_runs_it_when_the_one_that_ran_it_crashed(turned: Turn, shared: Path, nursery: Nursery) -> None:
     pid = nursery.python(HOLDER.format(root=ROOT, shared=str(shared)))
     assert nursery.ear.line() == "Granted()"
     container = turned(oneshot(shared), web("migrate")).begin()
@@ -502,7 +502,7 @@ def test_when_the_container_that_ran_it_crashed_this_one_runs_it(turned: Turn, s
     container.shut_down()
 
 
-def test_an_older_release_does_not_run_it_after_a_newer_one(turned: Turn, shared: Path) -> None:
+def test_an_older_release_skips_it_after_a_newer_one(turned: Turn, shared: Path) -> None:
     done(shared, "new", "2")
     container = turned(oneshot(shared, key="old", order="1"), web("migrate")).begin()
     container.run_until_told("serves")
@@ -512,7 +512,7 @@ def test_an_older_release_does_not_run_it_after_a_newer_one(turned: Turn, shared
 
 
 @pytest.mark.parametrize("spoil", UNUSABLE.values(), ids=UNUSABLE)
-def test_where_the_directory_cannot_be_used_it_is_never_run_anyway(
+def test_it_does_not_run_if_the_directory_cannot_be_used(
     turned: Turn, shared: Path, spoil: Callable[[Path], None]
 ) -> None:
     spoil(shared)
@@ -526,7 +526,7 @@ def test_where_the_directory_cannot_be_used_it_is_never_run_anyway(
     container.shut_down()
 
 
-def test_a_directory_that_can_be_used_later_on_is_tried_again(turned: Turn, shared: Path) -> None:
+def test_an_unusable_directory_is_tried_again(turned: Turn, shared: Path) -> None:
     shared.write_text("a file")
     again = Restart(RestartWhen.ON_FAILURE)
     delay = RestartDelay(initial=0.01, max=0.02)
@@ -539,7 +539,7 @@ def test_a_directory_that_can_be_used_later_on_is_tried_again(turned: Turn, shar
     container.shut_down()
 
 
-def test_a_record_that_cannot_be_written_is_said_and_the_program_has_completed(turned: Turn, shared: Path) -> None:
+def test_a_record_that_cannot_be_written_is_logged_and_the_program_completes(turned: Turn, shared: Path) -> None:
     (shared / "migrate" / "v1.json.new").mkdir(parents=True)
     container = turned(oneshot(shared), web("migrate")).begin()
     container.run_until_told("serves")
@@ -550,7 +550,7 @@ def test_a_record_that_cannot_be_written_is_said_and_the_program_has_completed(t
 
 
 def test_its_process_holds_the_lock_as_well(turned: Turn, shared: Path) -> None:
-    """Or another container would begin while it goes on without its supinit, which was killed."""
+    """Otherwise another container could start it while it outlives its killed supinit."""
     look = "tell('seen=' + repr([n for n in range(1000) if os.path.realpath(f'/proc/self/fd/{n}').endswith('lock')]))"
     container = turned(oneshot(shared, *script(look)), program("other")).begin()
     assert container.value("seen") == "[3]"

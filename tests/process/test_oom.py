@@ -1,4 +1,4 @@
-"""The kernel's count of what it has killed for want of memory, and who claims it."""
+"""The kernel's counter of out-of-memory kills, and which death claims one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ V2 = "low 0\nhigh 0\nmax 9\noom 9\noom_kill {}\noom_group_kill 0\n"
 
 
 class Counter:
-    """A cgroup's file, and somebody who looks at it."""
+    """A cgroup's counter file and its reader."""
 
     def __init__(self, folder: Path, layout: str = V2) -> None:
         self.path = folder / "counter"
@@ -31,7 +31,7 @@ def counter(tmp_path: Path) -> Counter:
 
 
 @pytest.mark.parametrize("layout", [V1, V2], ids=["v1", "v2"])
-def test_what_was_killed_before_is_counted_but_cannot_be_claimed(tmp_path: Path, layout: str) -> None:
+def test_earlier_kills_are_counted_but_cannot_be_claimed(tmp_path: Path, layout: str) -> None:
     counter = Counter(tmp_path, layout)
     assert (counter.kills.look(0.0), counter.kills.claim(0.0)) == (2, False)
 
@@ -41,8 +41,8 @@ def test_each_rise_is_claimed_once(counter: Counter) -> None:
     assert [counter.kills.claim(at) for at in (5.0, 5.1, 5.2)] == [True, True, False]
 
 
-def test_what_nobody_claims_is_forgotten(counter: Counter) -> None:
-    """A worker's death is seen by a scrape; who ends by a SIGKILL later on was ended by somebody else."""
+def test_an_unclaimed_kill_is_forgotten(counter: Counter) -> None:
+    """A worker's death is seen by a scrape; a later SIGKILL has another cause."""
     counter.set(3)
     assert counter.kills.look(5.0) == 3
     assert not counter.kills.claim(5.1 + CLAIM_LIMIT)
@@ -50,14 +50,14 @@ def test_what_nobody_claims_is_forgotten(counter: Counter) -> None:
     assert counter.kills.claim(60.0)
 
 
-def test_a_death_that_was_asked_for_is_not_the_kernels(counter: Counter) -> None:
+def test_a_kill_by_supinit_is_not_an_out_of_memory_kill(counter: Counter) -> None:
     counter.set(3)
     counter.kills.disclaim(5.0)
     assert not counter.kills.claim(5.1)
 
 
 @pytest.mark.parametrize("text", ["", "low 0\nhigh 0\n"], ids=["empty", "an old kernel"])
-def test_nothing_is_claimed_where_nobody_counts(counter: Counter, text: str) -> None:
+def test_nothing_is_claimed_without_a_counter_in_the_file(counter: Counter, text: str) -> None:
     counter.path.write_text(text)
     assert (counter.kills.look(0.0), counter.kills.claim(0.0)) == (None, False)
 
@@ -69,7 +69,7 @@ def test_nothing_is_claimed_without_a_file(counter: Counter) -> None:
 
 
 def _find(folder: Path, cgroup: str, mounts: str, *files: str) -> str | None:
-    """Return what is found below `folder`, in which every mount lies."""
+    """Return what is found below `folder`, which contains every mount."""
     for file, text in (("cgroup", cgroup), ("mountinfo", mounts.replace("FOLDER", str(folder)))):
         (folder / file).write_text(text)
     for file in files:
@@ -100,7 +100,7 @@ V2_FILE, V1_FILE = "memory.events", "v1/memory.oom_control"
         pytest.param("nonsense", "", V2_FILE, False, id="garbage"),
     ],
 )
-def test_the_counter_of_ones_own_cgroup_is_found(
+def test_the_counter_of_supinits_own_cgroup_is_found(
     tmp_path: Path, cgroup: str, mounts: str, file: str, is_found: bool
 ) -> None:
     (tmp_path / "cgroup").write_text(cgroup)

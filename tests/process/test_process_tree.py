@@ -1,4 +1,4 @@
-"""Whom each real process belongs to: the branches of a container that this process is the supinit of."""
+"""The owners of real processes, with this process in the place of supinit."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_sleep(pid: int) -> bool:
         return file.read() == "sleep\n"
 
 
-def test_a_program_is_its_main_process_first_and_what_is_below_it_whatever_its_session(nursery: Nursery) -> None:
+def test_a_program_owns_its_main_process_first_and_its_descendants_in_any_session(nursery: Nursery) -> None:
     main = nursery.start("sh", "-c", "sleep 1000 & echo $!; setsid sleep 1001 & echo $!; wait")
     first, second = (int(line) for line in nursery.ear.lines(2))
     sleep_until(lambda: is_sleep(first) and is_sleep(second))
@@ -63,7 +63,7 @@ def test_an_adopted_process_without_variables_is_known_by_its_pipe(nursery: Nurs
     assert pids(branches({main: Owner(OwnerKind.PROGRAM, DB)}, pipe)[Owner(OwnerKind.PROGRAM, WEB)]) == [stray]
 
 
-def test_who_belongs_to_nobody_is_an_orphan_with_all_that_is_below(nursery: Nursery) -> None:
+def test_a_process_without_an_owner_is_an_orphan_with_its_descendants(nursery: Nursery) -> None:
     main = nursery.start("sh", "-c", "(setsid sh -c 'sleep 1000 & echo $$ $!; wait' &); exec sleep 1001")
     orphan, child = map(int, nursery.ear.line().split())
     sleep_until(lambda: is_sleep(child) and is_sleep(main))
@@ -74,12 +74,12 @@ def test_who_belongs_to_nobody_is_an_orphan_with_all_that_is_below(nursery: Nurs
     )
 
 
-def test_the_marks_of_another_supinit_are_nobodys(nursery: Nursery) -> None:
+def test_the_marks_of_another_supinit_have_no_owner(nursery: Nursery) -> None:
     stray = nursery.settle("sleep", "1000", environment=marks(WEB, "another"))
     assert pids(branches({})[Owner(OwnerKind.ORPHANS)]) == [stray]
 
 
-def test_supinit_and_its_own_probes_are_told_from_the_programs_that_they_are_run_for(nursery: Nursery) -> None:
+def test_supinit_and_its_probes_are_not_shown_as_part_of_a_program(nursery: Nursery) -> None:
     main = nursery.settle("sleep", "1000", environment=marks(WEB))
     probe = nursery.start("sh", "-c", "sleep 1001 & echo $!; wait", environment=marks(WEB))
     below = int(nursery.ear.line())
@@ -104,13 +104,13 @@ def test_a_zombie_and_a_stopped_process_are_shown_as_such(nursery: Nursery) -> N
     sleep_until(lambda: states() == [("stopped", ("sleep", "1000")), ("zombie", ("[sleep]",))])
 
 
-def test_it_is_read_in_slices(nursery: Nursery) -> None:
+def test_the_tree_is_read_in_slices(nursery: Nursery) -> None:
     for _ in range(3 * SLICE):
         nursery.start("sleep", "1000")
     assert sum(1 for _ in ProcessTree().read(MARKS, ())) > 3
 
 
-def test_nobody_elses_processes_are_in_it(nursery: Nursery) -> None:
+def test_a_subreaper_shows_only_its_descendants(nursery: Nursery) -> None:
     nursery.start("sleep", "1000")
     found = branches({})
     assert 1 not in [pid for branch in found.values() for pid in pids(branch)]

@@ -21,7 +21,7 @@ from .nursery import Nursery, elsewhere, is_gone, sleep_until
 
 
 @pytest.mark.parametrize("name", ["a b", "a) Z 1 1", "((", ")) (", "1 2 3", "x\ny"])
-def test_a_name_with_spaces_and_parentheses_does_no_harm(nursery: Nursery, tmp_path: Path, name: str) -> None:
+def test_a_name_with_spaces_and_parentheses_is_read_correctly(nursery: Nursery, tmp_path: Path, name: str) -> None:
     sleep = shutil.which("sleep")
     assert sleep is not None
     shutil.copy(sleep, tmp_path / name)
@@ -32,7 +32,7 @@ def test_a_name_with_spaces_and_parentheses_does_no_harm(nursery: Nursery, tmp_p
     assert process == Process(pid, os.getpid(), pid, pid, False, process.started, process.cpu_ticks, process.resident)
 
 
-def test_a_process_that_is_dead_and_not_reaped_is_a_zombie(nursery: Nursery) -> None:
+def test_a_dead_unreaped_process_is_a_zombie(nursery: Nursery) -> None:
     pid = nursery.start("true")
     sleep_until(lambda: is_gone(pid))
     process = read_process(pid)
@@ -42,7 +42,7 @@ def test_a_process_that_is_dead_and_not_reaped_is_a_zombie(nursery: Nursery) -> 
     assert read_process(pid) is None
 
 
-def test_who_was_started_later_has_the_later_start(nursery: Nursery) -> None:
+def test_a_later_process_does_not_have_an_earlier_start_time(nursery: Nursery) -> None:
     first = read_process(nursery.start("sleep", "1000"))
     assert first is not None
     second = read_process(nursery.start("sleep", "1000"))
@@ -58,7 +58,7 @@ def test_all_processes_are_read(nursery: Nursery) -> None:
     assert 1 in processes
 
 
-def test_own_children_are_those_that_a_full_scan_finds(nursery: Nursery) -> None:
+def test_own_children_are_the_same_as_in_a_full_scan(nursery: Nursery) -> None:
     living = [nursery.start("sleep", "1000") for _ in range(5)]
     dead = nursery.start("true")
     sleep_until(lambda: is_gone(dead))
@@ -69,7 +69,7 @@ def test_own_children_are_those_that_a_full_scan_finds(nursery: Nursery) -> None
 
 
 def test_own_children_are_complete_however_many_there_are(nursery: Nursery, adopting: None) -> None:
-    """The kernel writes its list page by page; so many numbers are more than one."""
+    """The kernel writes its list page by page, and 1200 numbers need more than one page."""
     pids = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(1200)]
     assert sorted(own_children()) == sorted(pids)
 
@@ -82,7 +82,7 @@ def test_adopted_orphans_are_own_children(nursery: Nursery) -> None:
     assert own_children() == [orphan]
 
 
-def test_descendants_are_everything_below() -> None:
+def test_descendants_are_all_generations() -> None:
     def process(pid: int, parent: int) -> Process:
         return Process(pid, parent, pid, pid, False, 0)
 
@@ -93,7 +93,7 @@ def test_descendants_are_everything_below() -> None:
     assert descendants(family, []) == set()
 
 
-def test_a_process_carries_only_if_it_has_all_of_them_and_whole(nursery: Nursery) -> None:
+def test_a_process_carries_marks_only_if_it_has_all_of_them_unabridged(nursery: Nursery) -> None:
     pid = nursery.settle("sleep", "1000", environment={"PATH": "/bin:/usr/bin", "A": "1", "B": "22"})
     assert carries(pid, frozenset((b"A=1",)))
     assert carries(pid, frozenset((b"A=1", b"B=22")))
@@ -104,21 +104,21 @@ def test_a_process_carries_only_if_it_has_all_of_them_and_whole(nursery: Nursery
     assert not carries(pid, frozenset((b"A=1",)))
 
 
-def test_the_environment_of_a_foreign_process_is_none_rather_than_an_error(nursery: Nursery) -> None:
+def test_an_unreadable_environment_counts_as_empty(nursery: Nursery) -> None:
     pid = nursery.settle("sleep", "1000", environment={"PATH": "/bin:/usr/bin", "A": "1"})
     if os.geteuid() != 0:
         pytest.skip("only root has processes of which another user may not read the environment")
     assert not elsewhere(lambda: carries(pid, frozenset((b"A=1",))), user=65534)
 
 
-def test_who_ignores_a_signal_is_told_from_who_handles_it_or_does_nothing(nursery: Nursery) -> None:
+def test_an_ignored_signal_is_told_from_a_handled_and_a_default_one(nursery: Nursery) -> None:
     pid = nursery.settle("sh", "-c", "trap '' TERM RTMIN+3; trap : INT; exec sleep 1000")
     sleep_until(lambda: ignores(pid, signal.SIGRTMIN + 3))
     numbers = (signal.SIGTERM, signal.SIGRTMIN + 3, signal.SIGINT, signal.SIGHUP)
     assert [ignores(pid, number) for number in numbers] == [True, True, False, False]
 
 
-def test_who_is_gone_ignores_nothing(nursery: Nursery) -> None:
+def test_a_process_that_is_gone_ignores_nothing(nursery: Nursery) -> None:
     pid = nursery.start("true")
     nursery.end(pid)
     assert not ignores(pid, signal.SIGTERM)

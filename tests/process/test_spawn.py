@@ -16,6 +16,7 @@ from supervisor.process.executable import DEFAULT_PATH, find_executable
 from supervisor.process.procfs import own_children, read_process
 from supervisor.process.spawn import spawn
 from supervisor.process.subreaper import keep_descriptors
+from supervisor.umask import own_umask
 
 from .nursery import NOBODY, Nursery, elsewhere, open_descriptors, sleep_until
 
@@ -44,14 +45,8 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def own_umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
-
-
 def surroundings() -> tuple[object, ...]:
-    """Everything of this process that a start could leave changed."""
+    """Return everything of this process that a start could leave changed."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return os.getcwd(), own_umask(), mask, open_descriptors(), sorted(own_children())
 
@@ -68,7 +63,7 @@ def test_a_process_leads_its_own_session_and_group(nursery: Nursery, way: dict[s
 
 @pytest.mark.usefixtures("unruly")
 def test_a_process_has_default_dispositions_and_an_empty_mask(nursery: Nursery, way: dict[str, Any]) -> None:
-    """32 and 33 are glibc's own (nptl(7)); no program can say or see anything about them."""
+    """glibc reserves signals 32 and 33 and hides them from programs (nptl(7))."""
     status = status_of(nursery.settle("sleep", "1000", **way))
     glibcs_own = 1 << 31 | 1 << 32
     fields = ("SigBlk", "SigIgn", "SigCgt", "SigPnd")
@@ -76,7 +71,7 @@ def test_a_process_has_default_dispositions_and_an_empty_mask(nursery: Nursery, 
 
 
 @pytest.mark.usefixtures("unruly")
-def test_a_signal_ends_a_process_from_its_first_moment(nursery: Nursery, way: dict[str, Any]) -> None:
+def test_a_signal_ends_a_process_right_after_its_start(nursery: Nursery, way: dict[str, Any]) -> None:
     pid = nursery.start("sleep", "1000", **way)
     os.kill(pid, signal.SIGTERM)
     assert nursery.end(pid) == -signal.SIGTERM
@@ -105,10 +100,8 @@ def test_a_process_gets_the_descriptors_of_its_launch(nursery: Nursery, way: dic
     assert (said, (tmp_path / "err").read_text()) == ("asked", "answered\n")
 
 
-def test_standard_descriptors_that_are_closed_are_opened_before_anything_takes_their_place(
-    nursery: Nursery, tmp_path: Path
-) -> None:
-    """A pipe that became descriptor 0 would be overwritten in the child before it could become its stdout."""
+def test_closed_standard_descriptors_are_opened_first(nursery: Nursery, tmp_path: Path) -> None:
+    """A pipe with descriptor number 0 would be overwritten in the child before it could become its stdout."""
 
     def start_without_standard_descriptors() -> str:
         for descriptor in (0, 1, 2):
@@ -148,7 +141,7 @@ def test_a_process_has_exactly_its_environment(nursery: Nursery, way: dict[str, 
     assert sorted(entries[:-1]) == sorted(os.fsencode(f"{name}={value}") for name, value in environment.items())
 
 
-def test_a_process_gets_its_arguments_as_they_are(nursery: Nursery, way: dict[str, Any]) -> None:
+def test_a_process_gets_its_arguments_unchanged(nursery: Nursery, way: dict[str, Any]) -> None:
     pid = nursery.settle("sleep", "1000", **way)
     assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x001000\x00"
 
@@ -168,7 +161,7 @@ def test_minus_one_is_an_unlimited_ulimit(nursery: Nursery) -> None:
     assert nursery.output("sh", "-c", "ulimit -c", ulimits=(Limit("core", -1, -1),)) == "unlimited\n"
 
 
-def test_a_process_has_its_niceness(nursery: Nursery) -> None:
+def test_a_process_has_its_nice_value(nursery: Nursery) -> None:
     assert nursery.output("nice", nice=7) == "7\n"
 
 
@@ -187,7 +180,7 @@ def test_a_process_runs_as_its_user_with_its_groups(nursery: Nursery) -> None:
 
 
 @needs_root
-def test_what_takes_privileges_is_set_before_they_are_given_up(nursery: Nursery) -> None:
+def test_settings_that_need_privileges_are_applied_before_they_are_dropped(nursery: Nursery) -> None:
     if not int(status_of(os.getpid())["CapEff"], 16) & CAP_SYS_NICE:
         pytest.skip("without CAP_SYS_NICE not even root may lower its niceness")
     assert nursery.output("sh", "-c", "nice; id -u", nice=-3, credentials=Credentials(12345, 12345)) == "-3\n12345\n"
@@ -201,7 +194,7 @@ def test_working_dir_is_entered_as_the_user(nursery: Nursery, tmp_path: Path) ->
         nursery.start("true", working_dir=str(closed), credentials=Credentials(NOBODY, NOBODY))
 
 
-def test_an_ordinary_user_may_name_itself(nursery: Nursery) -> None:
+def test_an_unprivileged_user_may_name_itself(nursery: Nursery) -> None:
     user = os.geteuid() or NOBODY
 
     def become_myself() -> str:
@@ -273,9 +266,7 @@ def test_a_command_that_cannot_be_executed_leaves_nothing_behind(
     assert surroundings() == before
 
 
-def test_a_missing_working_dir_may_be_there_at_the_next_try(
-    nursery: Nursery, way: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_missing_working_dir_is_a_temporary_failure(nursery: Nursery, way: dict[str, Any], tmp_path: Path) -> None:
     before = surroundings()
     missing = f"{tmp_path}/not here"
     with pytest.raises(SpawnError) as caught:
@@ -285,7 +276,7 @@ def test_a_missing_working_dir_may_be_there_at_the_next_try(
     assert surroundings() == before
 
 
-def test_a_working_dir_that_is_no_utf_8_is_reported_like_any_other(
+def test_a_working_dir_that_is_not_utf_8_is_reported_like_any_other(
     nursery: Nursery, way: dict[str, Any], tmp_path: Path
 ) -> None:
     missing = f"{tmp_path}/\udcff"
@@ -294,7 +285,7 @@ def test_a_working_dir_that_is_no_utf_8_is_reported_like_any_other(
     assert str(caught.value) == f"cannot enter working_dir {missing}: No such file or directory"
 
 
-def test_a_hard_limit_that_may_not_be_raised_is_named(nursery: Nursery) -> None:
+def test_a_hard_limit_that_cannot_be_raised_is_named(nursery: Nursery) -> None:
     def raise_it() -> tuple[str, int | None, bool]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
         before = surroundings()
@@ -309,7 +300,7 @@ def test_a_hard_limit_that_may_not_be_raised_is_named(nursery: Nursery) -> None:
     )  # fmt: skip
 
 
-def test_a_user_that_may_not_be_taken_on_is_named(nursery: Nursery) -> None:
+def test_a_user_that_cannot_be_switched_to_is_named(nursery: Nursery) -> None:
     def become_root() -> tuple[str, int | None, bool]:
         before = surroundings()
         try:
@@ -323,8 +314,8 @@ def test_a_user_that_may_not_be_taken_on_is_named(nursery: Nursery) -> None:
     )  # fmt: skip
 
 
-def test_where_no_process_can_be_made_another_try_may_mend_it(nursery: Nursery, way: dict[str, Any]) -> None:
-    """Under its process limit fork(2) fails with EAGAIN; as root there is no such limit."""
+def test_the_process_limit_is_a_temporary_failure(nursery: Nursery, way: dict[str, Any]) -> None:
+    """At the process limit fork(2) fails with EAGAIN. Root has no such limit."""
 
     def start_too_many() -> tuple[str, int | None, bool]:
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
@@ -340,7 +331,7 @@ def test_where_no_process_can_be_made_another_try_may_mend_it(nursery: Nursery, 
     assert (code, is_clean) == (None, True)
 
 
-def test_where_no_descriptor_is_left_another_try_may_mend_it(nursery: Nursery, way: dict[str, Any]) -> None:
+def test_the_descriptor_limit_is_a_temporary_failure(nursery: Nursery, way: dict[str, Any]) -> None:
     def start_without_descriptors() -> int | None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
         try:
@@ -355,7 +346,7 @@ def test_where_no_descriptor_is_left_another_try_may_mend_it(nursery: Nursery, w
 # ---- looking a command up
 
 
-def test_the_first_executable_file_in_the_path_is_taken(tmp_path: Path) -> None:
+def test_the_first_executable_file_in_the_path_is_used(tmp_path: Path) -> None:
     for folder, mode in (("a", 0o644), ("b", 0o755), ("c", 0o755)):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "tool").write_text("#!/bin/sh\n")
@@ -364,7 +355,7 @@ def test_the_first_executable_file_in_the_path_is_taken(tmp_path: Path) -> None:
     assert find_executable("tool", path) == f"{tmp_path}/b/tool"
 
 
-def test_a_name_with_a_slash_is_taken_as_it_is() -> None:
+def test_a_name_with_a_slash_is_used_unchanged() -> None:
     assert find_executable("./nowhere/tool", "/bin") == "./nowhere/tool"
 
 

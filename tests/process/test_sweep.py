@@ -34,13 +34,13 @@ if os.fork() == 0:
     live("member")
 live("leader")
 """
-"""A leader, a member of its group, and below that one a stray in a session of its own. Each says what it hears."""
+"""A leader, a member of its group, and below it a stray in a session of its own. Each reports the signals it gets."""
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
 class Household:
-    """Programs as the engine has them: registered, carrying marks, their orphans adopted."""
+    """Programs as the engine runs them: registered, marked, with their orphans adopted."""
 
     def __init__(self, nursery: Nursery) -> None:
         self.children = Children()
@@ -54,7 +54,7 @@ class Household:
         return {name: int(pid) for name, pid in map(str.split, self.nursery.ear.lines(count))}
 
     def leave_behind(self, command: str, environment: dict[str, str] | None = None) -> tuple[int, int]:
-        """Let a leader start a daemon and end; return both numbers. The leader is reaped."""
+        """Let a leader start a daemon and exit. Reap the leader and return both pids."""
         leader = self.start("sh", "-c", f"{command} & exit 0", environment=environment)
         daemon = int(self.nursery.ear.line())
         self.reap(leader)
@@ -92,7 +92,7 @@ DAEMON = "setsid sh -c 'echo $$; exec sleep 1000'"
     ids=["main", "group", "tree"],
 )
 def test_a_signal_reaches_exactly_its_scope(household: Household, scope: Scope, reached: set[str]) -> None:
-    """SIGUSR2, which comes after SIGUSR1, says of everyone that there was nothing else to hear."""
+    """SIGUSR2, sent afterwards, shows that the others received no SIGUSR1."""
     household.start(*PYTHON, TREE)
     pids = household.hear_pids(3)
     send(pids["leader"], signal.SIGUSR1, scope, MARKS, household.children.pids)
@@ -103,7 +103,7 @@ def test_a_signal_reaches_exactly_its_scope(household: Household, scope: Scope, 
     assert set(household.nursery.ear.lines(3)) == {f"{name} waits" for name in pids}
 
 
-def test_a_signal_to_what_is_gone_is_no_error(household: Household) -> None:
+def test_signalling_a_program_that_is_gone_is_not_an_error(household: Household) -> None:
     pid = household.start("true")
     household.reap(pid)
     for scope in Scope:
@@ -136,7 +136,7 @@ def test_a_daemon_that_carries_the_marks_is_found_and_killed(household: Househol
     assert household.kill_stragglers(leader) == 0
 
 
-def test_what_a_daemon_has_started_is_killed_even_without_marks(household: Household) -> None:
+def test_children_of_a_daemon_are_killed_even_without_marks(household: Household) -> None:
     leader, daemon = household.leave_behind("setsid sh -c 'env -i /bin/sleep 1000 & echo $$; echo $!; wait'")
     below = int(household.nursery.ear.line())
     sleep_until(lambda: b"SUPINIT" not in environ(below))
@@ -168,7 +168,7 @@ def test_a_daemon_with_other_marks_is_left_alone(household: Household, environme
     assert os.WTERMSIG(status) == signal.SIGUSR1
 
 
-def test_a_daemon_that_took_its_marks_off_and_left_the_session_is_left_alone(household: Household) -> None:
+def test_a_daemon_that_dropped_its_marks_and_left_the_session_is_left_alone(household: Household) -> None:
     leader, daemon = household.leave_behind(f"env -i PATH=/bin:/usr/bin {DAEMON}")
     assert household.kill_stragglers(leader) == 0
     os.kill(daemon, signal.SIGUSR1)
@@ -177,7 +177,7 @@ def test_a_daemon_that_took_its_marks_off_and_left_the_session_is_left_alone(hou
 
 
 def test_a_group_of_its_own_in_the_leaders_session_is_killed_even_without_marks(household: Household) -> None:
-    """The session keeps the leader's number, whatever its processes do with their groups."""
+    """The session keeps the leader's number, whatever process groups are made in it."""
     script = (
         "import os, signal\n"
         "if os.fork() == 0:\n"
@@ -205,8 +205,8 @@ def test_the_main_processes_of_other_programs_are_never_stragglers(household: Ho
     assert not is_gone(orphan)
 
 
-def test_a_number_that_belongs_to_somebody_else_by_now_names_nobody(household: Household) -> None:
-    """While a group or a session lives, its number is not given away; so whoever has the number has no part in it."""
+def test_a_recycled_leader_pid_makes_no_stranger_a_leftover(household: Household) -> None:
+    """The kernel does not reuse the number of a live group or session, so its new holder has no part in the program."""
     stranger = household.leave_behind("setsid sh -c 'sleep 1000 & echo $$; echo $!; wait'", marks(("cron", 1)))[1]
     child = int(household.nursery.ear.line())
     assert household.kill_stragglers(stranger) == 0
@@ -216,8 +216,10 @@ def test_a_number_that_belongs_to_somebody_else_by_now_names_nobody(household: H
     household.reap(stranger)
 
 
-def test_where_there_is_no_unknown_child_nothing_is_read(household: Household, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One short file answers the usual case, however many processes the machine has."""
+def test_without_an_unknown_child_not_all_processes_are_read(
+    household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One short file is enough in the usual case, however many processes there are."""
     leader = household.start("true")
     household.reap(leader)
     household.start("sleep", "1000")
@@ -232,7 +234,7 @@ def test_where_there_is_no_unknown_child_nothing_is_read(household: Household, m
 # ---- one process
 
 
-def test_a_process_that_was_seen_is_signalled(nursery: Nursery) -> None:
+def test_a_process_is_signalled(nursery: Nursery) -> None:
     pid = nursery.start("sleep", "1000")
     process = read_process(pid)
     assert process is not None
@@ -253,7 +255,7 @@ def test_a_recycled_pid_is_not_signalled(nursery: Nursery, monkeypatch: pytest.M
 
 
 def refuse(_: int) -> int:
-    """Do as a kernel without pidfds (before 5.3) or a sandbox that has none."""
+    """Behave as a kernel or sandbox without pidfds."""
     raise OSError(38, "Function not implemented")
 
 
@@ -274,7 +276,7 @@ def test_a_process_that_is_gone_is_not_signalled(
 # ---- the whole container
 
 
-def test_a_subreaper_kills_all_its_descendants_and_nobody_else(household: Household) -> None:
+def test_a_subreaper_kills_its_descendants_and_nothing_else(household: Household) -> None:
     _, daemon = household.leave_behind("env -i PATH=/bin:/usr/bin " + DAEMON)
     household.start(*PYTHON, TREE, environment={})
     pids = household.hear_pids(3)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from supervisor.control.http.message import JSON, Request, RequestError, Response
 from supervisor.control.resources.naming import resolve
 from supervisor.errors import SpawnError
+from supervisor.umask import own_umask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ def _body(program: Program, instance: InstanceId, environment: Mapping[str, str]
         "uid": os.geteuid() if who is None else who.uid,
         "gid": os.getegid() if who is None else who.gid,
         "groups": os.getgroups() if who is None else list(who.groups),
-        "umask": f"{_own_umask() if program.umask is None else program.umask:03o}",
+        "umask": f"{own_umask() if program.umask is None else program.umask:03o}",
         "ulimits": {limit.resource: {"soft": limit.soft, "hard": limit.hard} for limit in program.ulimits},
         "nice": program.nice,
         "oom_score_adj": program.oom_score_adj,
@@ -59,9 +60,3 @@ def _own_folder() -> str:
         return os.getcwd()
     except FileNotFoundError:  # somebody has removed it
         return "/"
-
-
-def _own_umask() -> int:
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
