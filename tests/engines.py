@@ -18,6 +18,7 @@ from supervisor.core.container import ShutdownAsked
 from supervisor.core.life import Life, Phase, Running
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
+    Dependency,
     OwnLog,
     Program,
     Readiness,
@@ -28,6 +29,7 @@ from supervisor.core.program import (
     SignalStep,
     Table,
 )
+from supervisor.core.snapshot import State
 from supervisor.engine import Engine
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
@@ -75,8 +77,10 @@ def script(text: str) -> tuple[str, ...]:
     return (*PYTHON, VOICE + text)
 
 
-def program(name: str, *command: str, **fields: Any) -> Program:
+def program(name: str, *command: str, needs: tuple[str, ...] = (), **fields: Any) -> Program:
+    """Return a program that depends on `needs` and is up, and ends, without any waiting."""
     defaults: dict[str, Any] = {
+        "depends_on": tuple(Dependency(need) for need in needs),
         "min_uptime": 0.0,
         "restart": NEVER,
         "shutdown_on": ShutdownOn.NEVER,
@@ -167,6 +171,26 @@ class Turned:
 
     def socket_of(self, name: str, number: int = 1) -> str:
         return str(self.run_dir / "notify" / f"{name}.{number}")
+
+    def states(self) -> dict[str, State]:
+        return {name: view.state for (name, _), view in self.engine.snapshot.instances.items()}
+
+    def marker_paths(self, name: str) -> tuple[str, str]:
+        """Return the marker of a program, and that of the container."""
+        return str(self.run_dir / "health" / name), str(self.run_dir / "healthy")
+
+    @property
+    def output(self) -> list[str]:
+        """The lines of the programs, each behind its program's name."""
+        return (self.folder / "out").read_text().splitlines()
+
+    @property
+    def log(self) -> str:
+        """What supinit itself has logged."""
+        return (self.folder / "log").read_text()
+
+    def heard(self, line: str) -> bool:
+        return line in self.output
 
     @property
     def told(self) -> list[str]:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -396,8 +397,8 @@ def test_a_record_that_cannot_be_written_is_an_error_and_frees_the_lock(shared: 
 # ---- in a container
 
 
-def oneshot(shared: Path, *command: str, order: str | None = None, key: str = "v1", **fields: object) -> Program:
-    defaults = {"kind": ProgramType.ONESHOT, "once": Once(key, str(shared), order)}
+def oneshot(shared: Path, *command: str, order: str | None = None, key: str = "v1", **fields: Any) -> Program:
+    defaults: dict[str, Any] = {"kind": ProgramType.ONESHOT, "once": Once(key, str(shared), order)}
     return program("migrate", *(command or ("echo", "ran")), **(defaults | fields))
 
 
