@@ -1,15 +1,15 @@
-"""`supinit convert FILE`: a supervisord.conf or a Procfile in, a table out."""
+"""`supinit convert FILE`: convert another supervisor's file, print the table and the warnings."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from supervisor.convert.convert import convert
+from supervisor.convert.formats import convert
 
 
 def print_converted(path: str) -> int:
-    """Print the table, and what is not carried over as warnings; return 0. Raises ConfigError."""
+    """Print the table on stdout and the losses on stderr, and return 0. Raises ConfigError."""
     converted = convert(path, os.environ)
     sys.stdout.flush()
     sys.stdout.buffer.write(converted.table.encode())

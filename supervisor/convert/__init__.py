@@ -1,6 +1,7 @@
-"""Other people's process tables in, a table of ours out: supervisord.conf and Procfile.
+"""Convert other process tables to supinit's. One module or package for each source format.
 
-Rule 1: the meaning is carried over, not the letters: what a program that works does stays as it was.
-Rule 2: nothing is lost silently: what cannot be carried over is a comment where it belongs, and a warning.
-Rule 3: what comes out is a valid table.
+In: the path of a supervisord.conf or a Procfile. Out: the text of a table, and one warning for each loss.
+Every format fills a `draft.Draft`: the programs by name, comments, and findings with file and line.
+Rule 1: the meaning is kept: a program that works runs under supinit as it did before.
+Rule 2: nothing is lost silently: it becomes a comment in the table and a warning. Rule 3: the table is valid.
 """

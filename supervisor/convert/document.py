@@ -1,4 +1,4 @@
-"""A table as it is written: YAML in block style, with the comments where they belong."""
+"""A table as YAML text: block style, with comments above the keys they explain."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _ESCAPES = {"\n": "\\n", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
 class Block:
-    """A mapping, and the comments above its keys; those of the key "" stand above the mapping itself."""
+    """A mapping and the comments above its keys. Comments of the key "" stand above the mapping itself."""
 
     def __init__(self) -> None:
         self.entries: dict[str, Flow | Block] = {}
         self.notes: dict[str, list[str]] = {}
         self.anchor = ""
         self.like: Block | None = None
-        """A block with an anchor that has the same keys: only what differs is written."""
+        """A block with an anchor. It is merged in (`<<`), and only the entries that differ are written."""
         self.is_off = False
-        """It is written as a comment."""
+        """Write the whole block as a comment."""
 
     def note(self, sentence: str, key: str = "") -> None:
         notes = self.notes.setdefault(key, [])
@@ -38,7 +38,7 @@ class Block:
 
     @property
     def notes_above(self) -> list[str]:
-        """Those of the block itself, and of keys that it has not got."""
+        """The notes of the block itself, and of keys that it does not have."""
         return [note for key, notes in self.notes.items() if key not in self.entries for note in notes]
 
     def sort(self, order: Iterable[str]) -> None:
@@ -46,7 +46,7 @@ class Block:
 
 
 def write(document: Block) -> str:
-    """Return the document; the comments of "" come first."""
+    """Return the document as text, its own notes first."""
     lines = list(comment(document.notes_above))
     for key, value in document.entries.items():
         lines += ["", *_entry(key, value, document)]
@@ -54,7 +54,7 @@ def write(document: Block) -> str:
 
 
 def comment(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
-    """Yield sentences as comments, each beginning a line."""
+    """Yield comment lines. Each sentence starts a new line."""
     for sentence in sentences:
         text = "".join(character if character.isprintable() else _escape(character) for character in sentence)
         yield from textwrap.wrap(
@@ -82,7 +82,7 @@ def _block(block: Block, indent: str) -> Iterator[str]:
 
 
 def _entry(key: str, value: Flow | Block, parent: Block, indent: str = "") -> Iterator[str]:
-    """Yield one key with its value; a block that is off is a comment."""
+    """Yield the lines of one key and its value."""
     yield from comment(parent.notes.get(key, ()), indent)
     head = f"{indent}{scalar(key)}:"
     if not isinstance(value, Block):
@@ -119,7 +119,7 @@ def _flow(value: Flow) -> str:
 
 
 def scalar(value: str | int, in_flow: bool = False) -> str:
-    """Return a text, or a number, as YAML reads it back; `in_flow`: between brackets or braces."""
+    """Return a text or number so that YAML reads it back unchanged. `in_flow`: between brackets or braces."""
     if isinstance(value, int):
         return str(value)
     if _is_plain(value) and not (in_flow and frozenset(" ,?:[]{}").intersection(value)):
@@ -131,7 +131,7 @@ def scalar(value: str | int, in_flow: bool = False) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text needs no quotes, in the eyes of any reader of YAML: it is no number, flag, date or null."""
+    """Whether a text needs no quotes: no YAML reader takes it for a number, flag, date or null."""
     if not text or not text.isprintable() or text[0] in _INDICATORS or text.startswith("- ") or text == "-":
         return False
     if text.endswith((" ", ":")) or ": " in text or " #" in text:

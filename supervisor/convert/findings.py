@@ -1,4 +1,4 @@
-"""What a conversion has to say besides the table: what was lost, and what is wrong with the file."""
+"""Findings of a conversion: losses (warnings) and errors of the source (problems), each with file and line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Location(Record):
-    """A line of a file, from 1."""
+    """A line of a file. Lines count from 1."""
 
     file: str
     line: int
@@ -20,7 +20,7 @@ class Location(Record):
 
 
 class Findings:
-    """Sentences with their places, none of them twice."""
+    """Collects findings. A repeated one is kept once."""
 
     def __init__(self) -> None:
         self._problems: dict[tuple[Location, str], None] = {}
@@ -35,16 +35,16 @@ class Findings:
         return _in_order(self._warnings)
 
     def problem(self, place: Location, sentence: str) -> None:
-        """Note what makes a conversion impossible."""
+        """Record an error that makes the conversion impossible."""
         self._problems[place, sentence] = None
 
     def warn(self, place: Location, sentence: str) -> None:
-        """Note what is not carried over."""
+        """Record a loss."""
         self._warnings[place, sentence] = None
 
 
 def _in_order(found: Iterable[tuple[Location, str]]) -> tuple[str, ...]:
-    """Return lines in the order of the files, and of the lines in each."""
+    """Return lines, ordered by file and line."""
     files = {place.file: number for number, (place, _) in reversed(list(enumerate(found)))}
     ordered = sorted(found, key=lambda item: (files[item[0].file], item[0].line))
     return tuple(f"{place}: {sentence}" for place, sentence in ordered)

@@ -1,4 +1,4 @@
-"""A Procfile, as foreman, honcho and Heroku read it, into a document of ours."""
+"""Convert a Procfile, read as foreman, honcho and Heroku read it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import os
 import re
 import shlex
 
-from supervisor.config.schema import PROGRAM
 from supervisor.convert.document import Block
+from supervisor.convert.draft import Draft
 from supervisor.convert.findings import Location
-from supervisor.convert.names import Names
 from supervisor.convert.servers import suggest_preset, suggestion
 from supervisor.core.record import Record
 
@@ -33,14 +32,14 @@ _QUOTED = re.compile(r"""'[^']*'|"[^"$`\\]*\"""")
 _ASSIGNMENTS = re.compile(r"""((?:[A-Za-z_]\w*=(?:"[^"]*"|'[^']*'|[^\s"'\\])*\s+)*)(?:exec\s+)?(\S.*)""")
 _PORT = re.compile(r"^\s*(?:export\s+)?PORT\s*=\s*[\"']?(\d+)", re.MULTILINE)
 
-ENDS = "A program is started again when it ends; foreman and honcho end them all: restart: 'no' with shutdown_on: exit."
-PORTS = (
-    "PORT is counted as foreman and honcho do; that of web, or else of the first, is the container's, if that is set."
+ENDS = (
+    "A program that ends is restarted. foreman and honcho stop all programs then: restart: 'no' with shutdown_on: exit."
 )
+PORTS = "PORT counts up as under foreman and honcho. web, or else the first program, gets the container's PORT, if set."
 ENV_FILE = ".env is read at each start, from the directory that supinit runs in."
-SEVERAL = "several commands in one shell: the signal goes to all of them, as foreman and honcho send it"
+SEVERAL = "several commands in one shell: the signal goes to all of them, as under foreman and honcho"
 UNTIL_ENDED = "trap exit TERM; "
-"""The shell waits for the command that runs: with the shell, the main process, the rest of its tree would be killed."""
+"""The shell waits for its current command. If the shell ended first, the rest of the tree would be killed."""
 
 
 class ProcfileEntry(Record):
@@ -49,42 +48,39 @@ class ProcfileEntry(Record):
 
 
 def convert_procfile(text: str, path: str, findings: Findings) -> Block:
-    """Return the document. It is of no use where `findings` have a problem."""
-    document, table, names = Block(), Block(), Names()
-    document.notes[""] = [ENDS, PORTS]
+    """Return the table. It is useless where `findings` hold a problem."""
+    draft = Draft(findings)
+    draft.document.notes[""] = [ENDS, PORTS]
     port, has_env_file = _read_env_file(os.path.join(os.path.dirname(path), ".env"))
     if has_env_file:
-        document.note(ENV_FILE)
-    processes = _read_processes(text, path, document, findings)
+        draft.document.note(ENV_FILE)
+    processes = _read_processes(text, path, draft)
     served = WEB if WEB in processes else next(iter(processes), "")
     for wanted, process in processes.items():
         program = _program(process.command, f"${{PORT:-{port}}}" if wanted == served else str(port), has_env_file)
         port += PORT_STEP
-        table.entries[name := names.give(wanted)] = program
-        if name != wanted:
-            findings.warn(process.place, f"{wanted} is called {name} here")
-            program.note(f"{wanted} is called {name} here")
-    _release_first(table)
-    document.entries["programs"] = table
-    return document
+        draft.add(wanted, program, process.place)
+    _release_first(draft.programs)
+    return draft.finish()
 
 
-def _read_processes(text: str, path: str, document: Block, findings: Findings) -> dict[str, ProcfileEntry]:
+def _read_processes(text: str, path: str, draft: Draft) -> dict[str, ProcfileEntry]:
     processes: dict[str, ProcfileEntry] = {}
     for number, line in enumerate(text.splitlines(), 1):
         place = Location(path, number)
         match = LINE.match(line)
         if match is None:
-            _lose(line, place, document, findings)
+            _lose(line, place, draft)
         elif match[1] in processes:
-            findings.problem(place, f"cannot name {match[1]} again, first in line {processes[match[1]].place.line}")
+            first = processes[match[1]].place.line
+            draft.findings.problem(place, f"{match[1]} is defined twice, first in line {first}")
         else:
             processes[match[1]] = ProcfileEntry(place, match[2].strip())
     return processes
 
 
 def _read_env_file(path: str) -> tuple[int, bool]:
-    """Return the port that counting begins with, and whether there is a file."""
+    """Return the first port, and whether there is a file."""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             found = _PORT.search(file.read())
@@ -93,10 +89,11 @@ def _read_env_file(path: str) -> tuple[int, bool]:
     return int(found[1]) if found else FIRST_PORT, True
 
 
-def _lose(line: str, place: Location, document: Block, findings: Findings) -> None:
+def _lose(line: str, place: Location, draft: Draft) -> None:
     if line.strip() and not line.lstrip().startswith("#"):
-        findings.warn(place, "is not NAME: COMMAND, and left out")
-        document.note(f"line {place.line} is not NAME: COMMAND, and left out: {line.strip()[:60]}")
+        sentence = "is not NAME: COMMAND, and is left out"
+        draft.findings.warn(place, sentence)
+        draft.document.note(f"line {place.line} {sentence}: {line.strip()[:60]}")
 
 
 def _program(command: str, port: str, has_env_file: bool) -> Block:
@@ -106,12 +103,11 @@ def _program(command: str, port: str, has_env_file: bool) -> Block:
     environment.entries["PORT"] = port
     program.entries["environment"] = environment
     _set_command(command, program, environment)
-    program.sort(PROGRAM.keys)
     return program
 
 
 def _set_command(command: str, program: Block, environment: Block) -> None:
-    """Set it without a shell where that does the same, and else with one that gets out of the way."""
+    """Set `command`: without a shell where that does the same, else with a shell that execs or forwards the signal."""
     match = _ASSIGNMENTS.fullmatch(command)
     prefix, rest = (match[1], match[2]) if match is not None else ("", command)
     if not _needs_shell(prefix) and not _needs_shell(rest):
@@ -143,26 +139,22 @@ def _needs_shell(text: str) -> bool:
 
 
 def _without_quoted(text: str) -> str:
-    """Return a command without what is in quotes and means the same to any reader of words."""
+    """Return a command without quoted parts in which nothing is expanded."""
     return _QUOTED.sub("''", text)
 
 
 def _is_joined(text: str) -> bool:
-    """Whether a shell has more to do than to become one command."""
+    """Whether a shell cannot simply exec this: it holds several commands."""
     text = _DUPLICATED_DESCRIPTOR.sub("", _without_quoted(text))
     return _JOINS.search(text) is not None or next(iter(text.split()), "") in _WORDS_OF_THE_SHELL
 
 
-def _release_first(table: Block) -> None:
-    """Heroku runs `release` to its end before anything else."""
-    release = table.entries.get(RELEASE)
-    if not isinstance(release, Block):
+def _release_first(programs: dict[str, Block]) -> None:
+    """Run `release` to completion before anything else, as Heroku does."""
+    if RELEASE not in programs:
         return
-    release.entries["type"] = "oneshot"
-    release.sort(PROGRAM.keys)
-    for name, program in table.entries.items():
-        if name != RELEASE and isinstance(program, Block):
-            after = Block()
+    programs[RELEASE].entries["type"] = "oneshot"
+    for name, program in programs.items():
+        if name != RELEASE:
+            program.entries["depends_on"] = after = Block()
             after.entries[RELEASE] = {"condition": "completed"}
-            program.entries["depends_on"] = after
-            program.sort(PROGRAM.keys)

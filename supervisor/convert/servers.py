@@ -1,4 +1,4 @@
-"""Well-known programs by their commands: a preset is suggested, never chosen, and a shell is warned of."""
+"""Recognize well-known servers and shells by their commands. A preset is suggested, never set."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHER_NAMES = {
 
 
 def suggest_preset(words: list[str]) -> str:
-    """Return the name of the preset for a command, or nothing."""
+    """Return the name of the preset for a command; empty where there is none."""
     name = os.path.basename(words[0]) if words else ""
     if name.startswith("python") and words[1:2] == ["-m"]:
         name = words[2] if len(words) > 2 else ""
@@ -24,7 +24,7 @@ def suggest_preset(words: list[str]) -> str:
 
 
 def is_held_by_shell(words: list[str]) -> bool:
-    """Whether a shell stays between supinit and what it runs, and ends at once on a signal to its group."""
+    """Whether a shell stays as the parent of its command, and ends at once on a signal to its group."""
     if os.path.basename(words[0]) not in _SHELLS or "-c" not in words[:-1]:
         return False
     script = words[words.index("-c") + 1]
@@ -32,4 +32,4 @@ def is_held_by_shell(words: list[str]) -> bool:
 
 
 def suggestion(preset: str) -> str:
-    return f"preset: {preset} knows its graceful stop and its reload; stop_signal and stop are not needed beside it"
+    return f"write preset: {preset} instead of stop_signal and stop: it has the graceful stop and the reload"

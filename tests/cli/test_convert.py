@@ -25,7 +25,7 @@ def test_the_table_is_on_stdout_and_what_is_lost_on_stderr(tmp_path: Path) -> No
     assert result.returncode == 0
     assert list(yaml.safe_load(result.stdout)["programs"].values()) == [{"command": "cat ü", "restart": "on-failure"}]
     assert result.stderr.splitlines() == [
-        "in.conf:2: [supervisord] pidfile: there is no pid file: supinit is PID 1 of its container",
+        "in.conf:2: [supervisord] pidfile: supinit writes no pid file: it is PID 1",
         "in.conf:3: [program:ü]: ü is called program here",
     ]
 
@@ -36,7 +36,7 @@ def test_the_table_is_on_stdout_and_what_is_lost_on_stderr(tmp_path: Path) -> No
         (None, "cannot read in.conf: No such file or directory"),
         (b"[program:x]\n\xff\n", "in.conf:2: cannot be read as UTF-8: byte 0xff"),
         (b"[program:x]\n\0\n", "in.conf:2: cannot hold a NUL byte"),
-        (b"[program:x]\nuser=a\n", "in.conf:1: [program:x] command: cannot be left out"),
+        (b"[program:x]\nuser=a\n", "in.conf:1: [program:x] command: is required"),
         (b"", "in.conf:1: cannot be converted: " + UNKNOWN),
     ],
     ids=["no file", "no text", "NUL", "wrong", "empty"],

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from supervisor.config.load import load
-from supervisor.convert.convert import Converted, convert
+from supervisor.convert.formats import Converted, convert
 from supervisor.core.program import Program, Table
 from supervisor.errors import ConfigError
 

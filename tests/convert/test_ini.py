@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from supervisor.convert.findings import Findings
-from supervisor.convert.ini import IniSections, read_ini
+from supervisor.convert.supervisord.ini import IniSections, read_ini
 
 FILE = "supervisord.conf"
 LINES = st.lists(
@@ -63,15 +63,15 @@ def test_every_option_knows_its_line() -> None:
 def test_a_key_that_is_given_again_is_said_to_be_so() -> None:
     sections, findings = read("[a]\nx=1\n[b]\n[a]\nx=2\n")
     assert sections["a"].options["x"].text == "2"
-    assert findings.warnings == ("supervisord.conf:2: [a] x: is given again at supervisord.conf:5, and that counts",)
+    assert findings.warnings == ("supervisord.conf:2: [a] x: is overridden at supervisord.conf:5",)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x=1", "supervisord.conf:1: cannot be read: no [SECTION] stands above it"),
-        ("[a]\nx", "supervisord.conf:2: cannot be read: it is neither [SECTION] nor KEY=VALUE"),
-        ("[a]\n\n=x", "supervisord.conf:3: cannot be read: it is neither [SECTION] nor KEY=VALUE"),
+        ("x=1", "supervisord.conf:1: cannot be read: there is no [SECTION] above it"),
+        ("[a]\nx", "supervisord.conf:2: cannot be read: expected [SECTION] or KEY=VALUE"),
+        ("[a]\n\n=x", "supervisord.conf:3: cannot be read: expected [SECTION] or KEY=VALUE"),
     ],
     ids=["no section", "no value", "no key"],
 )

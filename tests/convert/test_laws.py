@@ -8,7 +8,7 @@ from contextlib import suppress
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from supervisor.convert.convert import Converted
+from supervisor.convert.formats import Converted
 from supervisor.errors import ConfigError
 
 from .conversions import converted, table_of

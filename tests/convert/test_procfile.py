@@ -104,8 +104,8 @@ def test_the_env_file_beside_it_is_read_and_its_port_counted_from(tmp_path: Path
 
 def test_a_line_that_is_no_process_is_said_to_be_left_out() -> None:
     assert losses_of("# a comment\n\nweb: x\n  indented: y\nbad\n", FILE) == [
-        "4: is not NAME: COMMAND, and left out",
-        "5: is not NAME: COMMAND, and left out",
+        "4: is not NAME: COMMAND, and is left out",
+        "5: is not NAME: COMMAND, and is left out",
     ]
 
 
@@ -115,7 +115,7 @@ def test_a_name_that_is_not_allowed_becomes_the_nearest_one() -> None:
 
 
 def test_a_name_that_is_given_twice_is_refused_as_honcho_does() -> None:
-    assert refusals_of("web: a\n\nweb: b\n", FILE) == ["3: cannot name web again, first in line 1"]
+    assert refusals_of("web: a\n\nweb: b\n", FILE) == ["3: web is defined twice, first in line 1"]
 
 
 def test_the_kind_of_a_file_is_told_by_what_is_in_it() -> None:

@@ -8,7 +8,7 @@ from signal import SIGKILL, SIGQUIT, SIGTERM, SIGUSR1
 
 import pytest
 
-from supervisor.convert.program import BY_HAND, SHELL_FIRST
+from supervisor.convert.supervisord.program import BY_HAND, SHELL_FIRST
 from supervisor.core.program import (
     Dependency,
     LogMode,
@@ -99,34 +99,54 @@ def test_output_goes_where_it_went(options: str, log: LogSettings) -> None:
             "stopasgroup=false\nkillasgroup=false",
             "4",
             "killasgroup",
-            "SIGKILL always reaches the whole tree of a program",
+            "SIGKILL always reaches the whole process tree",
         ),
         (
             "autorestart=false\nstartretries=5",
             "4",
             "startretries",
-            "with autorestart=false, a start that fails is not tried again",
+            "with autorestart=false, a failed start is not tried again",
         ),
         ("serverurl=http://x", "3", "serverurl", "there is no XML-RPC; supctl finds the control socket by itself"),
-        ("process_name=y", "3", "process_name", "it is called web"),
-        ("numprocs=2\nprocess_name=y_%(process_num)d", "4", "process_name", "the instances are web:1, web:2 and so on"),
-        ("autorestart=%(ENV_X)s", "3", "autorestart", "a variable cannot stand here, supervisord's default is taken"),
-        ("autorestart=true\nexitcodes=", "4", "exitcodes", "no code at all is expected: no program of ours has that"),
-        ("redirect_stderr=true", "3", "redirect_stderr", "stderr stays apart, on the container's stderr"),
+        ("process_name=y", "3", "process_name", "the program is called web"),
+        (
+            "numprocs=2\nprocess_name=y_%(process_num)d",
+            "4",
+            "process_name",
+            "instances are named web:1, web:2 and so on",
+        ),
+        ("autorestart=%(ENV_X)s", "3", "autorestart", "cannot be a variable here; supervisord's default is used"),
+        ("autorestart=true\nexitcodes=", "4", "exitcodes", "supinit needs at least one success exit code"),
+        ("redirect_stderr=true", "3", "redirect_stderr", "stderr stays separate, on the container's stderr"),
         ("stdout_logfile=/dev/stderr", "3", "stdout_logfile", "stdout goes to the container's stdout"),
-        ("stdout_logfile=syslog", "3", "stdout_logfile", "there is no syslog: it goes to the container's output"),
+        ("stdout_logfile=syslog", "3", "stdout_logfile", "there is no syslog; it goes to the container's output"),
         (
             "stdout_logfile=NONE",
             "3",
             "stdout_logfile",
-            "the streams are dropped both (log: {mode: none}) or not at all",
+            "log.mode: none drops both streams, so this one is shown",
         ),
-        ("stdout_logfile=/a\nstderr_logfile=/b", "4", "stderr_logfile", "a program has one file: /a gets both streams"),
-        ("stdout_logfile_backups=3", "3", "stdout_logfile_backups", "there is no file of this stream alone"),
-        ("stderr_syslog=true", "3", "stderr_syslog", "there is no syslog: the container's engine takes the output"),
-        ("stdout_events_enabled=true", "3", "stdout_events_enabled", "output is no event; supctl logs -f follows it"),
-        ("environment=%(ENV_PAIRS)s", "3", "environment", "what a variable holds cannot be parted into variables here"),
-        ("comand=x", "3", "comand", "is no key of supervisord's"),
+        (
+            "stdout_logfile=/a\nstderr_logfile=/b",
+            "4",
+            "stderr_logfile",
+            "a program has one log file: /a gets both streams",
+        ),
+        ("stdout_logfile_backups=3", "3", "stdout_logfile_backups", "this stream has no file of its own"),
+        ("stderr_syslog=true", "3", "stderr_syslog", "there is no syslog; the container engine collects the output"),
+        (
+            "stdout_events_enabled=true",
+            "3",
+            "stdout_events_enabled",
+            "output is not an event; supctl logs -f follows it",
+        ),
+        (
+            "environment=%(ENV_PAIRS)s",
+            "3",
+            "environment",
+            "the names and values in a variable cannot be read at conversion",
+        ),
+        ("comand=x", "3", "comand", "is not a key of supervisord"),
     ],
     ids=lambda value: value.replace("\n", "; ") if value[0].isalpha() else "",
 )
@@ -137,7 +157,7 @@ def test_what_cannot_be_carried_over_is_said(option: str, line: str, key: str, r
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ("[program:a]\nuser=root", "1: [program:a] command", "cannot be left out"),
+        ("[program:a]\nuser=root", "1: [program:a] command", "is required"),
         ("[program:a]\ncommand=", "2: [program:a] command", "cannot be empty"),
         (
             "[program:a]\ncommand=bash -c 'a ; b'",
@@ -147,13 +167,13 @@ def test_what_cannot_be_carried_over_is_said(option: str, line: str, key: str, r
         (
             "[program:a]\ncommand=50%",
             "2: [program:a] command",
-            "cannot hold a % that begins no %(name)s (a percent sign is written %%)",
+            "cannot contain a single % (write %(name)s for a variable, %% for a percent sign)",
         ),
         ("[program:a]\ncommand=%(name)s", "2: [program:a] command", "cannot expand %(name)s"),
         (
             "[program:a]\ncommand=%(process_num)99999999d",
             "2: [program:a] command",
-            "cannot hold a % that begins no %(name)s (a percent sign is written %%)",
+            "cannot contain a single % (write %(name)s for a variable, %% for a percent sign)",
         ),
         ("[program:a]\ncommand=x\nautostart=maybe", "3: [program:a] autostart", "cannot be 'maybe'"),
         ("[program:a]\ncommand=x\nstopsignal=FOO", "3: [program:a] stopsignal", "cannot be 'FOO'"),
@@ -172,16 +192,16 @@ def test_what_cannot_be_carried_over_is_said(option: str, line: str, key: str, r
         (
             "[program:a]\ncommand=x\nenvironment=A",
             "3: [program:a] environment",
-            'cannot be parted into NAME="VALUE",NAME="VALUE"',
+            'expected NAME="VALUE",NAME="VALUE"',
         ),
         ('[program:a]\ncommand=x\nenvironment=A="', "3: [program:a] environment", "No closing quotation"),
         ("[program:a]\ncommand=x\nuser=", "3: [program:a] user", "cannot be empty"),
         (
             "[program:a]\ncommand=x\n[group:g]\nprograms=b",
             "4: [group:g] programs",
-            "cannot name 'b', which is no program",
+            "there is no program 'b'",
         ),
-        ("[include]\n[program:a]\ncommand=x", "1: [include] files", "cannot be left out"),
+        ("[include]\n[program:a]\ncommand=x", "1: [include] files", "is required"),
         ("[supervisord]\n", "1: cannot be converted", "there is no program to start"),
         ("[program:a]\ncommand=x\nautostart=false", "1: cannot be converted", "there is no program to start"),
     ],
@@ -193,9 +213,9 @@ def test_what_supervisord_refuses_is_refused(text: str, place: str, problem: str
 
 def test_every_problem_is_found_at_once() -> None:
     assert refusals_of("[program:a]\ncommand=%\nstartsecs=x\n[program:b]\n") == [
-        "2: [program:a] command: cannot hold a % that begins no %(name)s (a percent sign is written %%)",
+        "2: [program:a] command: cannot contain a single % (write %(name)s for a variable, %% for a percent sign)",
         "3: [program:a] startsecs: cannot be 'x'",
-        "4: [program:b] command: cannot be left out",
+        "4: [program:b] command: is required",
     ]
 
 
@@ -291,7 +311,7 @@ def test_what_does_not_start_by_itself_is_a_comment_with_all_of_it() -> None:
             "  # autostart=false: " + BY_HAND,
             "  # b:",
             "  #   command: y",
-            "  #   # a task that ends? as type: oneshot, others can wait for it (condition: completed)",
+            "  #   # if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)",
             '  #   restart: "no"',
             "  #   min_uptime: 0s",
         ][-7:]
@@ -302,7 +322,7 @@ def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
     text = "[program:a]\ncommand=x\n[fcgi-program:b]\ncommand=y\nsocket=unix:///run/b.sock\n"
     assert list(programs_of(text)) == ["a"]
     assert losses_of(text) == [
-        "5: [fcgi-program:b] socket: no socket is handed to a program: let it open its own, and take it in"
+        "5: [fcgi-program:b] socket: supinit passes no socket: let the program open its own, and remove the #"
     ]
 
 
@@ -312,12 +332,12 @@ def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
         (
             "[unix_http_server]\nfile=/x",
             "3: [unix_http_server] file",
-            "supctl finds supinit's socket by itself; supervisor.socket, socket_mode and socket_group",
+            "supctl finds the socket by itself; to change it: supervisor.socket, socket_mode, socket_group",
         ),
         (
             "[inet_http_server]\nport=9001\npassword=secret",
             "3: [inet_http_server] port, password",
-            "there is no remote control; supervisor.metrics.listen shows health and metrics over TCP",
+            "there is no control over TCP; supervisor.metrics.listen serves health and metrics",
         ),
         ("[supervisorctl]\nprompt=x", "3: [supervisorctl] prompt", "supctl needs no configuration"),
         (
@@ -328,23 +348,23 @@ def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
         (
             "[eventlistener:x]\ncommand=y",
             "3: [eventlistener:x]",
-            "supctl events -f tells what happens; a program that fails for good ends the container by itself",
+            "supctl events -f shows state changes; a program that fails for good ends the container",
         ),
         (
             "[eventlistener:x]\ncommand=httpok",
             "3: [eventlistener:x]",
-            "healthcheck: {http: {url: URL}, on_unhealthy: restart} does what httpok does",
+            "healthcheck: {http: {url: URL}, on_unhealthy: restart} replaces httpok",
         ),
         (
             "[group:g]\nprograms=a",
             "3: [group:g] programs",
-            "there are no groups: a pattern, as in supctl restart 'web*', takes several programs",
+            "there are no groups; supctl takes patterns, as in supctl restart 'web*'",
         ),
-        ("[web]\nx=y", "3: [web] x", "is no section of supervisord's"),
+        ("[web]\nx=y", "3: [web] x", "is not a section of supervisord"),
         (
             "[supervisord]\npidfile=/x",
             "4: [supervisord] pidfile",
-            "there is no pid file: supinit is PID 1 of its container",
+            "supinit writes no pid file: it is PID 1",
         ),
     ],
     ids=lambda value: value.partition("]")[0] if value[0] == "[" else "",
@@ -379,8 +399,8 @@ def test_included_files_are_part_of_it(tmp_path: Path) -> None:
     assert programs["b"].stop == (SignalStep(SIGTERM, 3.0),)
     assert conversion.warnings == (
         f"{main}:2: [include] files: no file matches {tmp_path}/other.ini",
-        f"{folder}/a.conf:3: [include]: an included file includes no others, to supervisord either",
-        f"{folder}/b.conf:3: [program:b] odd: is no key of supervisord's",
+        f"{folder}/a.conf:3: [include]: is ignored in an included file, as under supervisord",
+        f"{folder}/b.conf:3: [program:b] odd: is not a key of supervisord",
     )
 
 
@@ -395,7 +415,7 @@ def test_programs_that_share_a_file_rotate_it_as_the_first_does() -> None:
         stdout_logfile=/x
     """
     assert [program.log.keep for program in programs_of(text).values()] == [1, 1]
-    assert losses_of(text) == ["6: /x is rotated as the first program that writes to it has it"]
+    assert losses_of(text) == ["6: /x is rotated with the settings of the first program that writes to it"]
 
 
 @pytest.mark.parametrize(
@@ -423,8 +443,8 @@ def test_a_name_that_is_not_allowed_becomes_the_nearest_one(wanted: str, name: s
 )
 def test_a_preset_is_suggested_and_never_chosen(command: str, preset: str | None) -> None:
     table = converted(f"[program:a]\ncommand={command}\n").table
-    assert ("# preset: " in table) is (preset is not None)
-    assert preset is None or f"# preset: {preset} knows" in table
+    assert ("# write preset: " in table) is (preset is not None)
+    assert preset is None or f"# write preset: {preset} instead" in table
     assert "\n    preset:" not in table
 
 
@@ -445,16 +465,16 @@ def test_a_value_over_several_lines_is_one_command() -> None:
 @pytest.mark.parametrize(
     ("options", "program", "reason"),
     [
-        ("numprocs=5000", replace(WEB, scale=1000), "numprocs: 1000 instances are the most"),
+        ("numprocs=5000", replace(WEB, scale=1000), "numprocs: supinit runs at most 1000 instances"),
         (
             "stdout_logfile=/x\nstdout_logfile_backups=5000",
             replace(WEB, log=LogSettings(LogMode.NONE, "/x", 50 * 1024**2, 1000)),
-            "stdout_logfile_backups: no more than 1000 are kept",
+            "stdout_logfile_backups: at most 1000 files are kept",
         ),
         (
             "numprocs=%(ENV_COUNT)s\nenvironment=N=%(process_num)s",
             replace(WEB, environment=(("N", "0"),)),
-            "numprocs: instances differ by process_num: write one program for each",
+            "numprocs: instances differ by process_num; write one program for each",
         ),
     ],
     ids=["instances", "kept files", "an unknown number that differ"],
@@ -472,7 +492,7 @@ def test_a_number_of_no_instances_starts_none() -> None:
 def test_a_program_in_two_groups_runs_once_and_that_is_said() -> None:
     text = "[group:g]\nprograms=a\n[group:h]\nprograms=a\n[program:a]\ncommand=%(group_name)s\n"
     assert programs_of(text)["a"].command == ("g",)
-    assert "4: [group:h] programs: a is in g already, and runs once only" in losses_of(text)
+    assert "4: [group:h] programs: a is in g already, and runs only once" in losses_of(text)
 
 
 def test_what_is_lost_is_said_in_the_order_of_the_lines() -> None:

@@ -1,7 +1,8 @@
-"""supervisord's priorities as dependencies.
+"""Turn priorities into dependencies.
 
-It starts groups in the order of their priorities, and the programs of a group in that of theirs, without waiting; it
-stops in the reverse order. That is a dependency with the condition started on each of those just before.
+supervisord starts groups in the order of their priorities, and within a group its programs in the order of theirs,
+without waiting. It stops them in reverse order. So each program depends, with the condition started, on the ones
+just before it.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Rank(Record):
-    """Where a program stands. One without a group is a group of its own, of the same name and priority."""
+    """A program's position. One without a group forms its own, with the same name and priority."""
 
     names: tuple[str, ...]
-    """In the table: more than one, where its instances differ."""
+    """Names in the table: several where instances differ."""
     group: str
     group_priority: int
     priority: int
 
 
 def before(rank: Rank, ranks: Sequence[Rank]) -> tuple[str, ...]:
-    """Return the names that a program starts after and stops before."""
+    """Return the names that a program starts after, and stops before."""
     own = [other for other in ranks if other.group == rank.group]
     lower = [other.priority for other in own if other.priority < rank.priority]
     if lower:

@@ -1,7 +1,7 @@
-"""The text of a supervisord.conf into sections and options, each with its line.
+"""Parse a supervisord.conf into sections and options, each with its line.
 
-As Python's RawConfigParser reads it with supervisord's options, which knows no lines: `=` or `:` after a key, values go
-on in lines that are indented deeper, and ` ;` or ` #` begins a comment anywhere. A test holds the two together.
+Reads as Python's RawConfigParser does with supervisord's options, but keeps line numbers: `=` or `:` follows a key, a
+deeper indented line continues a value, ` ;` or ` #` starts a comment anywhere. A test compares the two.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTION = re.compile(r"(.*?)\s*[=:]\s*(.*)$")
 
 
 class Option:
-    """A key, and its value as it stands, over one or more lines."""
+    """A key and its unexpanded value, one or more lines."""
 
     def __init__(self, name: str, first: str, place: Location) -> None:
         self.name = name
@@ -51,7 +51,7 @@ class IniSection:
 
     @property
     def label(self) -> str:
-        """What follows the colon, as in program:LABEL."""
+        """The part after the colon, as in program:LABEL."""
         return self.name.partition(":")[2].strip()
 
 
@@ -59,7 +59,7 @@ IniSections = dict[str, IniSection]
 
 
 def read_ini(text: str, file: str, sections: IniSections, findings: Findings) -> None:
-    """Add what the text says to `sections`: a section goes on where it is named again, a key's last value counts."""
+    """Add the sections of a text to `sections`. A repeated section is merged, a repeated key replaces the first."""
     reader = _Reader(file, sections, findings)
     for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         reader.read(number, line)
@@ -87,29 +87,29 @@ class _Reader:
             self._begin(Location(self.file, number), content)
 
     def _begin(self, place: Location, content: str) -> None:
-        """Take a line that goes on with nothing before it."""
+        """Read a line that does not continue a value."""
         if header := _HEADER.match(content):
             self.section = self.sections.setdefault(header[1], IniSection(header[1], place))
             self.option = None
             return
         option = _OPTION.match(content)
         if option is None or not option[1]:
-            self.findings.problem(place, "cannot be read: it is neither [SECTION] nor KEY=VALUE")
+            self.findings.problem(place, "cannot be read: expected [SECTION] or KEY=VALUE")
         elif self.section is None:
-            self.findings.problem(place, "cannot be read: no [SECTION] stands above it")
+            self.findings.problem(place, "cannot be read: there is no [SECTION] above it")
         else:
             self._take(self.section, Option(option[1].lower(), option[2], place))
 
     def _take(self, section: IniSection, option: Option) -> None:
         before = section.options.get(option.name)
         if before is not None:
-            sentence = f"[{section.name}] {option.name}: is given again at {option.place}, and that counts"
+            sentence = f"[{section.name}] {option.name}: is overridden at {option.place}"
             self.findings.warn(before.place, sentence)
         section.options[option.name] = self.option = option
 
 
 def _without_comment(line: str) -> tuple[str, bool]:
-    """Return what stands before a comment, stripped, and whether there is one."""
+    """Return the text before a comment, stripped, and whether there is a comment."""
     if line.strip().startswith(COMMENTS):
         return "", True
     start = _comment_start(line)
@@ -117,9 +117,9 @@ def _without_comment(line: str) -> tuple[str, bool]:
 
 
 def _comment_start(line: str) -> int | None:
-    """Find a comment as RawConfigParser does: it looks at the first of each mark, and only then at the second of each.
+    """Return where a comment starts. RawConfigParser tries the first `#` and the first `;`, then the second of each.
 
-    So ` ;` begins none before a ` #` where another `;` comes first, as in `x;y ;z #`.
+    So in `x;y ;z #` the comment starts at ` #`, not at ` ;`.
     """
     places = ([at for at, character in enumerate(line) if character == mark] for mark in COMMENTS)
     for candidates in zip_longest(*places):

@@ -1,15 +1,14 @@
-"""A file of another supervisor, whichever it is, into a table."""
+"""Detect the format of a source, and convert it."""
 
 from __future__ import annotations
 
 import re
 
-from supervisor.config.source import read_file
 from supervisor.convert.document import Block, write
 from supervisor.convert.findings import Findings, Location
-from supervisor.convert.inclusion import decode
 from supervisor.convert.procfile import LINE, convert_procfile
-from supervisor.convert.supervisord import convert_supervisord
+from supervisor.convert.sources import read_text
+from supervisor.convert.supervisord.table import convert_supervisord
 from supervisor.core.record import Record
 from supervisor.errors import ConfigError
 
@@ -24,17 +23,16 @@ _PROCESS = re.compile(f"^{LINE.pattern}", re.MULTILINE)
 class Converted(Record):
     table: str
     warnings: tuple[str, ...]
-    """`FILE:LINE: …` for each thing that is not carried over."""
+    """`FILE:LINE: …` for each loss."""
 
 
 def convert(path: str, environ: Mapping[str, str]) -> Converted:
-    """Convert the file at `path`, told by its content. Raises ConfigError with every problem."""
+    """Convert the file at `path`; its content tells the format. Raises ConfigError with every problem."""
     findings = Findings()
     try:
-        data = read_file(path)
+        text = read_text(path, findings)
     except OSError as error:
         raise ConfigError((f"cannot read {path}: {error.strerror or error}",)) from None
-    text = decode(data, path, findings)
     document = Block() if text is None else _convert(text, path, environ, findings)
     if not findings.problems and not _starts_anything(document):
         findings.problem(Location(path, 1), "cannot be converted: there is no program to start")

@@ -1,8 +1,8 @@
-"""The options of one section, taken one by one. What nobody has taken in the end is unknown, and said to be."""
+"""The options of one section, read one by one. Those that were never read are reported as unknown."""
 
 from __future__ import annotations
 
-from supervisor.convert.expansion import Text
+from supervisor.convert.supervisord.expansion import Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from supervisor.convert.document import Block
-    from supervisor.convert.expansion import ExpansionScope
     from supervisor.convert.findings import Findings
-    from supervisor.convert.ini import IniSection, Option
+    from supervisor.convert.supervisord.expansion import ExpansionScope
+    from supervisor.convert.supervisord.ini import IniSection, Option
 
     T = TypeVar("T")
 
@@ -21,8 +21,8 @@ _UNITS = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
 MAX_SHOWN = 60
 
 
-class Given:
-    """A section, and the block that it becomes, which gets the comments."""
+class Options:
+    """Options of a section, and the block that gets the comments about them."""
 
     def __init__(self, section: IniSection, scope: ExpansionScope, block: Block, findings: Findings) -> None:
         self.section = section
@@ -35,7 +35,7 @@ class Given:
         return name in self.section.options
 
     def lose(self, name: str, reason: str, above: str = "") -> None:
-        """Say that an option is not carried over, if it is given: in a warning, and `above` a key of the block."""
+        """Report an option, if it is there, as lost: a warning, and a comment above the key `above` of the block."""
         option = self.section.options.get(name)
         if option is not None:
             self._left.pop(name, None)
@@ -43,13 +43,13 @@ class Given:
             self.block.note(f"{name}={_shown(option)}: {reason}", above)
 
     def refuse(self, name: str, reason: str) -> None:
-        """Say that an option, or the section without it, is wrong for supervisord as well."""
+        """Report an option, or its absence, as an error that supervisord refuses as well."""
         option = self.section.options.get(name)
         place = self.section.place if option is None else option.place
         self._findings.problem(place, f"[{self.section.name}] {name}: {reason}")
 
     def text(self, name: str, twice: bool = False) -> Text | None:
-        """Take a value, expanded. None: it is not given, or wrong."""
+        """Return a value, expanded. None: it is missing or wrong."""
         option = self._left.pop(name, None) or self.section.options.get(name)
         if option is None:
             return None
@@ -61,17 +61,17 @@ class Given:
             return None
 
     def raw(self, name: str) -> Option | None:
-        """Take an option as it stands."""
+        """Return an option unexpanded."""
         return self._left.pop(name, None)
 
     def value(self, name: str, read: Callable[[str], T], default: T) -> T:
-        """Take a value that cannot be a variable; `read` raises ValueError for what supervisord refuses."""
+        """Return a value that cannot be a variable. `read` raises ValueError for what supervisord refuses."""
         text = self.text(name)
         if text is None:
             return default
         literal = text.literal
         if literal is None:
-            self.lose(name, "a variable cannot stand here, supervisord's default is taken")
+            self.lose(name, "cannot be a variable here; supervisord's default is used")
             return default
         try:
             return read(literal)
@@ -80,7 +80,7 @@ class Given:
             return default
 
     def number(self, name: str, default: int, least: int = 0) -> int | str:
-        """Take a number, or the variable that it stands in."""
+        """Return a number, or the variable that holds it."""
         text = self.text(name)
         if text is not None and text.literal is None:
             return text.written
@@ -93,9 +93,9 @@ class Given:
         return self.value(name, _size, default)
 
     def finish(self) -> None:
-        """Say what is left."""
+        """Report the options that were never read."""
         for name in list(self._left):
-            self.lose(name, "is no key of supervisord's")
+            self.lose(name, "is not a key of supervisord")
 
 
 def _shown(option: Option) -> str:

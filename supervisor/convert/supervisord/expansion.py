@@ -1,4 +1,4 @@
-"""supervisord's `%(name)s` in a value, and what becomes of it: a text, or a variable of ours."""
+"""Expand supervisord's `%(name)s` into text and `${VARIABLE}`."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Variable(Record):
-    """A variable of supinit's own environment."""
+    """A variable of supinit's environment."""
 
     name: str
 
 
 class Text(Record):
-    """A value, expanded as far as the file itself says how."""
+    """An expanded value. Variables of the environment stay variables."""
 
     parts: tuple[str | Variable, ...] = ()
 
     @property
     def literal(self) -> str | None:
-        """What it is, if that is known without an environment."""
+        """The plain text; None where it depends on the environment."""
         words = [part for part in self.parts if isinstance(part, str)]
         return "".join(words) if len(words) == len(self.parts) else None
 
     @property
     def written(self) -> str:
-        """As it stands in a table: `${NAME}`, and `$$` for a dollar sign."""
+        """As written in a table: `${NAME}`, and `$$` for a dollar sign."""
         return "".join(part.replace("$", "$$") if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
 
     @property
     def at_home(self) -> Text:
-        """The same path, with a ~ at its beginning written out."""
+        """The same path, with a leading ~ replaced by $HOME."""
         first = self.parts[0] if self.parts else ""
         if isinstance(first, str) and (first == "~" or first.startswith("~/")):
             return Text((Variable("HOME"), first[1:], *self.parts[1:]))
@@ -49,22 +49,22 @@ class Text(Record):
 
 
 class ExpansionScope:
-    """What may stand in the parentheses. `names` are supervisord's own, `variables` those that the file itself sets."""
+    """The names that values may use. `names`: supervisord's own. `variables`: set by the file itself."""
 
     def __init__(self, names: Mapping[str, str | int], variables: Mapping[str, Text]) -> None:
         self.names = names
         self.variables = variables
-        self.asked: set[str] = set()
-        """The names of supervisord's own that were expanded."""
-        self.needed: set[str] = set()
-        """The variables that the environment has to bring."""
+        self.used_names: set[str] = set()
+        """supervisord's own names that were expanded."""
+        self.used_variables: set[str] = set()
+        """Variables that the environment must set."""
 
     def expand(self, text: str, folder: str) -> Text:
-        """Expand a value of a file in `folder`. Raises ValueError with a whole sentence where supervisord refuses."""
+        """Expand a value of a file in `folder`. Raises ValueError, with a sentence, where supervisord refuses."""
         parts: list[str | Variable] = []
         for piece in _PIECE.finditer(text):
             if piece["stray"]:
-                raise ValueError("cannot hold a % that begins no %(name)s (a percent sign is written %%)")
+                raise ValueError("cannot contain a single % (write %(name)s for a variable, %% for a percent sign)")
             if piece["name"] is None:
                 parts.append("%" if piece[0] == "%%" else piece[0])
             else:
@@ -72,7 +72,7 @@ class ExpansionScope:
         return Text(_joined(parts))
 
     def expand_twice(self, text: str, folder: str) -> Text:
-        """Expand what supervisord itself expands twice, so that a percent sign is written %%%%."""
+        """Expand twice, as supervisord does for some values: there a percent sign is written %%%%."""
         once = self.expand(text, folder)
         parts = ((part,) if isinstance(part, Variable) else self.expand(part, folder).parts for part in once.parts)
         return Text(tuple(part for again in parts for part in again))
@@ -82,9 +82,9 @@ class ExpansionScope:
         if variable != name and variable in self.variables:
             return self.variables[variable].parts
         if variable != name and _NAME.fullmatch(variable) and form == "s":
-            self.needed.add(variable)
+            self.used_variables.add(variable)
             return (Variable(variable),)
-        self.asked.add(name)
+        self.used_names.add(name)
         if name == "host_node_name" and form == "s":
             return (Variable("HOSTNAME"),)
         value = folder if name == "here" else self.names.get(name)
@@ -97,7 +97,7 @@ class ExpansionScope:
 
 
 def _joined(parts: Iterable[str | Variable]) -> tuple[str | Variable, ...]:
-    """Return the parts with no text beside another."""
+    """Return the parts with adjacent texts joined."""
     joined: list[str | Variable] = []
     for part in parts:
         if joined and isinstance(part, str) and isinstance(joined[-1], str):

@@ -1,4 +1,4 @@
-"""supervisord's `environment`: A="1",B='2', of a program or of all."""
+"""Convert `environment`: A="1",B='2', of one program or of all."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ from supervisor.convert.document import Block
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.convert.expansion import Text
-    from supervisor.convert.given import Given
+    from supervisor.convert.supervisord.expansion import Text
+    from supervisor.convert.supervisord.options import Options
 
 ANCHOR = "_environment"
-"""Of the variables that [supervisord] sets for all programs: no program can have that name."""
+"""The anchor of the variables that [supervisord] sets for all programs. No program can have this name."""
 
 
-def environment_of(given: Given, twice: bool = False) -> dict[str, Text]:
-    """Take `environment`. Its variables may stand in the other values of its section."""
-    option = given.raw("environment")
+def environment_of(options: Options, twice: bool = False) -> dict[str, Text]:
+    """Return the variables of `environment`. Other values of the section may use them."""
+    option = options.raw("environment")
     if option is None:
         return {}
     try:
         pairs = read_pairs(option.text)
     except ValueError as error:
         if "%(" in option.text:
-            given.lose("environment", "what a variable holds cannot be parted into variables here")
+            options.lose("environment", "the names and values in a variable cannot be read at conversion")
         else:
-            given.refuse("environment", str(error))
+            options.refuse("environment", str(error))
         return {}
-    expand = given.scope.expand_twice if twice else given.scope.expand
+    expand = options.scope.expand_twice if twice else options.scope.expand
     try:
         return {
             expand(name, option.folder).literal or name: expand(value, option.folder) for name, value in pairs.items()
         }
     except ValueError as error:
-        given.refuse("environment", str(error))
+        options.refuse("environment", str(error))
         return {}
 
 
 def shared_environment(variables: dict[str, Text]) -> Block:
-    """Return what [supervisord] sets, to be written once."""
+    """Return the variables that [supervisord] sets, to be written once."""
     block = Block()
     block.anchor = ANCHOR
     block.entries.update((name, text.written) for name, text in variables.items())
@@ -49,12 +49,12 @@ def read_pairs(text: str) -> dict[str, str]:
     from shlex import shlex
 
     lexer = shlex(text)
-    lexer.wordchars += "/.+-():%"  # supervisord's own, and the % of what is expanded afterwards
+    lexer.wordchars += "/.+-():%"  # supervisord's own, and % for what is expanded later
     tokens = list(lexer)
     pairs = {}
-    for start in range(0, len(tokens), 4):  # the fourth is the comma, which supervisord does not look at
+    for start in range(0, len(tokens), 4):  # supervisord does not check that the fourth is a comma
         name, equals, value = [*tokens[start : start + 3], "", ""][:3]
         if equals != "=" or not value:
-            raise ValueError('cannot be parted into NAME="VALUE",NAME="VALUE"')
+            raise ValueError('expected NAME="VALUE",NAME="VALUE"')
         pairs[name] = value.strip("'\"")
     return pairs

@@ -1,0 +1,57 @@
+"""The table that a conversion writes: programs by name, comments, and findings. All source formats share it."""
+
+from __future__ import annotations
+
+import re
+
+from supervisor.config.schema import PROGRAM
+from supervisor.convert.document import Block
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.convert.findings import Findings, Location
+
+_FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
+_RESERVED = ("all", "supinit")
+
+
+class Draft:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.document = Block()
+        """The whole table. Notes without a key stand at its top."""
+        self.programs: dict[str, Block] = {}
+        self._taken = set(_RESERVED)
+
+    def name(self, wanted: str) -> str:
+        """Reserve and return the wanted name, or the nearest one that is allowed and free."""
+        name = stem = _FORBIDDEN.sub("-", wanted).lstrip("_.-") or "program"
+        number = 1
+        while name in self._taken:
+            number += 1
+            name = f"{stem}-{number}"
+        self._taken.add(name)
+        return name
+
+    def add(self, wanted: str, program: Block, place: Location, source: str = "") -> str:
+        """Add a program and return its name. A changed name is a warning, which begins with `source`."""
+        name = self.name(wanted)
+        self.programs[name] = program
+        if name != wanted:
+            sentence = f"{wanted} is called {name} here"
+            self.findings.warn(place, f"{source}: {sentence}" if source else sentence)
+            program.note(sentence)
+        return name
+
+    def lose(self, place: Location, sentence: str, block: Block | None = None, key: str = "") -> None:
+        """Record a loss: a warning, and a comment above `key` of the block (default: at the top of the table)."""
+        self.findings.warn(place, sentence)
+        (self.document if block is None else block).note(sentence, key)
+
+    def finish(self) -> Block:
+        """Return the table, with the programs last and the keys of each in the order of the reference."""
+        for program in self.programs.values():
+            program.sort(PROGRAM.keys)
+        self.document.entries["programs"] = table = Block()
+        table.entries.update(self.programs)
+        return self.document
