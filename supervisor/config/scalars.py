@@ -31,7 +31,8 @@ _FALSE = ("false", "no", "off")
 _UNCATCHABLE = (SIGKILL, SIGSTOP, SIGCHLD)
 _LETTERS_AND_DIGITS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _NAME_LETTERS = _LETTERS_AND_DIGITS | frozenset("_.-")
-_RESERVED_NAMES = ("all", "supinit")
+RESERVED_NAMES = ("all", "supinit")
+"""Names with another meaning wherever a program is named: every program, and supinit itself."""
 _LIMITS = (
     "as", "core", "cpu", "data", "fsize", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime",
     "sigpending", "stack",
@@ -128,7 +129,7 @@ def _regular_expression(text: str) -> str | None:
 
 
 def _program_name(text: str) -> str | None:
-    is_name = text[:1] in _LETTERS_AND_DIGITS and _NAME_LETTERS.issuperset(text) and text not in _RESERVED_NAMES
+    is_name = text[:1] in _LETTERS_AND_DIGITS and _NAME_LETTERS.issuperset(text) and text not in RESERVED_NAMES
     return text if is_name else None
 
 
@@ -170,7 +171,7 @@ _catchable_schema: Schema = {
 _port_pattern = "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _any_scalar: Schema = {"type": ["string", "number", "boolean"]}
 _not_empty: Schema = {**_any_scalar, "minLength": 1}
-_name_pattern = f"^(?!({'|'.join(_RESERVED_NAMES)})$)[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_name_pattern = f"^(?!({'|'.join(RESERVED_NAMES)})$)[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 ANY_TEXT = Value(lambda text: text, "a text", _any_scalar)
 TEXT = Value(lambda text: text or None, "a text that is not empty", _not_empty)

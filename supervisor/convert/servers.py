@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
+from supervisor.config.lint import SHELLS
 from supervisor.config.presets import PRESETS
 
-_SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _OTHER_NAMES = {
     "httpd": "apache", "apache2": "apache", "apache2ctl": "apache", "apachectl": "apache", "postmaster": "postgres",
     "redis-server": "redis",
@@ -25,7 +25,7 @@ def suggest_preset(words: list[str]) -> str:
 
 def is_held_by_shell(words: list[str]) -> bool:
     """Whether a shell stays as the parent of its command, and ends at once on a signal to its group."""
-    if os.path.basename(words[0]) not in _SHELLS or "-c" not in words[:-1]:
+    if os.path.basename(words[0]) not in SHELLS or "-c" not in words[:-1]:
         return False
     script = words[words.index("-c") + 1]
     return "exec " not in script and "trap " not in script
