@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from supervisor.config.tree import Node, Scalar
     from supervisor.core.program import LogSettings
 
-_AS_THEY_ARE = (
-    "command", "depends_on", "environment", "env_file", "inherit_environment", "working_dir", "umask", "ulimits",
-    "nice", "oom_score_adj", "scale", "once", "restart", "restart_delay", "start_retries", "min_uptime",
-    "success_exit_codes", "shutdown_on", "clear_before_start", "stop", "signals", "ready", "watchdog", "healthcheck",
-    "log",
-)  # fmt: skip
-"""The keys whose value is the field of the same name."""
-
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
     """Read the `supervisor:` section; None: it is not there. Raises Refused, once what is wrong has been reported."""
@@ -86,7 +78,7 @@ def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **give
 
 
 def _program(name: str, given: dict[str, Any]) -> Program:
-    fields = {key: given[key] for key in _AS_THEY_ARE if key in given}
+    fields = {key: given[key] for key in Program.__match_args__ if key in given}
     fields["kind"] = given.get("type", ProgramType.SERVICE)
     if given.get("stdin"):
         fields = {"is_main": True} | DEFAULTS | fields

@@ -237,12 +237,15 @@ class Once(Record):
 
 
 class Program(Record):
-    """One entry of the table."""
+    """One entry of the table.
+
+    The order of the fields has a meaning (`core.update`): a change to one before `depends_on` needs a new process, a
+    change to `depends_on` or one after it is applied in place.
+    """
 
     name: str
     command: tuple[str, ...]
     kind: ProgramType = ProgramType.SERVICE
-    depends_on: tuple[Dependency, ...] = ()
     environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
     """In the order of the table. None takes the variable over from supinit's own environment, if it is set there."""
     env_file: tuple[str, ...] = ()
@@ -254,9 +257,11 @@ class Program(Record):
     nice: int | None = None
     oom_score_adj: int | None = None
     is_main: bool = False
-    """Whether it is the main program, which has stdin and the terminal. There is one at most."""
-    scale: int = 1
+    """Whether it is the main program, which has stdin and the terminal. At most one program is."""
+    watchdog: float | None = None
     once: Once | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    scale: int = 1
     restart: Restart = Restart(RestartWhen.ALWAYS)
     restart_delay: RestartDelay = RestartDelay()
     start_retries: int | None = 10
@@ -271,7 +276,6 @@ class Program(Record):
     reload: Signal | tuple[str, ...] = SIGHUP
     """A signal to the main process, or a command."""
     ready: Readiness = Readiness()
-    watchdog: float | None = None
     healthcheck: HealthCheck | None = None
     log: LogSettings = LogSettings()
 
@@ -317,7 +321,10 @@ class OwnLog(Record):
 
 
 class Settings(Record):
-    """The `supervisor:` section."""
+    """The `supervisor:` section.
+
+    The order of the fields has a meaning (`core.update`): those before `shutdown_signals` are used once, at the start.
+    """
 
     run_dir: str = "/run/supinit"
     socket: str | None = None
@@ -325,15 +332,15 @@ class Settings(Record):
     socket_mode: int | None = None
     """None: 0600, or 0660 with a socket_group."""
     socket_group: int | None = None
+    metrics_listen: tuple[str, int] | None = None
+    start_timeout: float | None = None
     shutdown_signals: tuple[Signal, ...] = (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGRTMIN + 3)
     drain_delay: float = 0.0
     marker_lease: float | None = None
-    start_timeout: float | None = None
     shutdown_timeout: float | None = None
     required_environment: tuple[str, ...] = ()
     revision: str | None = None
     log: OwnLog = OwnLog()
-    metrics_listen: tuple[str, int] | None = None
 
     @property
     def socket_path(self) -> str:

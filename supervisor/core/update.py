@@ -12,7 +12,7 @@ from enum import Enum
 
 from supervisor.core.life import Stopping
 from supervisor.core.plan import find_cycles, make_plan
-from supervisor.core.program import LogMode, Table
+from supervisor.core.program import LogMode, Program, Settings, Table
 from supervisor.core.record import Record, replace
 
 TYPE_CHECKING = False
@@ -21,18 +21,15 @@ if TYPE_CHECKING:
 
     from supervisor.core.life import Life
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId, Program, Settings
+    from supervisor.core.program import InstanceId
 
-IN_PLACE = frozenset(
-    (
-        "depends_on", "scale", "restart", "restart_delay", "start_retries", "min_uptime", "success_exit_codes",
-        "shutdown_on", "clear_before_start", "stop", "signals", "reload", "ready", "healthcheck", "log",
-    )
-)  # fmt: skip
-"""What counts without a new process; `ready` and `log` only as far as `_needs_new_process` has no objection."""
+_PROGRAM_FIELDS = Program.__match_args__
+IN_PLACE = frozenset(_PROGRAM_FIELDS[_PROGRAM_FIELDS.index("depends_on") :])
+"""Fields of a program that are applied without a new process; `_needs_new_process` says which parts of `ready` and
+`log` are not."""
 KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin"}
-"""What a field is called in the table, where that is another word."""
-FIXED = frozenset(("run_dir", "socket", "socket_mode", "socket_group", "metrics_listen", "start_timeout"))
+"""The key of a field, where it has another name."""
+FIXED = Settings.__match_args__[: Settings.__match_args__.index("shutdown_signals")]
 """Settings that are used once, at the start."""
 
 

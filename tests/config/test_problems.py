@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from supervisor.config.schema import PROGRAM
 from supervisor.errors import ConfigError
 
 from .documents import FILE, problems_of, table_of
 
-PROGRAM_KEYS = (
-    "preset, command, type, depends_on, environment, env_file, inherit_environment, user, group_add, working_dir,"
-    " umask, ulimits, nice, oom_score_adj, stdin, scale, once, restart, restart_delay, start_retries, min_uptime,"
-    " success_exit_codes, shutdown_on, clear_before_start, stop_signal, stop_grace_period, stop, signals,"
-    " reload_signal, reload_command, ready, watchdog, healthcheck, log"
-)
+PROGRAM_KEYS = ", ".join(PROGRAM.keys)
 SIGNAL = "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3"
 CATCHABLE = "a signal such as SIGTERM, but none of SIGKILL, SIGSTOP and SIGCHLD"
 DURATION = "a duration such as 90, 1.5, 500ms or 1m30s"
