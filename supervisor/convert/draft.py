@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from supervisor.config.scalars import RESERVED_NAMES
 from supervisor.config.schema import PROGRAM
 from supervisor.convert.document import Block
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from supervisor.convert.findings import Findings, Location
 
 _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
-_RESERVED = ("all", "supinit")
 
 
 class Draft:
@@ -21,7 +21,7 @@ class Draft:
         self.document = Block()
         """The whole table. Notes without a key stand at its top."""
         self.programs: dict[str, Block] = {}
-        self._taken = set(_RESERVED)
+        self._taken = set(RESERVED_NAMES)
 
     def name(self, wanted: str) -> str:
         """Reserve and return the wanted name, or the nearest one that is allowed and free."""
