@@ -5,12 +5,10 @@ Every table is written as JSON, which YAML reads, with a run_dir of its own.
 
 from __future__ import annotations
 
-import http.client
 import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +19,7 @@ from typing import IO, Any
 
 from integration.processes import alive_in_namespace, children_of, namespace_of
 from integration.waiting import sleep_until
+from supervisor.client.wire import JSON, connect, exchange
 
 BIN = Path(sys.executable).parent
 SUPINIT, SUPCTL = str(BIN / "supinit"), str(BIN / "supctl")
@@ -176,15 +175,10 @@ class Container:
         return self._ask(method, path, body)
 
     def _ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        connection = _UnixConnection(str(self.socket))
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body))
-            response = connection.getresponse()
-            data = response.read().decode()
-            is_json = response.headers.get_content_type() == "application/json"
-            return response.status, json.loads(data) if is_json else data
-        finally:
-            connection.close()
+        text = "" if body is None else json.dumps(body)
+        response = exchange(connect(str(self.socket), 30), method, path, JSON, text)
+        is_json = response.headers["content-type"] == JSON
+        return response.status, json.loads(response.body) if is_json else response.body.decode()
 
     def is_reachable(self) -> bool:
         try:
@@ -249,17 +243,6 @@ class Container:
             except subprocess.TimeoutExpired:
                 pass
         self._process.wait(5)
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=30)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def _kill(pid: int, number: int = signal.SIGKILL) -> None:

@@ -1,4 +1,4 @@
-"""Imports point one way: errors ← core ← {config, process, health, logs, control} ← the engine ← cli."""
+"""Imports point one way: errors ← core ← {config, process, health, logs, control} ← the engine ← cli; client beside."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "umask": frozenset(),
     "core": frozenset({"errors"}),
     **{adapter: frozenset({"errors", "packages", "umask", "core"}) for adapter in ADAPTERS},
+    "client": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
-    "cli": frozenset({"errors", "core", "convert", "__main__"}) | ADAPTERS | TOP,
+    "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""

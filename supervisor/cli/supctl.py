@@ -16,94 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-def _change(call: Call) -> int:
-    from supervisor.cli.ctl.programs import change
-
-    return change(call)
-
-
-def _signal(call: Call) -> int:
-    from supervisor.cli.ctl.programs import signal
-
-    return signal(call)
-
-
-def _status(call: Call) -> int:
-    from supervisor.cli.ctl.showing import status
-
-    return status(call)
-
-
-def _version(call: Call) -> int:
-    from supervisor.cli.ctl.showing import version
-
-    return version(call)
-
-
-def _metrics(call: Call) -> int:
-    from supervisor.cli.ctl.showing import metrics
-
-    return metrics(call)
-
-
-def _shutdown(call: Call) -> int:
-    from supervisor.cli.ctl.showing import shutdown
-
-    return shutdown(call)
-
-
-def _logs(call: Call) -> int:
-    from supervisor.cli.ctl.logs import logs
-
-    return logs(call)
-
-
-def _events(call: Call) -> int:
-    from supervisor.cli.ctl.logs import events
-
-    return events(call)
-
-
-def _tree(call: Call) -> int:
-    from supervisor.cli.ctl.showing import tree
-
-    return tree(call)
-
-
-def _run(call: Call) -> int:
-    from supervisor.cli.ctl.run import run
-
-    return run(call)
-
-
-def _update(call: Call) -> int:
-    from supervisor.cli.ctl.programs import update
-
-    return update(call)
-
-
-def _completion(call: Call) -> int:
-    from supervisor.cli.ctl.completion import completion
-
-    return completion(call)
-
-
-def _healthcheck(call: Call) -> int:
-    from supervisor.cli.ctl.probing import healthcheck
-
-    return healthcheck(call)
-
-
-def _wait(call: Call) -> int:
-    from supervisor.cli.ctl.probing import wait
-
-    return wait(call)
-
-
 class Subcommand(Record):
-    """One command. `options`: each with the name of its value, "" for one that takes none. `short`: -x for --xyz."""
+    """One command. `options`: each with the name of its value, "" for one without. `short`: -x for --xyz."""
 
-    run: Callable[[Call], int]
+    run: str
+    """The function that does it, as "module:function" below cli/ctl; imported only when the command is given."""
     words: str
     summary: str
     options: Mapping[str, str] = {}
@@ -127,29 +44,43 @@ WATCH = {"watch": "[SECONDS]"}
 """In brackets: a value that may be left out."""
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
-    "status": Subcommand(_status, "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
-    "start": Subcommand(_change, "NAME...", "start, and wait until it is up", WAITING, 1),
-    "stop": Subcommand(_change, "NAME...", "stop, and wait until it is gone", WAITING, 1),
-    "restart": Subcommand(_change, "NAME...", "replace the process, and wait until another is up", WAITING, 1),
-    "reload": Subcommand(_change, "NAME...", "make it read its configuration again", WAITING, 1),
-    "signal": Subcommand(_signal, "SIGNAL NAME...", "send a signal to the main process", {}, 2),
+    "status": Subcommand("showing:status", "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
+    "start": Subcommand("programs:change", "NAME...", "start, and wait until it is up", WAITING, 1),
+    "stop": Subcommand("programs:change", "NAME...", "stop, and wait until it is gone", WAITING, 1),
+    "restart": Subcommand(
+        "programs:change", "NAME...", "replace the process, and wait until another is up", WAITING, 1
+    ),
+    "reload": Subcommand("programs:change", "NAME...", "make it read its configuration again", WAITING, 1),
+    "signal": Subcommand("programs:signal", "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "logs": Subcommand(
-        _logs, "[NAME...]", "show the end of what programs have written", LOGS, short={"f": "follow", "n": "lines"}
+        "logs:logs",
+        "[NAME...]",
+        "show the end of what programs have written",
+        LOGS,
+        short={"f": "follow", "n": "lines"},
     ),
     "events": Subcommand(
-        _events, "[NAME...]", "show what has happened in the container", EVENTS, short={"f": "follow", "n": "lines"}
+        "logs:events",
+        "[NAME...]",
+        "show what has happened in the container",
+        EVENTS,
+        short={"f": "follow", "n": "lines"},
     ),
-    "tree": Subcommand(_tree, "", "show every process of the container, by program", {}, 0, 0),
-    "run": Subcommand(_run, "NAME -- COMMAND...", "run a command as the program does", {}, 2),
-    "healthcheck": Subcommand(_healthcheck, "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}),
-    "wait": Subcommand(_wait, "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}),
+    "tree": Subcommand("showing:tree", "", "show every process of the container, by program", {}, 0, 0),
+    "run": Subcommand("run:run", "NAME -- COMMAND...", "run a command as the program does", {}, 2),
+    "healthcheck": Subcommand(
+        "probing:healthcheck", "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}
+    ),
+    "wait": Subcommand(
+        "probing:wait", "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}
+    ),
     "update": Subcommand(
-        _update, "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0
+        "programs:update", "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0
     ),
-    "shutdown": Subcommand(_shutdown, "", "end the container, in order", {}, 0, 0),
-    "metrics": Subcommand(_metrics, "", "print the metrics as Prometheus reads them", {}, 0, 0),
-    "version": Subcommand(_version, "", "print supinit's version and the container's revision", {}, 0, 0),
-    "completion": Subcommand(_completion, "bash|zsh|fish", "print the shell's completion script", {}, 1),
+    "shutdown": Subcommand("showing:shutdown", "", "end the container, in order", {}, 0, 0),
+    "metrics": Subcommand("showing:metrics", "", "print the metrics as Prometheus reads them", {}, 0, 0),
+    "version": Subcommand("showing:version", "", "print supinit's version and the container's revision", {}, 0, 0),
+    "completion": Subcommand("completion:completion", "bash|zsh|fish", "print the shell's completion script", {}, 1),
 }
 
 
@@ -162,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(manual(call.words))
         return 0
     try:
-        code = COMMANDS[call.command].run(call)
+        code = load(COMMANDS[call.command].run)(call)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever reads has enough; what is buffered must not fail again at exit
@@ -172,6 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + 13
     except KeyboardInterrupt:
         return 128 + 2
+
+
+def load(function: str) -> Callable[[Call], int]:
+    """Import the function that "module:function" names."""
+    module, _, name = function.partition(":")
+    loaded = __import__(f"supervisor.cli.ctl.{module}", fromlist=(name,))
+    run: Callable[[Call], int] = getattr(loaded, name)
+    return run
 
 
 class Wrong(Record):

@@ -10,6 +10,7 @@ from enum import Enum
 from math import inf
 from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
+from supervisor.core.protocol import DEFAULT_RUN_DIR, SOCKET_NAME
 from supervisor.core.record import Record
 
 Signal = int
@@ -326,7 +327,7 @@ class Settings(Record):
     The order of the fields has a meaning (`core.update`): those before `shutdown_signals` are used once, at the start.
     """
 
-    run_dir: str = "/run/supinit"
+    run_dir: str = DEFAULT_RUN_DIR
     socket: str | None = None
     """None: control.sock in run_dir."""
     socket_mode: int | None = None
@@ -344,7 +345,7 @@ class Settings(Record):
 
     @property
     def socket_path(self) -> str:
-        return self.socket if self.socket is not None else f"{self.run_dir}/control.sock"
+        return self.socket if self.socket is not None else f"{self.run_dir}/{SOCKET_NAME}"
 
 
 class Table(Record):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
+
+from supervisor.cli.supctl import COMMANDS, load
 
 DENIED = {
     "argparse",
@@ -31,6 +34,13 @@ from supervisor.cli.supctl import main
 main(["-s", "/nowhere", *sys.argv[2:]])
 sys.stderr.write("|" + " ".join(sorted(sys.modules)))
 """
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_function_of_every_command_is_there(name: str) -> None:
+    function = load(COMMANDS[name].run)
+    assert signature(function).return_annotation == "int"
+    assert list(signature(function).parameters) == ["call"]
 
 
 @pytest.mark.parametrize("words", [["healthcheck"], ["status"], ["restart", "web"], ["wait"], ["--help"]])

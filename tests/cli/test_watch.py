@@ -10,7 +10,7 @@ import pytest
 from supervisor.cli import supctl
 from supervisor.cli.ctl import watch
 from supervisor.cli.ctl.call import Call
-from supervisor.control.client import connect
+from supervisor.client.wire import connect
 
 from ..control.dialogue import served
 from ..control.steered import SteeredContainer, service

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from supervisor.control.http.connection import BROKEN_OFF
+from supervisor.core.protocol import BROKEN_OFF
 from supervisor.logs.journal import MOST_TOLD
 
 from .dialogue import Client, Reply, Served, served

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from supervisor.control.http.connection import BROKEN_OFF
 from supervisor.core.program import LogMode, LogSettings, Program
+from supervisor.core.protocol import BROKEN_OFF
 from supervisor.logs.reader import MAX_BEHIND
 
 from .dialogue import Client, Reply, Served, Turns, served

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from os import environ
 
-from supervisor.control.client import connect, exchange
+from supervisor.client.wire import JSON, TEXT, connect, exchange, socket_path
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -16,14 +16,13 @@ if TYPE_CHECKING:
     from _socket import socket
     from collections.abc import Callable, Mapping
 
-    from supervisor.control.client import Response
+    from supervisor.client.wire import Response
 
 FAILED, WRONG_USE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 4, 69, 77
 INTERRUPTED = 128 + 2
 CODES = {400: WRONG_USE, 403: NOT_PERMITTED, 404: NO_SUCH_PROGRAM}
 """What an answer's status means for the exit code; every other error is FAILED."""
 ERASE = "\r\x1b[K"
-DEFAULT_RUN_DIR = "/run/supinit"
 
 
 class Call(Record):
@@ -37,13 +36,12 @@ class Call(Record):
 
     @property
     def accept(self) -> str:
-        return "application/json" if self.as_json else "text/plain"
+        return JSON if self.as_json else TEXT
 
     @property
     def path(self) -> str:
         """Where the control socket is."""
-        run_dir = environ.get("SUPINIT_RUN_DIR") or DEFAULT_RUN_DIR
-        return self.socket or environ.get("SUPINIT_SOCKET") or f"{run_dir}/control.sock"
+        return self.socket or socket_path()
 
 
 def ask(

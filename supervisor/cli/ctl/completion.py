@@ -7,7 +7,7 @@ empty; each answer is a line, "word<TAB>what it is".
 from __future__ import annotations
 
 from supervisor.cli.ctl.call import WRONG_USE, Call, complain, show
-from supervisor.control.client import connect, exchange
+from supervisor.client.wire import TEXT, connect, exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _programs(socket: str | None) -> list[Word]:
     """Return the names that there are, with their states; none where nobody can be asked."""
     path = Call("status", socket=socket).path
     try:
-        response = exchange(connect(path, PATIENCE), "GET", "/v1/status", "text/plain")
+        response = exchange(connect(path, PATIENCE), "GET", "/v1/status", TEXT)
     except OSError:
         return []
     lines = response.body.decode("utf-8", "replace").splitlines()[1:] if response.status == 200 else []

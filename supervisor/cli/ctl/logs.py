@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 
 from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, unanswered
-from supervisor.control.client import query, stream
-
-BROKEN_OFF = "supinit-broken-off"
+from supervisor.client.wire import BROKEN_OFF, query, stream
 
 
 def logs(call: Call) -> int:

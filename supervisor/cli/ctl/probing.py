@@ -14,7 +14,7 @@ from supervisor.cli.ctl.call import (
     show,
     unreachable,
 )
-from supervisor.control.client import connect, exchange, query
+from supervisor.client.wire import connect, exchange, query
 
 PATIENCE = 10.0
 """Seconds after which a supervisor that does not answer a health check is not healthy."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from supervisor.cli.ctl.call import FAILED, INTERRUPTED, Call, ask, complain, finish
-from supervisor.control.client import json_object, quote
+from supervisor.client.wire import json_object, quote
 
 INVALID = 422
 

@@ -8,7 +8,7 @@ from select import select
 from time import monotonic
 
 from supervisor.cli.ctl.call import ERASE, Call
-from supervisor.control.client import connect, get
+from supervisor.client.wire import TEXT, connect, get
 from supervisor.core.wording import short_time
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ class Progress:
         try:
             if self._connection is None:
                 self._connection = connect(self._call.path, INTERVAL)
-            response = get(self._connection, self._target, "text/plain")
+            response = get(self._connection, self._target, TEXT)
         except OSError:
             return ""
         lines = response.body.decode("utf-8", "replace").splitlines() if response.status == 200 else []

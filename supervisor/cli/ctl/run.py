@@ -6,7 +6,7 @@ import json
 from os import chdir, environ, geteuid
 
 from supervisor.cli.ctl.call import FAILED, NOT_PERMITTED, Call, ask, complain, finish
-from supervisor.control.client import quote
+from supervisor.client.wire import quote
 from supervisor.core.program import Credentials, Limit
 from supervisor.errors import SpawnError
 from supervisor.process.spawn import Launch, turn_into

@@ -6,11 +6,11 @@ import os
 import sys
 
 from supervisor.cli.ctl.call import Call, ask, finish, has_color
-from supervisor.control.client import query
+from supervisor.client.wire import FINE, query
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.control.client import Response
+    from supervisor.client.wire import Response
 
 NOT_FINE = 3
 
@@ -30,7 +30,7 @@ def status(call: Call) -> int:
 def finish_status(call: Call, response: Response | int) -> int:
     """Print an answer; the exit code says whether all that it shows is up."""
     code = finish(call, response)
-    if code == 0 and not isinstance(response, int) and response.headers.get("supinit-fine") != "yes":
+    if code == 0 and not isinstance(response, int) and response.headers.get(FINE) != "yes":
         return NOT_FINE
     return code
 

@@ -12,14 +12,14 @@ import sys
 
 from supervisor.cli.ctl.call import UNREACHABLE, WRONG_USE, Call, complain, has_color, reach, unanswered
 from supervisor.cli.ctl.showing import finish_status
-from supervisor.control.client import connect, get, query
+from supervisor.client.wire import TEXT, connect, get, query
 from supervisor.core.quantities import parse_duration
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
-    from supervisor.control.client import Response
+    from supervisor.client.wire import Response
 
 ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x1b[?1049l"
 """The other screen without a cursor and without wrapping, and back."""
@@ -70,11 +70,11 @@ class Screen:
         pairs += [("columns", str(columns)), ("color", "1" if has_color() else "0")]
         target = "/v1/status" + query(pairs)
         try:
-            return get(self._connection, target, "text/plain")
+            return get(self._connection, target, TEXT)
         except OSError:  # idle for longer than the supervisor keeps a connection
             self._connection.close()
             self._connection = connect(self._call.path)
-            return get(self._connection, target, "text/plain")
+            return get(self._connection, target, TEXT)
 
     def close(self) -> None:
         self._connection.close()

@@ -21,6 +21,7 @@ import h11
 
 from supervisor.control.http.message import Request, RequestError, Response, error_response
 from supervisor.control.router import respond
+from supervisor.core.protocol import BROKEN_OFF
 from supervisor.core.wording import printable
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ PATIENCE = 10.0
 LINGER = 1.0
 """Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is swallowed so that its answer arrives."""
 LINGER_LIMIT = 1024 * 1024
-BROKEN_OFF = "Supinit-Broken-Off"
-"""The trailer that says why a stream ended before its end."""
 _CHUNK = 4096
 
 T = TypeVar("T")

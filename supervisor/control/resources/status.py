@@ -9,6 +9,7 @@ from supervisor.control.resources.columns import read_width
 from supervisor.control.resources.naming import label, resolve
 from supervisor.control.resources.status_table import lay_out
 from supervisor.control.resources.view import entries, status_body, version_body
+from supervisor.core.protocol import FINE
 from supervisor.core.wording import printable
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
     from supervisor.control.console import Console
     from supervisor.core.program import InstanceId
-
-FINE = "Supinit-Fine"
-"""The header that tells a client that reads no JSON whether all that is shown is up: yes or no."""
 
 
 def status(console: Console, request: Request) -> Response:

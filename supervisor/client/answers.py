@@ -1,0 +1,166 @@
+"""What the API answers, as the dictionaries that it sends: docs/openapi.yaml in types. A test compares the two.
+
+Dates are RFC 3339 in UTC ("2026-01-31T23:59:59.123Z"), amounts of time are seconds, sizes are bytes. A field that does
+not apply is None. A newer supinit may send more fields than are listed here; none is ever taken away.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+State = Literal["PENDING", "STARTING", "RUNNING", "BACKOFF", "STOPPING", "STOPPED", "EXITED", "FATAL"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+Goal = Literal["ready", "healthy", "stopped"]
+"""What `wait` waits for."""
+
+
+class LastExit(TypedDict):
+    """How the last process ended: with a code or by a signal."""
+
+    at: str
+    code: NotRequired[int]
+    signal: NotRequired[str]
+    """Its name, such as SIGKILL."""
+    out_of_memory: NotRequired[Literal[True]]
+    """The kernel killed it because memory was short."""
+
+
+class Entry(TypedDict):
+    """One instance of a program."""
+
+    name: str
+    instance: int
+    type: Literal["service", "oneshot"]
+    state: State
+    health: Health
+    health_detail: str | None
+    """What the last health check said."""
+    health_failures: int
+    """Failed health checks in a row."""
+    pid: int | None
+    since: str
+    """When it came into this state."""
+    uptime_seconds: float | None
+    restarts: int
+    """Restarts that nobody asked for."""
+    last_exit: LastExit | None
+    reason: str | None
+    """Why it is in this state, where that is not obvious."""
+    waiting_for: list[str]
+    """The programs that it depends on and that are not there yet; may be empty."""
+    starts_again_at: str | None
+    status_text: str | None
+    """What the process says of itself (STATUS= on its notify socket)."""
+    cpu_seconds: float | None
+    """Of its whole process tree, as the next two."""
+    memory_bytes: int | None
+    processes: int | None
+
+
+class End(TypedDict):
+    """Why the container ends."""
+
+    cause: str
+    code: int
+    """supinit's exit code."""
+    reason: str
+    program: str | None
+    """The program that brought the container down."""
+    last_lines: str | None
+    """The end of its output."""
+
+
+class Version(TypedDict):
+    version: str
+    revision: str | None
+
+
+class Status(Version):
+    """The whole container; `programs` has one entry an instance, in the order of the table."""
+
+    pid: int
+    started_at: str
+    ready: bool
+    healthy: bool
+    stopping: bool
+    verdict: End | None
+    programs: list[Entry]
+
+
+class LogLine(TypedDict):
+    """One line of a program's output: text in `message`, or the line itself in `data` where it is a JSON object."""
+
+    time: str
+    program: str
+    instance: int
+    stream: Literal["stdout", "stderr"]
+    message: NotRequired[str]
+    data: NotRequired[dict[str, Any]]
+
+
+class Event(TypedDict):
+    """One event of the log. Each kind has values of its own besides these; docs/operations.md lists them."""
+
+    time: str
+    level: Literal["info", "warning", "error"]
+    event: str
+    """Its name, such as program.exited."""
+    program: str | None
+    instance: NotRequired[int]
+    """Where the program has several."""
+
+
+class Process(TypedDict):
+    pid: int
+    ppid: int
+    """0 where the parent is outside of the container."""
+    state: str
+    command: list[str]
+    cpu_seconds: float
+    """Including the children that it has waited for."""
+    memory_bytes: int
+    """Resident."""
+
+
+class Branch(TypedDict):
+    """The processes of one instance, of supinit itself, of a probe or command, or of nobody. Parents come first."""
+
+    kind: Literal["program", "supinit", "probe", "command", "entered", "orphans"]
+    program: str | None
+    instance: int | None
+    processes: list[Process]
+
+
+class ProgramChange(TypedDict):
+    program: str
+    action: Literal["add", "remove", "restart", "change"]
+    because: list[str]
+    """The keys that changed."""
+
+
+class SettingsChange(TypedDict):
+    changed: list[str]
+    needs_new_container: list[str]
+    """Keys that changed but are used only when supinit starts."""
+
+
+class Difference(TypedDict):
+    """What an update changes."""
+
+    applied: bool
+    """False for a dry run."""
+    programs: list[ProgramChange]
+    settings: SettingsChange
+    unchanged: int
+    """Programs that stay as they are."""
+
+
+class Verdict(TypedDict, total=False):
+    """Whether a goal is met. The key is the goal: `ready`, `healthy` or `stopped`."""
+
+    alive: bool
+    ready: bool
+    healthy: bool
+    stopped: bool
+    because: list[str]
+    """What is in the way, a phrase each; empty if the goal is met."""

@@ -1,0 +1,11 @@
+"""What supinit and its clients agree on beyond docs/openapi.yaml: where the socket is, and the headers of our own."""
+
+from __future__ import annotations
+
+DEFAULT_RUN_DIR = "/run/supinit"
+SOCKET_NAME = "control.sock"
+"""The control socket's name in run_dir."""
+FINE = "Supinit-Fine"
+"""The header of a status: yes if everything that it shows is up, else no. For clients that do not read JSON."""
+BROKEN_OFF = "Supinit-Broken-Off"
+"""The trailer that says why a stream ended early."""
