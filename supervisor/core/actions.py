@@ -1,4 +1,4 @@
-"""What an instance asks the engine to do."""
+"""The actions that an instance asks the engine to carry out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class RunProbe(Record):
 
 
 class Sweep(Record):
-    """Kill what is left of the tree whose main process was `pid`; `final`: this is the last try."""
+    """Kill what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
 
     generation: int
     pid: int

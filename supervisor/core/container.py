@@ -1,4 +1,4 @@
-"""The course of the whole container, from serving to its end, and the verdict on why it ended."""
+"""The state of the whole container: its phase from serving to its end, the verdict on that end, and its events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Cause(Enum):
 
 
 class Verdict(Record):
-    """The one reason why the container ends, and its exit code. `instance` is None where no program brought it down."""
+    """The one reason why the container ends, and its exit code. `instance`: the program that ended it, if one did."""
 
     cause: Cause
     code: int
@@ -42,23 +42,23 @@ class Verdict(Record):
 
     @property
     def is_failure(self) -> bool:
-        """Whether a human should look: not where somebody wanted the end, or whom the main program's code tells."""
+        """Whether a human should look: not where the end was asked for, or where the main program ended."""
         return self.code != 0 and self.cause not in (Cause.ASKED, Cause.MAIN_ENDED)
 
 
 class Serving(Record):
-    """Programs are started and kept up. Not ready by `deadline`, and the container ends."""
+    """Programs are started and kept up. The container ends if it is not ready by `deadline`."""
 
     deadline: float | None = None
 
 
 class Draining(Record):
-    """A shutdown has begun: not ready, but everything is kept up until `until`."""
+    """A shutdown has begun. The container is not ready any more, but programs are kept up until `until`."""
 
     since: float
     until: float
     asked_at: float | None = None
-    """When somebody first asked for the shutdown; None: a program brought it about."""
+    """When the shutdown was first asked for. None: a program caused it, and nobody has asked yet."""
 
 
 class ShuttingDown(Record):
@@ -70,7 +70,7 @@ class ShuttingDown(Record):
 
 
 class Closing(Record):
-    """No program is left; whatever else is in the container is killed, again at `deadline`, until `give_up`."""
+    """No program is left. All other processes are killed, again at `deadline`, until `give_up`."""
 
     deadline: float
     give_up: float
@@ -84,23 +84,23 @@ ContainerPhase = Serving | Draining | ShuttingDown | Closing | Over
 
 
 class Fleet(Record):
-    """All lives together. `lives` has every instance of the plan, in its order."""
+    """The state of all instances and of the container. `lives` has every instance of the plan, in its order."""
 
     lives: Mapping[InstanceId, Life]
     container_phase: ContainerPhase = Serving()
     ready_at: float | None = None
-    """When everything essential had been up once."""
+    """When every essential program had been up once."""
     verdict: Verdict | None = None
-    """Set from the moment that a shutdown begins."""
+    """Set from the moment at which a shutdown begins."""
     leaving: Mapping[str, Leaving] = {}
-    """The programs of which an update makes something else, once what goes of them is gone."""
+    """The programs whose entries an update replaces, once the instances that leave are gone."""
 
 
 # ---- events
 
 
 class Begun(Record):
-    """Bring everything up."""
+    """Start everything."""
 
 
 class Happened(Record):
@@ -111,14 +111,14 @@ class Happened(Record):
 
 
 class Asked(Record):
-    """Somebody asks the same of several instances. Starting one starts what it depends on, too."""
+    """Somebody asks the same of several instances. A start includes what they depend on."""
 
     instances: tuple[InstanceId, ...]
     event: Event
 
 
 class ShutdownAsked(Record):
-    """Somebody wants the container to end; asked again a second or more later, at once."""
+    """Somebody wants the container to end. Asked again a second or more later, what is left is killed."""
 
     reason: str
 
@@ -130,17 +130,17 @@ class Updated(Record):
 
 
 class Fault(Record):
-    """supinit itself has failed: stop everything in order."""
+    """An internal error of supinit: stop everything in order."""
 
     reason: str
 
 
 class ContainerSwept(Record):
-    """No process is left but supinit's own."""
+    """No process is left but supinit itself."""
 
 
 class TimePassed(Record):
-    """A deadline may have come. Early and repeated ones are harmless."""
+    """A deadline may have come. Early and repeated events are harmless."""
 
 
 FleetEvent = Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed
@@ -161,7 +161,7 @@ class SweepContainer(Record):
 
 
 class Change(Record):
-    """One step of one life."""
+    """One step of one instance."""
 
     instance: InstanceId
     before: Life
@@ -169,20 +169,20 @@ class Change(Record):
 
 
 class ContainerReady(Record):
-    """Everything essential has been up once."""
+    """Every essential program has been up once."""
 
 
 class ShutdownBegun(Record):
-    """The container has begun to end."""
+    """The shutdown of the container has begun."""
 
     verdict: Verdict
 
 
 class Turn(Record):
-    """What one event led to: the new fleet, what must be done now, and what has changed on the way, in order."""
+    """What one event led to: the next fleet, the orders to carry out, and every change on the way, in order."""
 
     fleet: Fleet
     orders: tuple[Order | SweepContainer, ...] = ()
     changes: tuple[Change | ContainerReady | ShutdownBegun, ...] = ()
     plan: Plan | None = None
-    """The plan from now on, where it has changed."""
+    """The plan from now on. None: it has not changed."""

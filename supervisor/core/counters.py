@@ -1,4 +1,4 @@
-"""What has happened since the start, counted from the steps of lives. Counters only rise; nothing is ever forgotten."""
+"""Counters of what has happened since the start, taken from the steps of instances. They only rise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 
 
 class Histogram:
-    """How long something took. `counts` has one place for each of BUCKETS (not cumulated) and one for what is above."""
+    """A histogram of durations. `counts`: one for each of BUCKETS, not cumulative, and one for what is longer."""
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS) + 1)
@@ -39,9 +39,9 @@ class InstanceCounters:
         self.exits: dict[str, int] = {}
         """By code ("7") or signal name ("SIGKILL")."""
         self.kills = 0
-        """Stops that took SIGKILL."""
+        """Stops that needed SIGKILL."""
         self.oom_kills = 0
-        """Ends of the main process that were the kernel's, because memory was short."""
+        """Main processes that the kernel killed for lack of memory."""
         self.stop_seconds = Histogram()
         self.probe_seconds = Histogram()
         self.probe_failures = 0
@@ -58,7 +58,7 @@ class Counters:
         return self.instances.setdefault(instance, InstanceCounters())
 
     def note(self, programs: Mapping[str, Program], change: Change) -> None:
-        """Count what one step of a life shows."""
+        """Count what one step of an instance shows."""
         before, after = change.before, change.after
         if isinstance(before.phase, Spawning) and after.run is not None:
             self.of(change.instance).starts += 1
@@ -68,9 +68,9 @@ class Counters:
             entry.exits[key] = entry.exits.get(key, 0) + 1
             entry.oom_kills += after.last_exit.out_of_memory
             if isinstance(before.phase, Stopping):
-                entry.stop_seconds.observe(after.since - before.phase.since)
-        last_rung = len(programs[change.instance[0]].stop)
-        if _rung(after) == last_rung and _rung(before) != last_rung:
+                entry.stop_seconds.observe(after.since - before.since)
+        last_step = len(programs[change.instance[0]].stop)
+        if _step(after) == last_step and _step(before) != last_step:
             self.of(change.instance).kills += 1
         if before.health_state is not None and after.health_state is not None:
             self._note_probe(change.instance, before.health_state, after.health_state)
@@ -83,7 +83,7 @@ class Counters:
         entry.probe_failures += after.last_pass_at != after.ended_at
 
 
-def _rung(life: Life) -> int | None:
+def _step(life: Life) -> int | None:
     return life.phase.step_index if isinstance(life.phase, Stopping) else None
 
 

@@ -1,6 +1,6 @@
 """The events that can reach an instance.
 
-An answer names the process that it is about by its generation; answers about an older one change nothing.
+A report names its process by its generation. A report about an older process changes nothing.
 Times are seconds on the monotonic clock.
 """
 
@@ -19,13 +19,13 @@ class StartRequested(Record):
 
 
 class StopRequested(Record):
-    """Somebody wants it down, now. `within`: seconds that its stop sequence may take at most; None: all it has."""
+    """Its stop sequence is to begin now. `within`: the seconds it may take at most; None: as configured."""
 
     within: float | None = None
 
 
 class StopAnnounced(Record):
-    """It will be stopped when its turn comes; until then it lives on, but is not started again, unless `again`."""
+    """It is to stop when its turn comes. Until then it runs on, but is not restarted. `again`: this is a restart."""
 
     again: bool = False
 
@@ -35,7 +35,7 @@ class RestartRequested(Record):
 
 
 class Hurried(Record):
-    """It shall be gone now: straight to SIGKILL."""
+    """Kill it now, without the rest of its stop sequence."""
 
 
 class DependenciesChecked(Record):
@@ -45,7 +45,7 @@ class DependenciesChecked(Record):
 
 
 class DependencyFailed(Record):
-    """What it waits for will never come."""
+    """Something that it depends on has failed for good."""
 
     reason: str
 
@@ -56,7 +56,7 @@ class Spawned(Record):
 
 
 class SpawnFailed(Record):
-    """`code`: 126 or 127 where another try cannot mend it, else None. `jitter`: a random number in [0, 1)."""
+    """`code`: 126 or 127 where another try cannot help, else None. `jitter`: a random number in [0, 1)."""
 
     generation: int
     reason: str
@@ -65,7 +65,7 @@ class SpawnFailed(Record):
 
 
 class SpawnSkipped(Record):
-    """There is nothing to run, and that counts as completed."""
+    """There is nothing to run, which counts as completed. `reason`: a predicate, such as "was done before"."""
 
     generation: int
     reason: str
@@ -75,7 +75,7 @@ OTHER_CONTAINER = "another container is running it"
 
 
 class SpawnHeld(Record):
-    """It cannot be started right now, and that is no failure; look again at `until`. `reason`: a whole sentence."""
+    """It cannot be started right now, which is not a failure. Look again at `until`. `reason`: a whole sentence."""
 
     generation: int
     until: float
@@ -83,34 +83,34 @@ class SpawnHeld(Record):
 
 
 class BecameReady(Record):
-    """It said so itself."""
+    """It has said itself that it is ready."""
 
     generation: int
 
 
 class Notified(Record):
-    """It sent a datagram to its notify socket."""
+    """It has sent a datagram to its notify socket."""
 
     generation: int
     notice: Notice
 
 
 class MainChanged(Record):
-    """Its main process has handed over to another one of its tree."""
+    """Its main process has handed over to another process of its tree."""
 
     generation: int
     pid: int
 
 
 class StartFailed(Record):
-    """It said, or showed, that it came up broken."""
+    """It has come up broken, by its own account."""
 
     generation: int
     reason: str
 
 
 class Probed(Record):
-    """A health check came back. `detail`: its last words, for the operator."""
+    """A probe has ended. `detail`: what it said last, for the operator."""
 
     generation: int
     passed: bool
@@ -118,14 +118,14 @@ class Probed(Record):
 
 
 class StepFailed(Record):
-    """A step of the stop sequence had no effect: go on to the next one."""
+    """A step of the stop sequence had no effect: take the next one."""
 
     generation: int
     step_index: int
 
 
 class ProcessExited(Record):
-    """The main process is gone and reaped. `memory_was_short`: the kernel has just killed a process for that."""
+    """The main process has been reaped. `memory_was_short`: the kernel has just killed a process for lack of memory."""
 
     generation: int
     code: int | None
@@ -134,7 +134,7 @@ class ProcessExited(Record):
 
 
 class Swept(Record):
-    """Nothing of its tree is left. `jitter`: a random number in [0, 1)."""
+    """No process of its tree is left. `jitter`: a random number in [0, 1)."""
 
     generation: int
     jitter: float = 0.0
@@ -148,7 +148,7 @@ class Redefined(Record):
 
 
 class DeadlinePassed(Record):
-    """Time went by. Early and repeated ones are harmless."""
+    """A deadline may have come. Early and repeated events are harmless."""
 
 
 Event = (

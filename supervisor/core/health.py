@@ -1,9 +1,10 @@
-"""The health of one running process, from its probes: Compose's rules for start_period, start_interval and retries.
+"""The health of one running process, by Compose's rules for start_period, start_interval and retries.
 
-Rule 1: while it is starting, a failure of a probe begun inside start_period does not count; the first success ends
-        that grace.
+Rule 1: while it is starting, a failed probe that began inside start_period does not count. The first success ends that
+        grace.
 Rule 2: `retries` counted failures in a row make it unhealthy, one success makes it healthy.
-Rule 3: the first probe comes at once, the next one an interval after the last one's end; never two at a time.
+Rule 3: the first probe starts at once, each later one an interval after the end of the one before. There are never two
+        at a time.
 """
 
 from __future__ import annotations
@@ -25,25 +26,25 @@ class Health(Enum):
 
 
 class HealthState(Record):
-    """What the probes of one process have said. Times are seconds on the monotonic clock."""
+    """The results of one process's probes. Times are seconds on the monotonic clock."""
 
     since: float
     health: Health = Health.STARTING
     failures: int = 0
-    """Failures in a row that count."""
+    """Counted failures in a row."""
     due: float | None = 0.0
-    """When the next probe starts. None: one is under way."""
+    """When the next probe is to start. None: one is under way."""
     started_at: float | None = None
-    """When the probe that is under way was started."""
+    """When the probe that is under way began. None: there is none."""
     ended_at: float = 0.0
     """When the last probe ended."""
     last_pass_at: float | None = None
     detail: str = ""
-    """The last probe's words, for the operator."""
+    """What the last probe said, for the operator."""
 
 
 def begin_health_checks(now: float) -> HealthState:
-    """Return the checkup of a process that was just spawned: its first probe is due."""
+    """Return the health of a process that was just spawned: its first probe is due."""
     return HealthState(since=now, due=now)
 
 
@@ -53,7 +54,7 @@ def start_probe(health_state: HealthState, now: float) -> HealthState:
 
 
 def note_probe(check: HealthCheck, health_state: HealthState, passed: bool, detail: str, now: float) -> HealthState:
-    """Take a probe's result in."""
+    """Return the health after a probe's result."""
     grace = health_state.since + check.start_period if health_state.health is Health.STARTING else health_state.since
     began = health_state.started_at if health_state.started_at is not None else now
     failures = 0 if passed else health_state.failures + (began >= grace)

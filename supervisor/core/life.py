@@ -27,9 +27,9 @@ class Goal(Enum):
 
 
 class Exit(Record):
-    """How a process ended: by a code or by a signal, the other is None.
+    """How a process ended: with a code or by a signal; the other one is None.
 
-    `out_of_memory`: the kernel has killed it, as far as can be told (process/oom.py).
+    `out_of_memory`: as far as can be told, the kernel killed it (process/oom.py).
     """
 
     code: int | None
@@ -39,7 +39,7 @@ class Exit(Record):
 
     @property
     def shell_code(self) -> int:
-        """The code a shell would report: its own, or 128 + its signal."""
+        """The code that a shell would report: its own, or 128 + its signal."""
         return self.code if self.code is not None else 128 + (self.signal or 0)
 
 
@@ -52,37 +52,36 @@ class Run(Record):
 
 
 class Blame(Record):
-    """Why supinit itself ends a run that was wanted: it counts as a failure. `sentence` starts with a verb."""
+    """Why supinit ends a run that was wanted, which counts as a failure. `sentence` starts with a verb."""
 
     sentence: str
     asks_restart: bool = False
-    """Whether the table asks for a restart in this very case, whatever its restart policy says."""
+    """Whether the table asks for a restart in this case, whatever the restart policy says."""
 
 
 class Stopped(Record):
-    """Down, because someone asked or because nobody has asked yet."""
+    """Down: somebody asked for that, or nobody has asked for a start yet."""
 
 
 class Pending(Record):
-    """Wanted, held back by the programs named in `on`; empty while nobody has looked yet."""
+    """Wanted, and waiting for the programs named in `on`; empty until the dependencies have been checked."""
 
-    since: float
     on: tuple[str, ...] = ()
     held_until: float | None = None
-    """Held back by something outside, `held_by`, until somebody looks again then."""
+    """When to look again, where something outside holds it back (`held_by`)."""
     held_by: str = ""
 
 
 class Spawning(Record):
-    """Asked to be spawned; the answer comes in the same turn. `was_held`: it was held back before."""
+    """Its process has been asked for; the answer comes in the same turn. `was_held`: it was held back before."""
 
     was_held: bool = False
 
 
 class Starting(Record):
-    """Has a process that is not ready. At `deadline` it is up (`is_up_by_uptime`) or has failed to start.
+    """Has a process that is not ready. At `deadline` it becomes RUNNING (`is_up_by_uptime`) or has failed to start.
 
-    `is_ready`: it has shown that it is ready, and is up at `deadline` if it is still there.
+    `is_ready`: it has shown that it is ready, and becomes RUNNING at `deadline` if it is still there.
     """
 
     run: Run
@@ -91,21 +90,20 @@ class Starting(Record):
 
 
 class Running(Record):
-    """Has a process that is ready. With a watchdog, it must be heard of before `silent_until`."""
+    """Has a process that is ready. With a watchdog, it must send WATCHDOG=1 before `silent_until`."""
 
     run: Run
     silent_until: float | None = None
 
 
 class Stopping(Record):
-    """In its stop sequence: `rung` is the step that was taken last, `len(program.stop)` is SIGKILL.
+    """In its stop sequence: `step_index` is the step that was taken last, `len(program.stop)` is SIGKILL.
 
-    `pace` shortens the waits (1.0: as configured) to fit a shutdown budget. `blame` is why it was stopped against the
-    goal; with the goal up and no blame, somebody asked for a restart.
+    `pace` shortens the waits (1.0: as configured) to fit a shutdown budget. `blame` is why it was stopped although it
+    was wanted; with the goal up and no blame, somebody asked for a restart.
     """
 
     run: Run
-    since: float
     step_index: int
     deadline: float
     pace: float = 1.0
@@ -113,7 +111,7 @@ class Stopping(Record):
 
 
 class Sweeping(Record):
-    """Its main process is gone, others of its tree may not be. At `deadline` the sweep is repeated, until `give_up`."""
+    """Its main process is gone, others may be left. The sweep is repeated at `deadline`, until `give_up`."""
 
     run: Run
     exit: Exit
@@ -131,15 +129,15 @@ class Backoff(Record):
 
 
 class Exited(Record):
-    """Ended for good and well. `reason`: why there was nothing to run."""
+    """Ended for good, successfully. `reason`: why there was nothing to run."""
 
     reason: str | None = None
 
 
 class Fatal(Record):
-    """Ended for good and badly. `code` is what the container's exit code would be for it.
+    """Ended for good, with a failure. `code` is the container's exit code where this ends the container.
 
-    `exit` is the end that did it; None: it did not end by itself, or never ran.
+    `exit` is how its process ended; None: it did not end by itself, or never ran.
     """
 
     reason: str
@@ -151,29 +149,29 @@ Phase = Stopped | Pending | Spawning | Starting | Running | Stopping | Sweeping 
 
 
 class Life(Record):
-    """Everything known of one instance."""
+    """Everything that is known about one instance."""
 
     goal: Goal = Goal.DOWN
     phase: Phase = Stopped()
     since: float = 0.0
-    """When it came into this phase."""
+    """When it entered this phase."""
     generation: int = 0
-    """How many processes were asked for; the number of the newest."""
+    """How many processes have been asked for, so the number of the newest one."""
     failures: int = 0
     """Starts in a row that did not come up (start_retries)."""
     attempts: int = 0
-    """Restarts in a row without a run of reset_after (the exponent of restart_delay, the limit of on-failure:N)."""
+    """Restarts in a row without a run of `reset_after`: the exponent of restart_delay, and the N of on-failure:N."""
     restarts: int = 0
     """Restarts that nobody asked for, ever."""
     was_up: bool = False
     """Whether it has been up, or completed, once."""
     health_state: HealthState | None = None
-    """The health checks of the running process; None without a process or without a health check."""
+    """The probes' results for the running process; None without a process or without a health check."""
     last_exit: Exit | None = None
     again: bool = False
     """Whether it is to be started again once it is down."""
     status_text: str = ""
-    """What the running process says of itself (STATUS= of sd_notify(3))."""
+    """The running process's own STATUS= (sd_notify(3))."""
 
     @property
     def run(self) -> Run | None:

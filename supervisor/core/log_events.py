@@ -1,7 +1,7 @@
-"""What the log says about a step of a life or of the container: one constant event, its level and its values.
+"""The log events for a step of an instance or of the container: the event's name, its level and its values.
 
-The list of events stands in docs/events.md. `info`: a phase has changed; `warning`: it will be tried again;
-`error`: a human should look; `debug`: the rest.
+`info`: a phase has changed; `warning`: supinit will try again; `error`: a human should look; `debug`: the rest.
+The list of all events is in docs/events.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class LogEvent(Record):
-    """One line of the log."""
+    """One line of supinit's own log."""
 
     level: str
     event: str
@@ -45,25 +45,25 @@ class LogEvent(Record):
 
 
 def describe_change(program: Program, change: Change) -> Iterator[LogEvent]:
-    """Tell one step of one life."""
+    """Yield the log events for one step of an instance."""
     about: dict[str, object] = {"program": change.instance[0]}
     if program.scale > 1:
         about["instance"] = change.instance[1]
-    for level, event, values in _tell(program, change.before, change.after):
+    for level, event, values in _describe(program, change.before, change.after):
         yield LogEvent(level, event, about | values)
 
 
-_Telling = tuple[str, str, "dict[str, object]"]
+_Described = tuple[str, str, "dict[str, object]"]
 
 
-def _tell(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+def _describe(program: Program, before: Life, after: Life) -> Iterator[_Described]:
     if after.health is not before.health:
-        yield from _tell_health(after)
+        yield from _describe_health(after)
     if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Pending):
-        yield from _tell_phase(program, before, after)
+        yield from _describe_phase(program, before, after)
 
 
-def _tell_health(after: Life) -> Iterator[_Telling]:
+def _describe_health(after: Life) -> Iterator[_Described]:
     detail = after.health_state.detail if after.health_state is not None else ""
     if after.health is Health.HEALTHY:
         yield "info", "program.became_healthy", {"detail": detail}
@@ -71,7 +71,7 @@ def _tell_health(after: Life) -> Iterator[_Telling]:
         yield "warning", "program.became_unhealthy", {"detail": detail}
 
 
-def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Telling]:
+def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_Described]:
     match after.phase:
         case Pending(on=on, held_by=held_by):
             if on and (not isinstance(before.phase, Pending) or before.phase.on != on):
@@ -85,7 +85,7 @@ def _tell_phase(program: Program, before: Life, after: Life) -> Iterator[_Tellin
                 yield "info", "program.started", {"pid": run.pid}
             yield "info", "program.became_ready", {"pid": run.pid, "after_seconds": _seconds(after.since - run.since)}
         case Stopping():
-            yield from _tell_stop(program, before, after.phase)
+            yield from _describe_stop(program, before, after.phase)
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
             is_expected = asked or (blame is None and (exit_.code in program.success_exit_codes or program.is_main))
             level = "info" if is_expected else "warning"
@@ -114,7 +114,7 @@ def _spawn_failure(before: Life) -> str | None:
     return "cannot be started" if isinstance(before.phase, Spawning) else None
 
 
-def _tell_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Telling]:
+def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Described]:
     earlier = before.phase.step_index if isinstance(before.phase, Stopping) else -1
     if phase.step_index == earlier:
         return
@@ -136,18 +136,18 @@ def _tell_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Tel
 
 
 def describe_ready() -> LogEvent:
-    """Tell that everything essential has been up once."""
+    """Return the event for the moment at which every essential program has been up once."""
     return LogEvent("info", "container.became_ready", {})
 
 
 def describe_shutdown(verdict: Verdict) -> LogEvent:
-    """Tell that the container has begun to end, and why."""
+    """Return the event for the beginning of the shutdown, with its reason."""
     level = "error" if verdict.is_failure else "info"
     return LogEvent(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
 
 
 def describe_update(difference: Difference) -> LogEvent:
-    """Tell what a new table changes; what becomes of it, the programs' own steps tell."""
+    """Return the event for a new table: what it changes. The programs' own steps are events of their own."""
     named = {
         "added": difference.names(UpdateAction.ADD),
         "removed": difference.names(UpdateAction.REMOVE),
@@ -160,7 +160,7 @@ def describe_update(difference: Difference) -> LogEvent:
 
 
 def describe_container_phase(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[LogEvent]:
-    """Tell that the container is over. `last_lines`: of the program that brought it down."""
+    """Yield the event for the end of the container. `last_lines`: the output of the program that ended it."""
     if (
         isinstance(after.container_phase, Over)
         and not isinstance(before.container_phase, Over)

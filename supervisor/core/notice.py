@@ -1,4 +1,4 @@
-"""What a program says of itself in one datagram of the systemd notify protocol (sd_notify(3))."""
+"""One datagram of the systemd notify protocol, by which a program reports its own state (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from supervisor.core.record import Record
 from supervisor.core.wording import printable
 
 MAX_DATAGRAM = 4096
-"""Bytes; a longer datagram is passed over whole, since its end may have been cut off."""
+"""Bytes. A longer datagram is ignored, since its end may have been cut off."""
 MAX_STATUS = 200
 """Characters of a status text that are kept."""
 MAX_EXTENSION = 24 * 3600.0
@@ -14,7 +14,7 @@ MAX_EXTENSION = 24 * 3600.0
 
 
 class Notice(Record):
-    """What is understood of a datagram; the rest of it is passed over."""
+    """The fields of a datagram that are understood; others are ignored."""
 
     ready: bool = False
     reloading: bool = False
@@ -26,11 +26,11 @@ class Notice(Record):
     is_stuck: bool = False
     """WATCHDOG=trigger"""
     extend_by: float | None = None
-    """Seconds from now that the start or stop that is under way may take at least."""
+    """The seconds from now that the start or stop under way may still take, at least."""
 
 
 def parse_notice(datagram: bytes) -> Notice | None:
-    """Read a datagram. None: it is not one of this protocol, or nothing in it is understood."""
+    """Parse a datagram. None: it is not of this protocol, or nothing in it is understood."""
     if len(datagram) > MAX_DATAGRAM:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What programs write: how much of it there was, and how somebody wants to see the end of it."""
+"""The output of programs: counters of it, and queries for its last lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STREAMS = ("stdout", "stderr")
 
 
 class Output:
-    """What one instance has written, counted over all its runs. Counters only rise; bytes are the program's own."""
+    """Counters of what one instance has written in all its runs, in its own bytes. They only rise."""
 
     __slots__ = ("dropped", "instance", "invalid", "read")
 
@@ -23,19 +23,19 @@ class Output:
         self.read = [0, 0]
         """Bytes of stdout and stderr (STREAMS)."""
         self.dropped = 0
-        """Bytes that did not reach a place that they were meant for."""
+        """Bytes that were not written to every place that they were meant for."""
         self.invalid = 0
-        """Replacement characters that stand in JSON for what was not UTF-8."""
+        """Replacement characters written to JSON in place of bytes that are not UTF-8."""
 
 
 class LogQuery(Record):
-    """Which lines somebody wants to see, and how."""
+    """Which lines are asked for, and in which form."""
 
     labels: Mapping[InstanceId, str]
-    """The instances, and what the operator calls them."""
+    """The instances, each with the name shown for it."""
     streams: tuple[str, ...] = STREAMS
     last: int | None = None
-    """So many lines of all instances together; None: all that are kept."""
+    """The number of lines, of all instances together. None: all that are kept."""
     since: float = 0.0
     """Seconds since the epoch."""
     as_json: bool = False

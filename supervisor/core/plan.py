@@ -1,4 +1,4 @@
-"""The validated graph: who waits for whom, in which order, and how long the longest stop can take."""
+"""The validated dependency graph: the order of starts and stops, and the worst-case time of a stop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Plan(Record):
-    """A table with its graph worked out. Every mapping has every program's name as a key, in the table's order."""
+    """A table with its dependency graph. Every mapping has a key for every program, in the table's order."""
 
     settings: Settings
     programs: Mapping[str, Program]
     dependants: Mapping[str, tuple[str, ...]]
     """The programs that name this one in `depends_on`."""
     stop_time_below: Mapping[str, float]
-    """Seconds that the slowest chain of dependencies under this program may take to stop once it is down."""
+    """The seconds that the slowest chain of dependencies may take to stop after this program is down."""
     main: str | None = None
-    """The main program, which has stdin and the terminal, and whose code is the container's."""
+    """The main program: it has stdin and the terminal, and its exit code is the container's."""
     warnings: tuple[str, ...] = ()
     """What the operator should know about the table, each sentence with its position."""
 
@@ -32,7 +32,7 @@ class Plan(Record):
 
 
 def make_plan(table: Table) -> Plan:
-    """Work the graph of a valid table out: every dependency exists, and there is no cycle."""
+    """Build the plan of a valid table, in which every dependency exists and there is no cycle."""
     programs = {program.name: program for program in table.programs}
     dependants: dict[str, list[str]] = {name: [] for name in programs}
     for program in table.programs:
@@ -53,19 +53,19 @@ def make_plan(table: Table) -> Plan:
 
 
 def start_waves(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """Return the programs by wave: each depends on programs of earlier waves only, and on one of the wave before it."""
+    """Return the programs by start wave. Each depends only on programs of earlier waves."""
     return _waves({name: [d.program for d in program.depends_on] for name, program in plan.programs.items()})
 
 
 def stop_waves(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """Return the programs by stop wave. A program stops once everything of earlier waves that depends on it is down."""
+    """Return the programs by stop wave. Each stops once what depends on it, all in earlier waves, is down."""
     return _waves(plan.dependants)
 
 
 def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
-    """Return the chain of programs that takes longest to stop, first to stop first, and its worst case in seconds.
+    """Return the chain of programs that takes longest to stop, in stop order, and its worst case in seconds.
 
-    `drain_delay` counts, `shutdown_timeout` does not: compare the two.
+    The seconds include `drain_delay`; `shutdown_timeout` is not applied, so that the two can be compared.
     """
     path: list[str] = []
     candidates: Sequence[str] = tuple(plan.programs)
@@ -77,15 +77,15 @@ def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
 
 
 def _stopped_after(program: Program) -> list[str]:
-    """Return the dependencies that may be alive when the program is down: what had to complete for it no longer is."""
+    """Return the dependencies that may be alive when the program is down. What had to complete for it is not."""
     return [d.program for d in program.depends_on if d.condition is not Condition.COMPLETED]
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Return cycles of a graph of names, each as the names along it, without the first repeated at its end.
+    """Return the dependency cycles of a graph, each as the names along it; the first is not repeated at the end.
 
-    There is none exactly when the result is empty; where cycles share an edge, not each of them is listed.
-    Names that are no key of the graph are passed over.
+    The result is empty exactly when there is no cycle. Of cycles that share an edge, some may be missing.
+    Names that are not a key of the graph are ignored.
     """
     cycles: list[tuple[str, ...]] = []
     finished: set[str] = set()
@@ -112,7 +112,7 @@ def _dependencies_first(programs: Mapping[str, Program]) -> tuple[str, ...]:
 
 
 def _waves(edges: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """Group names by the length of their longest path along `edges`, shortest first; O(names + edges)."""
+    """Group names by the length of their longest path along `edges`, shortest first, in O(names + edges)."""
     depth: dict[str, int] = {}
     pending = list(edges)
     while pending:

@@ -1,4 +1,4 @@
-"""What the operator asked for: complete, validated and immutable.
+"""The configuration as the core sees it: complete, validated and immutable.
 
 Times are seconds, sizes are bytes, signals are numbers. Defaults are the documented ones
 (docs/configuration.md), so that `Program(name="web", command=("nginx",))` is a whole program.
@@ -29,7 +29,7 @@ class ProgramType(Enum):
 
 
 class Condition(Enum):
-    """What a dependant waits for."""
+    """What a dependency has to reach before its dependant starts."""
 
     STARTED = "started"
     HEALTHY = "healthy"
@@ -58,11 +58,11 @@ class RestartDelay(Record):
     max: float = 30.0
     factor: float = 2.0
     reset_after: float = 10.0
-    """A run of at least this long forgets the restarts before it."""
+    """A run of at least this long resets the delay."""
 
 
 class ShutdownOn(Enum):
-    """Which end for good of a program ends the container."""
+    """Which end of a program, for good, ends the container."""
 
     FAILURE = "failure"
     EXIT = "exit"
@@ -70,7 +70,7 @@ class ShutdownOn(Enum):
 
 
 class Scope(Enum):
-    """Whom a signal reaches: the main process, its process group, or every process of the program."""
+    """The processes that a signal is sent to: the main process, its process group, or all of the program's."""
 
     MAIN = "main"
     GROUP = "group"
@@ -98,13 +98,13 @@ Step = SignalStep | WriteStep | CommandStep
 
 
 class SecretFile(Record):
-    """The value of a variable that is read from a file at each start."""
+    """A variable whose value is read from a file at each start."""
 
     path: str
 
 
 class Credentials(Record):
-    """Whom a program runs as. `name` and `home` are None for a number that has no passwd entry."""
+    """The user and groups of a program. `name` and `home` are None for a uid that has no passwd entry."""
 
     uid: int
     gid: int
@@ -122,14 +122,14 @@ class Limit(Record):
 
 
 class Readiness(Record):
-    """When a program counts as up, beside its first passing health check and `min_uptime`."""
+    """How a program reports that it is ready, other than by its health check and `min_uptime`."""
 
     notify: str | int | None = None
     """"systemd", the number of s6's notification descriptor, or None."""
     log: str | None = None
     fail_log: str | None = None
     timeout: float | None = None
-    """None: 60 s for a service; a oneshot takes as long as it takes."""
+    """None: 60 s for a service, no limit for a oneshot."""
 
 
 class ExecProbe(Record):
@@ -195,10 +195,10 @@ class LogMode(Enum):
 
 
 class WhenFull(Enum):
-    """What happens to lines that a stalled reader, or `rate_limit`, does not let through."""
+    """What happens to lines while the reader stalls or `rate_limit` is reached."""
 
     BLOCK = "block"
-    """The program waits, as it would for the reader itself."""
+    """The program waits, as it would without supinit between them."""
     DROP = "drop"
     """They are dropped and counted."""
 
@@ -207,25 +207,25 @@ class LogSettings(Record):
     mode: LogMode = LogMode.PREFIX
     file: str | None = None
     max_size: int = 10 * 1024 * 1024
-    """Bytes that the file holds before it is rotated."""
+    """Bytes after which the file is rotated."""
     keep: int = 5
     compress: bool = False
     max_line: int = 64 * 1024
     tail: int = 64 * 1024
-    """Bytes of the output's end that are kept for `supctl logs`."""
+    """Bytes of the last output that are kept for `supctl logs`."""
     when_full: WhenFull = WhenFull.BLOCK
     rate_limit: int | None = None
     """Bytes a second of all instances together."""
     redact: tuple[str, ...] = ()
-    """Regular expressions; what they match is written as [redacted]."""
+    """Regular expressions. Text that matches is replaced by [redacted]."""
     multiline: str | None = None
-    """A regular expression for the first line of a message; lines that do not match belong to the one before."""
+    """A regular expression for the first line of a message. Other lines belong to the message before them."""
     redirect_stderr: bool = False
     """Whether stdout and stderr share one pipe, so that their order is kept."""
 
     @property
     def passes_by(self) -> bool:
-        """Whether its lines do not come through supinit at all."""
+        """Whether its output does not pass through supinit at all."""
         return self.mode is LogMode.INHERIT or (self.mode is LogMode.NONE and self.file is None)
 
 
@@ -248,7 +248,7 @@ class Program(Record):
     command: tuple[str, ...]
     kind: ProgramType = ProgramType.SERVICE
     environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
-    """In the order of the table. None takes the variable over from supinit's own environment, if it is set there."""
+    """In the table's order. None: the variable is copied from supinit's own environment, if it is set there."""
     env_file: tuple[str, ...] = ()
     inherit_environment: bool = True
     credentials: Credentials | None = None
@@ -271,9 +271,9 @@ class Program(Record):
     shutdown_on: ShutdownOn = ShutdownOn.FAILURE
     clear_before_start: tuple[str, ...] = ()
     stop: tuple[Step, ...] = (SignalStep(SIGTERM, 10.0),)
-    """The stop sequence, never empty. SIGKILL to the whole tree follows the last step."""
+    """The stop sequence; never empty. SIGKILL to the whole tree follows the last step."""
     signals: tuple[tuple[Signal, Signal | None], ...] = ()
-    """What the container receives, and what this program gets for it. None drops the signal."""
+    """Pairs of the signal that the container receives and the one that this program gets. None: it gets none."""
     reload: Signal | tuple[str, ...] = SIGHUP
     """A signal to the main process, or a command."""
     ready: Readiness = Readiness()
@@ -286,7 +286,7 @@ class Program(Record):
 
     @property
     def stop_time(self) -> float:
-        """Seconds until SIGKILL, when no step of the stop sequence helps."""
+        """Seconds until SIGKILL if no step of the stop sequence helps."""
         return sum(step.wait for step in self.stop)
 
     @property
@@ -296,17 +296,17 @@ class Program(Record):
 
     @property
     def says_when_ready(self) -> bool:
-        """Whether something of its own says that it is up, be it itself or its health check."""
+        """Whether it reports itself, or its health check reports, that it is up."""
         return self.healthcheck is not None or self.ready.notify is not None or self.ready.log is not None
 
     @property
     def is_up_by_uptime(self) -> bool:
-        """Whether nothing but `min_uptime` says that it is up. A oneshot is up when it has completed."""
+        """Whether it becomes RUNNING after `min_uptime`. A oneshot never does: it is up when it has completed."""
         return self.kind is ProgramType.SERVICE and not self.says_when_ready
 
     @property
     def start_patience(self) -> float:
-        """Seconds after which a start is over: it is up by then (`is_up_by_uptime`), or has failed."""
+        """Seconds after which a start is over: it becomes RUNNING (`is_up_by_uptime`), or has failed."""
         if self.is_up_by_uptime:
             return self.min_uptime
         if self.ready.timeout is not None:
@@ -315,7 +315,7 @@ class Program(Record):
 
 
 class OwnLog(Record):
-    """How supinit's own messages look. `level`: debug, info, warning or error."""
+    """The form of supinit's own messages. `level`: debug, info, warning or error."""
 
     format: str = "plain"
     level: str = "info"
@@ -349,7 +349,7 @@ class Settings(Record):
 
 
 class Table(Record):
-    """A whole configuration, valid in itself. `warnings` are sentences for the operator, each with its position."""
+    """A whole valid configuration. `warnings` are sentences for the operator, each with its position in the file."""
 
     settings: Settings
     programs: tuple[Program, ...]

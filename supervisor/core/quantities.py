@@ -1,7 +1,7 @@
 """Numbers as operators write them: durations, sizes, file modes, and plain ones.
 
-Every function takes a text and returns None for one that is not such a number. Only ASCII digits count, and there is
-neither an exponent nor an infinity: a deadline is computed from each of them.
+Every function takes a text and returns None if it is not such a number. Only ASCII digits are accepted, and neither
+exponents nor infinity, because deadlines are computed from the results.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What follows the end of a run: whether it was a success, whether another try is due, when, and how to say it."""
+"""What follows the end of a run: whether it is restarted, after how long, and the sentence that says why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import inf
 from supervisor.core.life import Fatal, Pending, Starting
 from supervisor.core.program import ProgramType, RestartWhen
 from supervisor.core.record import assert_never
-from supervisor.core.signals import signal_name
+from supervisor.core.signals import end_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from supervisor.core.program import Program, RestartDelay
 
 JITTER = 0.1
-"""The share of a restart delay that chance may add, so that programs that fail together do not restart together."""
+"""The largest random share added to a restart delay, so that programs that fail together restart apart."""
 
 
 def wants_restart(program: Program, succeeded: bool, blame: Blame | None) -> bool:
-    """Whether another run is wanted after one that nobody asked to end."""
+    """Whether another run should follow one that nobody asked to end."""
     if blame is not None and blame.asks_restart:
         return True
     match program.restart.when:
@@ -34,7 +34,7 @@ def wants_restart(program: Program, succeeded: bool, blame: Blame | None) -> boo
 
 
 def is_exhausted(program: Program, life: Life) -> bool:
-    """Whether so many tries have failed that there will be no other."""
+    """Whether the limit of failed starts or of restarts is reached."""
     limit = program.restart.limit
     if limit is not None and life.attempts >= limit:
         return True
@@ -52,16 +52,13 @@ def restart_delay(delay: RestartDelay, attempts: int, jitter: float) -> float:
 
 
 def exit_sentence(exit_: Exit) -> str:
-    """Say how a process ended: "exited with code 7" or "was ended by SIGKILL"."""
-    if exit_.out_of_memory:
-        return "was ended by SIGKILL, out of memory"
-    if exit_.signal is not None:
-        return f"was ended by {signal_name(exit_.signal)}"
-    return f"exited with code {exit_.code}"
+    """Say how a process ended, as a predicate: "exited with code 7"."""
+    sentence = end_sentence(exit_.code, exit_.signal)
+    return f"{sentence}, out of memory" if exit_.out_of_memory else sentence
 
 
 def obstacle(life: Life) -> str:
-    """Say what keeps a program from being up, as a predicate: "waits for db", "is not healthy: refused"."""
+    """Say why a program is not up, as a predicate: "waits for db", "is not healthy: refused"."""
     phase = life.phase
     if isinstance(phase, Pending):
         return f"waits for {', '.join(phase.on)}" if phase.on else f"is held back: {phase.held_by}"
@@ -75,7 +72,7 @@ def obstacle(life: Life) -> str:
 
 
 def run_sentence(program: Program, life: Life, exit_: Exit | None, blame: Blame | None) -> str:
-    """Say why the program has ended for good."""
+    """Say why the program has ended for good, as a predicate."""
     if blame is not None:
         sentence = blame.sentence
     else:

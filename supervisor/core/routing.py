@@ -1,4 +1,4 @@
-"""What a signal to the container means: a shutdown, an update, or a signal to the programs that ask for it."""
+"""The meaning of a signal to the container: a shutdown, an update, or a signal for the programs that ask for it."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class Update(Record):
 
 
 class Forward(Record):
-    """Send each named program its signal; those that drop it are not in here. May be empty."""
+    """Send each named program its signal. Programs that drop it are not listed. May be empty."""
 
     targets: tuple[tuple[str, Signal], ...]
 
 
 class Ignore(Record):
-    """Nobody asked for it."""
+    """No program asks for it."""
 
 
 def signals_named_by(plan: Plan) -> set[Signal]:
-    """Return every signal that the table wants to hear of."""
+    """Return every signal that the table names."""
     mapped = {received for program in plan.programs.values() for received, _ in program.signals}
     return mapped | set(plan.settings.shutdown_signals)
 
 
 def route(plan: Plan, signal: Signal) -> Shutdown | Update | Forward | Ignore:
-    """Return what the container does about a signal. shutdown_signals first, then the programs' maps, then SIGHUP."""
+    """Return what a signal does: first by shutdown_signals, then by the programs' maps, then as SIGHUP."""
     if signal in plan.settings.shutdown_signals:
         return Shutdown()
     named = [

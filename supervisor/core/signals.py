@@ -1,4 +1,4 @@
-"""The names of signals, both ways."""
+"""The names of signals, both ways, and how the end of a process is put into words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def signal_name(signal: Signal) -> str:
         return Signals(signal).name
     except ValueError:
         return f"SIGRTMIN+{signal - SIGRTMIN}" if SIGRTMIN < signal < SIGRTMAX else f"SIG{signal}"
+
+
+def end_sentence(code: int | None, signal: Signal | None) -> str:
+    """Say how a process ended, as a predicate: "exited with code 7" or "was terminated by SIGKILL"."""
+    return f"exited with code {code}" if signal is None else f"was terminated by {signal_name(signal)}"
 
 
 def parse_signal(text: str) -> Signal | None:

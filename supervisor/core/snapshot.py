@@ -1,4 +1,4 @@
-"""The one read-only view of everything: status, metrics, marker files and log lines are projections of it.
+"""The read-only view of the container from which status, metrics, marker files and log lines are derived.
 
 Times are seconds on the monotonic clock; the edges turn them into dates.
 """
@@ -9,8 +9,18 @@ from enum import Enum
 
 from supervisor.core.container import Draining, Serving
 from supervisor.core.health import Health
-from supervisor.core.life import Backoff, Exited, Fatal, Running, Spawning, Starting, Stopped, Stopping, Sweeping
-from supervisor.core.life import Pending as Pending
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Pending,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.record import Record, assert_never
 
 TYPE_CHECKING = False
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class State(Enum):
-    """supervisord's words, as far as it has them."""
+    """The public states: supervisord's words, where it has them."""
 
     PENDING = "PENDING"
     STARTING = "STARTING"
@@ -37,7 +47,7 @@ class State(Enum):
 
 
 class InstanceView(Record):
-    """One instance as its operator sees it. None: there is none."""
+    """One instance as its operator sees it. A field is None where the thing does not exist."""
 
     name: str
     instance: int
@@ -45,7 +55,7 @@ class InstanceView(Record):
     health: Health
     pid: int | None
     since: float
-    """When it came into this state."""
+    """When it entered this phase."""
     started_at: float | None
     """When its process was spawned."""
     generation: int
@@ -60,11 +70,11 @@ class InstanceView(Record):
     """Failed health checks in a row."""
     probe_detail: str
     status_text: str
-    """What the process says of itself."""
+    """The process's own STATUS= (sd_notify(3))."""
 
     @property
     def is_fine(self) -> bool:
-        """Whether an operator has nothing to do about it: RUNNING and not unhealthy, or EXITED."""
+        """Whether it needs no attention: RUNNING and not unhealthy, or EXITED."""
         return self.state is State.EXITED or (self.state is State.RUNNING and self.health is not Health.UNHEALTHY)
 
 
@@ -74,7 +84,7 @@ class Snapshot(Record):
     fleet: Fleet
     instances: Mapping[InstanceId, InstanceView]
     healthy_programs: Mapping[str, float | None]
-    """The programs that are healthy in every instance, and when the oldest of their last passing checks was."""
+    """The programs of which every instance is healthy, each with the oldest of its instances' last passing checks."""
     ready: bool
     healthy: bool
     stopping: bool
@@ -90,7 +100,7 @@ class Snapshot(Record):
 
 
 def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapshot:
-    """Return the view of a fleet. What has not changed since `before` is taken over from it."""
+    """Return the view of a fleet. Parts that have not changed since `before` are reused."""
     if before is not None and before.fleet is fleet:
         return before
     old_lives: Mapping[InstanceId, Life] = before.fleet.lives if before is not None else {}

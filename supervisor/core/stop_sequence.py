@@ -1,6 +1,7 @@
-"""The stop sequence of one instance: a ladder of steps, each with its time, and SIGKILL to the whole tree past its end.
+"""The stop sequence of one instance: its steps, each with a time to wait, and then SIGKILL to the whole tree.
 
-`Stopping.rung` is the step that was taken last. A budget shortens every step by the same share (`Stopping.pace`).
+`Stopping.step_index` is the step that was taken last. A budget shortens every wait by the same factor
+(`Stopping.pace`).
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Wri
 from supervisor.core.record import assert_never, replace
 
 KILL_INTERVAL = 1.0
-"""Seconds between SIGKILLs to a process that is still there, and between sweeps of its tree."""
+"""Seconds between two SIGKILLs to a process that is still there, and between two sweeps of its tree."""
 
 Transition = tuple[Life, tuple[Action, ...]]
 
 
 def enter(life: Life, phase: Phase, now: float) -> Life:
-    """Return the life in another phase, from now on."""
+    """Return the instance in another phase, entered now."""
     return replace(life, phase=phase, since=now)
 
 
 def stop_time_left(program: Program, life: Life, now: float) -> float:
-    """Return the seconds until SIGKILL, when no step helps that is left. 0.0: no stop sequence is under way."""
+    """Return the seconds until SIGKILL if no step helps. 0.0: no stop sequence is under way."""
     match life.phase:
         case Stopping(step_index=step_index, deadline=deadline, pace=pace) if step_index < len(program.stop):
             return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[step_index + 1 :])
@@ -35,8 +36,12 @@ def stop_time_left(program: Program, life: Life, now: float) -> float:
 def begin_stop(
     program: Program, life: Life, run: Run, within: float | None, blame: Blame | None, now: float
 ) -> Transition:
-    """Take the first step. `within`: seconds that the whole may take; `blame`: why it is stopped against its goal."""
-    phase = Stopping(run, now, 0, now, pace=_pace(program, within), blame=blame)
+    """Take the first step.
+
+    `within`: the seconds that the whole sequence may take; None: as configured. `blame`: why it is stopped although it
+    is wanted.
+    """
+    phase = Stopping(run, 0, now, pace=_pace(program, within), blame=blame)
     return take_step(program, enter(replace(life, health_state=None), phase, now), phase, 0, now)
 
 
@@ -47,7 +52,7 @@ def _pace(program: Program, within: float | None) -> float:
 
 
 def shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
-    """Fit what is left of a stop that is under way into `within`."""
+    """Fit the rest of a stop sequence that is under way into `within` seconds."""
     left = stop_time_left(program, life, now)
     if within is None or within >= left:
         return replace(life, phase=replace(phase, blame=None))
@@ -57,9 +62,9 @@ def shorten(program: Program, life: Life, phase: Stopping, within: float | None,
 
 
 def take_step(program: Program, life: Life, phase: Stopping, step_index: int, now: float) -> Transition:
-    """Take step `rung` of the stop sequence; past its end stands SIGKILL to the whole tree, again and again.
+    """Take one step of the stop sequence. Past its end, send SIGKILL to the whole tree, each KILL_INTERVAL.
 
-    SIGCONT follows a signal, since a stopped process would not act on it (signal(7)).
+    SIGCONT follows each signal, because a stopped process does not act on others (signal(7)).
     """
     pid = phase.run.pid
     if step_index >= len(program.stop):
@@ -79,7 +84,7 @@ def take_step(program: Program, life: Life, phase: Stopping, step_index: int, no
 
 
 def has_killed(program: Program, life: Life) -> bool:
-    """Whether the stop sequence has come to a SIGKILL."""
+    """Whether the stop sequence has sent SIGKILL."""
     match life.phase:
         case Stopping(step_index=step_index):
             steps = program.stop[: step_index + 1]
@@ -91,7 +96,7 @@ def has_killed(program: Program, life: Life) -> bool:
 
 
 def skip_step(program: Program, life: Life, step_index: int, now: float) -> Transition:
-    """Go on from a step that had no effect, if it is still the last one that was taken."""
+    """Take the next step after one that had no effect, if that is still the last one taken."""
     match life.phase:
         case Stopping(step_index=current) if current == step_index and step_index < len(program.stop):
             return take_step(program, life, life.phase, step_index + 1, now)
@@ -100,7 +105,7 @@ def skip_step(program: Program, life: Life, step_index: int, now: float) -> Tran
 
 
 def extend(program: Program, life: Life, until: float) -> Life:
-    """Move the deadline of a start or of a step that is under way; a shutdown budget is not to be extended."""
+    """Extend the deadline of a start, or of a step of the stop sequence, but never beyond a shutdown budget."""
     match life.phase:
         case Starting(deadline=deadline) if deadline < until:
             return replace(life, phase=replace(life.phase, deadline=until))

@@ -1,4 +1,4 @@
-"""Every process of the container, each put down to whom it belongs."""
+"""Every process of the container, each with the owner that it belongs to."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
 
 
 class OwnerKind(Enum):
-    """What a branch is, in the order in which they are shown."""
+    """The kinds of owners, in the order in which they are shown."""
 
     PROGRAM = "program"
     SUPINIT = "supinit"
     PROBE = "probe"
-    """A command that asks how a program is."""
+    """A health check's command."""
     COMMAND = "command"
     """A command that stops or reloads a program."""
     ENTERED = "entered"
-    """What has come into the container from outside, such as `docker exec`."""
+    """A process that entered the container from outside, such as by `docker exec`."""
     ORPHANS = "orphans"
-    """Whose parent has died, and who belongs to no program."""
+    """Processes whose parent has died and that belong to no program."""
 
 
 class Owner(Record):
-    """To whom processes belong; `instance` is the one that a program, a probe or a command is of."""
+    """An owner of processes. `instance`: the instance of a program, a probe or a command; None for the others."""
 
     kind: OwnerKind
     instance: InstanceId | None = None
 
 
 class Member(Record):
-    """One process. `state` is a word, such as sleeping or zombie; CPU as in `Usage`."""
+    """One process. `state` is a word, such as sleeping or zombie. `cpu_seconds` is as in `Usage`."""
 
     pid: int
     parent: int
@@ -52,9 +52,9 @@ class Branch(Record):
 
 
 class Usage(Record):
-    """`cpu_seconds` counts the tree's processes and the children that they have waited for, since the main's start."""
+    """What a tree uses. `cpu_seconds` includes children that have been waited for, since the main process started."""
 
     cpu_seconds: float
     memory_bytes: int
-    """Resident memory, summed: what processes share counts once for each."""
+    """The sum of resident memory. Shared pages are counted once for each process."""
     processes: int

@@ -1,9 +1,9 @@
-"""What a new table changes, and how a running container gets from the old one to it.
+"""The difference between two tables, and the plans on the way from one to the other.
 
-Rule 1: a program whose table entry is the same is not touched.
-Rule 2: a process is stopped by the entry that it was started with: what needs a new process keeps its old entry until
-        the old process is gone (`Leaving`), and so does what is removed.
-Rule 3: everything else counts from the moment of the update on.
+Rule 1: a program whose entry is the same is not touched.
+Rule 2: a process is stopped by the entry that it was started with. A program that needs a new process keeps its old
+        entry until the old process is gone (`Leaving`), and so does a program that is removed.
+Rule 3: everything else applies from the moment of the update.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class UpdateAction(Enum):
 
 
 class ProgramChange(Record):
-    """What becomes of one program. `because`: the keys that have changed; empty for what is added or removed."""
+    """The change of one program. `because`: the keys that have changed; empty if it is added or removed."""
 
     name: str
     action: UpdateAction
@@ -50,7 +50,7 @@ class ProgramChange(Record):
 
 
 class Difference(Record):
-    """What a new table changes. `later`: the settings that have changed but need a new container."""
+    """The difference between two tables. `later`: settings that have changed, but need a new container."""
 
     programs: tuple[ProgramChange, ...] = ()
     settings: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Difference(Record):
 
 
 class Leaving(Record):
-    """Instances that go, the program's entry once they are gone (None: there is none), and those that were wanted."""
+    """Instances that are to go, the entry that follows (None: the program is removed), and those that were wanted."""
 
     instances: tuple[InstanceId, ...]
     becomes: Program | None
@@ -71,7 +71,7 @@ class Leaving(Record):
 
 
 def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
-    """Return what `new` changes of the old table, or of what an update that is under way makes of it."""
+    """Return the difference that `new` makes to the old table, an update under way included."""
     changes: list[ProgramChange] = []
     for name, entry in new.programs.items():
         before = leaving[name].becomes if name in leaving else old.programs.get(name)
@@ -94,7 +94,7 @@ def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
 
 
 def leave(old: Plan, lives: Mapping[InstanceId, Life], before: Mapping[str, Leaving], new: Plan) -> dict[str, Leaving]:
-    """Return what has to go before the new table is all there is, what was to go `before` included."""
+    """Return what has to go before the new table applies as a whole, including what was to go `before`."""
     leaving: dict[str, Leaving] = {}
     for name, entry in old.programs.items():
         becomes, going = new.programs.get(name), before.get(name)
@@ -113,33 +113,33 @@ def leave(old: Plan, lives: Mapping[InstanceId, Life], before: Mapping[str, Leav
 
 
 def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Plan:
-    """Return the plan of the time in between: what leaves has its old entry still, everything else its new one."""
+    """Return the plan for the time in between: what leaves keeps its old entry, everything else has its new one."""
     programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
     programs |= {name: old.programs[name] for name in leaving if name not in programs}
     return _plan_between(settings_after(old.settings, new.settings), programs, leaving)
 
 
 def replace_entry(plan: Plan, name: str, entry: Program | None, leaving: Iterable[str]) -> Plan:
-    """Return the plan with another entry for a program that has left, or without it, while others are `leaving`."""
+    """Return the plan with the new entry of a program that has left, or without it, while others are `leaving`."""
     programs = dict(plan.programs)
     if entry is None:
         del programs[name]
     else:
         programs[name] = entry
-    # what still names a program that is no longer there is about to leave itself, and waits for it no more
+    # an entry that still names a removed program is about to leave itself, and need not wait for it
     programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
     return _plan_between(plan.settings, programs, leaving)
 
 
 def _plan_between(settings: Settings, programs: dict[str, Program], leaving: Iterable[str]) -> Plan:
-    """Make a plan of old and new entries. They may wait in a circle together: what leaves waits for nobody then."""
+    """Make a plan of old and new entries. If they form a cycle, drop the dependencies of what leaves."""
     if find_cycles({name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}):
         programs = programs | {name: replace(programs[name], depends_on=()) for name in leaving}
     return make_plan(Table(settings, tuple(programs.values())))
 
 
 def settings_after(old: Settings, new: Settings) -> Settings:
-    """Return the new settings, but for those that only a new container takes over."""
+    """Return the new settings, without the changes that need a new container."""
     return replace(new, **{key: getattr(old, key) for key in FIXED})
 
 
@@ -158,10 +158,10 @@ def _needs_new_process(old: Program, new: Program) -> bool:
 
 
 def _is_in_the_way(old: Program, new: Program, lives: Mapping[InstanceId, Life]) -> bool:
-    """Whether an instance is in the middle of a stop sequence that has become another one."""
+    """Whether an instance is in the middle of a stop sequence that the new entry changes."""
     return old.stop != new.stop and any(isinstance(lives[i].phase, Stopping) for i in old.instances)
 
 
 def _changed(old: Record, new: Record) -> tuple[str, ...]:
-    """Return the keys of the fields that differ, in the order of the record."""
+    """Return the table's keys for the fields that differ, in the record's order."""
     return tuple(KEYS.get(f, f) for f in old.__match_args__ if getattr(old, f) != getattr(new, f))

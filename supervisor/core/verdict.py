@@ -1,8 +1,8 @@
-"""Whose end is the container's, and which exit code that gives.
+"""The verdict: which program's end is the end of the container, and the exit code that follows from it.
 
-Rule 1: what failed first has brought the container down; it is the reason, and without a main program the code.
-Rule 2: where there is a main program, the code is that of its last end, be it its own, 128 + our signal, or 0; but no
-failure ends with 0, and what is not about a program (70, 75) stays.
+Rule 1: the program that failed first has ended the container. It is the reason; without a main program, also the code.
+Rule 2: with a main program, the code is that of its last exit: its own, 128 + the signal that stopped it, or 0. But a
+        failure never gives 0, and codes that are not about a program (70, 75) are kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
-    """Return the verdict where the end for good of one instance ends the container."""
+    """Return the verdict for a container that ends because one instance has ended for good."""
     name, phase = instance[0], life.phase
     exit_ = phase.exit if isinstance(phase, Fatal) else life.last_exit
     if isinstance(phase, Exited) and phase.reason is not None:
@@ -38,7 +38,7 @@ def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
 
 
 def with_code_of_main(plan: Plan, lives: Mapping[InstanceId, Life], verdict: Verdict | None) -> Verdict | None:
-    """Let the main program's last end be the container's code, whoever has brought the container down."""
+    """Return the verdict with the main program's exit code, whatever has ended the container."""
     if plan.main is None or verdict is None or verdict.cause in (Cause.START_TIMEOUT, Cause.INTERNAL):
         return verdict
     instance = (plan.main, 1)

@@ -11,7 +11,7 @@ import signal
 
 from supervisor.core.program import Scope
 from supervisor.core.record import Record, replace
-from supervisor.core.signals import signal_name
+from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.process.sweep import kill_stragglers, send
 
@@ -42,9 +42,8 @@ class CommandResult(Record):
     @property
     def ending(self) -> str | None:
         """How it ended, as a predicate such as "exited with code 7". None: it was killed at its timeout."""
-        if self.signal is not None:
-            return f"was ended by {signal_name(self.signal)}"
-        return None if self.code is None else f"exited with code {self.code}"
+        ended_itself = self.signal is not None or self.code is not None
+        return end_sentence(self.code, self.signal) if ended_itself else None
 
 
 class Command:

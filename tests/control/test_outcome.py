@@ -43,10 +43,10 @@ def of(wish: Wish, phase: Phase, generation: int = NEW, goal: Goal = Goal.UP, he
         (Stopped(), Goal.DOWN, OLD, Reached()),
         (Exited(), Goal.DOWN, OLD, Reached()),
         (Fatal("was bad", 1), Goal.DOWN, OLD, Reached()),
-        (Stopping(RUN, 0.0, 0, 9.0), Goal.DOWN, OLD, InProgress()),
+        (Stopping(RUN, 0, 9.0), Goal.DOWN, OLD, InProgress()),
         (Sweeping(RUN, Exit(0, None, 0.0), 9.0, 9.0), Goal.DOWN, OLD, InProgress()),
         (Running(RUN), Goal.UP, NEW, Missed("was asked to start again meanwhile")),
-        (Stopping(RUN, 0.0, 0, 9.0), Goal.UP, OLD, Missed("was asked to start again meanwhile")),
+        (Stopping(RUN, 0, 9.0), Goal.UP, OLD, Missed("was asked to start again meanwhile")),
     ],
 )
 def test_stop_is_reached_when_nothing_of_it_is_left(
@@ -59,9 +59,9 @@ def test_stop_is_reached_when_nothing_of_it_is_left(
 @pytest.mark.parametrize(
     ("phase", "outcome"),
     [
-        (Pending(0.0, ("db",)), InProgress()),
+        (Pending(("db",)), InProgress()),
         (Starting(RUN, 9.0), InProgress()),
-        (Stopping(RUN, 0.0, 0, 9.0), InProgress()),
+        (Stopping(RUN, 0, 9.0), InProgress()),
         (Backoff(9.0), InProgress()),
         (Running(RUN), Reached()),
         (Exited(), Reached()),
@@ -95,7 +95,7 @@ def test_a_oneshot_is_reached_only_when_it_has_completed() -> None:
     assert judge(Wish.START, oneshot("migrate"), SERVING, replace(life, phase=Exited()), OLD) == Reached()
 
 
-@pytest.mark.parametrize("phase", [Starting(RUN, 9.0), Running(RUN), Stopping(RUN, 0.0, 0, 9.0)], ids=repr)
+@pytest.mark.parametrize("phase", [Starting(RUN, 9.0), Running(RUN), Stopping(RUN, 0, 9.0)], ids=repr)
 def test_what_waits_for_its_turn_to_be_replaced_is_still_to_come(phase: Phase) -> None:
     life = Life(Goal.DOWN, phase, generation=OLD, again=True)
     assert judge(Wish.RESTART, service("web"), SERVING, life, OLD) == InProgress()

@@ -13,7 +13,7 @@ GRACE = replace(CHECK, start_period=20.0)
 
 
 def _after(check: HealthCheck, *probes: tuple[float, bool]) -> HealthState:
-    """Return the checkup after probes that took no time: when, and whether it passed."""
+    """Return the health state after probes that took no time: when, and whether it passed."""
     health_state = begin_health_checks(0.0)
     for at, passed in probes:
         health_state = note_probe(check, start_probe(health_state, at), passed, "", at)

@@ -9,6 +9,7 @@ from signal import SIGKILL
 import pytest
 
 from supervisor.core.actions import Action, SendSignal, Spawn, Sweep
+from supervisor.core.deadlines import next_deadline
 from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
@@ -37,9 +38,10 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.lifecycle import SWEEP_LIMIT, advance, next_deadline
+from supervisor.core.lifecycle import advance
 from supervisor.core.program import Program
 from supervisor.core.record import Record
+from supervisor.core.reports import SWEEP_LIMIT
 from supervisor.core.stop_sequence import KILL_INTERVAL, stop_time_left
 
 from .chance import SECONDS, every_answer, every_event, random_notice, random_program
@@ -260,7 +262,7 @@ def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(
             life, _ = advance(stop.program, stop.life, StopAnnounced(again=True), stop.now)
             life, _ = advance(stop.program, life, ProcessExited(life.generation, 7), stop.now)
             life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
-            assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(stop.now), False, ()), stop
+            assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(), False, ()), stop
 
 
 def test_what_a_process_says_of_itself_never_makes_it_wanted_or_unwanted(stops: list[Stop]) -> None:

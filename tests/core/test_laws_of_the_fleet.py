@@ -26,8 +26,9 @@ from supervisor.core.container import (
     Updated,
     Verdict,
 )
+from supervisor.core.dependencies import meets
 from supervisor.core.events import ProcessExited
-from supervisor.core.fleet import advance, meets, new_fleet, next_deadline
+from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import Backoff, Exited, Fatal, Goal, Pending, Running, Starting, Stopping
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import Settings

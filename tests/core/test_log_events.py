@@ -139,9 +139,9 @@ def test_the_end_is_told_once_with_its_verdict() -> None:
             {
                 "code": 143,
                 "cause": "program ended",
-                "reason": "web was ended by SIGTERM",
+                "reason": "web was terminated by SIGTERM",
                 "program": "web",
-                "exit": "was ended by SIGTERM",
+                "exit": "was terminated by SIGTERM",
             },
         )
     ]

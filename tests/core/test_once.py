@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.core.actions import Spawn
+from supervisor.core.deadlines import next_deadline
 from supervisor.core.events import (
     OTHER_CONTAINER,
     DeadlinePassed,
@@ -21,7 +22,6 @@ from supervisor.core.events import (
     StopRequested,
 )
 from supervisor.core.life import Exited, Fatal, Goal, Pending, Spawning, Starting, Stopped
-from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import Condition, Program, ProgramType, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
 
@@ -46,7 +46,7 @@ def test_what_has_nothing_to_run_has_completed_and_was_up() -> None:
 
 def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
     migrate = _held()
-    assert (migrate.phase, next_deadline(migrate.life)) == (Pending(1.0, held_until=5.0, held_by=OTHER_CONTAINER), 5.0)
+    assert (migrate.phase, next_deadline(migrate.life)) == (Pending(held_until=5.0, held_by=OTHER_CONTAINER), 5.0)
     migrate.now = 4.9
     assert migrate.refuses(DeadlinePassed())
     migrate.tell(DeadlinePassed(), at=5.0)
@@ -56,7 +56,7 @@ def test_what_another_container_runs_is_looked_at_again_at_its_time() -> None:
 
 def test_it_may_be_held_back_again_and_again() -> None:
     migrate = _held().tell(DeadlinePassed(), at=5.0).tell(SpawnHeld(2, 6.0), at=5.0)
-    assert migrate.phase == Pending(1.0, held_until=6.0, held_by=OTHER_CONTAINER)
+    assert migrate.phase == Pending(held_until=6.0, held_by=OTHER_CONTAINER)
     migrate.tell(DeadlinePassed(), at=6.0).tell(SpawnSkipped(3, "was done before"))
     assert migrate.phase == Exited("was done before")
 
@@ -110,7 +110,7 @@ def test_what_waits_for_its_completion_starts_where_there_is_nothing_to_run() ->
 
 def test_what_waits_for_its_completion_waits_while_another_container_runs_it() -> None:
     world = World(plan_of(MIGRATE, WEB), held={"migrate": 0.5}).begin().pass_to(60.0)
-    assert (world.alive, world.phase("web"), world.fleet.ready_at) == ([], Pending(0.0, ("migrate",)), None)
+    assert (world.alive, world.phase("web"), world.fleet.ready_at) == ([], Pending(("migrate",)), None)
     world.held, world.skipped = {}, {"migrate": "was done before"}
     assert world.pass_to(61.0).alive == ["web"]
 

@@ -8,10 +8,10 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.actions import RunProbe
+from supervisor.core.deadlines import next_deadline
 from supervisor.core.events import BecameReady, DeadlinePassed, Event, Probed, StartFailed
 from supervisor.core.health import Health
 from supervisor.core.life import Backoff, Blame, Exited, Fatal, Run, Running, Starting, Stopping
-from supervisor.core.lifecycle import next_deadline
 from supervisor.core.program import (
     HealthCheck,
     OnUnhealthy,
@@ -88,7 +88,7 @@ def test_ready_twice_changes_nothing() -> None:
 def test_not_ready_in_time_is_a_failed_start(program: Program) -> None:
     web = OneLife(replace(program, start_retries=1)).spawn().tell(DeadlinePassed(), at=60.0)
     blame = Blame("was not ready within 60 s")
-    assert web.phase == Stopping(UNREADY, 60.0, 0, 70.0, blame=blame)
+    assert web.phase == Stopping(UNREADY, 0, 70.0, blame=blame)
     assert web.end(None, SIGTERM, at=61.0).phase == Fatal("was not ready within 60 s", 1)
 
 
@@ -100,7 +100,7 @@ def test_a_failed_start_is_tried_again_as_one_that_did_not_come_up() -> None:
 
 def test_a_process_that_says_that_it_came_up_broken_is_stopped_as_a_failed_start() -> None:
     web = OneLife(replace(LOGGED, start_retries=1)).spawn().tell(StartFailed(1, "said: no python application"), at=1.0)
-    assert web.phase == Stopping(UNREADY, 1.0, 0, 11.0, blame=Blame("said: no python application"))
+    assert web.phase == Stopping(UNREADY, 0, 11.0, blame=Blame("said: no python application"))
     assert web.end(0, at=2.0).phase == Fatal("said: no python application", 1)
 
 
@@ -130,7 +130,7 @@ def _unhealthy(restart: RestartWhen = RestartWhen.ALWAYS) -> OneLife:
 def test_on_unhealthy_restart_stops_it_as_a_failure_and_starts_it_again() -> None:
     web = _unhealthy()
     run = Run(100, 0.0, ready_at=1.0)
-    assert web.phase == Stopping(run, 30.0, 0, 40.0, blame=Blame("was unhealthy (refused)", asks_restart=True))
+    assert web.phase == Stopping(run, 0, 40.0, blame=Blame("was unhealthy (refused)", asks_restart=True))
     assert web.end(0, at=31.0).phase == Backoff(31.1)
     assert (web.life.restarts, web.life.failures) == (1, 0)
 
@@ -173,7 +173,7 @@ def test_a_oneshot_is_not_up_before_it_has_completed_and_takes_as_long_as_it_tak
 def test_a_oneshot_that_does_not_complete_in_its_own_time_is_a_failed_start() -> None:
     migrate = OneLife(replace(MIGRATE, ready=Readiness(timeout=5.0))).spawn()
     assert migrate.tell(DeadlinePassed(), at=5.0).phase == Stopping(
-        UNREADY, 5.0, 0, 15.0, blame=Blame("did not complete within 5 s")
+        UNREADY, 0, 15.0, blame=Blame("did not complete within 5 s")
     )
     assert migrate.end(0, at=6.0).phase == Fatal("did not complete within 5 s", 1)
 
@@ -203,7 +203,7 @@ def test_how_long_a_start_may_take(program: Program, seconds: float) -> None:
     assert OneLife(program).spawn().phase == Starting(UNREADY, seconds)
 
 
-def test_a_new_process_starts_with_a_new_checkup() -> None:
+def test_a_new_process_starts_with_a_new_health_state() -> None:
     web = _unhealthy().end(0, at=31.0).tell(DeadlinePassed(), at=32.0).spawn(200)
     assert (web.life.health, web.actions) == (Health.STARTING, (RunProbe(2),))
 

@@ -18,11 +18,12 @@ from supervisor.core.container import (
     TimePassed,
 )
 from supervisor.core.events import Notified, RestartRequested, StopRequested
-from supervisor.core.fleet import CLOSE_INTERVAL, CLOSE_LIMIT, advance, next_deadline
+from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.life import Goal, Running, Stopped
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, Readiness, Settings, SignalStep
 from supervisor.core.record import replace
+from supervisor.core.shutdown import CLOSE_INTERVAL, CLOSE_LIMIT
 
 from .worlds import World, ignoring_all_but_sigkill, plan_of, program
 

@@ -59,14 +59,14 @@ def _view(life: Life) -> InstanceView:
     ("phase", "state"),
     [
         (Stopped(), State.STOPPED),
-        (Pending(1.0), State.PENDING),
+        (Pending(), State.PENDING),
         (Spawning(), State.STARTING),
         (Starting(RUN, 2.0), State.STARTING),
         (Running(RUN), State.RUNNING),
-        (Stopping(RUN, 1.0, 0, 11.0), State.STOPPING),
+        (Stopping(RUN, 0, 11.0), State.STOPPING),
         (Sweeping(RUN, EXIT, 4.0, 13.0), State.STOPPING),
         (Backoff(5.0), State.BACKOFF),
-        (Pending(1.0, held_until=2.0), State.PENDING),
+        (Pending(held_until=2.0), State.PENDING),
         (Exited(), State.EXITED),
         (Exited("was done before"), State.EXITED),
         (Fatal("exited with code 7", 7), State.FATAL),
@@ -77,7 +77,7 @@ def test_every_phase_has_its_state(phase: Phase, state: State) -> None:
     assert _view(Life(phase=phase)).state is state
 
 
-@pytest.mark.parametrize("phase", [Starting(RUN, 2.0), Running(RUN), Stopping(RUN, 1.0, 0, 11.0)], ids=repr)
+@pytest.mark.parametrize("phase", [Starting(RUN, 2.0), Running(RUN), Stopping(RUN, 0, 11.0)], ids=repr)
 def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
     view = _view(Life(phase=phase))
     assert (view.pid, view.started_at) == (100, 1.0)
@@ -87,12 +87,12 @@ def test_a_process_is_seen_with_its_pid_and_start(phase: Phase) -> None:
     ("phase", "reason", "waiting_for", "starts_again_at"),
     [
         pytest.param(Fatal("exited with code 7", 7), "exited with code 7", (), None, id="failed"),
-        pytest.param(Pending(1.0, ("db",)), None, ("db",), None, id="waiting"),
-        pytest.param(Pending(1.0, held_until=2.0, held_by="not now"), "not now", (), None, id="held"),
+        pytest.param(Pending(("db",)), None, ("db",), None, id="waiting"),
+        pytest.param(Pending(held_until=2.0, held_by="not now"), "not now", (), None, id="held"),
         pytest.param(Exited("was done before"), "was done before", (), None, id="skipped"),
         pytest.param(Backoff(5.0), None, (), 5.0, id="backoff"),
-        pytest.param(Stopping(RUN, 1.0, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),
-        pytest.param(Stopping(RUN, 1.0, 0, 2.0), None, (), None, id="asked"),
+        pytest.param(Stopping(RUN, 0, 2.0, blame=Blame("was unhealthy")), "was unhealthy", (), None, id="blamed"),
+        pytest.param(Stopping(RUN, 0, 2.0), None, (), None, id="asked"),
     ],
 )
 def test_a_phase_shows_what_is_true_in_it(
@@ -140,7 +140,7 @@ def test_a_view_holds_what_an_operator_asks_for() -> None:
     [
         (Starting(RUN, 2.0), "ok"),
         (Running(RUN), "ok"),
-        (Stopping(RUN, 1.0, 0, 11.0), "ok"),
+        (Stopping(RUN, 0, 11.0), "ok"),
         (Sweeping(RUN, EXIT, 4.0, 13.0), ""),
         (Backoff(5.0), ""),
         (Fatal("exited with code 7", 7), ""),

@@ -70,8 +70,8 @@ def test_a_program_that_fails_during_a_shutdown_does_not_change_the_verdict() ->
     ("code", "signal", "expected", "reason"),
     [
         pytest.param(7, None, 7, "web exited with code 7", id="code"),
-        pytest.param(None, SIGTERM, 143, "web was ended by SIGTERM", id="SIGTERM"),
-        pytest.param(None, SIGKILL, 137, "web was ended by SIGKILL", id="SIGKILL"),
+        pytest.param(None, SIGTERM, 143, "web was terminated by SIGTERM", id="SIGTERM"),
+        pytest.param(None, SIGKILL, 137, "web was terminated by SIGKILL", id="SIGKILL"),
     ],
 )
 def test_a_program_that_fails_for_good_gives_its_code(
@@ -273,7 +273,7 @@ MAIN = replace(program("main", "web"), is_main=True, restart=NEVER, shutdown_on=
 ENDS = [
     pytest.param(0, None, 0, "main exited with code 0", id="0"),
     pytest.param(7, None, 7, "main exited with code 7", id="code"),
-    pytest.param(None, SIGKILL, 137, "main was ended by SIGKILL", id="signal"),
+    pytest.param(None, SIGKILL, 137, "main was terminated by SIGKILL", id="signal"),
 ]
 
 

@@ -1,0 +1,92 @@
+"""What time does to an instance: when something is due next, and what happens then."""
+
+from __future__ import annotations
+
+from math import inf
+
+from supervisor.core.actions import RunProbe, Sweep
+from supervisor.core.health import start_probe
+from supervisor.core.life import (
+    Backoff,
+    Blame,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.program import ProgramType
+from supervisor.core.record import assert_never, replace
+from supervisor.core.reports import give_up, note_ready
+from supervisor.core.requests import ask_spawn
+from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, take_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import Program
+
+
+def next_deadline(life: Life) -> float | None:
+    """Return the time at which DeadlinePassed will change something, unless something else does before."""
+    match life.phase:
+        case Starting(deadline=deadline):
+            return _unless_never(min(deadline, _probe_due(life)))
+        case Running(silent_until=silent_until):
+            return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
+        case Pending(held_until=held_until):
+            return held_until
+        case Stopping(deadline=deadline) | Sweeping(deadline=deadline) | Backoff(until=deadline):
+            return deadline
+        case Stopped() | Spawning() | Exited() | Fatal():
+            return None
+        case _:
+            assert_never(life.phase)
+
+
+def _unless_never(deadline: float) -> float | None:
+    return deadline if deadline < inf else None
+
+
+def _probe_due(life: Life) -> float:
+    return inf if life.health_state is None or life.health_state.due is None else life.health_state.due
+
+
+def pass_deadline(program: Program, life: Life, now: float) -> Transition:
+    """Do what is due in this phase; where several things are, one of them."""
+    match life.phase:
+        case Starting(deadline=deadline) if now >= deadline:
+            return _end_start(program, life, life.phase, now)
+        case Running(silent_until=silent_until) if silent_until is not None and now >= silent_until:
+            if life.goal is Goal.DOWN:
+                return replace(life, phase=replace(life.phase, silent_until=None)), ()
+            blame = Blame(f"sent no WATCHDOG=1 for {program.watchdog:g} s", asks_restart=True)
+            return give_up(program, life, blame, now)
+        case Pending(held_until=held_until) if held_until is not None and now >= held_until:
+            return ask_spawn(life, Spawning(was_held=True), life.since)
+        case Stopping(deadline=deadline, step_index=step_index) if now >= deadline:
+            return take_step(program, life, life.phase, step_index + 1, now)
+        case Sweeping(run=run, deadline=deadline, give_up=give_up_at) if now >= deadline:
+            final = now >= give_up_at
+            phase = replace(life.phase, deadline=now + KILL_INTERVAL)
+            return replace(life, phase=phase), (Sweep(life.generation, run.pid, final),)
+        case Backoff(until=until) if now >= until:
+            return enter(life, Pending(), now), ()
+        case Starting() | Running() if life.health_state is not None and now >= _probe_due(life):
+            return replace(life, health_state=start_probe(life.health_state, now)), (RunProbe(life.generation),)
+        case _:
+            return life, ()
+
+
+def _end_start(program: Program, life: Life, phase: Starting, now: float) -> Transition:
+    if program.is_up_by_uptime or phase.is_ready:
+        return note_ready(program, life, now), ()
+    if life.goal is Goal.DOWN:
+        return replace(life, phase=replace(phase, deadline=inf)), ()
+    what = "did not complete" if program.kind is ProgramType.ONESHOT else "was not ready"
+    return give_up(program, life, Blame(f"{what} within {program.start_patience:g} s"), now)

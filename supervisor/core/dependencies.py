@@ -1,0 +1,69 @@
+"""Rule 1 of the fleet: a wanted program starts once everything that it depends on meets its condition."""
+
+from __future__ import annotations
+
+from supervisor.core.events import DependenciesChecked, DependencyFailed, StartRequested
+from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Starting
+from supervisor.core.program import Condition
+from supervisor.core.record import assert_never
+from supervisor.core.replacement import is_leaving
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.life import Life
+    from supervisor.core.settling import Settling
+
+
+def meets(condition: Condition, life: Life) -> bool:
+    """Whether an instance is in the state that a dependant with this condition waits for."""
+    match condition:
+        case Condition.STARTED:
+            is_kept_up = life.goal is Goal.UP and isinstance(life.phase, Starting | Running)
+            return is_kept_up or isinstance(life.phase, Exited)
+        case Condition.HEALTHY:
+            return life.goal is Goal.UP and life.is_up
+        case Condition.COMPLETED:
+            return isinstance(life.phase, Exited)
+        case _:
+            assert_never(condition)
+
+
+def start_if_met(turn: Settling, name: str) -> None:
+    """Start what waits of a program, or note what it waits for. A dependency that is FATAL makes it FATAL, too."""
+    program = turn.plan.programs[name]
+    waiting = [i for i in program.instances if isinstance(turn.lives[i].phase, Pending)]
+    if not waiting:
+        return
+    missing: list[str] = []
+    for dependency in program.depends_on:
+        lives = [turn.lives[instance] for instance in turn.plan.programs[dependency.program].instances]
+        for life in lives:
+            if isinstance(life.phase, Fatal):
+                event = DependencyFailed(f"depends on {dependency.program}, which {life.phase.reason}")
+                for instance in waiting:
+                    turn.apply(instance, event)
+                return
+        if not all(meets(dependency.condition, life) for life in lives):
+            missing.append(dependency.program)
+    for instance in waiting:
+        phase = turn.lives[instance].phase
+        if not missing or (isinstance(phase, Pending) and phase.on != tuple(missing)):
+            turn.apply(instance, DependenciesChecked(tuple(missing)))
+
+
+def start_dependencies(turn: Settling, name: str) -> None:
+    """Start everything that is down and keeps a program from starting, what those depend on included."""
+    names = {name: None}
+    pending = [name]
+    for dependant in pending:  # grows while it is read
+        for dependency in turn.dependencies(dependant):
+            for instance in turn.plan.programs[dependency].instances:
+                life = turn.lives[instance]
+                if isinstance(life.phase, Exited) or is_leaving(turn, instance):
+                    continue
+                stays_down = life.goal is Goal.DOWN and not life.again
+                if (stays_down or not life.is_alive) and dependency not in names:
+                    names[dependency] = None
+                    pending.append(dependency)
+                if stays_down or isinstance(life.phase, Fatal):
+                    turn.apply(instance, StartRequested())

@@ -1,0 +1,210 @@
+"""What the process of an instance does, and what is found out about it: spawned, ready, probed, exited, swept.
+
+`advance` in lifecycle.py has checked that a report is about the newest process.
+"""
+
+from __future__ import annotations
+
+from supervisor.core.actions import Sweep
+from supervisor.core.health import Health, begin_health_checks, note_probe
+from supervisor.core.life import (
+    Backoff,
+    Blame,
+    Exit,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Run,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.program import OnUnhealthy
+from supervisor.core.record import replace
+from supervisor.core.restart_policy import is_exhausted, restart_delay, run_sentence, wants_restart
+from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, begin_stop, enter, extend
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.notice import Notice
+    from supervisor.core.program import Program
+
+SWEEP_LIMIT = 10.0
+"""Seconds after which a process that SIGKILL does not remove (in uninterruptible sleep) is left behind."""
+RELOADING = "reloading"
+"""The status text of a process that reloads and sends no text of its own, until it is ready again (sd_notify(3))."""
+
+
+# ---- the start
+
+
+def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transition:
+    if not isinstance(life.phase, Spawning):
+        return life, ()
+    run = Run(pid, since=now)
+    if program.healthcheck is not None:
+        life = replace(life, health_state=begin_health_checks(now))
+    if life.goal is Goal.DOWN:
+        return begin_stop(program, life, run, None, None, now)
+    return enter(life, Starting(run, deadline=now + program.start_patience), now), ()
+
+
+def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | None, jitter: float, now: float) -> Life:
+    if not isinstance(life.phase, Spawning):
+        return life
+    if life.goal is Goal.DOWN:
+        return enter(life, Stopped(), now)
+    if code is not None:
+        return enter(life, Fatal(blame.sentence, code), now)
+    return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now)
+
+
+def note_skipped(life: Life, reason: str, now: float) -> Life:
+    if not isinstance(life.phase, Spawning):
+        return life
+    if life.goal is Goal.DOWN:
+        return enter(life, Stopped(), now)
+    return enter(replace(life, was_up=True), Exited(reason), now)
+
+
+def note_held(life: Life, until: float, reason: str, now: float) -> Life:
+    if not isinstance(life.phase, Spawning):
+        return life
+    if life.goal is Goal.DOWN:
+        return enter(life, Stopped(), now)
+    since = life.since if life.phase.was_held else now
+    return enter(life, Pending(held_until=until, held_by=reason), since)
+
+
+# ---- what a process says of itself, and what its probes say
+
+
+def note_main(life: Life, pid: int) -> Life:
+    match life.phase:
+        case Starting(run=run) | Running(run=run) | Stopping(run=run):
+            return replace(life, phase=replace(life.phase, run=replace(run, pid=pid)))
+        case _:
+            return life
+
+
+def note_notice(program: Program, life: Life, notice: Notice, now: float) -> Transition:
+    """Take in a notify datagram. Where nothing in it applies now, only the status text changes."""
+    if life.run is None:
+        return life, ()
+    if notice.status is not None:
+        life = replace(life, status_text=notice.status)
+    elif notice.reloading or notice.stopping:
+        life = replace(life, status_text=RELOADING if notice.reloading else "stopping")
+    elif notice.ready and life.status_text == RELOADING:
+        life = replace(life, status_text="")
+    if notice.extend_by is not None:
+        life = extend(program, life, now + notice.extend_by)
+    if notice.is_stuck:
+        sentence = "said that it is stuck (WATCHDOG=trigger)"
+        return give_up(program, life, Blame(sentence, asks_restart=program.watchdog is not None), now)
+    if notice.is_alive and program.watchdog is not None and isinstance(life.phase, Running):
+        life = replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
+    is_ready = notice.ready and program.ready.notify == "systemd"
+    return (note_ready(program, life, now) if is_ready else life), ()
+
+
+def note_ready(program: Program, life: Life, now: float) -> Life:
+    """Make it RUNNING. After a failed run this waits for `min_uptime`, so that a crash loop never looks up."""
+    match life.phase:
+        case Starting(run=run) if life.attempts and now < run.since + program.min_uptime:
+            phase = replace(life.phase, deadline=run.since + program.min_uptime, is_ready=True)
+            return replace(life, phase=phase)
+        case Starting(run=run):
+            life = replace(life, was_up=life.was_up or life.health in (Health.NONE, Health.HEALTHY))
+            silent_until = None if program.watchdog is None else now + program.watchdog
+            return enter(life, Running(replace(run, ready_at=now), silent_until), now)
+        case _:
+            return life
+
+
+def note_probe_result(program: Program, life: Life, passed: bool, detail: str, now: float) -> Transition:
+    check = program.healthcheck
+    if check is None or life.health_state is None or not isinstance(life.phase, Starting | Running):
+        return life, ()
+    was_unhealthy = life.health is Health.UNHEALTHY
+    life = replace(life, health_state=note_probe(check, life.health_state, passed, detail, now))
+    if passed:
+        life = replace(life, was_up=life.was_up or isinstance(life.phase, Running))
+        waits_for_itself = program.ready.notify is not None or program.ready.log is not None
+        return (life if waits_for_itself else note_ready(program, life, now)), ()
+    turned = life.health is Health.UNHEALTHY and not was_unhealthy
+    if turned and check.on_unhealthy is OnUnhealthy.RESTART:
+        stopping, actions = give_up(program, life, Blame(f"was unhealthy ({detail})", asks_restart=True), now)
+        # keep the failed probe, so that it is logged and counted
+        return replace(stopping, health_state=life.health_state), actions
+    return life, ()
+
+
+def give_up(program: Program, life: Life, blame: Blame, now: float) -> Transition:
+    """Stop a run although it is wanted, and count it as failed.
+
+    A process that is to stop anyway is left alone: its turn comes when nothing alive depends on it.
+    """
+    if life.goal is Goal.DOWN:
+        return life, ()
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return begin_stop(program, life, run, None, blame, now)
+        case _:
+            return life, ()
+
+
+# ---- the end
+
+
+def note_exit(life: Life, exit_: Exit, now: float) -> Transition:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            asked, blame = False, None
+        case Stopping(run=run, blame=blame):
+            asked = blame is None
+        case _:
+            return life, ()
+    phase = Sweeping(run, exit_, now + KILL_INTERVAL, now + SWEEP_LIMIT, asked=asked, blame=blame)
+    life = replace(life, health_state=None, last_exit=exit_)
+    return enter(life, phase, now), (Sweep(life.generation, run.pid),)
+
+
+def note_swept(program: Program, life: Life, jitter: float, now: float) -> Life:
+    match life.phase:
+        case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
+            if life.goal is Goal.DOWN and not life.again:
+                return enter(life, Stopped(), now)
+            if asked or life.goal is Goal.DOWN:
+                life = replace(life, goal=Goal.UP, again=False, failures=0, attempts=0)
+                return enter(life, Pending(), now)
+            ran_for = exit_.at - run.since
+            came_up = run.ready_at is not None and ran_for >= program.min_uptime
+            life = replace(
+                life,
+                failures=0 if came_up else life.failures + 1,
+                attempts=0 if ran_for >= program.restart_delay.reset_after else life.attempts,
+            )
+            return _end_run(program, life, exit_, blame, jitter, now)
+        case _:
+            return life
+
+
+def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | None, jitter: float, now: float) -> Life:
+    """Decide what follows a run that nobody asked to end: Exited, Fatal or Backoff."""
+    succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
+    is_wanted = wants_restart(program, succeeded, blame)
+    if succeeded and not is_wanted:
+        return enter(replace(life, was_up=True), Exited(), now)
+    if not is_wanted or is_exhausted(program, life):
+        own_exit = exit_ if blame is None else None
+        code = own_exit.shell_code if own_exit is not None else 1
+        return enter(life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
+    until = now + restart_delay(program.restart_delay, life.attempts, jitter)
+    life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
+    return enter(life, Backoff(until), now)

@@ -1,0 +1,148 @@
+"""What somebody wants of an instance: the operator, the fleet or a new table.
+
+`advance` in lifecycle.py has set the goal when it calls these.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from supervisor.core.actions import Spawn
+from supervisor.core.health import begin_health_checks
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.record import assert_never, replace
+from supervisor.core.stop_sequence import Transition, begin_stop, enter, shorten, take_step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import Program
+
+
+def start(program: Program, life: Life, now: float) -> Transition:
+    match life.phase:
+        case Stopped() | Exited() | Fatal():
+            return enter(replace(life, failures=0, attempts=0), Pending(), now), ()
+        case Backoff():
+            return enter(life, Pending(), now), ()
+        case Stopping() | Sweeping():
+            return _start_again_when_down(life), ()
+        case Starting() | Running():
+            return _watch_again(program, life, now), ()
+        case Pending() | Spawning():
+            return life, ()
+        case _:
+            assert_never(life.phase)
+
+
+def _watch_again(program: Program, life: Life, now: float) -> Life:
+    """Restore the deadline that it lost while it was announced to stop."""
+    match life.phase:
+        case Starting(deadline=deadline) if deadline == inf > program.start_patience:
+            return replace(life, phase=replace(life.phase, deadline=now + program.start_patience))
+        case Running(silent_until=None) if program.watchdog is not None:
+            return replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
+        case _:
+            return life
+
+
+def _start_again_when_down(life: Life) -> Life:
+    """Treat the stop that is under way as one that was asked for, so that a new process follows it at once."""
+    match life.phase:
+        case Stopping():
+            return replace(life, phase=replace(life.phase, blame=None))
+        case Sweeping():
+            return replace(life, phase=replace(life.phase, asked=True, blame=None))
+        case _:
+            return life
+
+
+def restart(program: Program, life: Life, now: float) -> Transition:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return begin_stop(program, life, run, None, None, now)
+        case _:
+            return start(program, life, now)
+
+
+def stop(program: Program, life: Life, within: float | None, now: float) -> Transition:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return begin_stop(program, life, run, within, None, now)
+        case Stopping():
+            return shorten(program, life, life.phase, within, now), ()
+        case _:
+            return retire(life, now)
+
+
+def retire(life: Life, now: float) -> Transition:
+    """Drop what waits to be started. A process is left alone: its own stop is requested when its turn comes."""
+    match life.phase:
+        case Pending() | Backoff():
+            return enter(life, Stopped(), now), ()
+        case Stopped() | Exited() | Fatal() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
+            return life, ()
+        case _:
+            assert_never(life.phase)
+
+
+def kill(program: Program, life: Life, now: float) -> Transition:
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            life, _ = begin_stop(program, life, run, None, None, now)
+            return kill(program, life, now)
+        case Stopping(step_index=step_index) if step_index < len(program.stop):
+            return take_step(program, life, life.phase, len(program.stop), now)
+        case _:
+            return retire(life, now)
+
+
+def redefine(program: Program, life: Life, has_new_check: bool, now: float) -> Life:
+    """Apply a changed entry to the running process. A health check that has changed is probed at once."""
+    match life.phase:
+        case Starting(run=run, deadline=deadline, is_ready=False) if deadline < inf:
+            life = replace(life, phase=replace(life.phase, deadline=run.since + program.start_patience))
+        case Starting() | Running():
+            pass
+        case _:
+            return life
+    if not has_new_check:
+        return life
+    if program.healthcheck is None:
+        return replace(life, health_state=None)
+    if life.health_state is None:
+        return replace(life, health_state=begin_health_checks(now))
+    is_under_way = life.health_state.due is None
+    return replace(life, health_state=replace(life.health_state, failures=0, due=None if is_under_way else now))
+
+
+def check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Transition:
+    if not isinstance(life.phase, Pending) or life.goal is Goal.DOWN or life.phase.held_until is not None:
+        return life, ()
+    if missing:
+        return replace(life, phase=replace(life.phase, on=missing)), ()
+    return ask_spawn(life, Spawning(), now)
+
+
+def ask_spawn(life: Life, phase: Spawning, now: float) -> Transition:
+    """Ask for the next process; its generation is one higher."""
+    generation = life.generation + 1
+    return enter(replace(life, generation=generation, status_text=""), phase, now), (Spawn(generation),)
+
+
+def fail_pending(life: Life, reason: str, now: float) -> Transition:
+    if not isinstance(life.phase, Pending):
+        return life, ()
+    return enter(life, Fatal(reason, 1), now), ()
