@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/*.md is run, in a container that has what the pages speak of.
+"""Every command of README.md, docs/*.md and the cookbook is run, in a container that has what the pages speak of.
 
 A command is a line after `$ ` in a console block, a whole sh block, or a command of ours in the text. Each has a
 container of its own and runs inside it, as with docker exec, after the aliases of its block.
@@ -21,11 +21,12 @@ from integration.waiting import sleep_until
 from supervisor.core.record import Record
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/cookbook").glob("*.md"))]
 
 NOT_RUN = {
     r"python3 -m venv \.venv": "installs the project, as .ci/run does",
     r"\.venv/bin/pytest": "runs the tests, this one among them",
+    r"\.venv/bin/supctl": "asks the demo, which integration/test_examples.py runs",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
     r"supctl reload$|supinit (-c|convert) FILE$|supinit COMMAND$": "is the name of a command",
     r"supinit .*\bCMD$": "stands for a command without a table (test_coming_from.py runs it)",

@@ -8,12 +8,32 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.boot import INTERNAL_ERROR
 from supervisor.cli import supctl
 from supervisor.cli.ctl import call
 from supervisor.cli.ctl.showing import NOT_FINE
+from supervisor.cli.supinit import EXIT_CONFIG, EXIT_USAGE, USAGE
+from supervisor.config.load import load
 from supervisor.config.reference import reference
+from supervisor.core.plan import make_plan
+from supervisor.process.executable import PERMANENT
 
 ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)]*))?\)")
+PAGES = sorted(
+    str(path.relative_to(ROOT))
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.md")]
+)
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TABLES = [
+    pytest.param(page, table, id=f"{page}, {number}")
+    for page in PAGES
+    for number, table in enumerate(YAML.findall((ROOT / page).read_text()), 1)
+    if re.search(r"^programs:", table, re.MULTILINE)
+]
+USER = re.compile(r"\buser: [^,}\s]+")
+START_TIMEOUT = 75
 NOUNS = ("container", "program", "signal", "marker", "control", "internal", "log")
 
 
@@ -36,10 +56,13 @@ def test_the_supctl_page_has_every_command_with_its_options() -> None:
     assert listed == [name + command.usage for name, command in supctl.COMMANDS.items()]
 
 
-def test_the_front_page_has_every_command() -> None:
-    cells = [cells[0] for cells in _table("README.md", "command")]
-    listed = {span.split()[0] for cell in cells for span in re.findall(r"`([^`]+)`", cell)}
-    assert listed >= supctl.COMMANDS.keys()
+def test_the_supinit_page_has_every_call_and_option() -> None:
+    """In the words of --help."""
+    assert f"```text\n{USAGE}```" in (ROOT / "docs/supinit.md").read_text()
+
+
+def test_the_front_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_the_supctl_page_has_every_exit_code() -> None:
@@ -51,10 +74,11 @@ def test_the_supctl_page_has_every_exit_code() -> None:
     assert listed == [0, *codes]
 
 
-def test_the_exit_codes_page_has_every_code_of_the_front_page() -> None:
-    assert [cells[0] for cells in _table("docs/exit-codes.md", "code")] == [
-        cells[0] for cells in _table("README.md", "code")
-    ]
+def test_the_exit_codes_page_has_every_code() -> None:
+    listed = [cells[0] for cells in _table("docs/exit-codes.md", "code")]
+    missing = ", ".join(map(str, sorted(set(PERMANENT.values()))))
+    codes = [0, 1, "N, 128+S", EXIT_USAGE, INTERNAL_ERROR, START_TIMEOUT, EXIT_CONFIG, missing]
+    assert listed == [str(code) for code in codes]
 
 
 def test_every_key_has_the_release_that_brought_it() -> None:
@@ -63,13 +87,31 @@ def test_every_key_has_the_release_that_brought_it() -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", cells[3]) for cells in rows)
 
 
-@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_table_is_torn(page: str) -> None:
     """Every block of rows has its headings: a blank line between rows makes text of the rest."""
     for block in re.split(r"\n\s*\n", (ROOT / page).read_text()):
         lines = block.splitlines()
         if any(line.startswith("| ") for line in lines):
             assert any(line.startswith("| ---") for line in lines), block
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = FENCE.sub("", (ROOT / page).read_text())
+    for target, anchor in LINK.findall(text):
+        file = (ROOT / page).parent / target if target else ROOT / page
+        assert file.exists(), target
+        assert not anchor or anchor in _anchors(file), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize(("page", "table"), TABLES)
+def test_every_table_in_the_pages_is_valid(page: str, table: str, tmp_path: Path) -> None:
+    """As supinit --check has it: with the variables that it requires, and every user that it names."""
+    file = tmp_path / "supinit.yaml"
+    file.write_text(USER.sub("user: root", table))
+    required = next(iter(re.findall(r"required_environment: \[(.*)\]", table)), "")
+    make_plan(load(str(file), {name.strip(): "x" for name in required.split(",")}))
 
 
 def _table(page: str, heading: str) -> list[list[str]]:
@@ -86,6 +128,13 @@ def _table(page: str, heading: str) -> list[list[str]]:
             rows.append(cells)
         previous = line
     return rows
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are called in links, as MkDocs and GitHub have it."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in plain}
 
 
 def _events_in_the_code() -> set[str]:
