@@ -143,7 +143,16 @@ class TimePassed(Record):
     """A deadline may have come. Early and repeated events are harmless."""
 
 
-FleetEvent = Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed
+class Resumed(Record):
+    """supinit could not run for `paused_for` seconds until now: it was stopped, or the whole container was paused.
+
+    Every deadline moves by that time. Tell it before anything that happened meanwhile, and before TimePassed.
+    """
+
+    paused_for: float
+
+
+FleetEvent = Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed | Resumed
 
 
 # ---- what must be done

@@ -1,11 +1,14 @@
-"""What time does to an instance: when something is due next, and what happens then."""
+"""What time does to an instance: when something is due next, and what happens then.
+
+While supinit is paused (SIGSTOP, `docker pause`), nobody can report anything in time, so deadlines move by the pause.
+"""
 
 from __future__ import annotations
 
 from math import inf
 
 from supervisor.core.actions import RunProbe, Sweep
-from supervisor.core.health import start_probe
+from supervisor.core.health import postpone_probes, start_probe
 from supervisor.core.life import (
     Backoff,
     Blame,
@@ -14,6 +17,7 @@ from supervisor.core.life import (
     Goal,
     Life,
     Pending,
+    Phase,
     Running,
     Spawning,
     Starting,
@@ -55,6 +59,28 @@ def _unless_never(deadline: float) -> float | None:
 
 def _probe_due(life: Life) -> float:
     return inf if life.health_state is None or life.health_state.due is None else life.health_state.due
+
+
+def postpone(life: Life, seconds: float) -> Life:
+    """Move every deadline by `seconds`. Facts stay: when a process was started, and when a probe began."""
+    if life.health_state is not None:
+        life = replace(life, health_state=postpone_probes(life.health_state, seconds))
+    match life.phase:
+        case Starting(deadline=deadline) if deadline < inf:
+            phase: Phase = replace(life.phase, deadline=deadline + seconds)
+        case Running(silent_until=silent_until) if silent_until is not None:
+            phase = replace(life.phase, silent_until=silent_until + seconds)
+        case Pending(held_until=held_until) if held_until is not None:
+            phase = replace(life.phase, held_until=held_until + seconds)
+        case Stopping(deadline=deadline):
+            phase = replace(life.phase, deadline=deadline + seconds)
+        case Sweeping(deadline=deadline, give_up=give_up_at):
+            phase = replace(life.phase, deadline=deadline + seconds, give_up=give_up_at + seconds)
+        case Backoff(until=until):
+            phase = Backoff(until + seconds)
+        case _:
+            return life
+    return replace(life, phase=phase)
 
 
 def pass_deadline(program: Program, life: Life, now: float) -> Transition:

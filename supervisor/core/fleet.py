@@ -44,6 +44,7 @@ from supervisor.core.container import (
     FleetEvent,
     Happened,
     Over,
+    Resumed,
     Serving,
     ShutdownAsked,
     ShuttingDown,
@@ -52,6 +53,7 @@ from supervisor.core.container import (
     Updated,
 )
 from supervisor.core.deadlines import next_deadline as next_deadline_of
+from supervisor.core.deadlines import postpone
 from supervisor.core.dependencies import start_dependencies, start_if_met
 from supervisor.core.events import DeadlinePassed, Event, RestartRequested, StartRequested, StopAnnounced, StopRequested
 from supervisor.core.life import Life, Running, Starting
@@ -66,6 +68,7 @@ from supervisor.core.shutdown import (
     finish,
     judge,
     pass_container_time,
+    postpone_container,
     stop_all,
 )
 from supervisor.core.stop_order import stop_if_free
@@ -104,6 +107,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
                 turn.container_phase = Over()
         case TimePassed():
             _pass_time(turn)
+        case Resumed(paused_for):
+            _postpone(turn, max(0.0, paused_for))
         case _:
             assert_never(event)
     _settle(turn)
@@ -155,6 +160,12 @@ def _pass_time(turn: Settling) -> None:
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
     pass_container_time(turn)
+
+
+def _postpone(turn: Settling, seconds: float) -> None:
+    """Move every deadline. Nothing else changes, so this is not a change of any instance."""
+    turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
+    postpone_container(turn, seconds)
 
 
 # ---- the rules

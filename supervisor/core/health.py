@@ -53,6 +53,12 @@ def start_probe(health_state: HealthState, now: float) -> HealthState:
     return replace(health_state, due=None, started_at=now)
 
 
+def postpone_probes(health_state: HealthState, seconds: float) -> HealthState:
+    """Move the next probe and the end of start_period by `seconds`."""
+    due = None if health_state.due is None else health_state.due + seconds
+    return replace(health_state, since=health_state.since + seconds, due=due)
+
+
 def note_probe(check: HealthCheck, health_state: HealthState, passed: bool, detail: str, now: float) -> HealthState:
     """Return the health after a probe's result."""
     grace = health_state.since + check.start_period if health_state.health is Health.STARTING else health_state.since

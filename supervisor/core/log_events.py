@@ -146,6 +146,11 @@ def describe_shutdown(verdict: Verdict) -> LogEvent:
     return LogEvent(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
 
 
+def describe_pause(seconds: float) -> LogEvent:
+    """Return the event for a pause of supinit itself, by which every deadline has moved."""
+    return LogEvent("warning", "container.resumed", {"paused_for": _seconds(seconds)})
+
+
 def describe_update(difference: Difference) -> LogEvent:
     """Return the event for a new table: what it changes. The programs' own steps are events of their own."""
     named = {

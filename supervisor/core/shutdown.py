@@ -70,6 +70,22 @@ def pass_container_time(turn: Settling) -> None:
             pass
 
 
+def postpone_container(turn: Settling, seconds: float) -> None:
+    """Move the deadlines of the container's phase by `seconds`, those that follow from its beginning included."""
+    phase = turn.container_phase
+    match phase:
+        case Serving(deadline=deadline) if deadline is not None:
+            turn.container_phase = Serving(deadline + seconds)
+        case Draining(since=since, until=until):
+            turn.container_phase = replace(phase, since=since + seconds, until=until + seconds)
+        case ShuttingDown(deadline=deadline) if deadline is not None:
+            turn.container_phase = replace(phase, deadline=deadline + seconds)
+        case Closing(deadline=deadline, give_up=give_up):
+            turn.container_phase = Closing(deadline + seconds, give_up + seconds)
+        case _:
+            pass
+
+
 # ---- what begins it
 
 

@@ -9,7 +9,7 @@ from signal import SIGKILL
 import pytest
 
 from supervisor.core.actions import Action, SendSignal, Spawn, Sweep
-from supervisor.core.deadlines import next_deadline
+from supervisor.core.deadlines import next_deadline, postpone
 from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
@@ -40,7 +40,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.lifecycle import advance
 from supervisor.core.program import Program
-from supervisor.core.record import Record
+from supervisor.core.record import Record, replace
 from supervisor.core.reports import SWEEP_LIMIT
 from supervisor.core.stop_sequence import KILL_INTERVAL, stop_time_left
 
@@ -156,7 +156,7 @@ def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) ->
 @pytest.mark.parametrize(
     "request_", [StopRequested(), StopRequested(3.0), StopRequested(0.0), Hurried()], ids=["stop", "3 s", "0 s", "now"]
 )
-def test_a_stop_ends_within_its_ladder_even_if_only_sigkill_works(stops: list[Stop], request_: Event) -> None:
+def test_a_stop_ends_within_its_sequence_even_if_only_sigkill_works(stops: list[Stop], request_: Event) -> None:
     for stop in stops:
         if isinstance(stop.life.phase, Spawning):
             continue
@@ -231,6 +231,16 @@ def test_a_deadline_that_has_come_moves_on(stops: list[Stop]) -> None:
                 break
         else:
             pytest.fail(f"{life} stays where it is at {now}: {stop}")
+
+
+def test_a_pause_moves_every_deadline_by_its_length_and_nothing_else(stops: list[Stop]) -> None:
+    for stop in stops:
+        paused, deadline = postpone(stop.life, 7.0), next_deadline(stop.life)
+        assert next_deadline(paused) == (None if deadline is None else pytest.approx(deadline + 7.0)), stop
+        same = replace(paused, phase=stop.life.phase, health_state=stop.life.health_state)
+        assert (same, type(paused.phase), paused.run) == (stop.life, type(stop.life.phase), stop.life.run), stop
+        if deadline is not None and deadline > stop.now:
+            assert advance(stop.program, paused, DeadlinePassed(), deadline) == (paused, ()), stop
 
 
 def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:

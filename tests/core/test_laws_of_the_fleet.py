@@ -19,6 +19,7 @@ from supervisor.core.container import (
     FleetEvent,
     Happened,
     Over,
+    Resumed,
     Serving,
     ShutdownAsked,
     ShuttingDown,
@@ -38,7 +39,7 @@ from supervisor.core.stop_sequence import stop_time_left
 from .chance import SECONDS, every_answer, random_request, random_successor, random_table
 from .worlds import World, ignoring_all_but_sigkill, plan_of
 
-COURSES = (Serving, Draining, ShuttingDown, Closing, Over)
+PHASES = (Serving, Draining, ShuttingDown, Closing, Over)
 
 SEEDS = range(200)
 
@@ -74,8 +75,8 @@ def _event(world: World, rng: Random) -> FleetEvent:
     if chance < 0.84:
         successor = random_successor(rng, tuple(world.plan.programs.values()))
         return Updated(plan_of(*successor, settings=world.plan.settings))
-    if chance < 0.87:
-        return rng.choice((ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
+    if chance < 0.88:
+        return rng.choice((Resumed(rng.choice(SECONDS)), ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
     return TimePassed()
 
 
@@ -177,19 +178,29 @@ def _stands(verdict: Verdict | None, after: Verdict | None) -> bool:
     return verdict.code == 0 and after == Verdict(Cause.INTERNAL, 70, "a bug")
 
 
-def test_the_course_goes_one_way_and_the_verdict_stays() -> None:
+def test_the_container_phase_only_moves_forward_and_the_verdict_stays() -> None:
     seen: set[type[ContainerPhase]] = set()
     for seed in SEEDS:
         container_phase, verdict = 0, None
         for world in _walk(seed):
             fleet = world.fleet
             seen.add(type(fleet.container_phase))
-            assert COURSES.index(type(fleet.container_phase)) >= container_phase, seed
+            assert PHASES.index(type(fleet.container_phase)) >= container_phase, seed
             assert _stands(verdict, fleet.verdict), seed
-            assert container_phase < COURSES.index(Over) or fleet.verdict == verdict, seed
+            assert container_phase < PHASES.index(Over) or fleet.verdict == verdict, seed
             assert (fleet.verdict is None) == isinstance(fleet.container_phase, Serving), seed
-            container_phase, verdict = COURSES.index(type(fleet.container_phase)), fleet.verdict
+            container_phase, verdict = PHASES.index(type(fleet.container_phase)), fleet.verdict
     assert seen >= {Serving, Draining, Over}
+
+
+def test_a_pause_moves_the_next_deadline_by_its_length_and_leads_to_nothing() -> None:
+    for seed in SEEDS:
+        for world in _walk(seed):
+            deadline = next_deadline(world.fleet)
+            turn = advance(world.plan, world.fleet, Resumed(7.0), world.now + 7.0)
+            moved = None if deadline is None else pytest.approx(deadline + 7.0)
+            assert (next_deadline(turn.fleet), turn.orders, turn.changes) == (moved, (), ()), seed
+            assert advance(world.plan, world.fleet, Resumed(-1.0), world.now).fleet == world.fleet, seed
 
 
 def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:

@@ -1,0 +1,65 @@
+"""A pause of supinit itself, such as SIGSTOP or `docker pause`, is not held against any program."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.container import Happened, Resumed, ShutdownAsked
+from supervisor.core.events import Notified
+from supervisor.core.health import Health
+from supervisor.core.life import Backoff, Running, Starting, Stopping
+from supervisor.core.log_events import LogEvent, describe_pause
+from supervisor.core.notice import Notice
+from supervisor.core.program import HealthCheck, Program, Readiness, Settings, TcpProbe
+
+from .worlds import World, plan_of, program
+
+SYSTEMD = Readiness(notify="systemd", timeout=5.0)
+BEAT = Program("beat", ("beat",), ready=SYSTEMD, watchdog=2.0)
+
+
+def _running() -> World:
+    world = World(plan_of(BEAT)).begin()
+    return world.happens("beat", Notified(1, Notice(ready=True)))
+
+
+def test_a_program_is_not_silent_for_the_time_of_a_pause() -> None:
+    world = _running().tell(Resumed(5.0), at=6.0)
+    world.tell(Happened(("beat", 1), Notified(1, Notice(is_alive=True)))).pass_to(7.9)
+    phase = world.phase("beat")
+    assert isinstance(phase, Running)
+    assert phase.silent_until == 8.0
+    assert isinstance(world.pass_to(8.0).phase("beat"), Stopping | Backoff)
+
+
+def test_a_start_has_the_time_of_a_pause_in_addition() -> None:
+    world = World(plan_of(BEAT)).begin().tell(Resumed(60.0), at=61.0).pass_to(64.9)
+    assert isinstance(world.phase("beat"), Starting)
+    assert not isinstance(world.pass_to(65.0).phase("beat"), Starting)
+
+
+def test_a_stop_step_and_the_shutdown_budget_have_the_time_of_a_pause_in_addition() -> None:
+    world = World(plan_of(program("web"), settings=Settings(shutdown_timeout=10.0)), obeys={"web": ()}).begin()
+    world.pass_to(1.0).tell(ShutdownAsked("SIGTERM was received"))
+    world.tell(Resumed(100.0), at=102.0).run_out()
+    assert [(time, signal) for time, _, signal in world.signals] == [(1.0, SIGTERM), (111.0, 9)]
+
+
+def test_start_period_has_the_time_of_a_pause_in_addition() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), start_period=10.0, retries=1)
+    world = World(plan_of(Program("web", ("web",), healthcheck=check))).begin()
+    world.probed("web", False).tell(Resumed(60.0), at=61.0).pass_to(66.0).probed("web", False)
+    assert world.life("web").health is Health.STARTING
+
+
+@pytest.mark.parametrize("paused_for", [0.0, -3.0])
+def test_a_pause_that_was_none_changes_nothing(paused_for: float) -> None:
+    world = _running()
+    before = world.fleet
+    assert world.tell(Resumed(paused_for)).fleet == before
+
+
+def test_a_pause_is_an_event_of_the_log() -> None:
+    assert describe_pause(5.00049) == LogEvent("warning", "container.resumed", {"paused_for": 5.0})
