@@ -91,6 +91,8 @@ def _entry(key: str, value: Flow | Block, parent: Block, indent: str = "") -> It
     if value.like is None:
         yield from comment(value.notes_above, indent)
     anchor = f" &{value.anchor}" if value.anchor else ""
+    if not any(not isinstance(item, Block) or not item.is_off for item in value.entries.values()):
+        head = f"{head} {{}}"  # else a mapping of nothing but comments would be null
     lines = [head + anchor, *_block(value, indent + INDENT)]
     if len(lines) == 2 and (same := lines[1].lstrip()).startswith("<<: "):
         lines = [f"{head} {same[4:]}"]
@@ -120,6 +122,8 @@ def _flow(value: Flow) -> str:
 
 def scalar(value: str | int, in_flow: bool = False) -> str:
     """Return a text or number so that YAML reads it back unchanged. `in_flow`: between brackets or braces."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if _is_plain(value) and not (in_flow and frozenset(" ,?:[]{}").intersection(value)):

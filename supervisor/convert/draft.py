@@ -23,6 +23,9 @@ class Draft:
         self.programs: dict[str, Block] = {}
         self._taken = set(RESERVED_NAMES)
 
+    def is_taken(self, name: str) -> bool:
+        return name in self._taken
+
     def name(self, wanted: str) -> str:
         """Reserve and return the wanted name, or the nearest one that is allowed and free."""
         name = stem = _FORBIDDEN.sub("-", wanted).lstrip("_.-") or "program"
@@ -39,7 +42,7 @@ class Draft:
         self.programs[name] = program
         if name != wanted:
             sentence = f"{wanted} is called {name} here"
-            self.findings.warn(place, f"{source}: {sentence}" if source else sentence)
+            self.findings.mention(place, f"{source}: {sentence}" if source else sentence)
             program.note(sentence)
         return name
 
@@ -48,10 +51,17 @@ class Draft:
         self.findings.warn(place, sentence)
         (self.document if block is None else block).note(sentence, key)
 
+    def mention(self, place: Location, sentence: str, block: Block | None = None, key: str = "") -> None:
+        """Record a small difference, in the same two places."""
+        self.findings.mention(place, sentence)
+        (self.document if block is None else block).note(sentence, key)
+
     def finish(self) -> Block:
         """Return the table, with the programs last and the keys of each in the order of the reference."""
         for program in self.programs.values():
             program.sort(PROGRAM.keys)
+        for sentence in self.findings.group_sentences:
+            self.document.note(sentence)
         self.document.entries["programs"] = table = Block()
         table.entries.update(self.programs)
         return self.document

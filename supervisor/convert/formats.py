@@ -20,6 +20,9 @@ _SECTION = re.compile(r"^\[[^\]\n]+\]", re.MULTILINE)
 _PROCESS = re.compile(f"^{LINE.pattern}", re.MULTILINE)
 
 
+NOTHING = "there is no program to start; supinit needs at least one"
+
+
 class Converted(Record):
     table: str
     warnings: tuple[str, ...]
@@ -34,12 +37,13 @@ def convert(path: str, environ: Mapping[str, str]) -> Converted:
     except OSError as error:
         raise ConfigError((f"cannot read {path}: {error.strerror or error}",)) from None
     document = Block() if text is None else _convert(text, path, environ, findings)
-    if not findings.problems and not _starts_anything(document):
-        findings.problem(Location(path, 1), "cannot be converted: there is no program to start")
     if findings.problems:
         raise ConfigError(findings.problems)
+    if not _starts_anything(document):
+        findings.warn(Location(path, 1), NOTHING)
+        document.note(NOTHING)
     origin = f"From {path}, by supinit convert. In the image, supinit --check says what else it needs."
-    document.notes[""].insert(0, origin)
+    document.notes.setdefault("", []).insert(0, origin)
     return Converted(write(document), findings.warnings)
 
 

@@ -32,4 +32,4 @@ def is_held_by_shell(words: list[str]) -> bool:
 
 
 def suggestion(preset: str) -> str:
-    return f"write preset: {preset} instead of stop_signal and stop: it has the graceful stop and the reload"
+    return f"write preset: {preset} instead of stop_signal and stop: it knows the graceful stop and the reload"

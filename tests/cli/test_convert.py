@@ -25,8 +25,8 @@ def test_the_table_is_on_stdout_and_what_is_lost_on_stderr(tmp_path: Path) -> No
     assert result.returncode == 0
     assert list(yaml.safe_load(result.stdout)["programs"].values()) == [{"command": "cat ü", "restart": "on-failure"}]
     assert result.stderr.splitlines() == [
-        "in.conf:2: [supervisord] pidfile: supinit writes no pid file: it is PID 1",
         "in.conf:3: [program:ü]: ü is called program here",
+        "in.conf:2: not needed under supinit: [supervisord] pidfile",
     ]
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from signal import SIGKILL, SIGQUIT, SIGTERM, SIGUSR1
 
 import pytest
+import yaml
 
+from supervisor.convert.formats import NOTHING
+from supervisor.convert.supervisord.listeners import ALERTS, DEPENDENCIES, EITHER, EXITED, FATAL, OUTPUT
 from supervisor.convert.supervisord.program import BY_HAND, SHELL_FIRST
 from supervisor.core.program import (
+    CommandStep,
     Dependency,
     LogMode,
     LogSettings,
@@ -19,9 +23,11 @@ from supervisor.core.program import (
     RestartDelay,
     RestartWhen,
     Scope,
+    ShutdownOn,
     SignalStep,
 )
 from supervisor.core.record import replace
+from supervisor.errors import ConfigError
 
 from .conversions import converted, losses_of, program_of, programs_of, refusals_of, table_of
 
@@ -77,7 +83,7 @@ def test_a_key_becomes_what_it_means(options: str, program: Program) -> None:
         ),
         (
             "redirect_stderr=true\nstdout_logfile=/x\nstdout_logfile_maxbytes=100KB\nstdout_logfile_backups=0",
-            LogSettings(mode=LogMode.NONE, file="/x", max_size=100 * 1024, keep=0),
+            LogSettings(mode=LogMode.NONE, file="/x", max_size=100 * 1024, keep=0, redirect_stderr=True),
         ),
         ("stdout_logfile=/x\nstdout_logfile_maxbytes=0", LogSettings(LogMode.NONE, "/x", 10**6 * 1024**3, 10)),
         (
@@ -96,30 +102,26 @@ def test_output_goes_where_it_went(options: str, log: LogSettings) -> None:
     ("option", "line", "key", "reason"),
     [
         (
-            "stopasgroup=false\nkillasgroup=false",
-            "4",
-            "killasgroup",
-            "SIGKILL always reaches the whole process tree",
-        ),
-        (
-            "autorestart=false\nstartretries=5",
+            "autorestart=false\nstartretries=5\nstartsecs=0",
             "4",
             "startretries",
             "with autorestart=false, a failed start is not tried again",
         ),
-        ("serverurl=http://x", "3", "serverurl", "there is no XML-RPC; supctl finds the control socket by itself"),
         ("process_name=y", "3", "process_name", "the program is called web"),
-        (
-            "numprocs=2\nprocess_name=y_%(process_num)d",
-            "4",
-            "process_name",
-            "instances are named web:1, web:2 and so on",
-        ),
         ("autorestart=%(ENV_X)s", "3", "autorestart", "cannot be a variable here; supervisord's default is used"),
         ("autorestart=true\nexitcodes=", "4", "exitcodes", "supinit needs at least one success exit code"),
-        ("redirect_stderr=true", "3", "redirect_stderr", "stderr stays separate, on the container's stderr"),
-        ("stdout_logfile=/dev/stderr", "3", "stdout_logfile", "stdout goes to the container's stdout"),
-        ("stdout_logfile=syslog", "3", "stdout_logfile", "there is no syslog; it goes to the container's output"),
+        (
+            "stdout_logfile=/dev/stderr\nstderr_logfile=/dev/stderr",
+            "3",
+            "stdout_logfile",
+            "stdout goes to the container's stdout",
+        ),
+        (
+            "stdout_logfile=syslog\nredirect_stderr=true",
+            "3",
+            "stdout_logfile",
+            "there is no syslog; it goes to the container's output",
+        ),
         (
             "stdout_logfile=NONE",
             "3",
@@ -132,19 +134,12 @@ def test_output_goes_where_it_went(options: str, log: LogSettings) -> None:
             "stderr_logfile",
             "a program has one log file: /a gets both streams",
         ),
-        ("stdout_logfile_backups=3", "3", "stdout_logfile_backups", "this stream has no file of its own"),
         ("stderr_syslog=true", "3", "stderr_syslog", "there is no syslog; the container engine collects the output"),
-        (
-            "stdout_events_enabled=true",
-            "3",
-            "stdout_events_enabled",
-            "output is not an event; supctl logs -f follows it",
-        ),
         (
             "environment=%(ENV_PAIRS)s",
             "3",
             "environment",
-            "the names and values in a variable cannot be read at conversion",
+            "names and values that are in a variable cannot be read at conversion",
         ),
         ("comand=x", "3", "comand", "is not a key of supervisord"),
     ],
@@ -202,8 +197,6 @@ def test_what_cannot_be_carried_over_is_said(option: str, line: str, key: str, r
             "there is no program 'b'",
         ),
         ("[include]\n[program:a]\ncommand=x", "1: [include] files", "is required"),
-        ("[supervisord]\n", "1: cannot be converted", "there is no program to start"),
-        ("[program:a]\ncommand=x\nautostart=false", "1: cannot be converted", "there is no program to start"),
     ],
     ids=lambda value: value.replace("\n", "; ")[:60] if value[0] == "[" else "",
 )
@@ -298,6 +291,31 @@ def test_priorities_within_a_group_come_after_those_of_groups() -> None:
     assert depends_on == {"b1": (), "b2": (Dependency("b1"),), "front": (Dependency("b2"),)}
 
 
+def test_streams_that_one_log_gets_are_written_in_their_order() -> None:
+    """supervisord joins them in one pipe; two pipes would swap lines."""
+    for options in ("stdout_logfile=/dev/stdout", "stdout_logfile=/x", ""):
+        assert program_of(f"redirect_stderr=true\n{options}").log.redirect_stderr, options
+    assert not program_of("redirect_stderr=false").log.redirect_stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (
+            "stdout_logfile=/dev/stdout",
+            "stderr goes to the container's stderr; supervisord kept it in a file of its own",
+        ),
+        ("stdout_logfile=/x", "the log file gets stderr as well; supervisord kept it in a file of its own"),
+    ],
+    ids=["the container's", "file"],
+)
+def test_stderr_that_moves_with_stdout_is_said_in_one_line_for_all_programs(options: str, sentence: str) -> None:
+    text = f"[program:a]\ncommand=x\n{options}\n[program:b]\ncommand=x\n{options}\n"
+    assert losses_of(text) == [f"3: {sentence}: [program:a] stdout_logfile; [program:b] stdout_logfile"]
+    joined = text.replace(options, f"{options}\nredirect_stderr=true")
+    assert losses_of(joined) == []
+
+
 def test_without_priorities_there_is_no_order() -> None:
     assert "depends_on" not in converted("[program:a]\ncommand=x\n[program:b]\ncommand=x\npriority=999").table
 
@@ -330,30 +348,14 @@ def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
     ("section", "place", "reason"),
     [
         (
-            "[unix_http_server]\nfile=/x",
-            "3: [unix_http_server] file",
-            "supctl finds the socket by itself; to change it: supervisor.socket, socket_mode, socket_group",
-        ),
-        (
             "[inet_http_server]\nport=9001\npassword=secret",
             "3: [inet_http_server] port, password",
             "there is no control over TCP; supervisor.metrics.listen serves health and metrics",
         ),
-        ("[supervisorctl]\nprompt=x", "3: [supervisorctl] prompt", "supctl needs no configuration"),
         (
             "[rpcinterface:laforge]\nx=y",
             "3: [rpcinterface:laforge] x",
             "there is no XML-RPC: the control socket speaks HTTP and JSON",
-        ),
-        (
-            "[eventlistener:x]\ncommand=y",
-            "3: [eventlistener:x]",
-            "supctl events -f shows state changes; a program that fails for good ends the container",
-        ),
-        (
-            "[eventlistener:x]\ncommand=httpok",
-            "3: [eventlistener:x]",
-            "healthcheck: {http: {url: URL}, on_unhealthy: restart} replaces httpok",
         ),
         (
             "[group:g]\nprograms=a",
@@ -361,11 +363,6 @@ def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
             "there are no groups; supctl takes patterns, as in supctl restart 'web*'",
         ),
         ("[web]\nx=y", "3: [web] x", "is not a section of supervisord"),
-        (
-            "[supervisord]\npidfile=/x",
-            "4: [supervisord] pidfile",
-            "supinit writes no pid file: it is PID 1",
-        ),
     ],
     ids=lambda value: value.partition("]")[0] if value[0] == "[" else "",
 )
@@ -409,13 +406,15 @@ def test_programs_that_share_a_file_rotate_it_as_the_first_does() -> None:
         [program:a]
         command=x
         stdout_logfile=/x
+        redirect_stderr=true
         stdout_logfile_backups=1
         [program:b]
         command=x
+        redirect_stderr=true
         stdout_logfile=/x
     """
     assert [program.log.keep for program in programs_of(text).values()] == [1, 1]
-    assert losses_of(text) == ["6: /x is rotated with the settings of the first program that writes to it"]
+    assert losses_of(text) == ["7: /x is rotated with the settings of the first program that writes to it"]
 
 
 @pytest.mark.parametrize(
@@ -452,7 +451,7 @@ def test_the_names_that_only_the_place_knows_are_explained() -> None:
     conversion = converted("[program:a]\ncommand=%(here)s/x %(host_node_name)s %(group_name)s %(ENV_B)s%(ENV_A)s\n")
     (program,) = table_of(conversion, HOSTNAME="box", A="1", B="2").programs
     assert program.command == (f"{os.getcwd()}/x", "box", "a", "21")
-    for sentence in ("%(here)s is", "%(host_node_name)s is $HOSTNAME", "does the same: A, B\n"):
+    for sentence in ("%(here)s is", "%(host_node_name)s is $HOSTNAME", "as for supervisord: A, B\n"):
         assert sentence in conversion.table
 
 
@@ -467,8 +466,8 @@ def test_a_value_over_several_lines_is_one_command() -> None:
     [
         ("numprocs=5000", replace(WEB, scale=1000), "numprocs: supinit runs at most 1000 instances"),
         (
-            "stdout_logfile=/x\nstdout_logfile_backups=5000",
-            replace(WEB, log=LogSettings(LogMode.NONE, "/x", 50 * 1024**2, 1000)),
+            "stdout_logfile=/x\nstdout_logfile_backups=5000\nredirect_stderr=true",
+            replace(WEB, log=LogSettings(LogMode.NONE, "/x", 50 * 1024**2, 1000, redirect_stderr=True)),
             "stdout_logfile_backups: at most 1000 files are kept",
         ),
         (
@@ -497,7 +496,7 @@ def test_a_program_in_two_groups_runs_once_and_that_is_said() -> None:
 
 def test_what_is_lost_is_said_in_the_order_of_the_lines() -> None:
     text = "[program:a]\ncommand=x\nodd=1\n[group:g]\nprograms=a\n[supervisord]\npidfile=/x\nodd=1\n"
-    assert [int(loss.partition(":")[0]) for loss in losses_of(text)] == [3, 4, 7, 8]
+    assert [int(loss.partition(":")[0]) for loss in losses_of(text)] == [3, 4, 8, 7]
 
 
 @pytest.mark.parametrize(
@@ -514,3 +513,215 @@ def test_what_is_lost_is_said_in_the_order_of_the_lines() -> None:
 def test_a_shell_that_would_end_before_what_it_runs_is_said_to_do_so(command: str, is_said: bool) -> None:
     losses = losses_of(f"[program:a]\ncommand={command}\nstopasgroup=true\n")
     assert losses == ([f"3: [program:a] stopasgroup: {SHELL_FIRST}"] if is_said else [])
+
+
+EVERYTHING_BY_DEFAULT = """\
+[supervisord]
+nodaemon=false
+user=root
+minfds=1024
+minprocs=200
+loglevel=info
+logfile_maxbytes=50MB
+logfile_backups=10
+strip_ansi=false
+nocleanup=false
+silent=false
+identifier=supervisor
+[program:web]
+command=x
+process_name=%(program_name)s
+numprocs=1
+priority=999
+startsecs=1
+autorestart=unexpected
+exitcodes=0
+stopsignal=TERM
+stopwaitsecs=10
+stopasgroup=false
+killasgroup=false
+redirect_stderr=false
+stdout_logfile_maxbytes=50MB
+stdout_logfile_backups=10
+stdout_capture_maxbytes=0
+stdout_events_enabled=false
+stdout_syslog=false
+serverurl=AUTO
+"""
+
+
+def test_a_value_that_is_the_default_is_not_reported() -> None:
+    assert losses_of(EVERYTHING_BY_DEFAULT) == []
+    assert table_of(converted(EVERYTHING_BY_DEFAULT)).programs == (WEB,)
+
+
+def test_serious_losses_come_first_and_what_is_not_needed_is_one_line() -> None:
+    text = """\
+        [unix_http_server]
+        file=/x
+        chmod=0700
+        [supervisord]
+        pidfile=/x
+        logfile=/dev/null
+        [supervisorctl]
+        serverurl=unix:///x
+        [program:a]
+        command=x
+        odd=1
+        serverurl=http://x
+        stdout_logfile_backups=3
+        stdout_syslog=true
+    """
+    assert losses_of(text) == [
+        "14: [program:a] stdout_syslog: there is no syslog; the container engine collects the output",
+        "11: [program:a] odd: is not a key of supervisord",
+        "2: not needed under supinit: [unix_http_server] file, chmod; [supervisord] pidfile, logfile; "
+        "[supervisorctl] serverurl; [program:a] serverurl, stdout_logfile_backups",
+    ]
+
+
+LISTENER = "[program:web]\ncommand=x\nautorestart=true\n[eventlistener:l]\ncommand={}\nevents={}\n"
+KILL = "bash -c \"printf 'READY'; while read line; do kill -SIGQUIT $PPID; done < /dev/stdin\""
+
+
+@pytest.mark.parametrize(
+    ("command", "events"),
+    [
+        ("/srv/kill-supervisor.sh", "PROCESS_STATE_EXITED"),
+        ("python /srv/stop_supervisor.py", "PROCESS_STATE_STOPPED,PROCESS_STATE_EXITED, PROCESS_STATE_FATAL"),
+        (KILL, "PROCESS_STATE_EXITED,PROCESS_STATE_FATAL"),
+    ],
+    ids=["script", "several events", "in a shell"],
+)
+def test_a_listener_that_stops_supervisord_when_a_program_exits_becomes_shutdown_on_exit(
+    command: str, events: str
+) -> None:
+    (web,) = programs_of(LISTENER.format(command, events)).values()
+    assert (web.shutdown_on, web.restart) == (ShutdownOn.EXIT, NEVER)
+    assert losses_of(LISTENER.format(command, events)) == [f"4: [eventlistener:l]: {EXITED}"]
+
+
+def test_a_listener_whose_script_stops_supervisord_is_known_by_the_script(tmp_path: Path) -> None:
+    script = "os.kill(os.getppid(), signal.SIGTERM)\n"
+    (tmp_path / "watch.py").write_text(script)
+    Path("own.py").write_text(script)
+    for command in (f"python {tmp_path}/watch.py", "%(here)s/own.py", "%(ENV_PLACE)s/watch.py"):
+        conversion = converted(LISTENER.format(command, "PROCESS_STATE_EXITED"), PLACE=str(tmp_path))
+        assert "shutdown_on: exit" in conversion.table.rpartition("programs:")[2], command
+    (tmp_path / "watch.py").write_text("print('READY')\n")
+    assert losses_of(LISTENER.format(f"{tmp_path}/watch.py", "PROCESS_STATE_EXITED")) == [
+        f"4: [eventlistener:l]: {EITHER}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "events", "sentence"),
+    [
+        ("/srv/kill-supervisor.sh", "PROCESS_STATE_FATAL", f"{FATAL}; {ALERTS}"),
+        ("kill.sh", "PROCESS_STATE_BACKOFF,PROCESS_STATE_FATAL", f"{FATAL}; {ALERTS}"),
+        ("supervisor_stdout", "PROCESS_LOG", OUTPUT),
+        ("python -m supervisor_logging", "PROCESS_LOG_STDOUT,PROCESS_LOG_STDERR", OUTPUT),
+        (
+            "memmon -a 200MB",
+            "TICK_60",
+            "its health check is lost (memmon -a 200MB); write a healthcheck that fails above the limit, with "
+            "on_unhealthy: restart; or ulimits",
+        ),
+        (
+            "/usr/bin/httpok -p web -t 20 http://localhost:8000/ping",
+            "TICK_5",
+            "its health check is lost; write for web: healthcheck: "
+            "{http: {url: 'http://localhost:8000/ping'}, interval: 5s, on_unhealthy: restart}",
+        ),
+        (
+            "/srv/check.sh",
+            "TICK_3600",
+            "its health check is lost (/srv/check.sh); write for the program it watches: healthcheck: "
+            "{test: COMMAND, interval: 1h, on_unhealthy: restart}",
+        ),
+        ("crashmail -a -m ops@example.org", "PROCESS_STATE_EXITED", f"is lost; {ALERTS}"),
+        ("supervisord-dependent-startup", "PROCESS_STATE", DEPENDENCIES),
+        ("/srv/listen.py", "PROCESS_COMMUNICATION", f"is lost; {ALERTS}"),
+        ("/srv/listen.py", "PROCESS_STATE", EITHER),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_a_listener_is_told_by_its_events_and_command(command: str, events: str, sentence: str) -> None:
+    text = LISTENER.format(command, events)
+    assert losses_of(text) == [f"4: [eventlistener:l]: {sentence}"]
+    assert programs_of(text)["web"] == replace(WEB, restart=Restart(RestartWhen.ALWAYS))
+
+
+def test_instances_whose_names_say_nothing_begin_with_the_name_of_the_section() -> None:
+    text = "[program:{0}]\ncommand=x %(process_num)d\nnumprocs=2\nprocess_name=%(process_num)02d\n"
+    assert list(programs_of(text.format("a") + text.format("b"))) == ["a_00", "a_01", "b_00", "b_01"]
+    same = text.replace("=%(process_num)02d", "=w%(process_num)d")
+    assert list(programs_of(same.format("a") + same.format("b"))) == ["w0", "w1", "b_w0", "b_w1"]
+
+
+def test_a_variable_that_the_environment_lacks_is_refused_as_by_supervisord() -> None:
+    conversion = converted("[program:a]\ncommand=x --key %(ENV_KEY)s\n")
+    with pytest.raises(ConfigError) as refusal:
+        table_of(conversion)
+    assert "KEY, which is not set" in refusal.value.problems[0] or "KEY is not set" in refusal.value.problems[0]
+    assert table_of(conversion, KEY="1").programs[0].command == ("x", "--key", "1")
+    assert table_of(conversion, KEY="").programs[0].command == ("x", "--key")
+
+
+def test_a_key_that_cannot_hold_a_variable_has_its_value_at_conversion() -> None:
+    conversion = converted("[program:a]\ncommand=x\nautorestart=%(ENV_AGAIN)s\n", AGAIN="false")
+    assert table_of(conversion).programs[0].restart == NEVER
+    assert conversion.warnings[0] == (
+        "supervisord.conf:3: [program:a] autorestart: cannot be a variable here; its value at conversion is used: false"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["[supervisord]\n[include]\nfiles=none/*.conf\n", "[program:a]\ncommand=x\nnumprocs=0\n"]
+)
+def test_a_table_that_starts_nothing_is_written_with_everything_that_is_to_say(text: str) -> None:
+    conversion = converted(text)
+    assert f"supervisord.conf:1: {NOTHING}" in conversion.warnings
+    assert len(conversion.warnings) == 2
+    assert yaml.safe_load(conversion.table)["programs"] == {}
+
+
+@pytest.mark.parametrize(
+    ("environment", "problem"),
+    [
+        ('A=%(ENV_A)s,B="x', "No closing quotation"),
+        ("A=%(ENV_A)s,B", 'expected NAME="VALUE",NAME="VALUE"'),
+    ],
+)
+def test_an_environment_that_supervisord_refuses_is_refused_with_variables_in_it_too(
+    environment: str, problem: str
+) -> None:
+    assert refusals_of(f"[program:a]\ncommand=x\nenvironment={environment}\n") == [
+        f"3: [program:a] environment: {problem}"
+    ]
+
+
+def test_variables_beside_a_variable_of_variables_are_kept() -> None:
+    text = '[program:web]\ncommand=x\nenvironment=A="1",%(ENV_MORE)s,B="2"\n'
+    assert programs_of(text)["web"].environment == (("A", "1"), ("B", "2"))
+    assert len(losses_of(text)) == 1
+
+
+def test_a_pidproxy_is_replaced_by_a_signal_to_the_process_in_its_pid_file() -> None:
+    text = "[program:web]\ncommand=/usr/bin/pidproxy /run/x.pid server --foo\nstopsignal=QUIT\nstopwaitsecs=5\n"
+    (web,) = programs_of(text).values()
+    assert web.command == ("server", "--foo")
+    assert web.stop == (CommandStep(("sh", "-c", 'kill -s QUIT "$(cat /run/x.pid)"'), 5.0),)
+    assert losses_of(text) == [
+        "2: [program:web] command: pidproxy is replaced: stop and reload signal the process in /run/x.pid"
+    ]
+
+
+def test_a_quick_end_that_supervisord_took_for_a_failed_start_is_named() -> None:
+    early = "an exit with code 0 within startsecs was a failed start, tried again; here the program has ended well"
+    text = "[program:{}]\ncommand=x\nautorestart=false\n"
+    assert losses_of(text.format("a") + text.format("b")) == [
+        f"3: {early}: [program:a] autorestart; [program:b] autorestart"
+    ]
+    assert losses_of(text.format("a") + "startsecs=0\n") == []
+    assert "An exit with code 0 within startsecs" in converted("[program:a]\ncommand=x\n").table

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from supervisor.convert.document import Block
+
+_PAIRS_IN_A_VARIABLE = re.compile(r"(?:^|,)\s*%\(ENV_\w+\)s\s*(?=,|$)")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +23,12 @@ def environment_of(options: Options, twice: bool = False) -> dict[str, Text]:
     if option is None:
         return {}
     try:
-        pairs = read_pairs(option.text)
+        pairs = read_pairs(_PAIRS_IN_A_VARIABLE.sub("", option.text).strip().strip(","))
     except ValueError as error:
-        if "%(" in option.text:
-            options.lose("environment", "the names and values in a variable cannot be read at conversion")
-        else:
-            options.refuse("environment", str(error))
+        options.refuse("environment", str(error))
         return {}
+    if _PAIRS_IN_A_VARIABLE.search(option.text):
+        options.lose("environment", "names and values that are in a variable cannot be read at conversion")
     expand = options.scope.expand_twice if twice else options.scope.expand
     try:
         return {

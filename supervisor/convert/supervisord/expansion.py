@@ -33,8 +33,10 @@ class Text(Record):
 
     @property
     def written(self) -> str:
-        """As written in a table: `${NAME}`, and `$$` for a dollar sign."""
-        return "".join(part.replace("$", "$$") if isinstance(part, str) else f"${{{part.name}}}" for part in self.parts)
+        """As written in a table. A variable must be set, as for supervisord; a dollar sign is doubled."""
+        return "".join(
+            part.replace("$", "$$") if isinstance(part, str) else f"${{{part.name}?required}}" for part in self.parts
+        )
 
     @property
     def at_home(self) -> Text:
@@ -49,11 +51,17 @@ class Text(Record):
 
 
 class ExpansionScope:
-    """The names that values may use. `names`: supervisord's own. `variables`: set by the file itself."""
+    """The names that values may use.
 
-    def __init__(self, names: Mapping[str, str | int], variables: Mapping[str, Text]) -> None:
+    `names`: supervisord's own. `variables`: set by the file itself. `environ`: the environment at conversion.
+    """
+
+    def __init__(
+        self, names: Mapping[str, str | int], variables: Mapping[str, Text], environ: Mapping[str, str] = {}
+    ) -> None:
         self.names = names
         self.variables = variables
+        self.environ = environ
         self.used_names: set[str] = set()
         """supervisord's own names that were expanded."""
         self.used_variables: set[str] = set()
@@ -76,6 +84,12 @@ class ExpansionScope:
         once = self.expand(text, folder)
         parts = ((part,) if isinstance(part, Variable) else self.expand(part, folder).parts for part in once.parts)
         return Text(tuple(part for again in parts for part in again))
+
+    def value_now(self, text: Text) -> str | None:
+        """Return a text with the variables of the environment at conversion; None where one is not set."""
+        parts = [part if isinstance(part, str) else self.environ.get(part.name) for part in text.parts]
+        words = [part for part in parts if part is not None]
+        return "".join(words) if len(words) == len(parts) else None
 
     def _named(self, name: str, form: str, folder: str) -> tuple[str | Variable, ...]:
         variable = name.removeprefix("ENV_")

@@ -10,10 +10,13 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from supervisor.convert.draft import Draft
     from supervisor.convert.supervisord.ini import IniSection
     from supervisor.convert.supervisord.program import Common
 
+INSTANCES = "instances are named NAME:1, NAME:2 and so on"
 MOST = 1000
 DEFAULT_PRIORITY = 999
 NO_SOCKET = "supinit passes no socket: let the program open its own, and remove the #"
@@ -27,13 +30,16 @@ class Group(Record):
 class Instances:
     """The programs that one [program:x] becomes. `used_names` and `used_variables`: as in `ExpansionScope`."""
 
-    def __init__(self, section: IniSection, group: Group | None, common: Common, draft: Draft) -> None:
+    def __init__(
+        self, section: IniSection, group: Group | None, common: Common, draft: Draft, environ: Mapping[str, str]
+    ) -> None:
         self._section = section
         self._common = common
         self._draft = draft
+        self._environ = environ
         self._block = Block()
         self._names: dict[str, str | int] = {"program_name": section.label}
-        scope = ExpansionScope(self._names, common.environment)
+        scope = ExpansionScope(self._names, common.environment, environ)
         self._head = head = Options(section, scope, self._block, draft.findings)
         self.priority = head.value("priority", int, DEFAULT_PRIORITY)
         self.group = group or Group(section.label, self.priority)
@@ -67,7 +73,7 @@ class Instances:
         return {name: self._block}
 
     def _convert(self, number: int, block: Block) -> None:
-        scope = ExpansionScope(self._names | {"process_num": number}, self._common.environment)
+        scope = ExpansionScope(self._names | {"process_num": number}, self._common.environment, self._environ)
         options = Options(self._section, scope, block, self._draft.findings)
         for name in ("numprocs", "numprocs_start", "priority", "process_name"):
             options.raw(name)
@@ -87,7 +93,7 @@ class Instances:
             if block is not self._block:
                 self._convert(number, block)
                 block.like = self._block
-            programs[self._add(self._process_name(number), block)] = block
+            programs[self._add(self._instance_name(number), block)] = block
         self._block.anchor = next(iter(programs)).replace(".", "_")
         return programs
 
@@ -101,13 +107,22 @@ class Instances:
             name = None
         return name or f"{self._section.label}_{number}"
 
+    def _instance_name(self, number: int) -> str:
+        """Return supervisord's name of an instance. The section's name comes first where it says too little by itself.
+
+        supervisord has GROUP:NAME, so a NAME such as 00 is enough there, and two groups may have the same.
+        """
+        name = self._process_name(number)
+        has_letters = any(character.isalpha() for character in name)
+        return name if has_letters and not self._draft.is_taken(name) else f"{self._section.label}_{name}"
+
     def _lose_process_name(self, name: str) -> None:
         if "process_name" not in self._section.options:
             return
         if self._count != 1:
-            self._head.lose("process_name", f"instances are named {name}:1, {name}:2 and so on")
+            self._head.group("process_name", INSTANCES)
         elif self._process_name(self._first) != name:
-            self._head.lose("process_name", f"the program is called {name}")
+            self._head.mention("process_name", f"the program is called {name}")
 
     def _add(self, wanted: str, block: Block) -> str:
         return self._draft.add(wanted, block, self._section.place, f"[{self._section.name}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from supervisor.convert.findings import NOT_NEEDED
 from supervisor.convert.supervisord.expansion import Text
 
 TYPE_CHECKING = False
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from supervisor.convert.document import Block
-    from supervisor.convert.findings import Findings
+    from supervisor.convert.findings import Findings, Location
     from supervisor.convert.supervisord.expansion import ExpansionScope
     from supervisor.convert.supervisord.ini import IniSection, Option
 
@@ -36,11 +37,27 @@ class Options:
 
     def lose(self, name: str, reason: str, above: str = "") -> None:
         """Report an option, if it is there, as lost: a warning, and a comment above the key `above` of the block."""
-        option = self.section.options.get(name)
+        self._report(self._findings.warn, name, reason, above)
+
+    def mention(self, name: str, reason: str, above: str = "") -> None:
+        """Report an option, if it is there, as slightly different: in the same two places."""
+        self._report(self._findings.mention, name, reason, above)
+
+    def _report(self, report: Callable[[Location, str], None], name: str, reason: str, above: str) -> None:
+        option = self._take(name)
         if option is not None:
-            self._left.pop(name, None)
-            self._findings.warn(option.place, f"[{self.section.name}] {name}: {reason}")
+            report(option.place, f"[{self.section.name}] {name}: {reason}")
             self.block.note(f"{name}={_shown(option)}: {reason}", above)
+
+    def group(self, name: str, reason: str = NOT_NEEDED, default: str | None = None) -> None:
+        """Report an option, if it is there, in one line with all others of that reason. Its default is not reported."""
+        option = self._take(name)
+        if option is not None and option.text.lower() != default:
+            self._findings.group(option.place, reason, f"[{self.section.name}]", name)
+
+    def _take(self, name: str) -> Option | None:
+        self._left.pop(name, None)
+        return self.section.options.get(name)
 
     def refuse(self, name: str, reason: str) -> None:
         """Report an option, or its absence, as an error that supervisord refuses as well."""
@@ -66,13 +83,18 @@ class Options:
 
     def value(self, name: str, read: Callable[[str], T], default: T) -> T:
         """Return a value that cannot be a variable. `read` raises ValueError for what supervisord refuses."""
+        used_before = set(self.scope.used_variables)
         text = self.text(name)
         if text is None:
             return default
         literal = text.literal
         if literal is None:
-            self.lose(name, "cannot be a variable here; supervisord's default is used")
-            return default
+            literal = self.scope.value_now(text)
+            if literal is None:
+                self.lose(name, "cannot be a variable here; supervisord's default is used")
+                return default
+            self.scope.used_variables &= used_before
+            self.mention(name, f"cannot be a variable here; its value at conversion is used: {literal}")
         try:
             return read(literal)
         except ValueError:
@@ -95,7 +117,7 @@ class Options:
     def finish(self) -> None:
         """Report the options that were never read."""
         for name in list(self._left):
-            self.lose(name, "is not a key of supervisord")
+            self.mention(name, "is not a key of supervisord")
 
 
 def _shown(option: Option) -> str:

@@ -16,6 +16,8 @@ CONSOLES = {
     **{f"{folder}{number}": stream for folder in _FOLDERS for number, stream in enumerate(STREAMS, 1)},
 }
 """Paths of the container's stdout and stderr."""
+STDERR_TO_CONSOLE = "stderr goes to the container's stderr; supervisord kept it in a file of its own"
+IN_ONE_FILE = "the log file gets {} as well; supervisord kept it in a file of its own"
 MAX_BYTES, BACKUPS = 50 * 1024**2, 10
 MOST_KEPT = 1000
 NEVER = "1000000gb"
@@ -35,12 +37,12 @@ def set_output(options: Options, program: Block) -> None:
     out, err = (_target(options, stream) for stream in STREAMS)
     for target in (out, err):
         if target.kind == "console" and target.path != target.stream:
-            options.lose(f"{target.stream}_logfile", f"{target.stream} goes to the container's {target.stream}", "log")
-    if options.flag("redirect_stderr"):
-        if err.kind != "auto":
-            options.lose("stderr_logfile", "is not used with redirect_stderr")
-        if out.kind in ("console", "auto"):
-            options.lose("redirect_stderr", "stderr stays separate, on the container's stderr", "log")
+            options.mention(
+                f"{target.stream}_logfile", f"{target.stream} goes to the container's {target.stream}", "log"
+            )
+    is_joined = options.flag("redirect_stderr")
+    if is_joined:
+        options.group("stderr_logfile")
         err = Target("stderr", out.kind, out.path)
     targets = (out, err)
     files = [target for target in targets if target.kind == "file"]
@@ -51,7 +53,13 @@ def set_output(options: Options, program: Block) -> None:
     else:
         for target in targets:
             if target.kind == "none":
-                options.lose(f"{target.stream}_logfile", "log.mode: none drops both streams, so this one is shown")
+                options.mention(f"{target.stream}_logfile", "log.mode: none drops both streams, so this one is shown")
+        if out.kind == "console" and err.kind == "auto" and "stderr_logfile" not in options:
+            options.group("stdout_logfile", STDERR_TO_CONSOLE)
+    if is_joined and program.entries.get("log") != {"mode": "none"}:
+        log = program.entries.setdefault("log", {})
+        if isinstance(log, dict):
+            log["redirect_stderr"] = True
     _lose_rotation(options, files[0].stream if files else "")
     _lose_events(options)
 
@@ -82,11 +90,15 @@ def _set_file(options: Options, program: Block, chosen: Target, targets: tuple[T
     mode = {} if is_shown else {"mode": "none"}
     program.entries["log"] = {**mode, "file": chosen.path, "max_size": _size(size), "keep": min(keep, MOST_KEPT)}
     if keep > MOST_KEPT:
-        options.lose(f"{chosen.stream}_logfile_backups", f"at most {MOST_KEPT} files are kept", "log")
+        options.mention(f"{chosen.stream}_logfile_backups", f"at most {MOST_KEPT} files are kept", "log")
     for target in targets:
         if target != chosen and (target.kind, target.path) != ("file", chosen.path):
             reason = f"a program has one log file: {chosen.path} gets both streams"
-            options.lose(f"{target.stream}_logfile", reason, "log")
+            name = f"{target.stream}_logfile"
+            if name in options:
+                options.mention(name, reason, "log")
+            else:
+                options.group(f"{chosen.stream}_logfile", IN_ONE_FILE.format(target.stream))
 
 
 def _size(size: int) -> str:
@@ -103,14 +115,14 @@ def _lose_rotation(options: Options, stream_with_file: str) -> None:
         if stream != stream_with_file:
             for name, default in ((f"{stream}_logfile_maxbytes", MAX_BYTES), (f"{stream}_logfile_backups", BACKUPS)):
                 if options.size(name, 0) not in (0, default):
-                    options.lose(name, "this stream has no file of its own")
+                    options.group(name)
 
 
 def _lose_events(options: Options) -> None:
     for stream in STREAMS:
         if options.size(f"{stream}_capture_maxbytes", 0):
-            options.lose(f"{stream}_capture_maxbytes", "there is no capture mode; log.multiline keeps lines together")
+            options.mention(f"{stream}_capture_maxbytes", "there is none; log.multiline keeps lines together")
         if options.flag(f"{stream}_events_enabled"):
-            options.lose(f"{stream}_events_enabled", "output is not an event; supctl logs -f follows it")
+            options.group(f"{stream}_events_enabled")
         if options.flag(f"{stream}_syslog"):
             options.lose(f"{stream}_syslog", "there is no syslog; the container engine collects the output")

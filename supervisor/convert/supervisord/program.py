@@ -20,6 +20,7 @@ SHELL_FIRST = (
     "the shell ends before its command, which is killed then: exec the last command, or begin with trap exit TERM"
 )
 
+EARLY = "an exit with code 0 within startsecs was a failed start, tried again; here the program has ended well"
 TASK = "if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)"
 _EXPECTED: tuple[int, ...] = (0,)
 
@@ -43,8 +44,7 @@ def convert_program(options: Options, common: Common) -> None:
     _set_start(options, program)
     _set_stop(options, program)
     set_output(options, program)
-    if options.value("serverurl", str.upper, "AUTO") != "AUTO":
-        options.lose("serverurl", "there is no XML-RPC; supctl finds the control socket by itself")
+    options.group("serverurl", default="auto")
     if not options.flag("autostart", True):
         program.is_off = True
         options.lose("autostart", BY_HAND)
@@ -71,10 +71,31 @@ def _set_command(options: Options, program: Block) -> None:
         return
     one_line = " ".join(written.split("\n"))
     program.entries["command"] = one_line if shlex.split(one_line) == words else written
+    if (proxied := _proxied(words)) is not None:
+        _set_proxied(options, program, *proxied)
+        words = proxied[1]
     if preset := suggest_preset(words):
         program.note(suggestion(preset))
     if options.flag("stopasgroup") and is_held_by_shell(words):
-        options.lose("stopasgroup", SHELL_FIRST, "stop")
+        options.mention("stopasgroup", SHELL_FIRST, "stop")
+
+
+def _proxied(words: list[str]) -> tuple[str, list[str]] | None:
+    """Return the pid file and the command of supervisord's pidproxy."""
+    if words[0].rpartition("/")[2].startswith("python"):
+        words = words[1:]
+    is_proxy = len(words) > 2 and words[0].rpartition("/")[2] in ("pidproxy", "pidproxy.py")
+    return (words[1], words[2:]) if is_proxy else None
+
+
+def _set_proxied(options: Options, program: Block, pid_file: str, words: list[str]) -> None:
+    """Signal the process in the pid file, as pidproxy does."""
+    program.entries["command"] = tuple(words)
+    signal, wait = _stop_signal(options), _duration(options, "stopwaitsecs", 10)
+    kill = "sh -c 'kill -s {} \"$$(cat {})\"'"
+    program.entries["stop"] = [{"command": kill.format(signal.removeprefix("SIG"), pid_file), "wait": wait}]
+    program.entries["reload_command"] = kill.format("HUP", pid_file)
+    options.mention("command", f"pidproxy is replaced: stop and reload signal the process in {pid_file}", "command")
 
 
 def _set_environment(options: Options, program: Block, common: Common) -> None:
@@ -134,7 +155,7 @@ def _set_restart(options: Options, program: Block) -> None:
     if codes and codes != _EXPECTED:
         program.entries["success_exit_codes"] = codes
     elif not codes and word != "unexpected":
-        options.lose("exitcodes", "supinit needs at least one success exit code")
+        options.mention("exitcodes", "supinit needs at least one success exit code")
 
 
 def _read_codes(text: str) -> tuple[int, ...]:
@@ -155,12 +176,14 @@ def _read_autorestart(text: str) -> str:
 def _set_start(options: Options, program: Block) -> None:
     if (uptime := _duration(options, "startsecs", 1)) != "1s":
         program.entries["min_uptime"] = uptime
-    if uptime == "0s" and program.entries.get("restart") == "no":
+    if uptime != "0s" and program.entries.get("restart") == "no":
+        options.group("autorestart", EARLY)
+    elif program.entries.get("restart") == "no":
         program.note(TASK, "restart")
     retries = max(0, options.value("startretries", int, 3))
     if "startretries" not in options or program.entries.get("restart") == "no":
         if "startretries" in options:
-            options.lose("startretries", "with autorestart=false, a failed start is not tried again", "restart")
+            options.mention("startretries", "with autorestart=false, a failed start is not tried again", "restart")
         return
     program.entries["start_retries"] = min(retries + 1, 10**9)
     program.note("counts the first start as well; the waits are at least as long as supervisord's", "start_retries")
@@ -171,10 +194,10 @@ def _set_start(options: Options, program: Block) -> None:
 def _set_stop(options: Options, program: Block) -> None:
     signal, wait = _stop_signal(options), _duration(options, "stopwaitsecs", 10)
     as_group = options.flag("stopasgroup")
-    if not options.flag("killasgroup", True):
-        if as_group:
-            options.refuse("killasgroup", "cannot be false with stopasgroup=true")
-        options.lose("killasgroup", "SIGKILL always reaches the whole process tree")
+    if not options.flag("killasgroup", True) and as_group:
+        options.refuse("killasgroup", "cannot be false with stopasgroup=true")
+    if "stop" in program.entries:
+        return
     if as_group:
         program.entries["stop"] = [{"signal": signal, "wait": wait, "scope": "group"}]
         return

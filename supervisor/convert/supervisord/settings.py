@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.convert.document import Block
+from supervisor.convert.findings import NOT_NEEDED
 from supervisor.convert.supervisord.environment import environment_of
 from supervisor.convert.supervisord.options import Options
 from supervisor.convert.supervisord.program import Common, read_mask, read_text
@@ -18,29 +19,19 @@ LEVELS = {
     "info": "info", "warn": "warning", "warning": "warning", "erro": "error", "error": "error", "crit": "error",
     "critical": "error",
 }  # fmt: skip
-_OWN_LOG = "supinit logs to stderr (supervisor.log), which the container engine keeps"
-LOST = {
-    **dict.fromkeys(("logfile", "logfile_maxbytes", "logfile_backups"), _OWN_LOG),
-    "pidfile": "supinit writes no pid file: it is PID 1",
-    "silent": "supervisor.log.level sets how much supinit logs",
-    "identifier": "nothing uses it",
-    "childlogdir": "without log.file, output goes to the container's stdout and stderr",
-    "nocleanup": "there are no log files to clean up",
-    "minfds": "set limits per program, where the container's are too low: ulimits: {nofile: N}",
-    "minprocs": "set limits per program, where the container's are too low: ulimits: {nproc: N}",
-    "strip_ansi": "lines are not changed",
-    "profile_options": "there is no profiler",
-}
+_DEFAULTS: dict[str, str | None] = {
+    "logfile": None, "logfile_maxbytes": "50mb", "logfile_backups": "10", "pidfile": None, "silent": "false",
+    "identifier": "supervisor", "childlogdir": None, "nocleanup": "false", "strip_ansi": "false",
+    "profile_options": None,
+}  # fmt: skip
+"""Keys that supinit does not need, with their defaults. None: supervisord's own choice."""
+_LIMITS = {"minfds": ("nofile", "1024"), "minprocs": ("nproc", "200")}
+NOT_NEEDED_SECTIONS = ("unix_http_server", "supervisorctl", "ctlplugin")
 SECTIONS = {
-    "unix_http_server": "supctl finds the socket by itself; to change it: supervisor.socket, socket_mode, socket_group",
     "inet_http_server": "there is no control over TCP; supervisor.metrics.listen serves health and metrics",
-    "supervisorctl": "supctl needs no configuration",
-    "ctlplugin": "supctl has no plugins",
     "rpcinterface": "there is no XML-RPC: the control socket speaks HTTP and JSON",
-    "eventlistener": "supctl events -f shows state changes; a program that fails for good ends the container",
     "group": "there are no groups; supctl takes patterns, as in supctl restart 'web*'",
 }
-_HTTPOK = "healthcheck: {http: {url: URL}, on_unhealthy: restart} replaces httpok"
 _MAIN_INTERFACE = "rpcinterface:supervisor"
 
 
@@ -51,10 +42,12 @@ def read_settings(section: IniSection, scope: ExpansionScope, draft: Draft) -> C
     level = options.value("loglevel", _read_level, "info")
     if level != "info":
         settings.entries["log"] = {"level": level}
-    if not options.flag("nodaemon", True):
-        options.lose("nodaemon", "supinit stays in the foreground")
-    for name, reason in LOST.items():
-        options.lose(name, reason)
+    options.flag("nodaemon")  # supinit always stays in the foreground
+    for name, default in _DEFAULTS.items():
+        options.group(name, default=default)
+    for name, (limit, default) in _LIMITS.items():
+        reason = f"set limits per program, where the container's are too low: ulimits: {{{limit}: N}}"
+        options.group(name, reason, default)
     user = read_text(options, "user")
     common = Common(
         environment_of(options, twice=True),
@@ -80,9 +73,9 @@ def lose_section(section: IniSection, draft: Draft) -> None:
     """Report a section as lost. The main RPC interface is not a loss: every control socket has one."""
     if section.name == _MAIN_INTERFACE:
         return
+    if section.kind in NOT_NEEDED_SECTIONS:
+        for option in section.options.values():
+            draft.findings.group(option.place, NOT_NEEDED, f"[{section.name}]", option.name)
+        return
     reason = SECTIONS.get(section.kind, "is not a section of supervisord")
-    command = section.options.get("command")
-    if section.kind == "eventlistener" and command is not None and "httpok" in command.text:
-        reason = _HTTPOK
-    names = "" if section.kind == "eventlistener" else ", ".join(section.options)
-    draft.lose(section.place, f"[{section.name}] {names}".rstrip() + f": {reason}")
+    draft.mention(section.place, f"[{section.name}] {', '.join(section.options)}".rstrip() + f": {reason}")

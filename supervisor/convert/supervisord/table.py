@@ -7,6 +7,7 @@ from supervisor.convert.supervisord.environment import shared_environment
 from supervisor.convert.supervisord.expansion import ExpansionScope
 from supervisor.convert.supervisord.files import PROGRAMS, read_sections
 from supervisor.convert.supervisord.instances import DEFAULT_PRIORITY, Group, Instances
+from supervisor.convert.supervisord.listeners import convert_listener
 from supervisor.convert.supervisord.options import Options
 from supervisor.convert.supervisord.priorities import Rank, before
 from supervisor.convert.supervisord.program import Common
@@ -21,29 +22,33 @@ if TYPE_CHECKING:
     from supervisor.convert.supervisord.ini import IniSection, IniSections
 
 FAILURES = "A program that fails for good ends the container; supervisord kept running (here: shutdown_on: never)."
+EARLY = "An exit with code 0 within startsecs (min_uptime) was a failed start under supervisord; here it ended well."
 ORDER = "depends_on replaces priority: started after those, without waiting until they are up, and stopped before them."
 HERE = "%(here)s is the folder of the file at the time of conversion."
 HOST = "%(host_node_name)s is $HOSTNAME, which container engines set."
-NEEDED = "supervisord did not start unless these are set; supervisor.required_environment does the same: "
+NEEDED = "Must be set in the environment, as for supervisord: "
 
 
 def convert_supervisord(text: str, path: str, environ: Mapping[str, str], findings: Findings) -> Block:
     """Return the table. It is useless where `findings` hold a problem."""
     sections = read_sections(text, path, environ, findings)
-    conversion = _Conversion(findings)
+    conversion = _Conversion(findings, environ)
     if "supervisord" in sections:
         conversion.read_settings(sections["supervisord"])
     conversion.read_groups(sections)
     for section in sections.values():
         if section.kind in PROGRAMS and section.label:
             conversion.read_program(section)
+        elif section.kind == "eventlistener":
+            conversion.read_listener(section)
         elif section.name != "supervisord":
             lose_section(section, conversion.draft)
     return conversion.finish()
 
 
 class _Conversion:
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, environ: Mapping[str, str]) -> None:
+        self.environ = environ
         self.draft = Draft(findings)
         self.draft.document.note(FAILURES)
         self.common = Common({})
@@ -53,9 +58,11 @@ class _Conversion:
         self.ranks: list[Rank] = []
         self.used_names: set[str] = set()
         self.used_variables: set[str] = set()
+        self.ends_on_exit = False
+        """An event listener ends the container when any program has ended."""
 
     def read_settings(self, section: IniSection) -> None:
-        scope = ExpansionScope({}, {})
+        scope = ExpansionScope({}, {}, self.environ)
         self.common = read_settings(section, scope, self.draft)
         self.used_names |= scope.used_names
         self.used_variables |= scope.used_variables
@@ -66,7 +73,7 @@ class _Conversion:
                 self._read_group(section, sections)
 
     def _read_group(self, section: IniSection, sections: IniSections) -> None:
-        options = Options(section, ExpansionScope({}, {}), self.draft.document, self.draft.findings)
+        options = Options(section, ExpansionScope({}, {}, self.environ), self.draft.document, self.draft.findings)
         group = Group(section.label, options.value("priority", int, DEFAULT_PRIORITY))
         for name in (word.strip() for word in options.value("programs", str, "").split(",")):
             if not any(f"{kind}:{name}" in sections for kind in PROGRAMS):
@@ -77,7 +84,7 @@ class _Conversion:
                 self.groups[name] = group
 
     def read_program(self, section: IniSection) -> None:
-        instances = Instances(section, self.groups.get(section.label), self.common, self.draft)
+        instances = Instances(section, self.groups.get(section.label), self.common, self.draft, self.environ)
         programs = instances.programs()
         self.places |= dict.fromkeys(programs, section.place)
         self.used_names |= instances.used_names
@@ -86,12 +93,18 @@ class _Conversion:
         if names:
             self.ranks.append(Rank(names, instances.group.name, instances.group.priority, instances.priority))
 
+    def read_listener(self, section: IniSection) -> None:
+        self.ends_on_exit |= convert_listener(section, self.draft, self.environ)
+
     def finish(self) -> Block:
         """Assemble the table."""
+        for program in self.draft.programs.values() if self.ends_on_exit else ():
+            program.entries |= {"restart": "no", "shutdown_on": "exit"}
         self._set_order()
         self._share_files()
         document = self.draft.document
         for applies, sentence in (
+            (any(block.entries.get("restart") == "on-failure" for block in self.draft.programs.values()), EARLY),
             (any("depends_on" in block.entries for block in self.draft.programs.values()), ORDER),
             ("here" in self.used_names, HERE),
             ("host_node_name" in self.used_names, HOST),
