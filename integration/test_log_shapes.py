@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import signal
+import time
 import tty
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,37 @@ def test_redirect_stderr_keeps_the_order_of_both_streams(run: Run, tmp_path: Pat
     assert [line.removeprefix("both | ") for line in container.out.lines] == expected
     assert file.read_text().splitlines() == expected
     assert not any("both |" in line for line in container.err.lines)
+
+
+def test_a_prompt_is_seen_before_its_line_has_ended(run: Run, tap: Tap) -> None:
+    tap.open()
+    script = 'printf "Enter pass phrase: "; exec sleep 600'
+    container = run({"app": {"command": ["sh", "-c", script]}}, stdout=tap.outlet)
+    begin = time.monotonic()
+    sleep_until(lambda: tap.data == b"app | Enter pass phrase: ", 5, "the prompt is seen")
+    assert time.monotonic() - begin < 2
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+    assert tap.finish() == b"app | Enter pass phrase: \n"
+
+
+@pytest.mark.parametrize("is_file", [False, True], ids=["pipe", "file"])
+@pytest.mark.parametrize("target", ["/dev/stdout", "/proc/1/fd/1"])
+def test_a_log_file_that_links_to_the_containers_stdout_is_never_rotated(
+    run: Run, tmp_path: Path, target: str, is_file: bool
+) -> None:
+    """As /var/log/nginx/access.log does in the image of nginx."""
+    link, output = tmp_path / "logs" / "access.log", tmp_path / "output"
+    link.parent.mkdir()
+    link.symlink_to(target)
+    outputs = {"stdout": os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)} if is_file else {}
+    log = {"mode": "none", "file": str(link), "max_size": 99}
+    container = run({"app": {"command": ["seq", "2000"], "type": "oneshot", "log": log}}, **outputs)
+    assert container.end() == 0
+    seen = output.read_text().splitlines() if is_file else container.out.lines
+    assert seen == [str(number) for number in range(1, 2001)]
+    assert [(each.name, os.readlink(each)) for each in link.parent.iterdir()] == [("access.log", target)]
+    assert not list(tmp_path.glob("output.*"))
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

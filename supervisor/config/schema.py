@@ -150,8 +150,14 @@ _LOG = Section(
         "true: stdout and stderr share one pipe, which keeps their order; both go to the container's stdout.",
         False,
     ),
+    Key(
+        "flush_after",
+        OrNull(duration(), None, "which is never"),
+        "A line without its newline yet, such as a prompt, is shown after this long; not with mode json or redact.",
+        "200ms",
+    ),
     make=LogSettings,
-    rules=(NotInherited("file", "when_full", "rate_limit", "redact", "multiline"),),
+    rules=(NotInherited("file", "when_full", "rate_limit", "redact", "multiline", "flush_after"),),
 )
 
 _SIGNALS = MapOf(

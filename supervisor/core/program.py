@@ -222,6 +222,8 @@ class LogSettings(Record):
     """A regular expression for the first line of a message. Other lines belong to the message before them."""
     redirect_stderr: bool = False
     """Whether stdout and stderr share one pipe, so that their order is kept."""
+    flush_after: float | None = 0.2
+    """Seconds until a line is shown that has no newline yet; None: it never is."""
 
     @property
     def passes_by(self) -> bool:

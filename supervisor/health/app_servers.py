@@ -1,4 +1,4 @@
-"""Probes that speak an application server's own language, so that it is asked without the web server before it.
+"""Probes in an application server's own protocol, which need no web server in front of it.
 
 FastCGI: the FastCGI 1.0 specification. uwsgi: https://uwsgi-docs.readthedocs.io/en/latest/Protocol.html
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MAX_ANSWER = 64 * 1024
-"""Bytes of an answer that are read at most; its head is all that counts."""
+"""The most bytes of an answer that are read: only its head matters."""
 MAX_PATH = 8192
 """Bytes; both protocols count lengths in 16 bits."""
 _VERSION = 1
@@ -34,9 +34,9 @@ async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 
 async def ask_fastcgi(address: str, path: str) -> int:
-    """Request `path` of a FastCGI responder; return the HTTP status of its answer, 0 for what is none.
+    """Request `path` from a FastCGI responder. Returns the HTTP status of its answer, 0 if it has none.
 
-    Raises OSError, and ValueError for a path that cannot be asked for.
+    Raises OSError, and ValueError for a path that cannot be sent.
     """
     script = path.partition("?")[0]
     variables = _cgi_variables(path) | {
@@ -97,7 +97,7 @@ def _length(data: bytes) -> bytes:
 
 
 def _cgi_status(output: bytes) -> int:
-    """A CGI answer without a Status header means 200 (RFC 3875, 6.3.3). 0: it has no head, or none that makes sense."""
+    """Return the status of a CGI answer: 200 without a Status header (RFC 3875, 6.3.3), 0 without a valid head."""
     head, end, _ = output.partition(b"\n\n")
     status = 200
     for line in head.split(b"\n"):
@@ -114,9 +114,9 @@ def _status(digits: bytes) -> int:
 
 
 async def ask_uwsgi(address: str, path: str) -> int:
-    """Request `path` through the uwsgi protocol; return the HTTP status of its answer, 0 for what is none.
+    """Request `path` through the uwsgi protocol. Returns the HTTP status of its answer, 0 if it has none.
 
-    Raises OSError, and ValueError for a path that cannot be asked for.
+    Raises OSError, and ValueError for a path that cannot be sent.
     """
     variables = _cgi_variables(path) | {"PATH_INFO": unquote(path.partition("?")[0])}
     content = b"".join(_uwsgi_strings(variables))

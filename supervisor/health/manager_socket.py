@@ -1,4 +1,4 @@
-"""Tell whoever started supinit (systemd, podman --sdnotify=container) how the container is, on its $NOTIFY_SOCKET."""
+"""Report the container's state to the manager that started supinit (systemd, podman), on its $NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 MAX_STATUS = 500
-"""Characters of a status text; systemd passes over a datagram of more than 4096 bytes."""
+"""Characters of a status text; systemd ignores a datagram of more than 4096 bytes."""
 
 
 class ManagerSocket:
-    """Says each thing once, when the snapshot first shows it. Without $NOTIFY_SOCKET it says nothing."""
+    """Send each message once, when the snapshot first shows it. Without $NOTIFY_SOCKET, nothing is sent."""
 
     def __init__(self, address: str | None) -> None:
         self._address = address
-        self._said: set[str] = set()
+        self._sent: set[str] = set()
 
     def tell(self, snapshot: Snapshot) -> None:
         """Send what has become true."""
@@ -28,14 +28,14 @@ class ManagerSocket:
             return
         verdict = snapshot.verdict
         if snapshot.ready:
-            self._say("READY=1\nSTATUS=ready")
+            self._send("READY=1\nSTATUS=ready")
         if verdict is not None:
-            self._say(f"STOPPING=1\nSTATUS=stopping: {printable(verdict.reason[:MAX_STATUS])}")
+            self._send(f"STOPPING=1\nSTATUS=stopping: {printable(verdict.reason[:MAX_STATUS])}")
 
-    def _say(self, message: str) -> None:
-        if message in self._said or self._address is None:
+    def _send(self, message: str) -> None:
+        if message in self._sent or self._address is None:
             return
-        self._said.add(message)
+        self._sent.add(message)
         from _socket import AF_UNIX, MSG_DONTWAIT, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM, socket
 
         address = os.fsencode(self._address)
@@ -45,8 +45,8 @@ class ManagerSocket:
         try:
             sender.sendto(message.encode(), MSG_DONTWAIT | MSG_NOSIGNAL, address)
         except BlockingIOError:
-            self._said.discard(message)  # it is busy: the next turn says it again
+            self._sent.discard(message)  # it is busy: the next turn sends it again
         except OSError:
-            pass  # nobody listens: as with sd_notify(3), that is not our failure
+            pass  # nothing listens: as with sd_notify(3), that is not an error
         finally:
             sender.close()

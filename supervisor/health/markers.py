@@ -1,7 +1,7 @@
-"""The marker files in run_dir: a projection of the snapshot onto the file system.
+"""The marker files in run_dir, which follow the snapshot.
 
-Rule 1: a marker is made with a rename, so that a reader sees the whole file or none.
-Rule 2: nothing in run_dir is there when the first child starts; what an earlier life has left is removed.
+Rule 1: a marker is made with a rename, so that a reader sees the whole file or no file.
+Rule 2: no marker is there when the first child starts; markers of an earlier supinit are removed.
 Rule 3: the modification time of health/NAME is the program's last passing check.
 """
 
@@ -61,7 +61,7 @@ class Markers:
             self._lock = None
 
     def apply(self, snapshot: Snapshot) -> list[str]:
-        """Make the files say what the snapshot says; what must go goes first. Returns what went wrong, as sentences."""
+        """Make the files match the snapshot, removals first. Returns a sentence for each file that could not be."""
         wanted: dict[str, float | None] = {
             f"health/{name}": passed_at for name, passed_at in snapshot.healthy_programs.items()
         }
@@ -87,14 +87,14 @@ class Markers:
         return problems
 
     def renew(self) -> list[str]:
-        """Touch `healthy` and `ready`, as far as they stand: their age shows that supinit is alive (marker_lease)."""
+        """Touch `healthy` and `ready` if they are there: their age shows that supinit is alive (marker_lease)."""
         problems: list[str] = []
         for name in self._standing.keys() & {"healthy", "ready"}:
             self._attempt(name, partial(self._touch, passed_at=time.monotonic()), problems)
         return problems
 
     def _attempt(self, name: str, act: Callable[[str], None], problems: list[str]) -> bool:
-        """Act on one file. False: it did not work, so the next snapshot tries again."""
+        """Change one file. False: it failed, and the next snapshot tries again."""
         try:
             act(name)
         except OSError as error:

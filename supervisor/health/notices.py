@@ -1,8 +1,8 @@
-"""Where programs say that they are ready: a notify socket (sd_notify(3)) or a descriptor (s6) for each instance.
+"""The notify socket (sd_notify(3)) or readiness descriptor (s6) of each instance.
 
-Rule 1: who has sent a datagram is what the kernel says (SCM_CREDENTIALS); whether to believe it, the engine decides.
-        So anybody may send one: a server that was started as root speaks as another user later on (uWSGI, mariadbd).
-Rule 2: descriptors that come along are closed at once. For BARRIER that is the answer; FDSTORE is not supported.
+Rule 1: the kernel tells the sender of a datagram (SCM_CREDENTIALS); the engine decides whether to accept it. So any
+        user may send: a server that was started as root sends as another user later (uWSGI, mariadbd).
+Rule 2: descriptors that are sent along are closed at once. For BARRIER that is the answer; FDSTORE is not supported.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import Credentials, InstanceId
 
 DATAGRAMS = 64
-"""Datagrams read from one socket in one turn, so that a flood starves nobody."""
+"""Datagrams read from one socket in one turn, so that a flood starves no other program."""
 _CREDENTIALS_SIZE = 12
 _MAX_DESCRIPTORS = 253
 """SCM_MAX_FD (unix(7))"""
@@ -71,7 +71,7 @@ class Notices:
         return self._epoll.fileno()
 
     def open_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
-        """Return the path of the instance's socket, which is made when it is first asked for. Raises OSError."""
+        """Return the path of the instance's socket, which is made at the first call. Raises OSError."""
         path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
         if instance not in self._sockets:
             listener = self._listen(path, credentials)
@@ -102,7 +102,7 @@ class Notices:
         return listener
 
     def open_pipe(self, instance: InstanceId, generation: int) -> int:
-        """Return what the process of that generation writes its newline to; the caller closes it."""
+        """Return the descriptor that the process of that generation writes its newline to; the caller closes it."""
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read_end, False)
         self._pipes[read_end] = instance, generation
@@ -110,7 +110,7 @@ class Notices:
         return write_end
 
     def take(self) -> Iterator[Datagram | ReadinessNewline]:
-        """Yield what has been said since the last time, in order for each instance."""
+        """Yield what has arrived since the last call, in order for each instance."""
         for descriptor, _ in self._epoll.poll(0):
             if descriptor in self._pipes:
                 yield from self._read_pipe(descriptor)

@@ -1,4 +1,4 @@
-"""Ask one program once how it is. A probe says yes, or no in words; it never raises and never outlives its limit."""
+"""Run one probe of one program. It passes, or fails with a reason, and never outlives its timeout."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
     RunCommand = Callable[[tuple[str, ...], float], Awaitable["ProbeResult"]]
 
 MAX_ANSWER = 64 * 1024
-"""Bytes of an HTTP answer that are read at most; the status line is all that counts."""
+"""The most bytes of an HTTP answer that are read: only the status line matters."""
 BACKLOG_INTERVAL = 0.05
-"""Seconds between two tries to get into the full backlog of a Unix socket."""
+"""Seconds between two attempts to connect to a Unix socket whose backlog is full."""
 RESERVED = "%/?:@!$&'()*+,;=~"
-"""What stands in a URL as it is (RFC 3986), beside letters, digits and "-._"."""
+"""Characters that are not escaped in a URL (RFC 3986), besides letters, digits and "-._"."""
 
 
 class ProbeResult(Record):
-    """What a probe found. `detail`: its words for the operator."""
+    """What a probe found. `detail` is for the operator."""
 
     passed: bool
     detail: str
 
 
 async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> ProbeResult:
-    """Run a probe. `run_command` runs a command in the program's context and ends it at the given timeout."""
+    """Run a probe. `run_command` runs a command in the program's context and ends it after the given timeout."""
     if isinstance(probe, ExecProbe):
         return await run_command(probe.command, timeout)
     try:
@@ -56,8 +56,8 @@ async def ask(probe: Probe, timeout: float, run_command: RunCommand) -> ProbeRes
         return ProbeResult(False, f"no answer within {timeout:g} s")
     except OSError as error:
         return ProbeResult(False, os.strerror(error.errno) if error.errno else str(error))
-    except ValueError as error:  # a host or a header that cannot be written down
-        return ProbeResult(False, f"cannot be asked: {error}")
+    except ValueError as error:  # a host or a header that cannot be encoded
+        return ProbeResult(False, f"cannot be sent: {error}")
 
 
 async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe) -> ProbeResult:
@@ -82,18 +82,18 @@ async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProb
 
 
 def _judge_status(status: int) -> ProbeResult:
-    """An application server passes with any answer that is no error; 0: what came back was no answer."""
-    return ProbeResult(200 <= status < 400, f"status {status}" if status else "not an answer of its protocol")
+    """An application server passes with any status but an error; 0: it did not answer in its protocol."""
+    return ProbeResult(200 <= status < 400, f"status {status}" if status else "the answer is not in its protocol")
 
 
 async def _connect_unix(path: str) -> None:
-    """Connect, and hang up. A server that is stuck has a full backlog, which asyncio takes for a connection."""
+    """Connect and disconnect. asyncio would take the full backlog of a stuck server for a connection."""
     with socket.socket(socket.AF_UNIX) as client:
         client.setblocking(False)
         while True:
             try:
                 return client.connect(path)
-            except BlockingIOError:  # EAGAIN, connect(2): nobody accepts, and nothing says when somebody will
+            except BlockingIOError:  # EAGAIN, connect(2): the server does not accept, and nothing tells when it will
                 await asyncio.sleep(BACKLOG_INTERVAL)
 
 
@@ -111,7 +111,7 @@ def _look_at(path: str, max_age: float | None) -> ProbeResult:
 
 
 async def _ask_http(probe: HttpProbe) -> ProbeResult:
-    """One GET; redirects are an answer like any other, and not followed."""
+    """Send one GET. A redirect is an answer like any other: it is not followed."""
     parts = urlsplit(probe.url)
     target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
     if parts.scheme == "http+unix":

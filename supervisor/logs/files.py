@@ -1,13 +1,16 @@
-"""A program's log file, rotated by size. Written by a thread, since a disk can stall and has no way to say so.
+"""A program's log file, rotated by size. A thread writes it, since a disk can stall and poll(2) does not tell.
 
 Rule 1: a file holds whole lines only, also after the disk was full.
-Rule 2: a file that was renamed, removed or truncated by somebody else is gone on with as it is: looked at before each
-write.
-Rule 3: what cannot be written is lost, counted, and said once; a slow disk is a place that is congested, as any other.
+Rule 2: a file that something else has renamed, removed or truncated is continued in place: the path is checked before
+each write.
+Rule 3: what cannot be written is lost, counted, and reported once. A slow disk is a congested destination.
+Rule 4: a path may lead through links, or to a device or a FIFO. A link is never replaced: its target is rotated. Only a
+regular file is rotated, and not one that is reached through a descriptor of some process (/proc/PID/fd).
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -19,6 +22,7 @@ from supervisor.umask import own_umask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from queue import SimpleQueue
     from threading import Thread
 
@@ -31,10 +35,13 @@ if TYPE_CHECKING:
 ROTATE_AGAIN = 10.0
 """Seconds until a rotation that failed is tried again; meanwhile the file grows."""
 CHUNK = 64 * 1024
+MOST_LINKS = 40
+"""As the kernel (path_resolution(7))."""
+NO_READER = "no process has it open for reading yet"
 
 
 class FileSink:
-    """A log file, to the pump: `descriptor` is readable when there is something to `take` in."""
+    """A log file, as the pump sees it: `descriptor` is readable when the thread has reported something (`flush`)."""
 
     def __init__(self, path: str, settings: LogSettings) -> None:
         self.name = path
@@ -43,11 +50,13 @@ class FileSink:
         """Why it cannot be written, until it can."""
         self.is_congested = False
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._file = RotatedFile(os.path.abspath(path), settings, 0o666 & ~own_umask())
+        self._file = RotatedFile(os.path.abspath(path), settings, 0o666 & ~own_umask(), self._note_wait)
         self._given = self._done = 0
         self._is_awaited = False
         self._news: deque[tuple[str | None, Job]] = deque()
-        """From the thread: why the last write failed (None: it did not), and what is lost of it."""
+        """From the thread: why the last write failed (None: it did not), and what of it is lost."""
+        self._reported: str | None = None
+        """The failure that the thread has reported last."""
         self._jobs: SimpleQueue[Job | None] | None = None
         self._thread: Thread | None = None
 
@@ -57,21 +66,21 @@ class FileSink:
         return self._given - self._done
 
     def rotate_by(self, settings: LogSettings) -> None:
-        """Rotate by these from now on."""
+        """Use other settings for rotation from now on."""
         self._file.settings = settings
 
     def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
-        """Have whole lines written. `size` is how many bytes of `source` they are, should they be lost."""
+        """Have whole lines written. `size` is the number of bytes of `source` in them, counted if they are lost."""
         if self._jobs is None:
             self._jobs = self._start()
         self._given += sum(map(len, buffers))
         self._jobs.put((buffers, source, size))
         if self.waiting >= BACKLOG:
             self._is_awaited = self.is_congested = True
-            self._look()  # the thread may have written it all before it saw that somebody waits
+            self._check()  # the thread may have written all of it before it saw that it is awaited
 
     def flush(self) -> bool:
-        """Take in what the thread has to tell. True: nothing is kept any more."""
+        """Take in what the thread has reported. Returns whether nothing is kept any more."""
         try:
             if self.descriptor >= 0:
                 os.eventfd_read(self.descriptor)
@@ -81,7 +90,7 @@ class FileSink:
             self.failure, (lost, source, size) = self._news.popleft()
             if size:
                 self.losses.note(source, lost, size)
-        self._look()
+        self._check()
         return not self.waiting
 
     def close(self, limit: float) -> None:
@@ -95,7 +104,7 @@ class FileSink:
         os.close(self.descriptor)
         self.descriptor = -1
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self.waiting <= BACKLOG // 2:
             self._is_awaited = self.is_congested = False
 
@@ -114,12 +123,11 @@ class FileSink:
         import signal
 
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # they are for the loop
-        failure: str | None = None
         while (job := jobs.get()) is not None:
-            lost, now_failing = self._try(job[0])
+            lost, failure = self._try(job[0])
             size = sum(map(len, job[0]))
-            if lost or now_failing != failure:
-                failure = now_failing
+            if lost or failure != self._reported:
+                self._reported = failure
                 self._news.append((failure, ((lost,), job[1], round(job[2] * len(lost) / size))))
                 os.eventfd_write(self.descriptor, 1)
             self._done += size
@@ -127,23 +135,36 @@ class FileSink:
                 os.eventfd_write(self.descriptor, 1)
         self._file.close()
 
+    def _note_wait(self, reason: str) -> None:
+        self._reported = reason
+        self._news.append((reason, ((), None, 0)))
+        os.eventfd_write(self.descriptor, 1)
+
     def _try(self, buffers: Buffers) -> tuple[bytes, str | None]:
         try:
             return self._file.write(buffers)
-        except Exception as error:  # a thread that dies would hold its programs up for ever
+        except Exception as error:  # if the thread ended, its programs would wait for ever
             return b"".join(buffers), f"internal error: {error!r}"
 
 
 class RotatedFile:
-    """The file itself, and the older ones beside it: PATH.1 is the youngest, PATH.1.gz if they are compressed."""
+    """The file itself, and the older ones beside it: PATH.1 is the youngest, PATH.1.gz if they are compressed.
 
-    def __init__(self, path: str, settings: LogSettings, mode: int) -> None:
+    `note_wait` gets the reason where opening the file waits for another process.
+    """
+
+    def __init__(
+        self, path: str, settings: LogSettings, mode: int, note_wait: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._path = path
         self.settings = settings
         self._mode = mode
+        self._note_wait = note_wait
         self._descriptor = -1
         self._identity = (0, 0)
-        self._may_rotate = False
+        self._is_regular = False
+        self._target: str | None = None
+        """The regular file that the path leads to, which is rotated; None: it is not."""
         self._rotate_from = 0.0
         self._problem: str | None = None
         """Why it could not be rotated, until it could."""
@@ -163,23 +184,23 @@ class RotatedFile:
                     at += os.write(self._descriptor, memoryview(data)[at:end])
             except OSError as error:
                 whole = data.rfind(b"\n", begin, at) + 1 or begin
-                if whole < at:
+                if whole < at and self._is_regular:
                     os.ftruncate(self._descriptor, size + whole - begin)
                 return data[whole:], error.strerror or str(error)
         return b"", self._problem
 
     def _fitting(self, data: bytes, at: int, size: int) -> int:
-        """Return up to where the lines of `data` from `at` on go into the file as it is."""
+        """Return the end of those lines of `data`, from `at` on, that fit into the file without a rotation."""
         room = self.settings.max_size - size
-        if len(data) - at <= room or not self._may_rotate or monotonic() < self._rotate_from:
+        if len(data) - at <= room or self._target is None or monotonic() < self._rotate_from:
             return len(data)
         end = data.rfind(b"\n", at, at + max(room, 0)) + 1
-        if end == 0 and size == 0:  # a line that is longer than the file may be has it to itself
+        if end == 0 and size == 0:  # a line longer than `max_size` gets a file of its own
             return data.find(b"\n", at) + 1
         return max(end, at)
 
     def _open(self) -> int:
-        """Have the file open that is at the path now, and return its size."""
+        """Open the file that is at the path now, unless it is open already. Returns its size."""
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
@@ -189,39 +210,56 @@ class RotatedFile:
             self._descriptor = self._create()
             status = os.fstat(self._descriptor)
             self._identity = status.st_dev, status.st_ino
-            self._may_rotate = stat.S_ISREG(status.st_mode)
+            self._is_regular = stat.S_ISREG(status.st_mode)
+            self._target = _target_of(self._path) if self._is_regular else None
         return status.st_size
 
     def _create(self) -> int:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
         try:
+            if stat.S_ISFIFO(os.stat(self._path).st_mode):
+                return self._open_fifo(flags)
             return os.open(self._path, flags)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            os.makedirs(os.path.dirname(_target_of(self._path) or self._path), exist_ok=True)
         descriptor = os.open(self._path, flags | os.O_CREAT, self._mode)
-        os.fchmod(descriptor, self._mode)  # a child may just be spawned with another umask
+        os.fchmod(descriptor, self._mode)  # the main thread may have another umask while it spawns
+        return descriptor
+
+    def _open_fifo(self, flags: int) -> int:
+        """Open a FIFO, and wait for its reader if there is none yet (fifo(7))."""
+        try:
+            descriptor = os.open(self._path, flags | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            self._note_wait(NO_READER)
+            return os.open(self._path, flags)
+        os.set_blocking(descriptor, True)
         return descriptor
 
     def _rotate(self) -> None:
-        """Move the files one number on. What cannot be moved stays, and is tried again later."""
+        """Move each file to the next number. What cannot be moved stays, and is tried again later."""
+        if self._target is None:
+            return
         try:
-            self._shift()
+            self._shift(self._target)
             if self.settings.compress and self.settings.keep:
-                _compress(f"{self._path}.1")
+                _compress(f"{self._target}.1")
             self._problem = None
         except OSError as error:
             self._rotate_from = monotonic() + ROTATE_AGAIN
             self._problem = f"cannot be rotated: {error.strerror or error}"
 
-    def _shift(self) -> None:
-        """Make room for PATH.1 and put the file there; with nothing to keep, remove it."""
+    def _shift(self, path: str) -> None:
+        """Make room for PATH.1 and move the file there. With `keep: 0`, remove it."""
         if self.settings.keep == 0:
-            return _remove(self._path)
+            return _remove(path)
         for ending in ("", ".gz"):
-            _remove(f"{self._path}.{self.settings.keep}{ending}")
+            _remove(f"{path}.{self.settings.keep}{ending}")
             for number in range(self.settings.keep - 1, 0, -1):
-                _move(f"{self._path}.{number}{ending}", f"{self._path}.{number + 1}{ending}")
-        _move(self._path, f"{self._path}.1")
+                _move(f"{path}.{number}{ending}", f"{path}.{number + 1}{ending}")
+        _move(path, f"{path}.1")
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -230,12 +268,30 @@ class RotatedFile:
             self._identity = (0, 0)
 
 
+def _target_of(path: str) -> str | None:
+    """Return the path of the file that a path leads to through links, whether it is there or not.
+
+    None: it leads through a descriptor of some process, which goes on writing to the file wherever it is moved.
+    """
+    for _ in range(MOST_LINKS):
+        folder, name = os.path.split(path)
+        folder = os.path.realpath(folder)
+        path = os.path.join(folder, name)
+        if path.startswith("/proc/"):
+            return None
+        try:
+            path = os.path.join(folder, os.readlink(path))
+        except OSError:  # it is not a link, or not there
+            return path
+    return None
+
+
 def _compress(path: str) -> None:
-    """Replace a file by PATH.gz, which is there only as a whole."""
+    """Replace a file with PATH.gz, which appears as a whole."""
     import zlib
 
     part = f"{path}.gz.part"
-    packer = zlib.compressobj(wbits=31)  # 31: with the head and the sum of gzip
+    packer = zlib.compressobj(wbits=31)  # 31: with the header and the checksum of gzip
     with open(path, "rb") as file, open(part, "wb") as packed:
         os.fchmod(packed.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
         while data := file.read(CHUNK):

@@ -1,4 +1,4 @@
-"""What is done to lines before they are written: secrets are blacked out, lines that belong together are joined."""
+"""What happens to lines before they are written: secrets are removed, lines that belong together are joined."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
     class MessageTaker(Taker, Protocol):
         def message(self, text: bytes) -> None:
-            """Take several lines that belong together, the last of them without its newline."""
+            """Take several lines that belong together; the last one has no newline."""
 
 
 ANY_BYTES = "utf-8", "surrogateescape"
-"""How any line becomes text, and the same bytes again."""
+"""Any line becomes text with these, and the same bytes again."""
 REDACTED = "[redacted]"
 REDACT_MARGIN = 4096
-"""Bytes beyond the place where a long line is cut that are looked at: no secret up to that long is cut in two."""
+"""Bytes that are searched beyond the position where a long line is cut: no secret up to that long is cut in two."""
 JOIN_PATIENCE = 0.5
-"""Seconds of silence after which a message of several lines is taken to be complete."""
+"""Seconds of silence after which a message of several lines counts as complete."""
 
 
 class Secrets:
-    """What must not be seen. A pattern looks at one line at a time and cannot reach beyond it."""
+    """What must not be shown. Each pattern sees one line at a time."""
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._patterns = [_compile(pattern) for pattern in patterns]
@@ -51,7 +51,7 @@ class Secrets:
 
 
 class Redactor:
-    """Blacks out secrets. `keep` gets everything that leaves, as the stream that it is."""
+    """Replace secrets. `keep` gets everything that leaves, as one stream."""
 
     def __init__(self, secrets: Secrets, keep: Callable[[bytes], None], taker: Taker) -> None:
         self._redact = secrets.redact
@@ -68,11 +68,15 @@ class Redactor:
         self._keep(piece if goes_on else piece + b"\n")
         self._taker.piece(piece, goes_on)
 
+    def part(self, text: bytes) -> None:
+        """Never called: a pattern has to see the whole line (Pipe)."""
+        raise NotImplementedError
+
 
 class Joiner:
-    """Join lines to messages: each line that matches begins one, those that do not match belong to the one before.
+    """Join lines to messages: a line that matches begins a message, a line that does not belongs to the one before.
 
-    A message longer than `max_size` leaves in several. Whoever feeds it calls `flush` once `JOIN_PATIENCE` is over.
+    A message longer than `max_size` leaves in several. The pipe calls `flush` after `JOIN_PATIENCE`.
     """
 
     def __init__(self, pattern: str, max_size: int, taker: MessageTaker) -> None:
@@ -81,13 +85,19 @@ class Joiner:
         self._taker = taker
         self._held: list[bytes] = []
         self._size = 0
+        self._has_begun = False
+        """Whether the beginning of the next line has been passed on."""
 
     @property
     def is_holding(self) -> bool:
         return bool(self._held)
 
     def lines(self, head: bytes, data: bytes, end: int) -> None:
-        for line in (head + data[: end - 1]).split(b"\n"):
+        lines = (head + data[: end - 1]).split(b"\n")
+        if self._has_begun:
+            self._has_begun = False
+            self._taker.lines(lines.pop(0), b"\n", 1)
+        for line in lines:
             if self._held and (self._size + len(line) > self._max_size or self._begins(_decode(line))):
                 self.flush()
             self._held.append(line)
@@ -95,10 +105,16 @@ class Joiner:
 
     def piece(self, text: bytes, goes_on: bool) -> None:
         self.flush()
+        self._has_begun = False
         self._taker.piece(text, goes_on)
 
+    def part(self, text: bytes) -> None:
+        self.flush()
+        self._has_begun = True
+        self._taker.part(text)
+
     def flush(self) -> None:
-        """Let go what is held."""
+        """Pass on what is held."""
         held, self._held, self._size = self._held, [], 0
         if len(held) == 1:
             self._taker.lines(held[0], b"\n", 1)
@@ -111,6 +127,6 @@ def _decode(line: bytes) -> str:
 
 
 def _compile(pattern: str) -> Pattern[str]:
-    import re  # only where there are patterns: it takes 5 ms, and the first program waits for that
+    import re  # only if there are patterns: it takes 5 ms, for which the first program would wait
 
     return re.compile(pattern)

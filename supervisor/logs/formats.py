@@ -1,6 +1,6 @@
-"""How a program's lines look where they are written: after its name, as they are, or as JSON.
+"""How a program's lines look in the output: prefixed with its name, as they are, or as JSON.
 
-A format returns buffers to be written one after the other, so that a block of lines is copied as rarely as can be.
+A format returns buffers that are written one after the other, so that a block of lines is copied as rarely as possible.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     Buffers = Sequence[bytes | memoryview]
 
     class Format(Protocol):
-        """Every result is whole lines. So is `head + data[:end]`; a piece and a message have no newline."""
+        """Every result is whole lines, as is `head + data[:end]`; a piece and a message end without a newline."""
+
+        prefix: bytes
+        """What stands before a line that is shown before it has ended."""
 
         def lines(self, head: bytes, data: bytes, end: int) -> Buffers: ...
 
@@ -27,16 +30,19 @@ if TYPE_CHECKING:
         def message(self, text: bytes) -> Buffers:
             """Format several lines that belong together (`multiline`)."""
 
+        def end_of_piece(self, goes_on: bool) -> bytes:
+            """Return what follows a piece of which the beginning was already shown."""
+
 
 CUT = b" [cut]"
-"""What follows a piece of a line that goes on."""
+"""What follows each piece of a long line but the last."""
 RESET = "\x1b[0m"
 COLORS = tuple(f"\x1b[{number}m" for number in (36, 33, 32, 35, 34, 96, 93, 92, 95, 94))
-"""None of them red, which is for what is wrong."""
+"""Not red, which is for errors."""
 
 
 def prefix_of(label: str, is_colored: bool = False) -> bytes:
-    """Return what stands before each line of a program. The colour is that of the name, here and everywhere."""
+    """Return what stands before each line of a program. The colour follows from the name."""
     if is_colored:
         color = COLORS[sum(label.partition(":")[0].encode()) % len(COLORS)]
         return f"{color}{label} |{RESET} ".encode()
@@ -47,29 +53,35 @@ class PlainFormat:
     """Each line after the prefix, which may be empty."""
 
     def __init__(self, prefix: bytes = b"") -> None:
-        self._prefix = prefix
+        self.prefix = prefix
         self._separator = b"\n" + prefix
 
     def lines(self, head: bytes, data: bytes, end: int) -> Buffers:
-        if not self._prefix:
+        if not self.prefix:
             return (head, memoryview(data)[:end]) if head or end < len(data) else (data,)
         replaced = data.replace(b"\n", self._separator)
-        # it ends with the prefix of, and what has come of, a line that is not complete
-        surplus = len(self._prefix) + len(data) - end
-        return self._prefix + head, memoryview(replaced)[:-surplus]
+        # it ends with a prefix, and with the beginning of a line that is not complete
+        surplus = len(self.prefix) + len(data) - end
+        return self.prefix + head, memoryview(replaced)[:-surplus]
 
     def piece(self, text: bytes, goes_on: bool) -> Buffers:
-        return self._prefix, text, CUT + b"\n" if goes_on else b"\n"
+        return self.prefix, text, self.end_of_piece(goes_on)
+
+    def end_of_piece(self, goes_on: bool) -> bytes:
+        return CUT + b"\n" if goes_on else b"\n"
 
     def message(self, text: bytes) -> Buffers:
         return self.lines(b"", text + b"\n", len(text) + 1)
 
 
 class JsonFormat:
-    """Each line as an object. One that is itself a JSON object is embedded as `data`, any other is the `message`.
+    """Each line as an object. A line that is itself a JSON object is embedded as `data`, any other is the `message`.
 
-    Invalid UTF-8 becomes replacement characters; `note_invalid` gets their number. `now` is the wall clock.
+    Invalid UTF-8 becomes replacement characters; `note_invalid` gets their number. `now` is the wall clock. A line is
+    never shown before it has ended.
     """
+
+    prefix = b""
 
     def __init__(
         self,
@@ -101,8 +113,11 @@ class JsonFormat:
         escaped = _escape(self._valid(text)).replace(b"\n", b"\\n")
         return self._start(), b'"message": "', escaped, b'"}\n'
 
+    def end_of_piece(self, goes_on: bool) -> bytes:
+        return b"\n"
+
     def _each(self, block: bytes) -> bytes:
-        """Look at each line that may be an object; those between two of them are one block."""
+        """Check each line that may be an object; the lines between two of them are one block."""
         start, at = self._start(), 0
         written: list[bytes] = []
         while at <= len(block):
@@ -121,7 +136,7 @@ class JsonFormat:
         text = line.decode()
         try:
             _, end = self._scan(text, 0)
-        except (ValueError, StopIteration, RecursionError):  # no JSON, or nested too deep to be looked at
+        except (ValueError, StopIteration, RecursionError):  # not JSON, or nested too deeply
             return False
         return not text[end:].strip(" \t\r")
 
@@ -154,10 +169,9 @@ _SHORT = 8 * 1024
 
 
 def _escape(text: bytes) -> bytes:
-    """Escape valid UTF-8 as within a JSON string, all but newlines.
+    """Escape valid UTF-8 for a JSON string, except newlines.
 
-    One pass over a short text mostly shows that there is nothing to do; looking for each byte by itself is the fastest
-    with a long one.
+    For a short text, one pass mostly shows that there is nothing to do. For a long one, searching each byte is faster.
     """
     if len(text) < _SHORT and len(text.translate(None, _SPECIAL)) == len(text):
         return text
@@ -169,7 +183,7 @@ def _escape(text: bytes) -> bytes:
 
 @cache
 def _scanner() -> Callable[[str, int], tuple[object, int]]:
-    """Return what reads one JSON value and says where it ends; it raises ValueError or StopIteration for no JSON."""
+    """Return a function that reads one JSON value and returns where it ends. It raises ValueError or StopIteration."""
     from json.decoder import JSONDecoder
 
     scan: Callable[[str, int], tuple[object, int]]

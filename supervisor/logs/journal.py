@@ -1,7 +1,7 @@
-"""supinit's own messages: one line each, on the container's stderr, in the shape of the programs' lines.
+"""supinit's own log: one line for each event, on the container's stderr, in the format of the programs' lines.
 
-They wait until structlog is there, which is loaded once the first children run. The end of what was told is kept beside
-the log, whatever its level, for those who ask what has happened (`supctl events`).
+Lines wait until structlog is loaded, after the first children have started. The last events are kept in memory, too,
+whatever the level of the log is, for `supctl events`.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 LEVELS = ("debug", "info", "warning", "error")
 MOST_WAITING = 16 << 20
-"""Bytes that may wait for a reader that stalls; what supinit would say beyond that is dropped and counted."""
+"""Bytes that may wait for a reader that stalls. Lines beyond that are dropped and counted."""
 MOST_TOLD = 1000
-"""Events that are kept: with some 400 bytes each, half a megabyte at most."""
+"""Events that are kept: at some 400 bytes each, about half a megabyte."""
 LONGEST = 4096
-"""Characters of a value of which the rest is not kept: a reason may quote a program's line."""
+"""Characters of a value that are kept: a reason may quote a program's line."""
 
 
 class Journal:
-    """What supinit has to say. Every event is a constant, "noun.past_participle"; values are keywords."""
+    """The log and the kept events. Every event is a constant, "noun.past_participle"; values are keywords."""
 
     def __init__(self, settings: OwnLog, sink: Sink) -> None:
         self._settings = settings
@@ -46,13 +46,13 @@ class Journal:
         self.told: deque[tuple[float, LogEvent]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
         self.is_held = False
-        """Whether lines are kept until `release`, in what must not wait for them to be laid out."""
+        """Whether lines are kept until `release`, so that signals and starts do not wait for formatting."""
         self.count = 0
-        """Events that were ever told."""
+        """Events so far."""
         self.listeners: tuple[Callable[[], None], ...] = ()
 
     def configure(self, settings: OwnLog) -> None:
-        """Write by other settings from now on."""
+        """Use other settings from now on."""
         if settings != self._settings:
             self._settings = settings
             if self._render is not None:
@@ -60,7 +60,7 @@ class Journal:
                 self.open()
 
     def write(self, level: str, event: str, **values: object) -> None:
-        """Write one line, unless its level is below the one that is set. A value that is None is left out."""
+        """Write one line, unless its level is below the configured one. A value that is None is left out."""
         at, rank = time(), LEVELS.index(level)
         note = LogEvent(level, event, {key: value for key, value in values.items() if value is not None})
         if rank > 0:
@@ -72,12 +72,12 @@ class Journal:
             self._write_kept()
 
     def release(self) -> None:
-        """Write what was said while it was held."""
+        """Write the lines that were held."""
         self.is_held = False
         self._write_kept()
 
     def word(self, note: LogEvent) -> str:
-        """Return an event in the log's own plain words, without the name of who says it."""
+        """Return an event as a plain line of the log, without "supinit |"."""
         return _wording()(note)
 
     def _tell(self, at: float, note: LogEvent) -> None:
@@ -111,7 +111,7 @@ class Journal:
 
 
 def _processors() -> ModuleType:
-    """Load the one module of structlog that is used: all of it, with rich where that is installed, is 8 MB more."""
+    """Load the one module of structlog that is used: all of it, with rich if that is installed, takes 8 MB more."""
     before = set(sys.modules)
     if "structlog" not in before:
         sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # makes an import raise ImportError
@@ -121,7 +121,7 @@ def _processors() -> ModuleType:
 
             del sys.modules["structlog"]
             return processors
-        except Exception:  # a structlog that is built differently one day
+        except Exception:  # a later structlog may be built differently
             forget("structlog", before)
         finally:
             forget("rich", before)

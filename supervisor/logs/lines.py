@@ -1,7 +1,7 @@
-"""Bytes of one stream of one process in, whole lines out.
+"""Cut one stream of one process into lines.
 
-Lines leave in blocks, each of which ends with a newline, as soon as their newline has come. A line longer than
-`max_line` leaves in pieces. What takes them (a `Taker`) is another stage (filters.py) or writes them (delivery.py).
+Lines leave in blocks, each of which ends with a newline, as soon as their newline has arrived. A line longer than
+`max_line` leaves in pieces. The next stage (a `Taker`) changes lines (filters.py) or writes them (delivery.py).
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ if TYPE_CHECKING:
 
     class Taker(Protocol):
         def lines(self, head: bytes, data: bytes, end: int) -> None:
-            """Take `head + data[:end]`: one or more whole lines, in two so that nobody copies them needlessly."""
+            """Take `head + data[:end]`: whole lines, in two parts to avoid a copy. `head` has no newline."""
 
         def piece(self, text: bytes, goes_on: bool) -> None:
-            """Take a piece of a line that is too long, without a newline; the last piece does not go on."""
+            """Take a piece of a line that is too long, without a newline; `goes_on` is false for the last piece."""
+
+        def part(self, text: bytes) -> None:
+            """Take the beginning of a line that has not ended yet; what comes next continues it."""
 
 
 class Lines:
     """Cut one stream into lines.
 
-    `seam` moves the place where a line is cut: it gets what is there of the line and the place, and returns another
-    one, never 0. It sees `margin` bytes beyond the place, or the end of the line.
+    `seam` moves the position where a line is cut: it gets the line so far and the position, and returns another
+    position, never 0. It sees `margin` bytes beyond the position, or the end of the line.
     """
 
     def __init__(
@@ -36,39 +39,48 @@ class Lines:
         self._tail = b""
         self._parts: list[bytes] = []
         """What has come of a line since `_tail`, to be joined only once."""
-        self._held = 0
-        """Bytes in `_tail` and `_parts`."""
+        self.held = 0
+        """Bytes in `_tail` and `_parts`: a line without its newline yet, as far as it was not shown."""
+        self.shown = 0
+        """Bytes of that line that have left already (`show`)."""
         self._goes_on = False
         """Whether what is held is the rest of a line of which pieces have left already."""
 
     def feed(self, data: bytes) -> None:
-        """Let go the lines that `data` completes; keep what has no newline yet."""
+        """Pass on the lines that `data` completes; keep what has no newline yet."""
         end = data.rfind(b"\n") + 1
         if not end:
             self._parts.append(data)
-            self._held += len(data)
-        elif self._goes_on or (self._held + end > self._max_line and self._has_long_line(data, end)):
+            self.held += len(data)
+        elif self._goes_on or self.shown or (self.held + end > self._max_line and self._has_long_line(data, end)):
             self._feed_carefully(data, end)
         else:
             self._taker.lines(self._join() if self._parts else self._tail, data, end)
             self._tail = data[end:]
-            self._held = len(self._tail)
-        if self._held > self._max_line + self._margin:
+            self.held = len(self._tail)
+        if self.shown + self.held > self._max_line + self._margin:
             self._keep(self._cut(self._join(), self._margin))
 
+    def show(self) -> None:
+        """Pass on what has come of a line that has not ended."""
+        if self.held:
+            text = self._join()
+            self.shown += len(text)
+            self._taker.part(text)
+
     def finish(self) -> None:
-        """Let go the last line, which had no newline."""
-        if self._held or self._goes_on:
+        """Pass on the last line, which had no newline."""
+        if self.held or self._goes_on or self.shown:
             self._end_line(self._join())
 
     def take(self) -> bytes:
-        """Return what has come of a line that is not complete; it is forgotten here."""
+        """Return the beginning of a line that is not complete, and forget it here."""
         self._goes_on = False
         return self._join()
 
     def _has_long_line(self, data: bytes, end: int) -> bool:
-        """Whether a line of what is held and `data[:end]` is too long; looks at few places of it only."""
-        at = -self._held
+        """Return whether a line of what is held and `data[:end]` is too long; looks at few positions only."""
+        at = -self.held
         while end - at > self._max_line + 1:
             newline = data.rfind(b"\n", max(at, 0), max(at + self._max_line + 1, 0))
             if newline < 0:
@@ -77,7 +89,7 @@ class Lines:
         return False
 
     def _feed_carefully(self, data: bytes, end: int) -> None:
-        """Let go lines of which some are too long: those in pieces, and the others in whole blocks."""
+        """Pass on the rest of a line that has begun, long lines in pieces, and all others in whole blocks."""
         at = start = data.find(b"\n") + 1
         self._end_line(self._join() + data[: at - 1])
         while end - at > self._max_line + 1:
@@ -97,8 +109,9 @@ class Lines:
             self._taker.lines(b"", block, len(block))
 
     def _end_line(self, line: bytes) -> None:
-        """Let go a line whose end has come."""
-        rest = self._cut(line, 0) if len(line) > self._max_line else line
+        """Pass on a line whose end has come."""
+        rest = self._cut(line, 0) if self.shown + len(line) > self._max_line else line
+        self.shown = 0
         if self._goes_on:
             self._goes_on = False
             self._taker.piece(rest, False)
@@ -106,19 +119,21 @@ class Lines:
             self._taker.lines(rest, b"\n", 1)
 
     def _cut(self, line: bytes, margin: int) -> bytes:
-        """Let go pieces of a line that is too long; return its rest, which is short enough."""
-        size, start = self._max_line, 0
-        while len(line) - start > size + margin:
+        """Pass on pieces of a line that is too long; return its rest, which is short enough."""
+        start = 0
+        while self.shown + len(line) - start > self._max_line + margin:
+            size = self._max_line - self.shown
             stop = start + size
             if self._seam is not None:
                 stop = start + self._seam(line[start : stop + self._margin], size)
             self._goes_on = True
+            self.shown = 0
             self._taker.piece(line[start:stop], True)
             start = stop
         return line[start:]
 
     def _join(self) -> bytes:
-        """Return what was held; nothing is held any more."""
+        """Return what was held, and forget it here."""
         line = b"".join((self._tail, *self._parts))
         self._keep(b"")
         return line
@@ -126,4 +141,4 @@ class Lines:
     def _keep(self, tail: bytes) -> None:
         self._tail = tail
         self._parts.clear()
-        self._held = len(tail)
+        self.held = len(tail)

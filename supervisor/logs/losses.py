@@ -1,4 +1,4 @@
-"""What was lost on the way to one place, by whom: counted at once, and told of in few lines."""
+"""What was lost on the way to one destination, and which programs wrote it. Counted at once, reported in few lines."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from supervisor.logs.formats import Buffers
 
 PAUSE = 1.0
-"""Seconds between two reports on the same place: a reader that is too slow stalls many times a second."""
+"""Seconds between two reports about the same destination: a reader that is too slow stalls many times a second."""
 
 
 class Losses:
-    """The losses on the way to `place`: stdout, stderr, a file, or the program's own rate limit."""
+    """The losses on the way to a destination: "stdout", "stderr", a file's path, or "rate_limit"."""
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, destination: str) -> None:
+        self._destination = destination
         self._lost: dict[Output, tuple[int, int]] = {}
-        self._told_at = float("-inf")
+        self._reported_at = float("-inf")
 
     def __bool__(self) -> bool:
         return bool(self._lost)
 
     def note(self, source: Output | None, buffers: Buffers, size: int) -> None:
-        """Count lines of `source` that are lost, `size` bytes of its own. None: lines of supinit's."""
+        """Count lost lines of `source`, with `size` bytes of its own. None: lines of supinit's own log."""
         if source is not None:
             self.count(source, sum(bytes(buffer).count(b"\n") for buffer in buffers), size)
 
@@ -36,15 +36,14 @@ class Losses:
 
     @property
     def due(self) -> float:
-        """When it may be told of, on the monotonic clock."""
-        return self._told_at + PAUSE
+        """When the next report is allowed, on the monotonic clock."""
+        return self._reported_at + PAUSE
 
-    def tell(self, now: float, report: Callable[..., None]) -> None:
-        """Report what was lost since the last time, a line for each instance."""
+    def report(self, now: float, report: Callable[..., None]) -> None:
+        """Report what was lost since the last report, in one line for each instance."""
         lost, self._lost = self._lost, {}
-        self._told_at = now
+        self._reported_at = now
         for source, (lines, size) in lost.items():
             program, instance = source.instance
-            report(
-                "warning", "log.dropped", program=program, instance=instance, to=self._place, lines=lines, bytes=size
-            )
+            values = {"program": program, "instance": instance, "to": self._destination}
+            report("warning", "log.dropped", **values, lines=lines, bytes=size)

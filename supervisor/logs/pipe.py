@@ -1,13 +1,14 @@
-"""One stream of one process: where it is read, and the stages that its lines go through."""
+"""One stream of one process: the pipe it is read from, and the stages that its lines pass through."""
 
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 
 from supervisor.core.output import STREAMS
 from supervisor.core.program import LogMode, WhenFull
-from supervisor.logs.delivery import Delivery, Fork
-from supervisor.logs.filters import REDACT_MARGIN, Joiner, Redactor, Secrets
+from supervisor.logs.delivery import Delivery, Fork, SinkDelivery
+from supervisor.logs.filters import JOIN_PATIENCE, REDACT_MARGIN, Joiner, Redactor, Secrets
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
 from supervisor.logs.rate import Limiter
@@ -16,10 +17,10 @@ from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from supervisor.core.output import Output
-    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.program import InstanceId, LogSettings, Program
     from supervisor.logs.delivery import Destination
     from supervisor.logs.filters import MessageTaker
     from supervisor.logs.formats import Format
@@ -32,18 +33,25 @@ if TYPE_CHECKING:
 CHUNK = 32 * 1024
 LEAST_CHUNK = 4 * 1024
 RAW_CHUNK = 64 * 1024
-"""Where nothing is copied, more at once is cheaper; elsewhere it would not fit into the caches, and malloc(3) gives
-memory back after each chunk."""
+"""Where nothing is copied, a larger chunk is cheaper. Elsewhere it would not fit into the CPU caches, and malloc(3)
+would return its memory to the kernel after each chunk."""
+BLOCK = 4096
+"""The size of a writer's buffer, or a fraction of it: a write of full blocks may end anywhere within a line."""
 
 
 class Pipe:
     """One stream of one process."""
 
     __slots__ = (
+        "_in_row",
+        "_joined_at",
+        "_shown_at",
         "bucket",
         "chunk",
         "descriptor",
+        "destinations",
         "drops",
+        "flush_after",
         "instance",
         "is_large",
         "joiner",
@@ -51,7 +59,6 @@ class Pipe:
         "lines",
         "output",
         "patterns",
-        "places",
         "stream",
         "tail",
     )  # fmt: skip
@@ -63,38 +70,50 @@ class Pipe:
         self.output = output
         self.tail = tail
         self.keeps = True
-        """Whether the tail gets what is read as it is; else it gets what the lines become."""
+        """Whether the tail gets the data as it was read; otherwise it gets the lines after redaction."""
         self.chunk = CHUNK
         self.is_large = False
         self.lines: Lines | None = None
-        """None: nobody wants to see them."""
-        self.places: tuple[Destination, ...] = ()
+        """None: the lines have no destination."""
+        self.destinations: tuple[Destination, ...] = ()
         self.drops = False
+        self.flush_after: float | None = None
+        """Seconds until a line is shown that has not ended; None: it never is."""
         self.bucket: Bucket | None = None
         self.joiner: Joiner | None = None
         self.patterns: ReadinessPatterns | None = None
+        self._in_row = 0
+        """Bytes read since the pipe was last empty."""
+        self._joined_at: float | None = None
+        self._shown_at: float | None = None
+        """When the lines that are held are passed on, and when an unfinished line is shown (monotonic clock)."""
 
     @property
     def is_held_up(self) -> bool:
-        """Whether a place that it writes to is congested."""
-        return any(place.is_congested for place in self.places)
+        """Whether one of its destinations is congested."""
+        return any(destination.is_congested for destination in self.destinations)
 
-    def connect(self, program: Program, places: Sequence[Destination], bucket: Bucket | None) -> None:
-        """Put the stages together through which the lines go to the places."""
+    @property
+    def holds(self) -> bool:
+        """Whether it may hold lines until a deadline."""
+        return self.flush_after is not None or self.joiner is not None
+
+    @property
+    def deadline(self) -> float | None:
+        """When something that is held is passed on, on the monotonic clock."""
+        if self._joined_at is None or self._shown_at is None:
+            return self._shown_at if self._joined_at is None else self._joined_at
+        return min(self._joined_at, self._shown_at)
+
+    def connect(self, program: Program, destinations: Sequence[Destination], bucket: Bucket | None) -> None:
+        """Build the stages through which the lines reach their destinations."""
         log = program.log
-        if not places:
+        if not destinations:
             return
-        self.places = tuple(places)
+        self.destinations = tuple(destinations)
         self.drops = log.when_full is WhenFull.DROP
         self.chunk = RAW_CHUNK if log.mode in (LogMode.RAW, LogMode.NONE) else CHUNK
-        sinks = [place for place in places if isinstance(place, Sink)]
-        files = [place for place in places if not isinstance(place, Sink)]
-        groups: list[tuple[Sequence[Destination], Format]]
-        if log.mode is LogMode.PREFIX:  # a file of its own needs no prefix
-            groups = [(sinks, self._prefixed(program, sinks)), (files, PlainFormat())]
-        else:
-            groups = [(places, self._json() if log.mode is LogMode.JSON else PlainFormat())]
-        deliveries = [Delivery(group, format_, self.output, self.drops) for group, format_ in groups if group]
+        deliveries = list(self._deliveries(program))
         last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
         taker: Taker = last
         if log.multiline is not None:
@@ -111,20 +130,25 @@ class Pipe:
             self.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
         else:
             self.lines = Lines(log.max_line, taker)
+        self.flush_after = self._flush_after(log)
 
-    def reconnect(self, program: Program, places: Sequence[Destination], bucket: Bucket | None) -> None:
-        """Put other stages in the place of these; a line that has begun goes through the new ones."""
-        begun = b"" if self.lines is None else self.lines.take()
+    def reconnect(self, program: Program, destinations: Sequence[Destination], bucket: Bucket | None) -> None:
+        """Replace the stages. A line that has begun passes through the new ones, unless it was shown already."""
+        begun = b""
+        if self.lines is not None and self.lines.shown:
+            self.lines.finish()
+        elif self.lines is not None:
+            begun = self.lines.take()
         if self.joiner is not None:
             self.joiner.flush()
-        self.lines = self.joiner = self.bucket = None
-        self.places, self.keeps, self.chunk = (), True, CHUNK
-        self.connect(program, places, bucket)
+        self.lines = self.joiner = self.bucket = self.flush_after = self._joined_at = self._shown_at = None
+        self.destinations, self.keeps, self.chunk = (), True, CHUNK
+        self.connect(program, destinations, bucket)
         if self.lines is not None and begun:
             self.lines.feed(begun)
 
     def watch(self, program: Program, report: Report) -> None:
-        """Have `report` told of the first line that says how the start went, without its secrets."""
+        """Have `report` get the first line that a readiness pattern matches, without its secrets."""
         patterns = program.log.redact
         if patterns:
             redact, tell = Secrets(patterns).redact, report
@@ -134,8 +158,49 @@ class Pipe:
 
         self.patterns = ReadinessPatterns(program.ready, report)
 
+    def take(self, data: bytes) -> None:
+        """Pass on what was read."""
+        size = len(data)
+        self.output.read[self.stream] += size
+        if self.keeps:
+            self.tail.append(self.stream, data)
+        if self.bucket is not None:
+            self.bucket.take(size)
+        if self.patterns is not None:
+            self.patterns.feed(data)
+            if self.patterns.is_done:
+                self.patterns = None
+        if self.lines is not None:
+            self.lines.feed(data)
+            if self.joiner is not None:
+                self._joined_at = monotonic() + JOIN_PATIENCE if self.joiner.is_holding else None
+            if self.flush_after is not None:
+                self._await_rest(self.lines.held, size, self.flush_after)
+
+    def _await_rest(self, held: int, size: int, flush_after: float) -> None:
+        """Set the time at which the last line is shown, after a read of `size` bytes; it has `held` bytes so far."""
+        self._in_row += size
+        is_full_block = self._in_row % BLOCK == 0
+        if size < self.chunk:
+            self._in_row = 0
+        if not held or is_full_block:
+            self._shown_at = None
+        elif held < size or self._shown_at is None:  # the line is a new one, or nothing of it was awaited
+            self._shown_at = monotonic() + flush_after
+
+    def pass_on(self, now: float) -> None:
+        """Pass on what is held and due."""
+        if self._joined_at is not None and self._joined_at <= now:
+            self._joined_at = None
+            if self.joiner is not None:
+                self.joiner.flush()
+        if self._shown_at is not None and self._shown_at <= now:
+            self._shown_at = None
+            if self.lines is not None and not any(sink.is_shared for sink in self._sinks):
+                self.lines.show()
+
     def finish(self) -> None:
-        """Let go what is held: the stream has ended."""
+        """Pass on what is held: the stream has ended."""
         if self.lines is not None:
             self.lines.finish()
         if self.joiner is not None:
@@ -143,10 +208,32 @@ class Pipe:
         if self.keeps:
             self.tail.end_line(self.stream)
 
-    def _prefixed(self, program: Program, sinks: Sequence[Sink]) -> Format:
+    def _deliveries(self, program: Program) -> Iterator[Delivery | SinkDelivery]:
+        """Yield one for each format: a file needs no prefix."""
+        mode = program.log.mode
+        if mode is LogMode.JSON:
+            yield Delivery(self.destinations, self._json(), self.output, self.drops)
+            return
+        for sink in self._sinks:
+            format_ = self._prefixed(program, sink) if mode is LogMode.PREFIX else PlainFormat()
+            yield SinkDelivery(sink, format_, self.output, self.drops)
+        if files := [destination for destination in self.destinations if not isinstance(destination, Sink)]:
+            yield Delivery(files, PlainFormat(), self.output, self.drops)
+
+    @property
+    def _sinks(self) -> list[Sink]:
+        return [destination for destination in self.destinations if isinstance(destination, Sink)]
+
+    def _flush_after(self, log: LogSettings) -> float | None:
+        """Return how long an unfinished line is held. JSON needs the whole line, and so does redaction."""
+        if log.mode is LogMode.JSON or log.redact or not self._sinks:
+            return None
+        return log.flush_after
+
+    def _prefixed(self, program: Program, sink: Sink) -> Format:
         name, number = self.instance
         label = name if program.scale == 1 else f"{name}:{number}"
-        return PlainFormat(prefix_of(label, any(sink.is_colored for sink in sinks)))
+        return PlainFormat(prefix_of(label, sink.is_colored))
 
     def _json(self) -> Format:
         def note_invalid(count: int) -> None:

@@ -1,11 +1,11 @@
-"""Every child's output pipes in one epoll, read in fair turns and written to where the lines belong.
+"""Read the output pipes of all programs, in one epoll, and pass their lines on to their destinations.
 
-Rule 1: a turn ends after SLICE seconds, and within it each pipe gives CHUNK bytes before any gives more, so that a
-flood starves nobody.
-Rule 2: pipes of which a place is congested are not read until it flows again: the child waits, as it would for the
-place itself. A program that drops is read all the same.
+Rule 1: a turn ends after SLICE seconds, and within it each pipe is read once (CHUNK bytes) before any is read again, so
+that a flood starves no other program.
+Rule 2: a pipe is not read while one of its destinations is congested: the program waits, as it would for the
+destination itself. A program that drops lines (`when_full: drop`) is always read.
 Rule 3: the end of a program never waits for the end of its pipes, which a surviving process may hold open.
-Rule 4: where little is written, the pipes are left alone for a moment after each turn, so that lines come in batches.
+Rule 4: while little is written, the pipes are left alone for a moment after each turn, so that lines come in batches.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from time import monotonic
 from supervisor.core.output import Output
 from supervisor.core.program import LogMode
 from supervisor.core.record import Record
-from supervisor.logs.files import FileSink
-from supervisor.logs.filters import JOIN_PATIENCE
+from supervisor.logs.destinations import Destinations
 from supervisor.logs.pipe import CHUNK, Pipe
 from supervisor.logs.rate import Bucket
 from supervisor.logs.sink import Sink, enlarge
@@ -26,26 +25,26 @@ from supervisor.logs.tails import Tails
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     from supervisor.core.program import InstanceId, Program
     from supervisor.logs.losses import Losses
 
 ROUND = 8
-"""Pipes that are served before the clock is looked at."""
+"""Pipes that are read before the clock is looked at."""
 SLICE = 0.001
 BUSY, QUIET = 16 * 1024, 4 * 1024
-"""Bytes in one read that are many, and few."""
+"""A read of at least BUSY bytes is a large one, of less than QUIET bytes a small one."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.04
-"""Seconds that the pipes are left alone after a turn: the longer, the less comes in that time."""
+"""Seconds that the pipes are left alone after a turn; the less is written, the longer."""
 KEPT = 4096
 """Bytes of an instance's last output that the verdict quotes from."""
 FULL_PIPE = 1 << 20
-"""What a pipe holds at most (pipe(7), F_SETPIPE_SZ): all that a process that is gone can have left in it."""
+"""The largest size of a pipe (pipe(7), F_SETPIPE_SZ), and so the most that a dead process can have left in it."""
 PIPE_MODE = 0o622
 """So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 OVERFLOW = 16 << 20
-"""Bytes that are kept for a place that stalls when processes end and their pipes are to be closed."""
+"""Bytes kept for a destination that stalls when processes end and their pipes are to be closed."""
 
 
 class Outlet(Record):
@@ -57,36 +56,30 @@ class Outlet(Record):
 
 
 class Pump:
-    """All pipes. Readable (`fileno`) when one of them, or one of the places, has something for us."""
+    """All pipes. Readable (`fileno`) when a pipe or a destination needs attention."""
 
     def __init__(self, stdout: Sink, stderr: Sink) -> None:
         self.sinks = (stdout, stderr)
         self.tails = Tails()
         self.outputs: dict[InstanceId, Output] = {}
         self.report: Callable[..., None] = lambda *_, **__: None
-        """Takes a level, an event and its values: what operators should know of the places."""
+        """Takes a level, an event and its values: what operators should know about the destinations."""
         self._epoll = select.epoll()
+        self._destinations = Destinations(stdout, stderr, self._epoll)
         self._pipes: dict[int, Pipe] = {}
         self._by_instance: dict[InstanceId, set[int]] = {}
-        self._files: dict[str, FileSink] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._waiting: dict[int, Sink] = {}
-        """Sinks that are waited for, by descriptor."""
-        self._by_wake: dict[int, FileSink] = {}
         self._paused: dict[Pipe, None] = {}
-        """Pipes that a place holds up; who was paused first is read first."""
+        """Pipes that wait for a destination, the longest waiting first."""
         self._resting: dict[Pipe, float] = {}
         """Pipes of programs that are over their rate, and when they may be read again."""
-        self._joining: dict[Pipe, float] = {}
-        """Pipes of which lines are held, and when they are let go."""
-        self._failures: dict[str, str] = {}
-        """The failures that were told of, by place."""
-        self._places: list[Sink | FileSink] = [stdout] if stdout is stderr else [stdout, stderr]
+        self._holding: dict[Pipe, float] = {}
+        """Pipes of which lines or an unfinished line are held, and when they are passed on."""
         self._pause = SHORTEST_PAUSE
-        self._most = 0
-        """Bytes of the largest read since the last pause."""
+        self._largest_read = 0
+        """Bytes, since the last pause."""
         self._watched: set[Pipe] = set()
-        """Pipes in which a line is looked for, that is not to come late."""
+        """Pipes with a readiness pattern, which are not left alone for long."""
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
     @property
@@ -98,7 +91,7 @@ class Pump:
         return self._epoll.fileno()
 
     def share_terminal(self, is_shared: bool) -> None:
-        """Take in whether the main program has the terminal that the container's output may go to."""
+        """Note whether the main program uses the terminal that the container's output may go to."""
         for sink in self.sinks:
             sink.share(is_shared)
 
@@ -107,8 +100,8 @@ class Pump:
     def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:
         """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
 
-        `report` is told of the first line that says how the start went (logs/readiness.py). Raises OSError where there
-        are no descriptors left; none is taken then.
+        `report` gets the first line that a readiness pattern matches (logs/readiness.py). Raises OSError if there are
+        no descriptors left; none is used then.
         """
         is_watched = program.ready.log is not None or program.ready.fail_log is not None
         is_shared = program.log.redirect_stderr
@@ -128,20 +121,20 @@ class Pump:
         return Outlet(stdout, stderr, (stdout, stderr))
 
     def is_clogged(self, instance: InstanceId) -> bool:
-        """Whether nobody takes what an earlier process of an instance has said last, and no more of it can be kept.
+        """Return whether a destination stalls and no more of an earlier process's last output can be kept for it.
 
         Each further process would leave its pipes behind.
         """
         pipes = (self._pipes[descriptor] for descriptor in self._by_instance.get(instance, ()))
-        return any(place.waiting >= OVERFLOW for pipe in pipes for place in pipe.places)
+        return any(destination.waiting >= OVERFLOW for pipe in pipes for destination in pipe.destinations)
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
-        """Return the pipes that an instance writes to, as they stand in /proc/PID/fd."""
+        """Return the pipes that an instance writes to, in the form that /proc/PID/fd shows."""
         inodes = (os.fstat(descriptor).st_ino for descriptor in self._by_instance.get(instance, ()))
         return frozenset(b"pipe:[%d]" % inode for inode in inodes)
 
     def last_lines(self, instance: InstanceId) -> str:
-        """Return the end of what an instance has written, whole lines of both its streams as they were read."""
+        """Return the end of an instance's output: whole lines of both streams, in the order they were read."""
         kept = self.tails.of(instance).end(KEPT)
         text = kept.decode(errors="replace")
         if len(kept) == KEPT:
@@ -151,7 +144,7 @@ class Pump:
     def _open_pipe(
         self, program: Program, instance: InstanceId, stream: int, report: Callable[[bool, str], None] | None
     ) -> int:
-        places = self._places_of(program, stream)
+        destinations = self._destinations.of(program, stream)
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
         try:
             os.set_blocking(read_end, False)
@@ -167,7 +160,7 @@ class Pump:
         tail = self.tails.of(instance)
         tail.limit = program.log.tail
         pipe = Pipe(read_end, instance, stream, output, tail)
-        pipe.connect(program, places, self._bucket_of(program))
+        pipe.connect(program, destinations, self._bucket_of(program))
         if report is not None:
             pipe.watch(program, report)
             self._watched.add(pipe)
@@ -175,24 +168,8 @@ class Pump:
         self._by_instance.setdefault(instance, set()).add(read_end)
         return write_end
 
-    def _places_of(self, program: Program, stream: int) -> list[Sink | FileSink]:
-        places: list[Sink | FileSink] = []
-        if program.log.mode is not LogMode.NONE:
-            places.append(self.sinks[stream])
-        path = program.log.file
-        if path is not None:
-            file = self._files.get(path)
-            if file is None:
-                file = FileSink(path, program.log)
-                self._epoll.register(file.descriptor, select.EPOLLIN)
-                self._files[path] = self._by_wake[file.descriptor] = file
-                self._places.append(file)
-            file.rotate_by(program.log)
-            places.append(file)
-        return places
-
     def redefine(self, program: Program) -> None:
-        """Do with the lines of a program what its new `log` says, those of running processes included."""
+        """Apply a program's new `log` settings to its running processes, too."""
         self._buckets.pop(program.name, None)
         for instance in program.instances:
             for descriptor in self._by_instance.get(instance, ()):
@@ -201,15 +178,15 @@ class Pump:
                     self._paused.pop(pipe, None)
                     self._resting.pop(pipe, None)
                     self._wake_up(pipe)
-                pipe.reconnect(program, self._places_of(program, pipe.stream), self._bucket_of(program))
+                pipe.reconnect(program, self._destinations.of(program, pipe.stream), self._bucket_of(program))
                 pipe.tail.limit = program.log.tail
 
     def forget(self, instance: InstanceId) -> None:
-        """Drop the tail of an instance that an update has taken away."""
+        """Drop the tail of an instance that an update has removed."""
         self.tails.forget(instance)
 
     def _bucket_of(self, program: Program) -> Bucket | None:
-        """Return what all instances of a program draw from."""
+        """Return the bucket that all instances of a program share."""
         rate = program.log.rate_limit
         return None if rate is None else self._buckets.setdefault(program.name, Bucket(rate))
 
@@ -220,7 +197,7 @@ class Pump:
             self._epoll.unregister(pipe.descriptor)
         self._paused.pop(pipe, None)
         self._resting.pop(pipe, None)
-        self._joining.pop(pipe, None)
+        self._holding.pop(pipe, None)
         self._watched.discard(pipe)
         os.close(pipe.descriptor)
         pipe.finish()
@@ -228,102 +205,85 @@ class Pump:
     # ---- turns
 
     def turn(self) -> float:
-        """Read what is there, for a moment. Returns for how many seconds the pipes may be left alone, 0.0 included."""
+        """Read for a moment. Returns the number of seconds that the pipes can be left alone, 0.0 included."""
         limit = monotonic() + SLICE
         while True:
-            most = 0
+            largest = 0
             ready = self._epoll.poll(0, ROUND)
             for descriptor, _ in ready:
-                most = max(most, self._serve(descriptor))
-            self._most = max(self._most, most)
+                largest = max(largest, self._serve(descriptor))
+            self._largest_read = max(self._largest_read, largest)
             now = monotonic()
-            if (most < BUSY and len(ready) < ROUND) or now >= limit:
+            if (largest < BUSY and len(ready) < ROUND) or now >= limit:
                 break
         self.settle(now)
-        return 0.0 if most >= BUSY or self._waiting else self._next_pause()
+        return 0.0 if largest >= BUSY or self._destinations.are_awaited else self._next_pause()
 
     def _next_pause(self) -> float:
-        most, self._most = self._most, 0
-        if most >= BUSY:
+        largest, self._largest_read = self._largest_read, 0
+        if largest >= BUSY:
             self._pause = max(self._pause / 2, SHORTEST_PAUSE)
-        elif most < QUIET:
+        elif largest < QUIET:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return SHORTEST_PAUSE if self._watched else self._pause
 
     def settle(self, now: float) -> None:
-        """Do what is due by now, wait for the places that need it, and tell what there is to tell of them."""
+        """Do what is due, wait for the destinations that need it, and report on them."""
         for pipe in [pipe for pipe, until in self._resting.items() if until <= now]:
             del self._resting[pipe]
             self._wake_up(pipe)
-        for pipe in [pipe for pipe, until in self._joining.items() if until <= now]:
-            del self._joining[pipe]
-            if pipe.joiner is not None:
-                pipe.joiner.flush()
-        for sink in self.sinks:
-            if sink.waiting and sink.descriptor not in self._waiting:
-                self._waiting[sink.descriptor] = sink
-                self._epoll.register(sink.descriptor, select.EPOLLOUT)
-        self._tell(now)
+        for pipe in [pipe for pipe, until in self._holding.items() if until <= now]:
+            pipe.pass_on(now)
+            self._hold(pipe)
+        self._destinations.await_readers()
+        self._destinations.report_failures(self.report)
+        for losses in self._unreported():
+            if losses.due <= now:
+                losses.report(now, self.report)
 
     @property
     def deadline(self) -> float | None:
         """When `settle` has something to do, on the monotonic clock."""
-        times = [*self._resting.values(), *self._joining.values()]
-        times += [losses.due for losses in self._untold()]
+        times = [*self._resting.values(), *self._holding.values()]
+        times += [losses.due for losses in self._unreported()]
         return min(times, default=None)
 
     def drain(self, instance: InstanceId | None = None) -> None:
         """Read what the pipes of an instance (None: all pipes) hold right now.
 
-        A place that stalls keeps up to OVERFLOW of it, so that a program that comes and goes meanwhile takes no more
-        and more descriptors; beyond that, the pipes stay as they are.
+        Up to OVERFLOW bytes of it are kept for a destination that stalls, so that a program that is started again and
+        again does not use up descriptors. What is beyond that stays in the pipes.
         """
         instances = list(self._by_instance) if instance is None else [instance]
         for descriptor in [fd for each in instances for fd in self._by_instance.get(each, ())]:
             pipe = self._pipes[descriptor]
             for _ in range(FULL_PIPE // CHUNK):
-                if any(place.waiting >= OVERFLOW for place in pipe.places) or not self._read(pipe):
+                if any(each.waiting >= OVERFLOW for each in pipe.destinations) or not self._read(pipe):
                     break
 
     def flush(self, seconds: float) -> None:
-        """Write out everything that was written to the pipes, the last line without a newline too, or give up in time.
+        """Write out everything that is in the pipes, or give up in time. A last line gets its newline.
 
-        A congested place holds back the pipes that are for it, so both are worked off in turn.
+        A congested destination holds back the pipes that write to it, so both are emptied in turn.
         """
         limit = monotonic() + seconds
         self.drain()
-        while any(pipe.is_held_up for pipe in self._pipes.values()) and self._write_some(self._places, limit):
+        while any(pipe.is_held_up for pipe in self._pipes.values()) and self._destinations.flush(limit):
             self.drain()
         for pipe in list(self._pipes.values()):
             self._close(pipe)
-        while self._by_wake:
-            descriptor, file = self._by_wake.popitem()
-            self._epoll.unregister(descriptor)
-            file.close(max(0.0, limit - monotonic()))
-        for place in (*self._places, *self._buckets.values()):
-            place.losses.tell(limit, self.report)
-        while self._write_some(self.sinks, limit):
-            pass
-
-    def _write_some(self, places: Iterable[Sink | FileSink], limit: float) -> bool:
-        """Wait until some of what is kept was written. False: nothing is kept any more, or the time is over."""
-        waiting = [place for place in places if not place.flush()]
-        left = limit - monotonic()
-        if not waiting or left <= 0:
-            return False
-        poll = select.poll()
-        for place in waiting:
-            poll.register(place.descriptor, select.POLLOUT if isinstance(place, Sink) else select.POLLIN)
-        poll.poll(left * 1000)
-        return True
+        self._destinations.close(limit)
+        for losses in (*self._destinations.losses(), *(bucket.losses for bucket in self._buckets.values())):
+            losses.report(limit, self.report)
+        self._destinations.flush_sinks(limit)
 
     # ---- pipes
 
     def _serve(self, descriptor: int) -> int:
-        """Return how many bytes a ready descriptor gave that were of use; as if many, where it makes pipes readable."""
+        """Return how many useful bytes a ready descriptor gave. A destination that pipes waited for counts as BUSY."""
         pipe = self._pipes.get(descriptor)
         if pipe is None:
-            return BUSY if self._serve_place(descriptor) else 0
+            return BUSY if self._serve_destination(descriptor) else 0
         is_held_up = pipe.is_held_up
         if is_held_up and not pipe.drops:
             self._put_to_sleep(pipe)
@@ -352,70 +312,44 @@ class Pump:
         if not data:
             self._close(pipe)
             return 0
-        size = len(data)
-        pipe.output.read[pipe.stream] += size
-        if pipe.keeps:
-            pipe.tail.append(pipe.stream, data)
-        if pipe.bucket is not None:
-            pipe.bucket.take(size)
-        if pipe.patterns is not None:
-            pipe.patterns.feed(data)
-            if pipe.patterns.is_done:
-                pipe.patterns = None
-                self._watched.discard(pipe)
-        if pipe.lines is not None:
-            pipe.lines.feed(data)
-        if pipe.joiner is not None:
-            self._joining.pop(pipe, None)
-            if pipe.joiner.is_holding:
-                self._joining[pipe] = monotonic() + JOIN_PATIENCE
-        return size
+        pipe.take(data)
+        if pipe.patterns is None:
+            self._watched.discard(pipe)
+        if pipe.holds:
+            self._hold(pipe)
+        return len(data)
+
+    def _hold(self, pipe: Pipe) -> None:
+        """Note when the lines that a pipe holds are due."""
+        if (until := pipe.deadline) is None:
+            self._holding.pop(pipe, None)
+        else:
+            self._holding[pipe] = until
 
     def _is_asleep(self, pipe: Pipe) -> bool:
         return pipe in self._paused or pipe in self._resting
 
     def _put_to_sleep(self, pipe: Pipe) -> None:
-        self._epoll.unregister(pipe.descriptor)  # masking it would not do: EPOLLHUP cannot be masked
+        self._epoll.unregister(pipe.descriptor)  # EPOLLHUP cannot be masked
 
     def _wake_up(self, pipe: Pipe) -> None:
         self._epoll.register(pipe.descriptor, select.EPOLLIN)
 
-    # ---- places
+    # ---- destinations
 
-    def _serve_place(self, descriptor: int) -> bool:
-        """Take in that a place takes more. True: pipes are read again for it."""
-        sink = self._waiting.get(descriptor) or self._by_wake[descriptor]
-        is_done = sink.flush()
-        if is_done and isinstance(sink, Sink):
-            del self._waiting[descriptor]
-            self._epoll.unregister(descriptor)
-        woken = [] if sink.is_congested else [pipe for pipe in self._paused if not pipe.is_held_up]
+    def _serve_destination(self, descriptor: int) -> bool:
+        """Continue with a destination. Returns whether pipes are read again because of it."""
+        if not self._destinations.serve(descriptor):
+            return False
+        woken = [pipe for pipe in self._paused if not pipe.is_held_up]
         for pipe in woken:
             self._paused.pop(pipe, None)
             self._wake_up(pipe)
         return bool(woken)
 
-    def _untold(self) -> Iterable[Losses]:
-        """What was lost on the way to places that flow again, or because of a rate."""
-        for place in self._places:
-            if place.losses and not place.is_congested and place.failure is None:
-                yield place.losses
+    def _unreported(self) -> Iterator[Losses]:
+        """Yield the losses that can be reported now: of destinations that work, and because of a rate."""
+        yield from self._destinations.unreported()
         for bucket in self._buckets.values():
             if bucket.losses:
                 yield bucket.losses
-
-    def _tell(self, now: float) -> None:
-        for place in self._places:
-            told = self._failures.get(place.name)
-            if place.failure == told:
-                continue
-            if place.failure is None:
-                del self._failures[place.name]
-                self.report("info", "log.write_recovered", to=place.name)
-            else:
-                self._failures[place.name] = place.failure
-                if told is None:
-                    self.report("error", "log.write_failed", to=place.name, reason=place.failure)
-        for losses in self._untold():
-            if losses.due <= now:
-                losses.tell(now, self.report)

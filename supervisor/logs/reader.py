@@ -1,4 +1,4 @@
-"""What `supctl logs` shows: the tails of some instances as lines in the order of their time, then what follows."""
+"""What `supctl logs` shows: the kept output of some instances as lines, sorted by time, then what follows."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from supervisor.logs.tails import Entry, Tails
 
     Line = tuple[float, InstanceId, int, bytes]
-    """When it was read, whose it is, from which stream, and what, without its newline."""
+    """When it was read, the instance, the stream, and the text without its newline."""
 
 MAX_BEHIND = 1 << 20
-"""Bytes that a reader may be behind before it is cut loose."""
+"""Bytes that a reader may be behind before it is disconnected."""
 LONGEST_LINE = 256 * 1024
 BATCH = 500
-"""Lines that are laid out in one go."""
+"""Lines that are formatted at a time."""
 
 
 class LogReader:
-    """One reader: `history` first, then `take` whenever it was woken, which is only where `wake` is given."""
+    """One reader: call `history` first, then `take` whenever it calls `wake`. Without `wake`, nothing follows."""
 
     def __init__(self, query: LogQuery, tails: Tails, wake: Callable[[], None] | None = None) -> None:
         self._query = query
@@ -46,12 +46,12 @@ class LogReader:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was too slow: lines are missing, and no more will come."""
+        """Whether it was too slow: lines are missing, and no more will follow."""
         return self._behind > MAX_BEHIND
 
     def history(self) -> Iterator[bytes]:
-        """Yield what is kept, laid out, in pieces; an empty one where only time has passed."""
-        lines: Iterable[Line] = merge(*(self._recall(*kept) for kept in self._kept), key=itemgetter(0))
+        """Yield the formatted lines that are kept, in pieces. Empty pieces let the caller do other work."""
+        lines: Iterable[Line] = merge(*(self._lines_of(*kept) for kept in self._kept), key=itemgetter(0))
         if self._query.last is None:
             yield from self._lay_out(lines)
             return
@@ -63,7 +63,7 @@ class LogReader:
         yield from self._lay_out(last)
 
     def take(self) -> bytes:
-        """Return the lines that have come since the last time, laid out."""
+        """Return the formatted lines that have come since the last call."""
         new, self._new = self._new, deque()
         if not self.is_lost:
             self._behind = 0
@@ -85,7 +85,7 @@ class LogReader:
         if self._wake is not None:
             self._wake()
 
-    def _recall(self, instance: InstanceId, entries: Iterable[Entry]) -> Iterator[Line]:
+    def _lines_of(self, instance: InstanceId, entries: Iterable[Entry]) -> Iterator[Line]:
         cutter = self._cutters[instance]
         for entry in entries:
             yield from self._select(cutter.cut(entry))
@@ -107,7 +107,7 @@ class LogReader:
 
 
 class _Cutter:
-    """Cuts the entries of one instance into lines."""
+    """Cut the entries of one instance into lines."""
 
     def __init__(self, instance: InstanceId, is_torn: Iterable[bool]) -> None:
         self._instance = instance
@@ -116,7 +116,7 @@ class _Cutter:
         self._at = 0.0
 
     def cut(self, entry: Entry) -> list[Line]:
-        """Return the lines that an entry completes; one that does not end is shown in pieces."""
+        """Return the lines that an entry completes. A line that does not end is returned in pieces."""
         self._at, stream, data = entry
         *lines, begun = (self._begun[stream] + data).split(b"\n")
         if len(begun) > LONGEST_LINE:
@@ -129,12 +129,12 @@ class _Cutter:
         return [(self._at, self._instance, stream, line) for line in lines]
 
     def rest(self) -> list[Line]:
-        """Return what has no newline yet."""
+        """Return the lines that have no newline yet."""
         return [(self._at, self._instance, stream, line) for stream, line in enumerate(self._begun) if line]
 
 
 class _Layout:
-    """Lays lines out as the query has it: as JSON, or as text, after the name where there are several."""
+    """Format lines as the query asks: as JSON, or as text, prefixed with the name if there are several instances."""
 
     def __init__(self, query: LogQuery) -> None:
         self._query = query

@@ -1,4 +1,4 @@
-"""Watch a program's lines for the ones that say that it is up, or that it came up broken (`ready.log`, `fail_log`)."""
+"""Find the line with which a program says that it is up, or that its start has failed (`ready.log`, `fail_log`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
     from supervisor.core.program import Readiness
 
 LONGEST = 8192
-"""Bytes of a line that are looked at."""
+"""Bytes of a line that are searched."""
 
 
 class ReadinessPatterns:
-    """Looks at one stream, until one of the patterns has matched.
+    """Search one stream until one of the patterns matches.
 
-    `report` gets whether the line is a good one, and the line. A bad line counts where both match.
+    `report` gets whether the line is a good one, and the line. If both patterns match, the line is a bad one.
     """
 
     def __init__(self, readiness: Readiness, report: Callable[[bool, str], None]) -> None:
@@ -31,16 +31,16 @@ class ReadinessPatterns:
         self.is_done = False
 
     def feed(self, data: bytes) -> None:
-        """Look at what the program has written."""
+        """Search what the program has written."""
         *lines, tail = data.split(b"\n")
         if lines:
             lines[0] = self._tail + lines[0]
             self._tail = b""
         for line in lines:
-            self._look_at(line)
+            self._search(line)
         self._tail = (self._tail + tail)[:LONGEST]
 
-    def _look_at(self, line: bytes) -> None:
+    def _search(self, line: bytes) -> None:
         text = line[:LONGEST].decode(errors="replace").rstrip("\r")
         for is_good, pattern in self._patterns:
             if not self.is_done and pattern.search(text):

@@ -1,10 +1,11 @@
 """The container's stdout or stderr, written to without ever waiting for it.
 
-Rule 1: the descriptor itself is never switched to non-blocking, since children may share its description; a pipe or a
-terminal is opened anew instead.
-Rule 2: what cannot be written is kept; from BACKLOG on the sink is congested, and whoever feeds it stops, or drops,
-until half of that is written.
-Rule 3: what cannot be written at all (nobody reads any more, a full disk) is lost, counted, and said once.
+Rule 1: the descriptor itself is never switched to non-blocking, since children may share its description. A pipe or a
+terminal is opened again instead.
+Rule 2: what cannot be written yet is kept. With BACKLOG bytes kept, the sink is congested: its sources wait, or drop
+lines, until half of that is written.
+Rule 3: what cannot be written at all (the reader has gone, the disk is full) is lost, counted, and reported once.
+Rule 4: a line that was shown before it had ended (`write_part`) is ended before anything else is written.
 """
 
 from __future__ import annotations
@@ -27,50 +28,74 @@ if TYPE_CHECKING:
     Write = Callable[[Buffers], int]
 
 BACKLOG = 1 << 20
-"""Bytes that are kept for a stalled reader before the sink is congested."""
+"""Bytes kept for a stalled reader before the sink is congested."""
 PIECE = 4096
-"""PIPE_BUF: what a descriptor that poll(2) calls writable takes without blocking (pipe(7))."""
+"""PIPE_BUF: a descriptor that poll(2) calls writable takes this many bytes without blocking (pipe(7))."""
 NEWLINE = 10
 LARGE_PIPE = 1 << 18
-"""What a pipe is given to hold for a flood: more no longer fits into the caches."""
+"""The size of a pipe that carries a lot: a larger one no longer fits into the CPU caches."""
 
 
 class Sink:
-    """One of the container's own output descriptors. `name` is what operators call it."""
+    """One of the container's own outputs. `name` is for operators; `identity` is its device and inode."""
 
     def __init__(self, descriptor: int, name: str = "stdout") -> None:
         self.name = name
+        self.identity = _identity_of(descriptor)
         self.descriptor, self._write = _open(descriptor)
         self.losses = Losses(name)
         self.failure: str | None = None
         """Why nothing can be written, until something can."""
+        self.open_for: object | None = None
+        """Who has written the beginning of a line last and will write its rest; the sink itself: nobody will."""
         self.is_congested = False
         self.waiting = 0
         """Bytes kept."""
         self._queue: deque[tuple[Buffers, Output | None, int]] = deque()
         self._is_within_line = False
-        """Whether what was written last ends within a line."""
+        """Whether the last write ended within a line."""
         self._is_torn = False
         """Whether the rest of that line is lost."""
-        self._is_shared = False
+        self._has_parts = False
+        """Whether an unfinished line was ever written."""
+        self.is_shared = False
         """Whether it is a terminal that another program writes to as well, and may have put in raw mode."""
 
     @property
     def is_colored(self) -> bool:
-        """Whether it shows colours, and may (no-color.org)."""
+        """Whether it is a terminal with colours, and they are not turned off (no-color.org)."""
         return os.isatty(self.descriptor) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def share(self, is_shared: bool) -> None:
-        """Take in whether a main program has the terminal, if it is one."""
-        self._is_shared = is_shared and os.isatty(self.descriptor)
+        """Note whether a main program uses the terminal, if the sink is one."""
+        self.is_shared = is_shared and os.isatty(self.descriptor)
 
     def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
-        """Write whole lines, now as far as that goes, and keep the rest.
+        """Write whole lines, as many now as possible, and keep the rest.
 
-        `size` is how many bytes of `source` they are, should they be lost.
+        `size` is the number of bytes of `source` in them, which are counted if they are lost.
         """
-        if self._is_shared:
+        if self.open_for is not None:
+            self.open_for = None
+            buffers = (b"\n", *buffers)
+        if self.is_shared:
             buffers = _for_raw_terminal(buffers)
+        self._put(buffers, source, size)
+
+    def write_part(self, owner: object, text: bytes, source: Output, size: int) -> None:
+        """Write the beginning of a line, or more of the line of the same `owner` that was written last."""
+        if self.open_for is not owner and self.open_for is not None:
+            text = b"\n" + text
+        self.open_for = owner
+        self._has_parts = True
+        self._put((text,), source, size)
+
+    def end_part(self, text: bytes, source: Output, size: int) -> None:
+        """Write the rest of the line that was written last."""
+        self.open_for = None
+        self._put((text.replace(b"\n", b"\r\n") if self.is_shared else text,), source, size)
+
+    def _put(self, buffers: Buffers, source: Output | None, size: int) -> None:
         if not self._queue:
             buffers, size = self._try(buffers, source, size)
         if buffers:
@@ -80,7 +105,7 @@ class Sink:
                 self.is_congested = True
 
     def flush(self) -> bool:
-        """Write what was kept, as far as that goes. True: nothing is left."""
+        """Write as much as possible of what was kept. Returns whether nothing is left."""
         while self._queue:
             buffers, source, size = self._queue[0]
             rest, size = self._try(buffers, source, size)
@@ -94,7 +119,7 @@ class Sink:
         return not self._queue
 
     def _keep(self, buffers: Buffers, source: Output | None, size: int) -> None:
-        """Put lines at the end of what waits; short ones of the same program together, or their keeping costs more."""
+        """Queue lines. Short ones of the same program are joined, since an entry costs more than a short line."""
         if self._queue:
             last, of, before = self._queue[-1]
             if of is source and _length(last) + _length(buffers) < PIECE:
@@ -103,11 +128,11 @@ class Sink:
         self._queue.append((buffers, source, size))
 
     def grow(self) -> None:
-        """Let a pipe hold more, for a program that writes a lot: reader and writer wake each other less often."""
+        """Make a pipe larger for a program that writes a lot: reader and writer then wake each other less often."""
         enlarge(self.descriptor)
 
     def _try(self, buffers: Buffers, source: Output | None, size: int) -> tuple[Buffers, int]:
-        """Return what is still on our hands, and its share of `size`."""
+        """Write once. Returns what is not written yet, and its share of `size`."""
         while True:
             try:
                 written = self._write(buffers if not self._is_torn else (CUT + b"\n",))
@@ -117,23 +142,32 @@ class Sink:
                 self.failure = error.strerror or str(error)
                 self.losses.note(source, buffers, size)
                 self._is_torn = self._is_torn or self._is_within_line
+                self.open_for = None
                 return (), 0
             self.failure = None
-            if self._is_torn:  # the end of a line was lost, and the next one must not go on in its place
+            if self._is_torn:  # the end of a line was lost, and the next line must not continue it
                 self._is_torn = self._is_within_line = False
                 continue
             rest = _rest(buffers, written)
-            self._is_within_line = bool(rest) and not _ends_line(buffers, written)
+            self._is_within_line = (bool(rest) or self._has_parts) and not _ends_line(buffers, written)
             if not rest:
                 return (), 0
             size = round(size * _length(rest) / _length(buffers))
             buffers = rest
 
 
-def _for_raw_terminal(buffers: Buffers) -> Buffers:
-    """Begin at the left edge and end there: raw, a terminal makes no carriage return of its own, and one more is none.
+def _identity_of(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
-    What stands there, a prompt for one, is written over.
+
+def _for_raw_terminal(buffers: Buffers) -> Buffers:
+    """Begin and end each line at the left edge: a terminal in raw mode adds no carriage return of its own.
+
+    A prompt that stands in the line is overwritten.
     """
     return (b"\r" + b"".join(buffers).replace(b"\n", b"\r\n"),)
 
@@ -143,7 +177,7 @@ def _length(buffers: Buffers) -> int:
 
 
 def _ends_line(buffers: Buffers, written: int) -> bool:
-    """Whether the first bytes of the buffers, so many, end with a newline."""
+    """Return whether the first `written` bytes of the buffers end with a newline."""
     for buffer in buffers:
         if 0 < written <= len(buffer):
             return buffer[written - 1] == NEWLINE
@@ -152,7 +186,7 @@ def _ends_line(buffers: Buffers, written: int) -> bool:
 
 
 def _rest(buffers: Buffers, written: int) -> Buffers:
-    """Return what is left of the buffers after so many bytes."""
+    """Return what is left of the buffers after `written` bytes."""
     for number, buffer in enumerate(buffers):
         if written < len(buffer):
             return memoryview(buffer)[written:], *buffers[number + 1 :]
@@ -161,7 +195,7 @@ def _rest(buffers: Buffers, written: int) -> Buffers:
 
 
 def enlarge(pipe: int) -> None:
-    """Let a pipe hold as much as it may; where that is not more, or it is no pipe, it stays as it is."""
+    """Make a pipe larger, up to LARGE_PIPE. Anything that is not a pipe stays as it is."""
     try:
         if fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) < LARGE_PIPE:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, LARGE_PIPE)
@@ -170,7 +204,7 @@ def enlarge(pipe: int) -> None:
 
 
 def container_sinks() -> tuple[Sink, Sink]:
-    """Return the sinks of stdout and stderr: one for both where they are the same file, so that no line is torn."""
+    """Return the sinks of stdout and stderr; the same one twice if they are the same file, so that no line is torn."""
     stdout = Sink(1, "stdout")
     try:
         is_same = os.path.sameopenfile(1, 2)
@@ -195,7 +229,7 @@ def _open(descriptor: int) -> tuple[int, Write]:
         except OSError:
             return descriptor, _polling_writer(descriptor)  # another user's pipe
         return own, _writer(own)
-    return descriptor, _writer(descriptor)  # a file: it never says EAGAIN
+    return descriptor, _writer(descriptor)  # a file never answers EAGAIN
 
 
 def _writer(descriptor: int) -> Write:

@@ -1,7 +1,7 @@
-"""The end of what each instance has written, kept for `supctl logs` and for the verdict.
+"""The end of each instance's output, kept for `supctl logs`, the status and the verdict.
 
-What is kept are the pieces of both streams as they were read, so that keeping them copies nothing; they are cut into
-lines when somebody looks (recall.py).
+The chunks of both streams are kept as they were read, which copies nothing. They are cut into lines when somebody asks
+for them (reader.py).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
     Entry = tuple[float, int, bytes]
-    """When it was read (wall clock), from which stream (a position in STREAMS), and what."""
+    """When it was read (wall clock), the stream (a position in STREAMS), and the data."""
     Hear = Callable[[InstanceId, Entry], None]
 
 MOST_ENTRIES = 1024
-"""Pieces that are kept of an instance at most: each costs some 200 bytes, however short it is."""
+"""The most chunks that are kept of an instance: each costs some 200 bytes, however short it is."""
 
 
 class Tail:
@@ -33,7 +33,7 @@ class Tail:
         self.limit = limit
         self.entries: deque[Entry] = deque()
         self.is_torn = [False, False]
-        """Of each stream, whether the first of its entries begins within a line."""
+        """For each stream, whether its first entry begins within a line."""
         self.listeners: tuple[Hear, ...] = ()
         self._size = 0
 

@@ -22,7 +22,7 @@ from .servers import Handler, Served, serving
 from .test_probes import asked, run
 
 PROTOCOLS = ("fastcgi", "uwsgi")
-NO_ANSWER = ProbeResult(False, "not an answer of its protocol")
+NO_ANSWER = ProbeResult(False, "the answer is not in its protocol")
 CLOSED = ProbeResult(False, "the connection was closed before the answer was complete")
 
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
@@ -350,7 +350,7 @@ def test_a_server_that_cannot_be_reached_does_not_pass(protocol: str, address: s
 def test_a_path_that_cannot_be_asked_for_is_said_to_be_one(protocol: str, path: str) -> None:
     answer = run(asked(probe_of(protocol, "127.0.0.1:1", path)))
     assert not answer.passed
-    assert answer.detail.startswith("cannot be asked: ")
+    assert answer.detail.startswith("cannot be sent: ")
 
 
 # ---- the real ones

@@ -119,6 +119,86 @@ def test_a_new_file_has_its_mode_whatever_the_umask_and_its_directory_is_made(tm
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+# ---- what a path may lead to
+
+
+def test_a_link_stays_and_its_target_is_rotated(tmp_path: Path) -> None:
+    target, link = tmp_path / "data" / "real", tmp_path / "log"
+    target.parent.mkdir()
+    link.symlink_to("data/real")
+    file = rotated(link, max_size=45, keep=20)
+    for first in range(0, 20, 4):
+        assert file.write((numbered(first, first + 4),)) == (b"", None)
+    assert names(link) == ["data", "log"]
+    assert link.is_symlink() and os.readlink(link) == "data/real"
+    assert everything(target) == numbered(0, 20)
+    assert names(target) == ["real", "real.1", "real.2", "real.3", "real.4"]
+
+
+def test_a_link_to_nothing_gets_its_target_made(tmp_path: Path) -> None:
+    link = tmp_path / "log"
+    link.symlink_to(tmp_path / "data" / "real")
+    assert rotated(link).write((b"a\n",)) == (b"", None)
+    assert link.is_symlink()
+    assert (tmp_path / "data" / "real").read_bytes() == b"a\n"
+
+
+def test_a_link_that_leads_elsewhere_later_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "log"
+    link.symlink_to("one")
+    file = rotated(link)
+    file.write((b"a\n",))
+    link.unlink()
+    link.symlink_to("two")
+    file.write((b"b\n",))
+    assert [(tmp_path / name).read_bytes() for name in ("one", "two")] == [b"a\n", b"b\n"]
+
+
+def test_a_file_that_some_process_writes_to_is_not_rotated(tmp_path: Path) -> None:
+    """It goes on writing to the file under whatever name (/proc/PID/fd, and so /dev/stdout)."""
+    path, link = tmp_path / "output", tmp_path / "log"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        link.symlink_to(f"/proc/{os.getpid()}/fd/{descriptor}")
+        assert rotated(link, max_size=20).write((numbered(0, 20),)) == (b"", None)
+    finally:
+        os.close(descriptor)
+    assert path.read_bytes() == numbered(0, 20)
+    assert names(path) == ["log", "output"]
+
+
+def test_a_device_is_written_to_and_never_renamed(tmp_path: Path) -> None:
+    link = tmp_path / "log"
+    link.symlink_to("/dev/null")
+    assert rotated(link, max_size=20).write((numbered(0, 20),)) == (b"", None)
+    assert os.readlink(link) == "/dev/null"
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_full_device_loses_the_lines_and_says_so() -> None:
+    """It cannot be truncated, as a file can."""
+    lost, problem = rotated(Path("/dev/full")).write((b"a\nb\n",))
+    assert (lost, problem) == (b"a\nb\n", "No space left on device")
+
+
+def test_a_fifo_waits_for_its_reader_and_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    sink = FileSink(str(path), LogSettings(max_size=100))
+    try:
+        for first in range(0, 100, 10):
+            sink.write((numbered(first, first + 10),), SOURCE, 100)
+        sleep_until(lambda: sink.flush() or sink.failure)
+        assert sink.failure == "no process has it open for reading yet"
+        with open(path, "rb") as reader:
+            assert reader.read(1000) == numbered(0, 100)
+            sleep_until(lambda: sink.flush() and sink.failure is None)
+        assert names(path) == ["fifo"]
+        assert not sink.losses
+    finally:
+        sink.close(LIMIT)
+
+
 # ---- what others do
 
 
@@ -301,7 +381,7 @@ def test_losses_are_the_programs_bytes_and_a_failure_is_over_when_it_is(tmp_path
     sink.write((b"c\n",), source, 2)
     sleep_until(lambda: sink.flush() and sink.failure is None)
     told: list[dict[str, object]] = []
-    sink.losses.tell(0.0, lambda *_, **values: told.append(values))
+    sink.losses.report(0.0, lambda *_, **values: told.append(values))
     assert told == [{"program": "web", "instance": 1, "to": str(path), "lines": 2, "bytes": 4}]
     sink.close(LIMIT)
     assert path.read_bytes() == b"c\n"

@@ -198,6 +198,6 @@ def test_what_is_dropped_at_a_congested_place_is_counted_in_lines_and_bytes_of_t
     assert place.take() == b"> f\n"
     assert source.dropped == len(b"ab\nc\n" + b"cut" + b"end\n" + b"d\ne\n")
     told: list[tuple[object, ...]] = []
-    place.losses.tell(0.0, lambda level, event, **values: told.append((level, event, values)))
+    place.losses.report(0.0, lambda level, event, **values: told.append((level, event, values)))
     values = {"program": "web", "instance": 1, "to": "basket", "lines": 6, "bytes": source.dropped}
     assert told == [("warning", "log.dropped", values)]

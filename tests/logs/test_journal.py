@@ -188,7 +188,7 @@ def test_what_nobody_reads_is_dropped_and_counted_from_some_amount_on(
     journal.write("info", "program.started")
     monkeypatch.setattr(sink, "waiting", 0)
     told: list[dict[str, object]] = []
-    sink.losses.tell(0.0, lambda *_, **values: told.append(values))
+    sink.losses.report(0.0, lambda *_, **values: told.append(values))
     assert (book.lines, [values["program"] for values in told]) == ([], ["supinit"])
 
 

@@ -8,7 +8,7 @@ WEB, DB = Output(("web", 2)), Output(("db", 1))
 
 def told(losses: Losses, now: float) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
-    losses.tell(now, lambda *_, **values: lines.append(values))
+    losses.report(now, lambda *_, **values: lines.append(values))
     return lines
 
 
@@ -33,5 +33,5 @@ def test_the_first_loss_may_be_told_at_once_and_the_next_after_a_pause() -> None
     losses = Losses("stdout")
     assert losses.due == float("-inf")
     losses.count(WEB, 1, 1)
-    losses.tell(5.0, lambda *_, **__: None)
+    losses.report(5.0, lambda *_, **__: None)
     assert losses.due == 5.0 + PAUSE

@@ -18,7 +18,7 @@ from supervisor.logs.filters import JOIN_PATIENCE
 from supervisor.logs.losses import PAUSE
 from supervisor.logs.pipe import CHUNK
 from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Outlet, Pump
-from supervisor.logs.sink import BACKLOG
+from supervisor.logs.sink import BACKLOG, Sink
 
 from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
 from .plumbing import Drain
@@ -66,8 +66,8 @@ class Waterworks:
             while data := drain.read():
                 self.heard += data
                 self.pump.settle(time.monotonic())
-                for descriptor in list(self.pump._waiting):
-                    self.pump._serve_place(descriptor)
+                for descriptor in list(self.pump._destinations._awaited):
+                    self.pump._serve_destination(descriptor)
 
     def pump_all(self) -> bytes:
         """Pump until every pipe has ended, and return everything that was heard."""
@@ -121,6 +121,36 @@ def test_a_program_that_inherits_gets_the_containers_own_descriptors(works: Wate
 def test_with_redirect_stderr_a_program_that_inherits_writes_all_of_it_to_stdout(works: Waterworks) -> None:
     program = replace(web(), log=LogSettings(mode=LogMode.INHERIT, redirect_stderr=True))
     assert works.pump.open(program, ("web", 1)) == Outlet(1, 1)
+
+
+@pytest.mark.parametrize("mode", [LogMode.PREFIX, LogMode.NONE, LogMode.JSON])
+@pytest.mark.parametrize("kind", ["pipe", "file"])
+def test_a_log_file_that_is_the_containers_own_output_gets_each_line_once(
+    nursery: Nursery, tmp_path: Path, mode: LogMode, kind: str
+) -> None:
+    """Whatever the output is, it is written to by one writer, and it is never rotated."""
+    output, link = tmp_path / "output", tmp_path / "log"
+    reader, end = os.pipe2(os.O_CLOEXEC)
+    if kind == "file":
+        os.close(end)
+        end = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
+    link.symlink_to(f"/proc/self/fd/{end}")
+    sink = Sink(end)
+    pump = Pump(sink, sink)
+    log = LogSettings(mode, str(link), max_size=10)
+    outlet = pump.open(replace(web(), log=log), ("web", 1))
+    os.write(outlet.stdout, b"one\ntwo\n")
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+    pump.flush(LIMIT)
+    seen = os.read(reader, 1000) if kind == "pipe" else output.read_bytes()
+    for descriptor in {reader, end, sink.descriptor}:
+        os.close(descriptor)
+    if mode is LogMode.JSON:
+        assert [json.loads(line)["message"] for line in seen.splitlines()] == ["one", "two"]
+    else:
+        assert seen == (b"web | one\nweb | two\n" if mode is LogMode.PREFIX else b"one\ntwo\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == (["log", "output"] if kind == "file" else ["log"])
 
 
 def test_redirect_stderr_keeps_the_order_of_both_streams_in_stdout_and_in_the_file(
@@ -549,7 +579,7 @@ def test_a_place_that_cannot_be_written_is_told_of_once_and_again_when_it_can(
     os.write(outlet.stdout, b"lost as well\n")
     works.pump.turn()
     path.rmdir()
-    sleep_until(lambda: works.pump.turn() and not works.pump._files[str(path)].waiting)
+    sleep_until(lambda: works.pump.turn() and not works.pump._destinations._files[str(path)].waiting)
     write(b"written\n", "log.write_recovered")
     works.pump.settle(time.monotonic() + PAUSE)
     assert [event for _, event, _ in told if event != "log.dropped"] == ["log.write_failed", "log.write_recovered"]

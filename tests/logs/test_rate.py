@@ -64,5 +64,5 @@ def test_lines_that_come_too_fast_are_dropped_and_counted(time: Time) -> None:
     assert place.take() == b"12345678901\nagain\n"
     assert source.dropped == len(b"ab\nc\ncutend\n")
     told: list[dict[str, object]] = []
-    bucket.losses.tell(0.0, lambda *_, **values: told.append(values))
+    bucket.losses.report(0.0, lambda *_, **values: told.append(values))
     assert told == [{"program": "web", "instance": 1, "to": "rate_limit", "lines": 4, "bytes": source.dropped}]

@@ -42,7 +42,7 @@ def is_blocking(descriptor: int) -> bool:
 def lost(sink: Sink) -> list[tuple[int, int]]:
     """Return the lines and bytes that are told of as lost, which is done once."""
     told: list[tuple[int, int]] = []
-    sink.losses.tell(0.0, lambda *_, **values: told.append((values["lines"], values["bytes"])))
+    sink.losses.report(0.0, lambda *_, **values: told.append((values["lines"], values["bytes"])))
     return told
 
 
