@@ -1,10 +1,12 @@
-"""What every endpoint works on: the container, what its programs use, the clock and the log."""
+"""What every endpoint works on: the container, the resource usage of its programs, the clock and the log."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING
 
-from supervisor.control.clock import Clock
+from supervisor.core.wording import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,27 +16,66 @@ if TYPE_CHECKING:
     from supervisor.core.tree import Usage
 
 FRESH = 1.0
-"""Seconds for which a measurement is good: asking more often costs the container nothing more."""
+"""Seconds for which a measurement is reused: asking more often costs the container nothing more."""
+JITTER = 0.5
+"""Seconds that the two clocks may drift apart before dates follow, so that the same moment keeps the same date."""
+
+
+class Clock:
+    """Reads the monotonic clock, and dates its times in UTC even after the wall clock was set."""
+
+    def __init__(self) -> None:
+        self._offset = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Return seconds on the monotonic clock."""
+        return time.monotonic()
+
+    def wall(self, at: float) -> float:
+        """Return seconds since the epoch for a time on the monotonic clock."""
+        offset = time.time() - time.monotonic()
+        if abs(offset - self._offset) > JITTER:
+            self._offset = offset
+        return at + self._offset
+
+    def date(self, at: float | None) -> str | None:
+        """Return a time on the monotonic clock as RFC 3339; None stays None."""
+        return None if at is None else rfc3339(self.wall(at))
 
 
 class Console:
+    """`measure` returns what the instances use; `log` writes one event to supinit's log."""
+
     def __init__(
         self,
         container: Container,
-        usage: Callable[[], Mapping[InstanceId, Usage]],
+        measure: Callable[[], Mapping[InstanceId, Usage]],
         log: Callable[..., None],
         clock: Clock | None = None,
     ) -> None:
         self.container = container
         self.log = log
         self.clock = clock if clock is not None else Clock()
-        self._measure = usage
+        self._measure = measure
         self._usage: Mapping[InstanceId, Usage] = {}
         self._measured_at = float("-inf")
 
     def usage(self) -> Mapping[InstanceId, Usage]:
-        """What the instances use, at most FRESH seconds old."""
+        """Return what the instances use, at most FRESH seconds old."""
         now = self.clock.now()
         if now - self._measured_at >= FRESH:
             self._usage, self._measured_at = self._measure(), now
         return self._usage
+
+    async def until(self, holds: Callable[[], bool], timeout: float | None) -> bool:
+        """Return True once `holds()`, False after `timeout` seconds; None: the client's leaving is the only limit.
+
+        Looks after each change of the container, and arms no timer but that of the client.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not holds():
+                    await self.container.changed()
+        except TimeoutError:
+            return False
+        return True

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from signal import SIGTERM
 
-from supervisor.control.clock import Clock
+from supervisor.control.console import Clock
 from supervisor.core import fleet as core
 from supervisor.core.actions import SendSignal, Spawn, Sweep
 from supervisor.core.container import (

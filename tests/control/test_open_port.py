@@ -31,18 +31,27 @@ class TcpClient(Client):
 
 
 class Opened(Served):
-    """A container behind a port; port 0 is any that is free."""
+    """A container behind a port."""
+
+    def __init__(self, container: SteeredContainer, host: str, port: int) -> None:
+        super().__init__(container, "")
+        self.host, self.port = host or "127.0.0.1", port
 
     def client(self) -> TcpClient:
-        host, port = self.server.addresses[0]
-        return TcpClient({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)
+        return TcpClient(self.host, self.port)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @asynccontextmanager
 async def opened(container: SteeredContainer, host: str = "127.0.0.1", patience: float = 10.0) -> AsyncIterator[Opened]:
-    opened = Opened(container, "")
+    opened = Opened(container, host, free_port())
     console = Console(container, container.usage, opened.write, container.clock)
-    opened.server = await serve_metrics(console, host, 0, patience)
+    opened.server = await serve_metrics(console, host, opened.port, patience)
     try:
         yield opened
     finally:
@@ -98,9 +107,8 @@ def test_it_listens_where_it_was_told_to(host: str) -> None:
 def test_every_address_is_both_families() -> None:
     async def scenario() -> None:
         async with opened(up(), "") as everywhere:
-            port = everywhere.server.addresses[0][1]
             for host in ("127.0.0.1", "::1"):
-                async with TcpClient(host, port) as client:
+                async with TcpClient(host, everywhere.port) as client:
                     assert (await client.ask("GET", "/livez")).status == 200
 
     if not socket.has_dualstack_ipv6():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.control.clock import Clock
+from supervisor.control.console import Clock
 from supervisor.control.http.message import RequestError
-from supervisor.control.resources.waiting import read_timeout
+from supervisor.control.resources.parameters import read_timeout
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.access import Peer, Rights
     from supervisor.control.console import Console
-    from supervisor.control.http.message import Stream
+    from supervisor.control.http.stream import Stream
 
 HEAD_LIMIT = 16 * 1024
 BODY_LIMIT = 64 * 1024

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from supervisor.core.record import Record
 from supervisor.core.wording import printable
 from supervisor.errors import SupinitError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
 
     from supervisor.control.access import Peer
+    from supervisor.control.http.stream import Stream
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -38,21 +39,6 @@ class Request(Record):
         """The value of a query parameter; the last one, where it is given more than once."""
         values = self.query.get(name)
         return values[-1] if values else None
-
-
-class Stream(Protocol):
-    """An answer of which no one knows how long it becomes."""
-
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        """Yield what is to be sent, as it comes about; an empty piece where only time has passed.
-
-        Raises Refused where it breaks off.
-        """
-        ...
-
-    def rest(self) -> bytes:
-        """Return what could be sent at once, for a client that is told that this is the end."""
-        ...
 
 
 class Response(Record):

@@ -76,11 +76,6 @@ class Server:
             with socket.socket(fileno=os.dup(transport.fileno())) as shared:
                 shared.listen(QUEUE)
 
-    @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Where it listens on TCP."""
-        return [listener.getsockname()[:2] for listener in self._listener.sockets if self._file is None]
-
     def close(self) -> None:
         """Stop listening, cut every connection and remove the socket file. Needs no running loop."""
         self._listener.close()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from supervisor.control.resources.parameters import UNLIMITED
 from supervisor.core.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from supervisor.control.http.message import Request
 
     Row = dict[str, str]
 
 GAP = "  "
 LAST_WIDTH = 24
 """Characters of the last column for which another one is given up."""
-WIDEST = 10_000
-"""For a reader that is no terminal: nothing is cut."""
 
 
 class Columns(Record):
@@ -39,7 +36,7 @@ class Columns(Record):
         last = self.headings[-1]
         headings = [heading for heading in self.headings if heading or any(row[heading] for row in rows)]
         for dropped in self.dropped:
-            needed = sum(min(_width(rows, h), LAST_WIDTH if h == last else WIDEST) + len(GAP) for h in headings)
+            needed = sum(min(_width(rows, h), LAST_WIDTH if h == last else UNLIMITED) + len(GAP) for h in headings)
             if needed - len(GAP) <= width:
                 break
             headings.remove(dropped)
@@ -55,9 +52,3 @@ class Columns(Record):
 
 def _width(rows: Sequence[Row], heading: str) -> int:
     return max(len(heading), max((len(row[heading]) for row in rows), default=0))
-
-
-def read_width(request: Request) -> int:
-    """Return the width that a client has asked for; 0 or none is without limit."""
-    columns = request.last("columns") or ""
-    return (int(columns[:6]) if columns.isascii() and columns.isdecimal() else 0) or WIDEST

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
 from supervisor.control.resources.naming import label, resolve, resolve_one
 from supervisor.control.resources.outcome import InProgress, Missed, Wish, judge
+from supervisor.control.resources.parameters import read_body, read_wait
 from supervisor.control.resources.status import show_entries
 from supervisor.control.resources.view import entries
-from supervisor.control.resources.waiting import read_timeout, until
 from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
-from supervisor.core.record import Record
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.wording import short_time
 
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId, Signal
 
 EVENTS: dict[Wish, Event] = {Wish.START: StartRequested(), Wish.STOP: StopRequested(), Wish.RESTART: RestartRequested()}
-DEPTH = 32
-"""Levels of nesting at which no body of ours is; json would take its time, and the stack, for thousands."""
-
-
-class _Wait(Record):
-    """How long the client waits. `timeout` in seconds; None: until it has come about or cannot."""
-
-    wanted: bool
-    timeout: float | None
 
 
 async def start(console: Console, request: Request, name: str) -> Response:
@@ -102,23 +92,6 @@ def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[In
     return tuple(targets)
 
 
-def read_body(request: Request) -> dict[str, object]:
-    """Read a JSON object; no body is an empty one. Raises Refused."""
-    if not request.body.strip():
-        return {}
-    import json
-
-    try:
-        if request.body.count(b"[") + request.body.count(b"{") > DEPTH:
-            raise ValueError("it is nested too deeply")
-        body = json.loads(request.body)
-    except ValueError as error:
-        raise RequestError(400, "invalid_body", f"cannot read the body as JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise RequestError(400, "invalid_body", "cannot read the body: it is no JSON object")
-    return body
-
-
 async def _carry_out(wish: Wish, console: Console, request: Request, name: str) -> Response:
     container = console.container
     instances = resolve(container.plan, name.split(","))
@@ -138,7 +111,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
         """The instances that no update has taken away."""
         return tuple(instance for instance in instances if instance in container.snapshot.instances)
 
-    await until(container, lambda: is_settled(outcomes()), wait.timeout)
+    await console.until(lambda: is_settled(outcomes()), wait.timeout)
     refuse_missed(wish, console, outcomes(), wait.timeout)
     return show_entries(console, request, there(), 200)
 
@@ -171,13 +144,6 @@ def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Ou
         states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
         sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"
         raise RequestError(504, "timeout", sentence, more={"programs": entries(console, outcomes)})
-
-
-def read_wait(body: dict[str, object]) -> _Wait:
-    wanted = body.get("wait", True)
-    if not isinstance(wanted, bool):
-        raise RequestError(400, "invalid_body", f"cannot read wait: {wanted!r} is neither true nor false")
-    return _Wait(wanted, read_timeout(body.get("timeout")))
 
 
 def _read_signal(value: object) -> Signal:

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import NDJSON, TEXT, Request, Response
-from supervisor.control.resources.following import Following
+from supervisor.control.http.stream import Stream
 from supervisor.control.resources.naming import ALL, resolve
-from supervisor.control.resources.query import read_count, read_flag
+from supervisor.control.resources.parameters import read_count, read_flag
 from supervisor.core.record import Record
 from supervisor.core.wording import printable, rfc3339
 
@@ -37,7 +37,7 @@ def events(console: Console, request: Request) -> Response:
     """Events as NDJSON, or as text: the time, then the log's own plain words."""
     query = _Query(_read_names(console, request), read_count(request, "n"), not request.wants_text)
     begin = partial(_Retelling, console.container.journal, query)
-    stream = Following(begin, read_flag(request, "follow"), TOO_SLOW)
+    stream = Stream(begin, read_flag(request, "follow"), TOO_SLOW)
     return Response(200, b"", NDJSON if query.as_json else TEXT, stream=stream)
 
 

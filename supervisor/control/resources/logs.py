@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import NDJSON, TEXT, Request, RequestError, Response
-from supervisor.control.resources.following import Following
+from supervisor.control.http.stream import Stream
 from supervisor.control.resources.naming import label, resolve
-from supervisor.control.resources.query import read_choice, read_count, read_flag
+from supervisor.control.resources.parameters import read_choice, read_count, read_flag
 from supervisor.core.output import STREAMS, LogQuery
 from supervisor.core.quantities import parse_duration
 
@@ -23,7 +23,7 @@ TOO_SLOW = "lines came faster than they were taken; name fewer programs"
 def logs(console: Console, request: Request) -> Response:
     """Lines as NDJSON, in the shape of the JSON log, or as text, after their program's name where there are several."""
     query = _read_query(console, request)
-    stream = Following(partial(console.container.recall, query), read_flag(request, "follow"), TOO_SLOW)
+    stream = Stream(partial(console.container.recall, query), read_flag(request, "follow"), TOO_SLOW)
     return Response(200, b"", NDJSON if query.as_json else TEXT, stream=stream)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
 from supervisor.control.resources.naming import label, resolve
-from supervisor.control.resources.waiting import read_timeout, until
+from supervisor.control.resources.parameters import read_timeout
 from supervisor.core.health import Health
 from supervisor.core.life import Exited
 from supervisor.core.snapshot import State
@@ -63,7 +63,7 @@ async def wait(console: Console, request: Request) -> Response:
         is_gone = goal != "stopped" and any(instance not in views for instance in instances)
         return is_gone or _is_hopeless(console, goal, instances)
 
-    await until(console.container, lambda: is_hopeless() or not faults_left(), timeout)
+    await console.until(lambda: is_hopeless() or not faults_left(), timeout)
     faults = faults_left()
     if faults and is_hopeless():
         raise RequestError(409, "failed", f"cannot become {goal}: {', '.join(faults)}")

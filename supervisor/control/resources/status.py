@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
-from supervisor.control.resources.columns import read_width
 from supervisor.control.resources.naming import label, resolve
+from supervisor.control.resources.parameters import read_width
 from supervisor.control.resources.status_table import lay_out
 from supervisor.control.resources.view import entries, status_body, version_body
 from supervisor.core.protocol import FINE

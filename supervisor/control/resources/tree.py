@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
-from supervisor.control.resources.columns import Columns, read_width
+from supervisor.control.resources.columns import Columns
 from supervisor.control.resources.naming import label
+from supervisor.control.resources.parameters import read_width
 from supervisor.core.tree import OwnerKind
 from supervisor.core.wording import printable, short_size, short_time
 

@@ -12,9 +12,9 @@ from supervisor.control.http.message import (
     json_response,
     text_response,
 )
-from supervisor.control.resources.commands import is_settled, judge_all, note, read_body, read_wait, refuse_missed
+from supervisor.control.resources.commands import is_settled, judge_all, note, refuse_missed
 from supervisor.control.resources.outcome import Wish
-from supervisor.control.resources.waiting import until
+from supervisor.control.resources.parameters import read_body, read_wait
 from supervisor.core.update import UpdateAction
 from supervisor.core.wording import printable
 from supervisor.errors import ConfigError
@@ -65,7 +65,7 @@ async def update(console: Console, request: Request) -> Response:
     def is_over() -> bool:
         return container.snapshot.stopping or (not _leaving(container) and is_settled(outcomes()))
 
-    await until(container, is_over, wait.timeout)
+    await console.until(is_over, wait.timeout)
     if (verdict := container.snapshot.verdict) is not None:
         raise RequestError(409, "stopping", f"cannot update any more: the container is stopping, {verdict.reason}")
     if names := _leaving(container):

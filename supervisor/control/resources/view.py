@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from supervisor.control.api import Container
-    from supervisor.control.clock import Clock
-    from supervisor.control.console import Console
+    from supervisor.control.console import Clock, Console
     from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId
 

@@ -1,4 +1,4 @@
-"""A stream of lines: what is kept, then what follows, to whoever takes it in time."""
+"""An answer of unknown length: the lines that are kept, then those that come, for a client that keeps up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from supervisor.control.api import LogReader
 
     Begin = Callable[[Callable[[], None] | None], LogReader]
-    """Begins to read; what it is given, if anything, is called when more has come."""
+    """Begins to read. Its argument, if any, is called whenever more has come."""
 
 
-class Following:
-    """`too_slow` is the sentence for a client that is cut loose."""
+class Stream:
+    """`too_slow` is the sentence for a client that does not keep up."""
 
     def __init__(self, begin: Begin, follows: bool, too_slow: str) -> None:
         self._begin = begin
@@ -26,6 +26,10 @@ class Following:
         self._reader: LogReader | None = None
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what is to be sent, as it comes; an empty piece where only time has passed.
+
+        Raises RequestError where it breaks off.
+        """
         woken = asyncio.Event()
         reader = self._begin(woken.set if self._follows else None)
         try:
@@ -42,4 +46,5 @@ class Following:
             reader.close()
 
     def rest(self) -> bytes:
+        """Return what can be sent at once, for a client whose stream ends with the container."""
         return self._reader.take() if self._reader is not None else b""
