@@ -1,7 +1,7 @@
-"""supctl, the client: its commands, and how a command line is read. What the commands do stands in `cli/ctl`.
+"""supctl, the client: its commands, and how a command line is read. `cli/ctl` has what the commands do.
 
-`healthcheck` runs every few seconds in every container: nothing is imported in here, or below, that it does not need,
-argparse least of all. A test holds the list.
+`healthcheck` runs every few seconds in every container, so nothing is imported that it does not need, argparse least of
+all. tests/cli/test_supctl_imports.py lists what must not be.
 """
 
 from __future__ import annotations
@@ -47,15 +47,13 @@ COMMANDS = {
     "status": Subcommand("showing:status", "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
     "start": Subcommand("programs:change", "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Subcommand("programs:change", "NAME...", "stop, and wait until it is gone", WAITING, 1),
-    "restart": Subcommand(
-        "programs:change", "NAME...", "replace the process, and wait until another is up", WAITING, 1
-    ),
+    "restart": Subcommand("programs:change", "NAME...", "replace the process, and wait for the new one", WAITING, 1),
     "reload": Subcommand("programs:change", "NAME...", "make it read its configuration again", WAITING, 1),
     "signal": Subcommand("programs:signal", "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "logs": Subcommand(
         "logs:logs",
         "[NAME...]",
-        "show the end of what programs have written",
+        "show the end of the programs' output",
         LOGS,
         short={"f": "follow", "n": "lines"},
     ),
@@ -67,18 +65,21 @@ COMMANDS = {
         short={"f": "follow", "n": "lines"},
     ),
     "tree": Subcommand("showing:tree", "", "show every process of the container, by program", {}, 0, 0),
-    "run": Subcommand("run:run", "NAME -- COMMAND...", "run a command as the program does", {}, 2),
+    "run": Subcommand("run:run", "NAME -- COMMAND...", "run a command as the program would", {}, 2),
     "healthcheck": Subcommand(
         "probing:healthcheck", "[NAME...]", "exit code 0 if healthy, 1 if not", {"max-age": "TIME"}
     ),
     "wait": Subcommand(
-        "probing:wait", "[NAME...]", "wait until it holds", {"for": "ready|healthy|stopped", "timeout": "TIME"}
+        "probing:wait",
+        "[NAME...]",
+        "wait until it is ready, healthy or stopped",
+        {"for": "ready|healthy|stopped", "timeout": "TIME"},
     ),
     "update": Subcommand(
-        "programs:update", "", "read the table again and apply what has changed", {"dry-run": "", **WAITING}, 0, 0
+        "programs:update", "", "read the configuration again and apply it", {"dry-run": "", **WAITING}, 0, 0
     ),
-    "shutdown": Subcommand("showing:shutdown", "", "end the container, in order", {}, 0, 0),
-    "metrics": Subcommand("showing:metrics", "", "print the metrics as Prometheus reads them", {}, 0, 0),
+    "shutdown": Subcommand("showing:shutdown", "", "stop the container, in order", {}, 0, 0),
+    "metrics": Subcommand("showing:metrics", "", "print the metrics as Prometheus text", {}, 0, 0),
     "version": Subcommand("showing:version", "", "print supinit's version and the container's revision", {}, 0, 0),
     "completion": Subcommand("completion:completion", "bash|zsh|fish", "print the shell's completion script", {}, 1),
 }
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = load(COMMANDS[call.command].run)(call)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # whoever reads has enough; what is buffered must not fail again at exit
+    except BrokenPipeError:  # the reader has gone; what is buffered must not fail again at exit
         import os
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,7 +115,7 @@ def load(function: str) -> Callable[[Call], int]:
 
 
 class Wrong(Record):
-    """A command line that means nothing."""
+    """A wrong command line, and the sentence that says why."""
 
     sentence: str
 
@@ -136,17 +137,17 @@ def parse(arguments: Sequence[str]) -> Call | Wrong:
         name, value = _split_option(argument, _short_of(command))
         taken = _options_of(command).get(name)
         if taken is None:
-            return Wrong(f"cannot use {argument}" + (f" with {command}" if command else ""))
+            return Wrong(f"unknown option {argument}" + (f" of {command}" if command else ""))
         if taken.startswith("[") and value is None:
             value = rest.pop(0) if rest and rest[0][:1].isdecimal() else ""
         if taken and value is None:
             if not rest:
-                return Wrong(f"cannot use {argument} without its {taken}")
+                return Wrong(f"{argument} needs a value: {taken}")
             value = rest.pop(0)
         elif not taken and value is not None and not argument.startswith("--"):
             rest.insert(0, f"-{value}")  # -fn100 is -f -n100
         elif not taken and value is not None:
-            return Wrong(f"cannot give {argument.partition('=')[0]} a value")
+            return Wrong(f"{argument.partition('=')[0]} takes no value")
         options[name] = (taken and value) or ""
     return _call(words, options)
 
@@ -172,24 +173,26 @@ def _short_of(command: str | None) -> Mapping[str, str]:
 def _call(words: Sequence[str], options: dict[str, str]) -> Call | Wrong:
     """Check the number of words."""
     if not words:
-        return Wrong("cannot do nothing: name a command")
+        return Wrong("no command given")
     name, rest = words[0], tuple(words[1:])
     if name == "help":
         return Call("help", rest)
     command = COMMANDS.get(name)
     if command is None:
-        return Wrong(f"cannot {name}: there is no such command")
+        return Wrong(f"unknown command {name!r}")
     words_named = rest[: command.least_words or None]
-    if len(rest) < command.least_words or ("" in words_named and "NAME" in command.words):
-        return Wrong(f"cannot {name} without {command.words}")
+    if "" in words_named and "NAME" in command.words:
+        return Wrong(f"the name given to {name} is empty")
+    if len(rest) < command.least_words:
+        return Wrong(f"{name} needs {command.words}")
     if command.most_words is not None and len(rest) > command.most_words:
-        return Wrong(f"cannot use {rest[command.most_words]} with {name}")
+        return Wrong(f"unexpected argument {rest[command.most_words]!r} of {name}")
     socket, as_json = options.pop("socket", None), options.pop("json", None) is not None
     return Call(name, rest, options, socket, as_json)
 
 
 def manual(words: Sequence[str] = ()) -> str:
-    """Return the help on a command, or on all."""
+    """Return the help for a command, or for all."""
     if words and words[0] in COMMANDS:
         command = COMMANDS[words[0]]
         return f"usage: supctl {words[0]}{command.usage}\n\n{command.summary}\n"
@@ -203,8 +206,8 @@ usage: supctl [-s SOCKET] [--json] COMMAND
 {commands}
 
 supctl help COMMAND shows its options. TIME is 30, 500ms or 1m30s.
-NAME is a program, NAME:2 an instance of it, all is every program, and 'web*' is
-every one that is called so.
+NAME is a program, NAME:2 an instance of it, all every program, 'web*' every
+one that matches.
 SOCKET: -s, else $SUPINIT_SOCKET, else control.sock in $SUPINIT_RUN_DIR, else
 /run/supinit/control.sock.
 Exit codes: 0 done, 1 failed, 2 wrong use, 3 not all up, 4 no such program,

@@ -1,7 +1,7 @@
-"""Who is at the other end, by the kernel's word, and what they may.
+"""Who is at the other end, as the kernel says, and what they are allowed to do.
 
-Rule 1: root and supinit's own user may everything, members of socket_group may read, all others nothing.
-Rule 2: the credentials are those of the moment of connect(2) (unix(7)); what the client does later changes nothing.
+Rule 1: root and supinit's own user may do everything, members of socket_group may read, all others may do nothing.
+Rule 2: the credentials are those at the time of connect(2) (unix(7)); what the client does later changes nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _UCRED = struct.Struct("iII")
 class Rights(Enum):
     NOTHING = "nothing"
     PROBE = "probe"
-    """Metrics and probes, and nothing else is there: whoever comes over TCP."""
+    """Only metrics and probes exist: for every client on the TCP port."""
     READ = "read"
     CONTROL = "control"
 
 
 class Peer(Record):
-    """The process that connected. `groups`: the supplementary ones. `pid` is 0 where it is of another namespace."""
+    """The process that connected. `groups`: the supplementary ones. `pid` is 0 if it is in another PID namespace."""
 
     pid: int
     uid: int
@@ -63,7 +63,7 @@ def _groups_of(connection: socket | TransportSocket, pid: int) -> frozenset[int]
 
 
 def _groups_from_proc(pid: int) -> frozenset[int]:
-    """Read /proc/PID/status; racy by nature, so only where the socket cannot say."""
+    """Read /proc/PID/status. The pid may have been reused meanwhile, so this is the fallback only."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
             for line in file:

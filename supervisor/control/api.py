@@ -1,4 +1,4 @@
-"""What the control plane needs of the engine: to read, to ask, and to be told of changes. It never holds more."""
+"""What the control socket needs of the running container: to read it, to ask for changes, to hear of changes."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """What supinit has told its log."""
+    """The events that supinit has logged."""
 
     listeners: tuple[Callable[[], None], ...]
-    """Called whenever more was told."""
+    """Called after each new event."""
 
     @property
     def told(self) -> Sequence[tuple[float, LogEvent]]:
-        """The last events, oldest first, each with its time in seconds since the epoch."""
+        """Return the last events, oldest first, each with its time in seconds since the epoch."""
         ...
 
     @property
     def count(self) -> int:
-        """Events that were ever told; the last one of `told` is the last of them."""
+        """Return the number of events so far, those that are no longer kept included."""
         ...
 
     def word(self, note: LogEvent) -> str:
-        """Return an event in the log's own plain words."""
+        """Return an event as the plain log has it."""
         ...
 
 
 class LogReader(Protocol):
-    """Somebody who reads logs or events: `history` first, and `take` whenever it was woken."""
+    """Reads logs or events for one client: `history` first, then `take` whenever it was woken."""
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was too slow: lines are missing, and no more will come."""
+        """Return whether it was too slow: lines are missing, and no more will come."""
         ...
 
     def history(self) -> Iterator[bytes]:
@@ -64,7 +64,7 @@ class Container(Protocol):
 
     @property
     def snapshot(self) -> Snapshot:
-        """Always current."""
+        """Return the current snapshot."""
         ...
 
     @property
@@ -72,44 +72,44 @@ class Container(Protocol):
 
     @property
     def oom_kills(self) -> int | None:
-        """Processes that the kernel has killed in supinit's cgroup because memory was short. None: nobody counts."""
+        """Return how many processes the kernel has killed in the cgroup for lack of memory. None: it cannot be read."""
         ...
 
     @property
     def started_at(self) -> float:
-        """When supinit started, in seconds since the epoch."""
+        """Return when supinit started, in seconds since the epoch."""
         ...
 
     @property
     def last_lines(self) -> str:
-        """The end of the output of the program that brings the container down, if one does."""
+        """Return the end of the output of the program that brings the container down; "" if none does."""
         ...
 
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
-        """What the instances have written, of those that were ever started."""
+        """Return what the instances have written, for those that were ever started."""
         ...
 
     @property
     def journal(self) -> Journal: ...
 
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
-        """Begin to read logs. With `wake`, which is called when more has come, until `close`."""
+        """Begin to read logs. `wake` is called whenever more has come, until `close`; None: only what is kept."""
         ...
 
     def environment(self, instance: InstanceId) -> Mapping[str, str]:
-        """Return the environment of a command that is run as an instance is, but does not belong to it.
+        """Return the environment for a command that runs as an instance does but does not belong to it.
 
         Files are read now. Raises SpawnError for one that cannot be read.
         """
         ...
 
     def tree(self) -> Awaitable[Sequence[Branch]]:
-        """Read all processes of the container, without holding anything up."""
+        """Read all processes of the container, in slices, so that the loop goes on."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:
-        """Take a request in; the snapshot shows it before this returns."""
+        """Hand in a request; the snapshot shows it before this returns."""
         ...
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
@@ -117,11 +117,11 @@ class Container(Protocol):
         ...
 
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:
-        """Make a process read its configuration again, awaited or not. The result is what went wrong, as a sentence."""
+        """Make a process read its configuration again, awaited or not. The result is what failed, or None."""
         ...
 
     def update(self, dry_run: bool) -> Difference:
-        """Read the table again and go over to it. Raises ConfigError with every problem: nothing has changed then."""
+        """Read the table again and apply it. Raises ConfigError with every problem; then nothing has changed."""
         ...
 
     async def changed(self) -> None:

@@ -1,4 +1,4 @@
-"""The table of endpoints, and who may use which. docs/openapi.yaml says the same to people; a test compares the two."""
+"""The table of endpoints, and who may use them. docs/openapi.yaml documents the same; a test compares the two."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class Route(Record):
-    """One endpoint. `path` has {name} where a program's name stands; the handler takes it as its last argument."""
+    """One endpoint. {name} in `path` stands for a program's name, which the handler takes as its last argument."""
 
     method: str
     path: str
     handler: Handler
     control_only: bool = False
-    """A GET that only root and supinit's own user may ask for."""
+    """A GET that takes the right to control."""
 
 
 def _metrics(console: Console, request: Request) -> Awaitable[Response]:
@@ -58,11 +58,11 @@ ROUTES = (
 
 
 PUBLIC = tuple(route for route in ROUTES if route.path in ("/metrics", "/livez", "/readyz", "/healthz"))
-"""What is there for somebody of whom nothing is known: it names no path, and changes nothing."""
+"""The endpoints for clients that are not known: they reveal no paths, and change nothing."""
 
 
 def respond(console: Console, request: Request, rights: Rights) -> Response | Awaitable[Response]:
-    """Carry a request out: return its answer, or what will be. Both raise Refused where there is none."""
+    """Carry out a request: return its answer, or an awaitable of it. Raises RequestError, as awaiting may."""
     if rights is Rights.PROBE:
         route, _ = find(request, PUBLIC)
         return route.handler(console, request)
@@ -74,7 +74,7 @@ def respond(console: Console, request: Request, rights: Rights) -> Response | Aw
 
 
 def find(request: Request, routes: tuple[Route, ...] = ROUTES) -> tuple[Route, tuple[str, ...]]:
-    """Return the route of a request and the names in its path. HEAD is answered as GET. Raises Refused."""
+    """Return the route of a request and the names in its path; HEAD counts as GET. Raises RequestError."""
     method = "GET" if request.method == "HEAD" else request.method
     allowed: list[str] = []
     for route in routes:
@@ -85,14 +85,14 @@ def find(request: Request, routes: tuple[Route, ...] = ROUTES) -> tuple[Route, t
             return route, arguments
         allowed += [route.method, "HEAD"] if route.method == "GET" else [route.method]
     if not allowed:
-        raise RequestError(404, "not_found", f"cannot find {request.path}; see docs/api.md for what there is")
+        raise RequestError(404, "not_found", f"cannot find {request.path}; docs/api.md lists the endpoints")
     allow = ", ".join(allowed)
     sentence = f"cannot {request.method} {request.path}; allowed: {allow}"
     raise RequestError(405, "method_not_allowed", sentence, (("Allow", allow),))
 
 
 def _match(pattern: str, path: str) -> tuple[str, ...] | None:
-    """Return what stands where the pattern has {name}, decoded; None if the path is another one."""
+    """Return what the path has in place of {name}, decoded; None if it does not match."""
     expected, actual = pattern.split("/"), path.split("/")
     if len(expected) != len(actual):
         return None

@@ -140,9 +140,9 @@ def test_the_command_is_looked_up_in_the_path_of_the_program(socket_path: str, t
         (["web", "--", "/nowhere/x"], 127, "cannot run /nowhere/x in web: /nowhere/x: No such file or directory; give"),
         (["nobody", "--", "true"], 4, "cannot find a program 'nobody'"),
         (["all", "--", "true"], 2, "cannot run in all: name one program"),
-        (["web"], 2, "cannot run without NAME -- COMMAND..."),
-        (["web", "--"], 2, "cannot run without NAME -- COMMAND..."),
-        (["web", "ls", "-l"], 2, "cannot use -l with run"),
+        (["web"], 2, "run needs NAME -- COMMAND..."),
+        (["web", "--"], 2, "run needs NAME -- COMMAND..."),
+        (["web", "ls", "-l"], 2, "unknown option -l of run"),
     ],
 )
 def test_what_cannot_be_run_is_one_line(socket_path: str, words: list[str], code: int, part: str) -> None:
@@ -154,7 +154,10 @@ def test_what_cannot_be_run_is_one_line(socket_path: str, words: list[str], code
 @pytest.mark.parametrize(
     ("fields", "part"),
     [
-        ({"working_dir": "/nowhere"}, "cannot enter working_dir /nowhere: No such file or directory; nor could"),
+        (
+            {"working_dir": "/nowhere"},
+            "cannot enter working_dir /nowhere: No such file or directory; the program itself",
+        ),
         (
             {"environment": (("A", SecretFile("/nowhere")),)},
             "cannot read /nowhere: No such file or directory; web needs",

@@ -141,9 +141,9 @@ def test_logs_as_json_is_what_the_api_returns(run: Run) -> None:
         (("logs", "nobody"), 4, "cannot find a program 'nobody'"),
         (("logs", "-n", "many"), 2, "cannot read the number of lines 'many'"),
         (("logs", "--since", "yesterday"), 2, "write how long ago, 5m, or a date"),
-        (("logs", "-n"), 2, "cannot use -n without its N"),
-        (("logs", "-x"), 2, "cannot use -x with logs"),
-        (("logs", "--follow=1"), 2, "cannot give --follow a value"),
+        (("logs", "-n"), 2, "-n needs a value: N"),
+        (("logs", "-x"), 2, "unknown option -x of logs"),
+        (("logs", "--follow=1"), 2, "--follow takes no value"),
     ],
 )
 def test_logs_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
@@ -187,7 +187,7 @@ def test_events_follows_until_the_container_is_over(run: Run) -> None:
     [
         (("events", "nobody"), 4, "cannot find a program 'nobody'"),
         (("events", "-n", "many"), 2, "cannot read the number of lines 'many'"),
-        (("events", "--since", "5m"), 2, "cannot use --since with events"),
+        (("events", "--since", "5m"), 2, "unknown option --since of events"),
     ],
 )
 def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:
@@ -236,7 +236,7 @@ def test_all_is_every_program(run: Run) -> None:
 def test_what_fails_is_1_and_one_line(run: Run) -> None:
     container = SteeredContainer(oneshot("migrate"))
     result = run(container, "start", "migrate", then=lambda: container.end("migrate", 7))
-    expected = "supctl: cannot start what was asked for: migrate exited with code 7; supctl logs may say why\n"
+    expected = "supctl: cannot start: migrate exited with code 7; supctl logs may say why\n"
     assert (result.code, result.out, result.err) == (1, "", expected)
 
 
@@ -288,9 +288,9 @@ def test_healthcheck_is_one_line_and_0_or_1(run: Run) -> None:
     [
         (("web", "nobody"), 4, "cannot find a program 'nobody'; there are: web, db\n", ""),
         (("--max-age", "young"), 2, "cannot read the duration 'young'; write 30, 1.5, 500ms or 1m30s\n", ""),
-        (("--max-age",), 2, "", "supctl: cannot use --max-age without its TIME; see supctl --help\n"),
-        (("--what",), 2, "", "supctl: cannot use --what with healthcheck; see supctl --help\n"),
-        (("",), 2, "", "supctl: cannot healthcheck without [NAME...]; see supctl --help\n"),
+        (("--max-age",), 2, "", "supctl: --max-age needs a value: TIME; see supctl --help\n"),
+        (("--what",), 2, "", "supctl: unknown option --what of healthcheck; see supctl --help\n"),
+        (("",), 2, "", "supctl: the name given to healthcheck is empty; see supctl --help\n"),
     ],
 )
 def test_healthcheck_tells_a_probe_that_is_wrong_from_a_container_that_is_ill(
@@ -381,7 +381,7 @@ def test_version_and_metrics(run: Run) -> None:
 def test_wrong_use_is_2_and_asks_nothing(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert supctl.main(words) == 2
     out, err = capsys.readouterr()
-    assert (out, err.count("\n"), err.startswith("supctl: cannot ")) == ("", 1, True)
+    assert (out, err.count("\n"), err.startswith("supctl: ")) == ("", 1, True)
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,12 @@ def test_what_is_higher_than_the_terminal_is_cut_and_says_so(height: int, rest: 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--watch",), "cannot watch without a terminal; give it one (docker exec -t), or leave --watch out"),
-        (("--watch=2", "web"), "cannot watch without a terminal"),
-        (("--watch", "2", "web"), "cannot watch without a terminal"),
-        (("--watch", "--json"), "cannot watch with --json"),
-        (("--watch", "0"), "cannot watch every '0'; write seconds"),
-        (("--watch=often",), "cannot watch every 'often'; write seconds"),
+        (("--watch",), "--watch needs a terminal (docker exec -t)"),
+        (("--watch=2", "web"), "--watch needs a terminal"),
+        (("--watch", "2", "web"), "--watch needs a terminal"),
+        (("--watch", "--json"), "--watch and --json exclude each other"),
+        (("--watch", "0"), "cannot read --watch=0; write seconds"),
+        (("--watch=often",), "cannot read --watch=often; write seconds"),
     ],
 )
 def test_what_cannot_be_watched_is_2_and_one_line(

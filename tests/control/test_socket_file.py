@@ -52,9 +52,9 @@ def test_a_socket_that_somebody_listens_on_is_left_alone(socket_path: str) -> No
     asyncio.run(scenario())
 
 
-def test_a_file_that_is_no_socket_is_left_alone(socket_path: str) -> None:
+def test_a_file_that_is_not_a_socket_is_left_alone(socket_path: str) -> None:
     Path(socket_path).write_text("precious")
-    with pytest.raises(OSError, match="no socket"):
+    with pytest.raises(OSError, match="not a socket"):
         asyncio.run(serve_once(socket_path))
     assert Path(socket_path).read_text() == "precious"
 

@@ -117,7 +117,7 @@ def test_an_update_that_takes_too_long_goes_on(socket_path: str) -> None:
     update = container(WEB, obedient=False)
     reply = ask(update, socket_path, {"timeout": 0})
     assert (reply.status, reply.error_code) == (504, "timeout")
-    assert "db is still stopping; it goes on" in reply.json["error"]["message"]
+    assert "db is still stopping; the update continues" in reply.json["error"]["message"]
     assert list(update.fleet.leaving) == ["db"]
 
 

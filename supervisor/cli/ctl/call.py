@@ -1,4 +1,4 @@
-"""One call of supctl: what was asked for, how the supervisor is asked, and what becomes of its answer.
+"""One call of supctl: its command line, how it reaches supinit, and how the answer becomes output and an exit code.
 
 Exit codes: docs/supctl.md. Every error is one line on stderr that says what to do next.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FAILED, WRONG_USE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 4, 69, 77
 INTERRUPTED = 128 + 2
 CODES = {400: WRONG_USE, 403: NOT_PERMITTED, 404: NO_SUCH_PROGRAM}
-"""What an answer's status means for the exit code; every other error is FAILED."""
+"""Exit codes by HTTP status; every other error is FAILED."""
 ERASE = "\r\x1b[K"
 
 
@@ -40,16 +40,16 @@ class Call(Record):
 
     @property
     def path(self) -> str:
-        """Where the control socket is."""
+        """Return where the control socket is."""
         return self.socket or socket_path()
 
 
 def ask(
     call: Call, method: str, target: str, body: str = "", meanwhile: Callable[[socket], None] | None = None
 ) -> Response | int:
-    """Return the answer of the supervisor; where there is none, say so and return the exit code.
+    """Return supinit's answer; if there is none, say so and return the exit code.
 
-    `meanwhile` may use the time until the answer comes.
+    `meanwhile` is called with the connection before the answer is read.
     """
     connection = reach(call)
     if isinstance(connection, int):
@@ -61,7 +61,7 @@ def ask(
 
 
 def reach(call: Call) -> socket | int:
-    """Return a connection to the supervisor; where it cannot be reached, say so and return the exit code."""
+    """Return a connection to supinit; if it cannot be reached, say so and return the exit code."""
     try:
         return connect(call.path)
     except PermissionError:
@@ -84,12 +84,12 @@ def unanswered(path: str, error: OSError) -> str:
 
 
 def has_color() -> bool:
-    """Whether colours are shown: on a terminal, unless NO_COLOR says no (no-color.org)."""
+    """Return whether to use colours: on a terminal, unless NO_COLOR is set (no-color.org)."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb" and sys.stdout.isatty()
 
 
 def why(error: OSError) -> str:
-    """Return the error's own words, without its number."""
+    """Return the text of an error, without its number."""
     return (error.strerror or str(error)).lower()
 
 
@@ -105,11 +105,11 @@ def finish(call: Call, response: Response | int) -> int:
 
 
 def show(body: bytes) -> None:
-    """Print what the supervisor has laid out, untouched."""
+    """Print what supinit has laid out."""
     sys.stdout.buffer.write(body)
 
 
 def complain(sentence: str, code: int) -> int:
-    """Say what went wrong, in the place of what shows progress, and return the exit code."""
+    """Print an error, over the line that shows progress if there is one, and return the exit code."""
     sys.stderr.write(f"{ERASE if sys.stderr.isatty() else ''}supctl: {sentence}\n")
     return code

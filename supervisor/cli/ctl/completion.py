@@ -1,4 +1,4 @@
-"""completion: a shell asks supctl itself what may come next, so that its script is short and never out of date.
+"""completion: the shell asks supctl itself what can come next, so its script is short and never out of date.
 
 The scripts call `supctl completion words -- WORD...` with what is typed so far, the word at the cursor last and perhaps
 empty; each answer is a line, "word<TAB>what it is".
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     Word = tuple[str, str]
 
 PATIENCE = 1.0
-"""Seconds after which a supervisor that does not answer is as good as none: somebody waits at a prompt."""
+"""Seconds to wait for supinit: somebody waits at a prompt."""
 EVERYWHERE = {"socket": "PATH", "json": "", "help": ""}
 SHORT = {"s": "socket", "h": "help"}
 
 
 def completion(call: Call) -> int:
-    """Print the script for a shell, or what may come next."""
+    """Print the script for a shell, or the words that can come next."""
     shell, *words = call.words
     if shell == "words":
         lines = dict(candidates(words))
         show("".join(f"{word}\t{about}\n" for word, about in lines.items()).encode())
         return 0
     if shell not in SCRIPTS or words:
-        return complain(f"cannot complete in {' '.join(call.words)}; name one of {', '.join(SCRIPTS)}", WRONG_USE)
+        return complain(f"no completion for {' '.join(call.words)}; write one of {', '.join(SCRIPTS)}", WRONG_USE)
     show(SCRIPTS[shell].encode())
     return 0
 
 
 def candidates(words: Sequence[str]) -> Iterator[Word]:
-    """Yield what may stand in the place of the last word, which they all begin with."""
+    """Yield the words that can complete the last one."""
     from supervisor.cli.supctl import COMMANDS
 
     *before, current = words or ("",)
@@ -60,7 +60,7 @@ def candidates(words: Sequence[str]) -> Iterator[Word]:
 
 
 def _read(before: Sequence[str], commands: Mapping[str, Subcommand]) -> tuple[list[str], str, str | None]:
-    """Return the words without options, the option whose value comes next, or "", and the socket."""
+    """Return the words without options, the option whose value comes next (or ""), and the socket."""
     given, awaiting, socket = list[str](), "", None
     for word in before:
         command = commands.get(given[0]) if given else None
@@ -83,7 +83,7 @@ def _choices(value: str) -> list[Word]:
 
 
 def _slot(words: str, position: int) -> str:
-    """Return what stands at a position of a command's words: NAME, SIGNAL, "a|b", or nothing."""
+    """Return what a command takes at a position: NAME, SIGNAL, "a|b", or nothing."""
     slots = words.replace("[", "").replace("]", "").split()
     if position < len(slots):
         return slots[position].removesuffix("...")
@@ -101,7 +101,7 @@ def _in_place_of(slot: str, given: Sequence[str], socket: str | None) -> list[Wo
 
 
 def _programs(socket: str | None) -> list[Word]:
-    """Return the names that there are, with their states; none where nobody can be asked."""
+    """Return the names of the programs with their states; none if supinit cannot be reached."""
     path = Call("status", socket=socket).path
     try:
         response = exchange(connect(path, PATIENCE), "GET", "/v1/status", TEXT)

@@ -1,4 +1,4 @@
-"""logs and events: what is kept, laid out by the supervisor, and what follows until the user has had enough."""
+"""logs and events: what is kept, laid out by supinit, and with --follow what comes after, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from supervisor.client.wire import BROKEN_OFF, query, stream
 
 
 def logs(call: Call) -> int:
-    """Print the kept tails, and with --follow what comes after them, each piece as it comes."""
+    """Print the kept output, and with --follow what comes after it, as it comes."""
     pairs = [(name, call.options[option]) for option, name in PARAMETERS.items() if option in call.options]
     if not call.as_json:
         pairs.append(("color", "1" if has_color() else "0"))
@@ -36,12 +36,12 @@ def _stream(call: Call, path: str, pairs: list[tuple[str, str]]) -> int:
             raise
         return complain(unanswered(call.path, error), UNREACHABLE)
     if BROKEN_OFF in response.headers:
-        return complain(f"cannot go on: {response.headers[BROKEN_OFF]}", FAILED)
+        return complain(f"cannot continue: {response.headers[BROKEN_OFF]}", FAILED)
     return finish(call, response)
 
 
 PARAMETERS = {"lines": "n", "stream": "stream", "since": "since"}
-"""What the options of logs are called in the API."""
+"""The options of logs, and their names in the API."""
 
 
 def _show(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""healthcheck and wait: whether the container, or a program of it, is as it should be."""
+"""healthcheck and wait: whether the container, or one of its programs, is healthy, ready or stopped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from supervisor.cli.ctl.call import (
 from supervisor.client.wire import connect, exchange, query
 
 PATIENCE = 10.0
-"""Seconds after which a supervisor that does not answer a health check is not healthy."""
+"""Seconds after which a supinit that does not answer counts as not healthy."""
 
 
 def healthcheck(call: Call) -> int:
-    """Print one line, whatever happens. A supervisor that cannot be reached is not healthy, as one that says so."""
+    """Print one line, whatever happens. A supinit that cannot be reached is not healthy."""
     pairs = [("name", word) for word in call.words]
     if "max-age" in call.options:
         pairs.append(("max_age", call.options["max-age"]))
@@ -39,7 +39,7 @@ def healthcheck(call: Call) -> int:
 
 
 def wait(call: Call) -> int:
-    """Block until it holds. The container has stopped when its supervisor has gone."""
+    """Block until the goal is met. The container has stopped when supinit has gone."""
     goal = call.options.get("for", "healthy")
     pairs = [("name", word) for word in call.words] + [("for", goal)]
     if "timeout" in call.options:

@@ -1,6 +1,6 @@
-"""start, stop, restart, reload, signal and update: what changes something, in one request.
+"""start, stop, restart, reload, signal and update: one request each, for all names together.
 
-Where one of several names is unknown, all are left untouched.
+If one of several names is unknown, nothing is touched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def change(call: Call) -> int:
         target = f"/v1/programs/{_names(call.words)}/{call.command}"
         return finish(call, ask(call, "POST", target, json_object(fields), meanwhile))
     except KeyboardInterrupt:
-        return complain(f"stopped waiting; the {call.command} goes on, supctl status shows how far it is", INTERRUPTED)
+        return complain(
+            f"stopped waiting; the {call.command} continues, supctl status shows how far it is", INTERRUPTED
+        )
 
 
 def signal(call: Call) -> int:
@@ -37,7 +39,7 @@ def signal(call: Call) -> int:
 
 
 def update(call: Call) -> int:
-    """Have the table read again; print what that changes, or every problem."""
+    """Have the configuration read again; print what that changes, or every problem."""
     fields: list[tuple[str, str | bool]] = [
         ("dry_run", "dry-run" in call.options),
         ("wait", "no-wait" not in call.options),

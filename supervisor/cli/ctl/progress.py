@@ -1,4 +1,4 @@
-"""What becomes of a request while its answer is awaited: one line on the terminal, drawn anew a few times a second."""
+"""Progress while an answer is awaited: one line on the terminal, refreshed a few times a second."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from _socket import socket
 
 INTERVAL = 0.2
-"""Seconds between two looks; what takes no longer shows no progress."""
+"""Seconds between two refreshes; what takes less shows no progress."""
 VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading"}
 
 
 class Progress:
-    """Looks at the programs that `target` is about, by a connection of its own."""
+    """Polls the programs of `target` on a connection of its own."""
 
     def __init__(self, call: Call, target: str) -> None:
         self._call = call
@@ -29,7 +29,7 @@ class Progress:
         self._connection: socket | None = None
 
     def show(self, answer: socket) -> None:
-        """Return once the answer comes; the line is gone then."""
+        """Return when the answer comes, and erase the line."""
         began = monotonic()
         try:
             while not select([answer], [], [], INTERVAL)[0]:
@@ -42,7 +42,7 @@ class Progress:
                 self._connection.close()
 
     def _states(self) -> str:
-        """Return "STOPPING" for one instance, "2 RUNNING, 1 STOPPING" for several; nothing where nobody says."""
+        """Return "STOPPING" for one instance, "2 RUNNING, 1 STOPPING" for several, "" if there is no answer."""
         try:
             if self._connection is None:
                 self._connection = connect(self._call.path, INTERVAL)

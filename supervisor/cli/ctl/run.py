@@ -1,4 +1,4 @@
-"""run: a command as the program would run it. supctl turns into it, so terminal, stdin and signals are the user's."""
+"""run: run a command as the program would. supctl executes it in its own place, so terminal and signals are its own."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 CANNOT_EXECUTE = 126
-"""Also where the context cannot be had: 1 is the command's own."""
+"""Also if the context cannot be had: 1 would be the command's own code."""
 HINTS = {
     127: "give its path",
     126: "make it executable, or run its interpreter",
-    None: "nor could the program be started",
+    None: "the program itself could not start either",
 }
 
 
 def run(call: Call) -> int:
-    """Turn into the command; return only where that fails, with the exit code of a shell."""
+    """Execute the command; return only if that fails, with the exit code that a shell would have."""
     name, *command = call.words
     response = ask(call, "GET", f"/v1/programs/{quote(name)}/context")
     if isinstance(response, int) or response.status != 200:
@@ -44,7 +44,7 @@ def run(call: Call) -> int:
 
 
 def _enter(folder: str) -> None:
-    """Go where supinit is, and a program starts that names no other place, though its user might not get there."""
+    """Enter supinit's own directory, where programs without a working_dir start, before the user changes."""
     try:
         chdir(folder)
     except OSError as error:

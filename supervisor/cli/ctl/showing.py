@@ -1,4 +1,4 @@
-"""status, tree, version, metrics and shutdown: one request, and its answer as it is."""
+"""status, tree, version, metrics and shutdown: one request each, and its answer as it is."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOT_FINE = 3
 
 
 def status(call: Call) -> int:
-    """Print the table, which the supervisor lays out for this terminal."""
+    """Print the table, which supinit lays out for this terminal."""
     if "watch" in call.options:
         from supervisor.cli.ctl.watch import watch
 
@@ -28,7 +28,7 @@ def status(call: Call) -> int:
 
 
 def finish_status(call: Call, response: Response | int) -> int:
-    """Print an answer; the exit code says whether all that it shows is up."""
+    """Print an answer; the exit code says whether everything that it shows is up."""
     code = finish(call, response)
     if code == 0 and not isinstance(response, int) and response.headers.get(FINE) != "yes":
         return NOT_FINE
@@ -54,7 +54,7 @@ def shutdown(call: Call) -> int:
 
 
 def _columns() -> int:
-    """The terminal's width; 0 where there is none, and nothing is cut."""
+    """Return the terminal's width; 0 if there is no terminal: then nothing is cut."""
     try:
         return os.get_terminal_size(sys.stdout.fileno()).columns
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""status --watch: the table again and again in its place, on the terminal's other screen; the last one is left behind.
+"""status --watch: refresh the table in place on the terminal's alternate screen, and leave the last one behind.
 
-Rule 1: nothing is cleared before it is written over: each line erases its own rest, and the last one what is below it.
-Rule 2: whatever ends it, the cursor and the screen are as they were.
+Rule 1: nothing is cleared before it is overwritten, so nothing flickers: each line erases its own rest, and the last
+one what is below it.
+Rule 2: however it ends, the cursor and the screen are restored.
 """
 
 from __future__ import annotations
@@ -22,21 +23,19 @@ if TYPE_CHECKING:
     from supervisor.client.wire import Response
 
 ENTER, LEAVE = b"\x1b[?1049h\x1b[?25l\x1b[?7l", b"\x1b[?7h\x1b[?25h\x1b[?1049l"
-"""The other screen without a cursor and without wrapping, and back."""
+"""Enter the alternate screen, without cursor and wrapping, and leave it."""
 HOME, END_OF_LINE, END_OF_TABLE = b"\x1b[H", b"\x1b[K\r\n", b"\x1b[K\x1b[J"
 
 
 def watch(call: Call) -> int:
-    """Show the table until Ctrl-C; the exit code is that of the last one."""
+    """Show the table until Ctrl-C; the exit code is that of the last table."""
     seconds = parse_duration(call.options["watch"] or "1")
     if not seconds:
-        return complain(f"cannot watch every {call.options['watch']!r}; write seconds, such as --watch=2", WRONG_USE)
+        return complain(f"cannot read --watch={call.options['watch']}; write seconds, such as --watch=2", WRONG_USE)
     if call.as_json:
-        return complain("cannot watch with --json; leave one of the two out", WRONG_USE)
+        return complain("--watch and --json exclude each other", WRONG_USE)
     if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
-        return complain(
-            "cannot watch without a terminal; give it one (docker exec -t), or leave --watch out", WRONG_USE
-        )
+        return complain("--watch needs a terminal (docker exec -t)", WRONG_USE)
     connection = reach(call)
     if isinstance(connection, int):
         return connection
@@ -55,14 +54,14 @@ def watch(call: Call) -> int:
 
 
 class Screen:
-    """What is looked at, by one connection that is kept."""
+    """Asks for the table on one connection that is kept open."""
 
     def __init__(self, call: Call, connection: socket) -> None:
         self._call = call
         self._connection = connection
 
     def look(self) -> Response:
-        """Ask for the table, laid out for the terminal as it is now. Raises OSError where nobody answers any more."""
+        """Ask for the table, laid out for the terminal as it is now. Raises OSError if supinit does not answer."""
         columns = max(
             1, _size().columns - 1
         )  # a full line would leave the cursor on its end, and lose it to the erasing
@@ -71,7 +70,7 @@ class Screen:
         target = "/v1/status" + query(pairs)
         try:
             return get(self._connection, target, TEXT)
-        except OSError:  # idle for longer than the supervisor keeps a connection
+        except OSError:  # idle for longer than supinit keeps a connection
             self._connection.close()
             self._connection = connect(self._call.path)
             return get(self._connection, target, TEXT)
@@ -81,7 +80,7 @@ class Screen:
 
 
 def _repeat(table: Screen, response: Response, seconds: float) -> tuple[Response, OSError | None]:
-    """Draw until somebody has enough, or nobody answers; return the last answer, and why no more came."""
+    """Refresh until Ctrl-C, or until supinit does not answer; return the last answer, and the error."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
@@ -100,7 +99,7 @@ def _repeat(table: Screen, response: Response, seconds: float) -> tuple[Response
 
 
 def drawn(table: bytes, height: int) -> bytes:
-    """Return what draws a table over the one before, cut to the height of the terminal."""
+    """Return what draws a table over the previous one, cut to the height of the terminal."""
     lines = table.splitlines()
     if len(lines) > height:
         hidden = len(lines) - height + 1
@@ -109,7 +108,7 @@ def drawn(table: bytes, height: int) -> bytes:
 
 
 def _size() -> os.terminal_size:
-    """The terminal's size; 80 x 24 where it does not know itself."""
+    """Return the terminal's size; 80 x 24 if it does not know."""
     size = os.get_terminal_size(sys.stdout.fileno())
     return os.terminal_size((size.columns or 80, size.lines or 24))
 

@@ -1,12 +1,13 @@
-"""One HTTP connection: requests one after the other, each within its limits, none of them trusted.
+"""One HTTP connection: requests one after the other, each within limits; no client is trusted.
 
-Rule 1: what a client can make us hold is bounded: a head of HEAD_LIMIT, a body of BODY_LIMIT, READ_AHEAD beyond.
-Rule 2: what a client can make us wait for is bounded: PATIENCE for a whole request, and for taking its answer; where
-places are short, it is less (door.py).
-Rule 3: after every answer the loop turns, however much has been sent ahead; of all who have had an answer, one
-a turn goes on, so that many together delay nobody's first.
-Rule 4: a client that leaves while its answer is awaited ends the wait (a closed or half-closed connection).
-Rule 5: an answer that needs no waiting is with the kernel before anything else happens, the end of the container too.
+Rule 1: a client can make us hold a bounded amount: a head of HEAD_LIMIT, a body of BODY_LIMIT, READ_AHEAD beyond.
+Rule 2: a client can make us wait a bounded time: PATIENCE for a whole request, and for taking its answer. Where
+connections run out, it is less (connection_limit.py).
+Rule 3: after each answer the loop turns, however much was sent ahead. Of all clients that have had an answer, one a
+turn is served, so that many requests together delay nobody's first.
+Rule 4: a client that leaves (closed or half-closed connection) ends the wait for its answer.
+Rule 5: an answer that needs no waiting is handed to the kernel before anything else happens, the container's end
+included.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ BODY_LIMIT = 64 * 1024
 READ_AHEAD = 64 * 1024
 PATIENCE = 10.0
 LINGER = 1.0
-"""Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is swallowed so that its answer arrives."""
+"""Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is read so that its answer arrives."""
 LINGER_LIMIT = 1024 * 1024
 _CHUNK = 4096
 
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 
 class _Gone(Exception):
-    """There is nobody left to answer."""
+    """The client has left."""
 
 
 class Connection:
@@ -62,7 +63,7 @@ class Connection:
         self._peer = peer
         self.rights = rights
         self.waits_since: float | None = _now()
-        """Since when it waits for its client; None while the client waits."""
+        """When it began to wait for its client; None while the client waits for supinit."""
         self.has_answered = False
         self._reader = reader
         self._writer = writer
@@ -71,11 +72,11 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._is_head = False
         self._stream: Stream | None = None
-        """What is being sent, of which nobody knows the end."""
+        """The stream that is being sent."""
         writer.transport.set_write_buffer_limits(high=0)  # so that drain() returns when the kernel has it all
 
     async def serve(self) -> None:
-        """Answer requests until one side has enough, and close the connection."""
+        """Answer requests until either side ends the connection, and close it."""
         try:
             while await self._serve_one():
                 async with self._fair_share:
@@ -86,7 +87,7 @@ class Connection:
             self._close()
 
     async def refuse(self, refused: RequestError) -> None:
-        """Answer with a refusal whatever is asked, and close the connection."""
+        """Refuse whatever is asked, and close the connection."""
         try:
             await self._send_last(refused)
         except (_Gone, ConnectionError):
@@ -123,7 +124,7 @@ class Connection:
     # ---- reading
 
     async def _read_request(self) -> Request | None:
-        """Return the next request; None if there will be none. Raises Refused for one that is not to be served."""
+        """Return the next request; None if no more will come. Raises RequestError for one that is refused."""
         self._is_head = False
         try:
             async with asyncio.timeout(self._patience):
@@ -164,7 +165,7 @@ class Connection:
     # ---- answering
 
     async def _respond(self, request: Request) -> Response:
-        """Return the answer to a request, also where it is refused or supinit itself has failed."""
+        """Return the answer to a request, also where it is refused or supinit itself fails."""
         try:
             answer = respond(self._console, request, self.rights)
             return answer if isinstance(answer, Response) else await self._unless_gone(answer)
@@ -174,13 +175,11 @@ class Connection:
             raise
         except Exception as error:
             self._console.log("error", "control.failed", reason=f"{request.method} {request.path}: {error!r}")
-            mistake = RequestError(
-                500, "internal_error", "cannot answer: supinit has made a mistake, its log says more"
-            )
+            mistake = RequestError(500, "internal_error", "cannot answer: internal error; the log has the details")
             return error_response(mistake, request.wants_text)
 
     async def _unless_gone(self, coming: Awaitable[T]) -> T:
-        """Wait for the answer, or the end of it, but no longer than the client does."""
+        """Await the answer, but no longer than the client does."""
         answering = asyncio.ensure_future(coming)
         watching = asyncio.ensure_future(self._read_ahead())
         try:
@@ -194,7 +193,7 @@ class Connection:
             await asyncio.wait((answering, watching))
 
     async def _read_ahead(self) -> None:
-        """Take in what the client sends ahead, and return when it has left. With READ_AHEAD full, nobody looks."""
+        """Read what the client sends ahead, and return when it has left. Beyond READ_AHEAD, nothing is read."""
         ahead = len(self._http.trailing_data[0])
         while ahead < READ_AHEAD:
             data = await self._reader.read(_CHUNK)
@@ -210,7 +209,7 @@ class Connection:
         await self._write(self._encode(head, *body, h11.EndOfMessage()))
 
     async def _send_stream(self, answer: Response, stream: Stream) -> None:
-        """Send the pieces as they come about. What breaks off says why in a trailer (RFC 9112, 7.1.2)."""
+        """Send the pieces as they come. A stream that breaks off says why in a trailer (RFC 9112, 7.1.2)."""
         await self._write(self._encode(_make_head(answer)))
         end = h11.EndOfMessage()
         if not self._is_head:
@@ -232,7 +231,7 @@ class Connection:
                 await asyncio.sleep(0)
 
     def end_stream(self) -> None:
-        """Send the rest of a stream and its end, as far as the client takes it at once: the container is over."""
+        """Send the rest of a stream and its end, as far as the client takes it at once: the container has ended."""
         stream, self._stream = self._stream, None
         if stream is not None and not self._writer.transport.get_write_buffer_size():
             self._writer.write(self._encode(h11.Data(data=stream.rest()), h11.EndOfMessage()))
@@ -241,7 +240,7 @@ class Connection:
         return b"".join(self._http.send(event) or b"" for event in events)
 
     async def _send_last(self, refused: RequestError) -> None:
-        """Answer, and swallow some of what still comes: a client that is cut off while it writes reads no answer."""
+        """Answer, then read on for a while: a client that is cut off while it writes never reads the answer."""
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         await self._send(error_response(refused, as_text=False), ("Connection", "close"))
@@ -277,7 +276,7 @@ def _make_head(answer: Response, *more_headers: tuple[str, str]) -> h11.Response
 
 
 def _check_head(head: h11.Request) -> None:
-    """Raise Refused for a head, or an announced body, that is too large."""
+    """Raise RequestError for a head, or an announced body, that is too large."""
     size = len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers)
     if size > HEAD_LIMIT:
         raise _head_too_large()

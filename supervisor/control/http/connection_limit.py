@@ -1,9 +1,9 @@
-"""A door: what comes in through one listening socket, counted by itself, and held so that it can be cut.
+"""The connection limit: how many clients of one listening socket are served, and who gives way to the next.
 
-Rule 1: whoever crowds at one door keeps nobody from another.
-Rule 2: where no place is left, somebody we wait for loses it to the next: first whoever has had an answer, and of those
-whoever has kept us waiting longest. So those who say nothing, or do not take their answers, keep nobody out. Only where
-all are being served is the next one refused.
+Rule 1: each listening socket has a limit of its own, so a crowd on the TCP port keeps nobody from the control socket.
+Rule 2: at the limit, a connection that keeps us waiting is closed for the next one: first those that have had an
+answer, and of those the one that has waited longest. So idle and slow clients keep nobody out. Only if all are being
+served is the next one refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 64
 RESERVED = 8
-"""Connections of the 64 that only root and supinit's own user may take: readers cannot lock the operator out."""
+"""Connections of the 64 that are kept for root and supinit's own user: readers cannot lock the operator out."""
 AT_ONCE, QUEUE = 4, 16
 """Connections that are taken in one turn of the loop, so that turns are short and each is heard before it can lose its
 place; and those that may wait in the kernel, so that an honest one waits behind few."""
@@ -32,7 +32,7 @@ PATIENCE = 10.0
 
 
 class ConnectionLimit:
-    """Serves every connection that `accept` is given. `admit` says who it is; its OSError turns them away."""
+    """Serves every connection that `accept` is given. `admit` says who it is; its OSError refuses them."""
 
     def __init__(self, console: Console, admit: Admit, patience: float) -> None:
         self._console = console
@@ -48,14 +48,14 @@ class ConnectionLimit:
         task.add_done_callback(self._note_end)
 
     def cut(self) -> None:
-        """End every connection. Needs no running loop."""
+        """Close every connection. Works without a running loop."""
         for connection in self._serving:
             connection.end_stream()
         for task in self._connections:
             task.cancel()
 
     async def wait_closed(self) -> None:
-        """Return when every connection is gone."""
+        """Return when every connection is closed."""
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -78,11 +78,11 @@ class ConnectionLimit:
                 self._serving.pop(connection, None)
         elif len(self._connections) <= 2 * MAX_CONNECTIONS:
             await connection.refuse(RequestError(503, "busy", f"cannot serve more than {limit} connections; try again"))
-        else:  # so many that even saying no would cost too much
+        else:  # so many that even a refusal would cost too much
             writer.close()
 
     def _make_room(self, rights: Rights) -> bool:
-        """Apply rule 2. Only who may control can take the place of somebody who may."""
+        """Apply rule 2. Only clients that may control take the place of one that may."""
         places = {
             (other.rights is Rights.CONTROL, not other.has_answered, other.waits_since): other
             for other in self._serving

@@ -1,4 +1,4 @@
-"""What is asked and what is answered, as values: everything above knows no HTTP, everything below no programs."""
+"""Requests and responses as values: the layers above know no HTTP, those below no programs."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Request(Record):
 
     @property
     def wants_text(self) -> bool:
-        """Whether the client prefers lines for people to JSON."""
+        """Whether the client wants text for people rather than JSON."""
         first = self.headers.get("accept", "").partition(",")[0].partition(";")[0]
         return first.strip().lower() == "text/plain"
 
     def last(self, name: str) -> str | None:
-        """The value of a query parameter; the last one, where it is given more than once."""
+        """Return the value of a query parameter, the last one if it is given several times."""
         values = self.query.get(name)
         return values[-1] if values else None
 
 
 class Response(Record):
-    """`body` is all of it, unless there is a `stream`, which is sent instead."""
+    """`body` is the whole answer, unless there is a `stream`, which is sent instead."""
 
     status: int
     body: bytes
@@ -52,7 +52,7 @@ class Response(Record):
 
 
 class RequestError(SupinitError):
-    """What was asked for is not done, or did not come about. `more` stands in the JSON body beside the error."""
+    """A request is refused, or it failed. `more` stands beside the error in the JSON body."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ def json_response(value: Mapping[str, object], status: int = 200) -> Response:
 
 
 def text_response(text: str, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:
-    """Return lines for people; `text` has no line break at its end."""
+    """Return text for people; `text` has no newline at its end."""
     return Response(status, text.encode("utf-8", "replace") + b"\n", TEXT, headers)
 
 
 def error_response(refused: RequestError, as_text: bool) -> Response:
-    """Return the answer that says why not, to a client that reads text or JSON."""
+    """Return an error as text or JSON."""
     if as_text:
         return text_response(printable(refused.message).strip(), refused.status, refused.headers)
     error = {"code": refused.code, "message": refused.message}

@@ -1,4 +1,4 @@
-"""The two listeners: the control socket, and, where it is asked for, a TCP port for metrics and probes alone."""
+"""The two listeners: the control socket, and the optional TCP port, which has only metrics and probes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from supervisor.control.console import Console
 
 STRANGER = Peer(0, -1, -1)
-"""Somebody of whom the kernel says nothing."""
+"""The peer on a TCP connection, of which the kernel says nothing."""
 _HEAD = 16 * 1024
 
 
 async def serve(console: Console, path: str, mode: int, group: int | None, patience: float = PATIENCE) -> Server:
     """Listen on a Unix socket at `path`, whose file gets `mode` and `group`; members of `group` may read.
 
-    `patience` is how many seconds a client may take for a request.
-    Raises OSError where the socket cannot be made; its `strerror` says why.
+    `patience` is how many seconds a client may take for a request. Raises OSError with the reason in `strerror`.
     """
     own_uid = os.geteuid()
 
@@ -40,9 +39,9 @@ async def serve(console: Console, path: str, mode: int, group: int | None, patie
 
 
 async def serve_metrics(console: Console, host: str, port: int, patience: float = PATIENCE) -> Server:
-    """Listen on a TCP address, "" for every one; whoever connects may ask for metrics and probes.
+    """Listen on a TCP address, "" for all of them. Everybody who can connect gets metrics and probes.
 
-    Raises OSError where it cannot; its `strerror` says why.
+    Raises OSError with the reason in `strerror`.
     """
     limit = ConnectionLimit(console, lambda _: (STRANGER, Rights.PROBE), patience)
     try:
@@ -59,14 +58,14 @@ async def serve_metrics(console: Console, host: str, port: int, patience: float 
 
 
 def _on_every_address(port: int) -> socket.socket:
-    """One socket for both families: asyncio would make two, and ask a thread which."""
+    """Make one socket for both families: asyncio would make two, and resolve the address in a thread."""
     dual = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if dual else socket.AF_INET
     return socket.create_server(("", port), family=family, dualstack_ipv6=dual)
 
 
 class Server:
-    """A listener and its door, until `close`."""
+    """A listener and its connections, until `close`."""
 
     def __init__(self, limit: ConnectionLimit, listener: asyncio.Server, file: SocketFile | None = None) -> None:
         self._limit = limit
@@ -77,12 +76,12 @@ class Server:
                 shared.listen(QUEUE)
 
     def close(self) -> None:
-        """Stop listening, cut every connection and remove the socket file. Needs no running loop."""
+        """Stop listening, close every connection and remove the socket file. Works without a running loop."""
         self._listener.close()
         if self._file is not None:
             self._file.remove()
         self._limit.cut()
 
     async def wait_closed(self) -> None:
-        """Return when every connection is gone."""
+        """Return when every connection is closed."""
         await self._limit.wait_closed()

@@ -1,4 +1,4 @@
-"""The socket file: made with its mode and group before anybody can connect, and only ever removed by its owner."""
+"""The socket file: it has its mode and group before anybody can connect, and only its owner removes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class SocketFile:
     """A bound Unix socket that does not listen yet."""
 
     def __init__(self, path: str, mode: int, group: int | None) -> None:
-        """Bind it, over one that nobody listens on any more. Raises OSError; then nothing of ours is left behind."""
+        """Bind it, replacing one that nobody listens on. Raises OSError; then nothing of ours is left behind."""
         self.path = path
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             raise OSError(
@@ -57,7 +57,7 @@ def _remove_stale(path: str) -> None:
     """Remove a socket that nobody listens on, such as one that a killed container left in a volume."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(errno.EEXIST, "there is a file that is no socket; move it, or set `socket`", path)
+            raise OSError(errno.EEXIST, "there is a file that is not a socket; move it, or set `socket`", path)
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
@@ -66,7 +66,7 @@ def _remove_stale(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
             return
-        except BlockingIOError:  # its queue is full, so there is somebody
+        except BlockingIOError:  # its queue is full, so somebody listens
             pass
     raise OSError(errno.EADDRINUSE, "another process listens on it; set another run_dir or `socket`", path)
 

@@ -1,4 +1,4 @@
-"""Rows in columns that fit a width: the columns that matter least go first, the last one takes what is left."""
+"""Tables that fit a width: the least important columns are dropped first, the last one takes the rest."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 GAP = "  "
 LAST_WIDTH = 24
-"""Characters of the last column for which another one is given up."""
+"""Characters that the last column needs before others are dropped for it."""
 
 
 class Columns(Record):
-    """`dropped`: what goes from a narrow terminal, first to last. The last heading may be empty."""
+    """`dropped`: the columns that a narrow terminal loses, first to last. The last heading may be empty."""
 
     headings: tuple[str, ...]
     dropped: tuple[str, ...]
@@ -32,7 +32,7 @@ class Columns(Record):
         return [self._line(headings, line, widths, width) for line in cells]
 
     def _fitting(self, rows: Sequence[Row], width: int) -> list[str]:
-        """Choose the columns for a width; a last one without heading and content is none."""
+        """Choose the columns for a width; an empty one without a heading is left out."""
         last = self.headings[-1]
         headings = [heading for heading in self.headings if heading or any(row[heading] for row in rows)]
         for dropped in self.dropped:

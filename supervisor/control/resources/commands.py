@@ -1,4 +1,4 @@
-"""Start, stop, restart, reload, signal and shutdown: asked once for all that are named, then the wait for it."""
+"""Start, stop, restart, reload, signal and shutdown: one request for all that are named, then the wait for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def restart(console: Console, request: Request, name: str) -> Response:
 
 
 def signal(console: Console, request: Request, name: str) -> Response:
-    """Send a signal to the main process of every instance that has one; each name needs one at least."""
+    """Send a signal to the main processes of the named instances; each name needs at least one process."""
     body = read_body(request)
     number = _read_signal(body.get("signal"))
     names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
@@ -53,7 +53,7 @@ def signal(console: Console, request: Request, name: str) -> Response:
 
 
 async def reload(console: Console, request: Request, name: str) -> Response:
-    """Make every instance that has a process read its configuration again; each name needs one at least."""
+    """Make running instances read their configuration again; each name needs at least one process."""
     wait = read_wait(read_body(request))
     targets = _with_process(console, "reload", name.split(","))
     note(console, request, "reload", name)
@@ -64,10 +64,10 @@ async def reload(console: Console, request: Request, name: str) -> Response:
         async with asyncio.timeout(wait.timeout):
             problems = [problem for reload in reloads if (problem := await reload) is not None]
     except TimeoutError:
-        sentence = f"cannot reload {name} within {short_time(wait.timeout or 0.0)}; it goes on"
+        sentence = f"cannot reload {name} within {short_time(wait.timeout or 0.0)}; the reload continues"
         raise RequestError(504, "timeout", sentence, more={"programs": entries(console, targets)}) from None
     if problems:
-        sentence = f"cannot reload what was asked for: {', '.join(problems)}"
+        sentence = f"cannot reload: {', '.join(problems)}"
         raise RequestError(409, "failed", sentence, more={"programs": entries(console, targets)})
     return show_entries(console, request, targets, 200)
 
@@ -81,7 +81,7 @@ def shutdown(console: Console, request: Request) -> Response:
 
 
 def _with_process(console: Console, verb: str, names: Iterable[str]) -> tuple[InstanceId, ...]:
-    """Return the instances that have a process. Raises Refused for a name that has none."""
+    """Return the instances that have a process. Raises RequestError for a name without one."""
     snapshot, plan = console.container.snapshot, console.container.plan
     targets: dict[InstanceId, None] = {}
     for name in names:
@@ -108,7 +108,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
         return judge_all(wish, container, there(), asked_at)
 
     def there() -> tuple[InstanceId, ...]:
-        """The instances that no update has taken away."""
+        """Return the instances that no update has removed."""
         return tuple(instance for instance in instances if instance in container.snapshot.instances)
 
     await console.until(lambda: is_settled(outcomes()), wait.timeout)
@@ -119,7 +119,7 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
 def judge_all(
     wish: Wish, container: Container, instances: Iterable[InstanceId], asked_at: Mapping[InstanceId, int]
 ) -> dict[InstanceId, Outcome]:
-    """Return what has become of a wish. `asked_at`: the generations then; of a new instance, none yet."""
+    """Judge each instance. `asked_at`: the generations at the time of asking; a new instance has none."""
     plan, snapshot = container.plan, container.snapshot
     lives = snapshot.fleet.lives
     return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at.get(i, 0)) for i in instances}
@@ -130,19 +130,17 @@ def is_settled(outcomes: Mapping[InstanceId, Outcome]) -> bool:
 
 
 def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Outcome], timeout: float | None) -> None:
-    """Raise Refused where something failed, or was not there within `timeout`; failures first, they are final."""
+    """Raise RequestError if something failed, or was not done within `timeout`; failures first, they are final."""
     plan, snapshot = console.container.plan, console.container.snapshot
     missed = [f"{label(plan, i)} {outcome.reason}" for i, outcome in outcomes.items() if isinstance(outcome, Missed)]
     late = [i for i, outcome in outcomes.items() if isinstance(outcome, InProgress)]
     if missed:
         more = {"programs": entries(console, outcomes)}
         hint = "" if wish is Wish.STOP else "; supctl logs may say why"
-        raise RequestError(
-            409, "failed", f"cannot {wish.value} what was asked for: {', '.join(missed)}{hint}", more=more
-        )
+        raise RequestError(409, "failed", f"cannot {wish.value}: {', '.join(missed)}{hint}", more=more)
     if late and timeout is not None:
         states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
-        sentence = f"cannot {wish.value} what was asked for within {short_time(timeout)}: {states}; it goes on"
+        sentence = f"cannot {wish.value} within {short_time(timeout)}: {states}; the {wish.value} continues"
         raise RequestError(504, "timeout", sentence, more={"programs": entries(console, outcomes)})
 
 
@@ -158,11 +156,11 @@ def _with_instance(name: str, instance: object) -> str:
     if instance is None:
         return name
     if not isinstance(instance, int) or isinstance(instance, bool):
-        raise RequestError(400, "invalid_body", f"cannot read instance: {instance!r} is no whole number")
+        raise RequestError(400, "invalid_body", f"cannot read instance: {instance!r} is not a whole number")
     return f"{name}:{instance}"
 
 
 def note(console: Console, request: Request, action: str, name: str) -> None:
-    """Leave a trace of who asked for what."""
+    """Log who asked for what."""
     peer = request.peer
     console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)

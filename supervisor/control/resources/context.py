@@ -1,4 +1,4 @@
-"""What a command needs to run as a program does (`supctl run`); with its secrets, so only for those who control."""
+"""What a command needs to run as a program does (`supctl run`). It contains secrets: only those who control get it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def context(console: Console, request: Request, name: str) -> Response:
-    """Return the context of an instance; of several ones of a program, the first. JSON, whatever the client prefers."""
+    """Return the context of an instance, the first one of a program with several. Always JSON."""
     instances = resolve(console.container.plan, name.split(","))
     if len({program for program, _ in instances}) > 1:
         raise RequestError(
@@ -32,11 +32,11 @@ def context(console: Console, request: Request, name: str) -> Response:
     except SpawnError as error:
         raise RequestError(409, "failed", f"{error}; {name} needs it for its own next start, too") from None
     body = _body(console.container.plan.programs[instances[0][0]], instances[0], environment)
-    return Response(200, json.dumps(body).encode("ascii") + b"\n", JSON)  # bytes that are no UTF-8 survive as \udcxx
+    return Response(200, json.dumps(body).encode("ascii") + b"\n", JSON)  # bytes that are not UTF-8 survive as \udcxx
 
 
 def _body(program: Program, instance: InstanceId, environment: Mapping[str, str]) -> dict[str, object]:
-    """What the program leaves to supinit is supinit's own, but for limits and priorities: those are the caller's."""
+    """What the table does not set is as with supinit itself; limits and priorities are left to the caller."""
     who = program.credentials
     return {
         "program": program.name,

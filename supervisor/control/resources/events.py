@@ -1,4 +1,4 @@
-"""State changes as they happen: what the log was told, whatever its level, the kept end of it and then what follows."""
+"""Events: those that are kept, whatever the log's level, and then those that follow."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 TOO_SLOW = "events came faster than they were taken; ask again for those that are kept"
 BATCH = 100
-"""Events that are laid out in one go."""
+"""Events that are written between two turns of the loop."""
 
 
 class _Query(Record):
-    """Which events somebody wants to see, and how. `names`: see `_concerns`; None: all events, the container's too."""
+    """Which events to show, and how. `names`: see `_concerns`; None: all events, the container's included."""
 
     names: frozenset[str] | None
     last: int | None
@@ -34,7 +34,7 @@ class _Query(Record):
 
 
 def events(console: Console, request: Request) -> Response:
-    """Events as NDJSON, or as text: the time, then the log's own plain words."""
+    """Return events as NDJSON, or as text: the time, then the line of the plain log."""
     query = _Query(_read_names(console, request), read_count(request, "n"), not request.wants_text)
     begin = partial(_Retelling, console.container.journal, query)
     stream = Stream(begin, read_flag(request, "follow"), TOO_SLOW)
@@ -42,7 +42,7 @@ def events(console: Console, request: Request) -> Response:
 
 
 class _Retelling:
-    """One reader. It holds nothing but its place: what it has not taken when the journal forgets it, it has lost."""
+    """One reader. It keeps only its position: events that the journal drops before they are taken are lost."""
 
     def __init__(self, journal: Journal, query: _Query, wake: Callable[[], None] | None) -> None:
         self._journal = journal
@@ -89,7 +89,7 @@ def _as_json(at: float, note: LogEvent) -> str:
 
 
 def _concerns(note: LogEvent) -> Iterable[str]:
-    """Return the names that an event is about: an instance, a program as a whole, or what somebody has asked for."""
+    """Return the names that an event is about: an instance, a program, or what somebody has asked for."""
     program, instance = note.values.get("program"), note.values.get("instance")
     if program is None:
         return ()
@@ -97,7 +97,7 @@ def _concerns(note: LogEvent) -> Iterable[str]:
 
 
 def _read_names(console: Console, request: Request) -> frozenset[str] | None:
-    """Return the names by which the instances that are asked for are called in events."""
+    """Return the names that the requested instances have in events; None: all."""
     instances = resolve(console.container.plan, request.query.get("name", ()))
     names = {name for program, number in instances for name in (program, f"{program}:{number}")}
     return frozenset({*names, ALL}) if instances else None

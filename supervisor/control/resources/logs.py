@@ -1,4 +1,4 @@
-"""What programs have written: the kept tails as lines in the order of their time, then what follows."""
+"""The output of programs: the kept lines in the order of time, then those that follow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOO_SLOW = "lines came faster than they were taken; name fewer programs"
 
 
 def logs(console: Console, request: Request) -> Response:
-    """Lines as NDJSON, in the shape of the JSON log, or as text, after their program's name where there are several."""
+    """Return lines as NDJSON, as `log.mode: json` has them, or as text, prefixed with the name if there are several."""
     query = _read_query(console, request)
     stream = Stream(partial(console.container.recall, query), read_flag(request, "follow"), TOO_SLOW)
     return Response(200, b"", NDJSON if query.as_json else TEXT, stream=stream)

@@ -1,4 +1,4 @@
-"""Whom a request is about. One unknown name among several, and nothing is touched."""
+"""Names and patterns in requests. If one of several names is unknown, nothing is touched."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 ALL = "all"
 WILDCARDS = "*?["
 LISTED = 12
-"""Names in an error at most."""
+"""Names that an error lists at most."""
 
 
 def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
     """Return what is named as `web`, `web:2`, `all` or `web*:1`, each instance once, in the order of naming.
 
-    Raises Refused for the first name, or pattern, that there is none of.
+    Raises RequestError for the first name or pattern that matches nothing.
     """
     found: dict[InstanceId, None] = {}
     for name in names:
@@ -31,7 +31,7 @@ def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
 
 
 def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
-    """Return the instances that one name stands for."""
+    """Return the instances that one name means. Raises RequestError if there is none."""
     if name == ALL:
         return plan.instances
     if name in plan.programs:
@@ -48,24 +48,26 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
 
 
 def _matching(plan: Plan, pattern: str) -> tuple[InstanceId, ...]:
-    """Return the instances that a shell's pattern stands for: `web*` and `*` by name, `web:*` by number as well."""
+    """Return the instances that match a shell pattern: `web*` and `*` by name, `web:*` by number as well."""
     program, colon, number = pattern.rpartition(":")
     if not colon:
         program, number = pattern, "*"
     found = tuple(i for i in plan.instances if fnmatchcase(i[0], program) and fnmatchcase(str(i[1]), number))
     if not found:
-        raise RequestError(404, "no_such_program", f"cannot find a program like {pattern!r}; there are: {_known(plan)}")
+        raise RequestError(
+            404, "no_such_program", f"cannot find a program that matches {pattern!r}; there are: {_known(plan)}"
+        )
     return found
 
 
 def _known(plan: Plan) -> str:
-    """Return the names that there are, as many as one line can bear."""
+    """Return the names in the table, as many as fit one line."""
     names = list(plan.programs)
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return (", ".join(names[:LISTED]) or "none") + more
 
 
 def label(plan: Plan, instance: InstanceId) -> str:
-    """Return what an operator calls an instance: its number only where there are several."""
+    """Return what an operator calls an instance: with its number only if there are several."""
     name, number = instance
     return f"{name}:{number}" if plan.programs[name].scale > 1 else name

@@ -1,4 +1,4 @@
-"""Whether what was asked for has come about, cannot any more, or is still to come: pure, judged on the snapshot."""
+"""Whether what was asked for is done, has failed, or is in progress. Pure: judged on the snapshot."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class InProgress(Record):
 
 
 class Reached(Record):
-    """It is as somebody wanted it."""
+    """It is done."""
 
 
 class Missed(Record):
-    """It will not come about. `reason` is a predicate: "exited with code 7"."""
+    """It failed. `reason` is a predicate: "exited with code 7"."""
 
     reason: str
 
@@ -42,8 +42,7 @@ Outcome = InProgress | Reached | Missed
 def judge(wish: Wish, program: Program, snapshot: Snapshot, life: Life, asked_at: int) -> Outcome:
     """Judge one life. `asked_at` is its generation at the time of asking.
 
-    A restart is done when a newer process is up; a process that is up is one that is RUNNING and, with a health check,
-    healthy, or a oneshot that has completed.
+    A restart is done when a newer process is up. Up means RUNNING and, with a health check, healthy; or completed.
     """
     match wish:
         case Wish.STOP:
@@ -70,7 +69,7 @@ def _judge_start(program: Program, snapshot: Snapshot, life: Life, generation: i
     if isinstance(life.phase, Exited):
         return Reached()
     if snapshot.stopping:
-        return Missed("is not started any more, the container is stopping")
+        return Missed("will not be started: the container is stopping")
     if life.goal is Goal.DOWN and not life.again:
         return Missed("was asked to stop meanwhile")
     if life.generation < generation or not isinstance(life.phase, Running):

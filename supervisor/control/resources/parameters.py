@@ -18,14 +18,14 @@ UNLIMITED = 10_000
 
 
 class Wait(Record):
-    """How long the client waits. `timeout` in seconds; None: until it has come about or cannot."""
+    """How long the client waits. `timeout` in seconds; None: until it is done or has failed."""
 
     wanted: bool
     timeout: float | None
 
 
 def read_choice(request: Request, name: str, words: tuple[str, ...]) -> str | None:
-    """Return one of the words; None: it is left out."""
+    """Return one of the words; None if it is left out."""
     word = request.last(name)
     if word is not None and word not in words:
         raise RequestError(400, "invalid_query", f"cannot read {name}={word!r}; it is {' or '.join(words)}")
@@ -33,12 +33,12 @@ def read_choice(request: Request, name: str, words: tuple[str, ...]) -> str | No
 
 
 def read_flag(request: Request, name: str) -> bool:
-    """Return whether it is 1; left out, it is 0."""
+    """Return whether it is 1; left out means 0."""
     return read_choice(request, name, ("0", "1")) == "1"
 
 
 def read_count(request: Request, name: str) -> int | None:
-    """Return a number of lines; None: it is left out."""
+    """Return a number of lines; None if it is left out."""
     text = request.last(name)
     if text is None:
         return None
@@ -49,13 +49,13 @@ def read_count(request: Request, name: str) -> int | None:
 
 
 def read_width(request: Request) -> int:
-    """Return the width that a client has asked for; 0 or none is without limit."""
+    """Return the width that the client asked for; 0 or none means unlimited."""
     columns = request.last("columns") or ""
     return (int(columns[:6]) if columns.isascii() and columns.isdecimal() else 0) or UNLIMITED
 
 
 def read_timeout(value: object) -> float | None:
-    """Read a duration from JSON or a query, None: no limit. Raises Refused."""
+    """Read a duration in seconds from JSON or a query; None: no limit."""
     if value is None:
         return None
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
@@ -68,7 +68,7 @@ def read_timeout(value: object) -> float | None:
 
 
 def read_body(request: Request) -> dict[str, object]:
-    """Read a JSON object; no body is an empty one. Raises Refused."""
+    """Read a JSON object; no body is an empty one."""
     if not request.body.strip():
         return {}
     import json
@@ -80,12 +80,12 @@ def read_body(request: Request) -> dict[str, object]:
     except ValueError as error:
         raise RequestError(400, "invalid_body", f"cannot read the body as JSON: {error}") from None
     if not isinstance(body, dict):
-        raise RequestError(400, "invalid_body", "cannot read the body: it is no JSON object")
+        raise RequestError(400, "invalid_body", "cannot read the body: it is not a JSON object")
     return body
 
 
 def read_wait(body: dict[str, object]) -> Wait:
     wanted = body.get("wait", True)
     if not isinstance(wanted, bool):
-        raise RequestError(400, "invalid_body", f"cannot read wait: {wanted!r} is neither true nor false")
+        raise RequestError(400, "invalid_body", f"cannot read wait: {wanted!r} is not true or false")
     return Wait(wanted, read_timeout(body.get("timeout")))

@@ -1,4 +1,4 @@
-"""livez, readyz and healthz: 200 or 503 and one line that names what is not up, as the marker files would have it."""
+"""livez, readyz and healthz, which agree with the marker files, and wait: 200 or an error that names what is not up."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 
 def livez(_console: Console, request: Request) -> Response:
-    """200 whenever it is answered at all: the loop turns."""
+    """Answer 200: the loop turns."""
     return _verdict(request, "alive", [])
 
 
 def readyz(console: Console, request: Request) -> Response:
-    """200 from the moment that everything essential has been up once, until shutdown begins."""
+    """Answer 200 once everything essential has been up, until shutdown begins; otherwise 503."""
     return _verdict(request, "ready", _unless(console.container.snapshot.ready, not_ready(console, ())))
 
 
 def healthz(console: Console, request: Request) -> Response:
-    """200 while everything essential, or everything named, is healthy or has completed, until the first stop step.
+    """Answer 200 while everything essential, or named, is healthy or has completed, until the first stop step.
 
-    With `max_age`, the last passing check must be that young; a program without a health check passes now.
+    With `max_age`, the last passing check must be that young; a program without a health check always passes.
     """
     instances = resolve(console.container.plan, request.query.get("name", ()))
     faults = not_healthy(console, instances)
@@ -43,7 +43,7 @@ def healthz(console: Console, request: Request) -> Response:
 
 
 async def wait(console: Console, request: Request) -> Response:
-    """200 as soon as it holds, 504 if not within `timeout`, 409 if it cannot hold any more."""
+    """Answer 200 as soon as the goal is met, 504 if not within `timeout`, 409 if it cannot be met any more."""
     goal = request.last("for") or "healthy"
     faults_now = WAITS.get(goal)
     if faults_now is None:
@@ -52,7 +52,7 @@ async def wait(console: Console, request: Request) -> Response:
     timeout = read_timeout(request.last("timeout"))
 
     def faults_left() -> list[str]:
-        """What is not as it is to be. What an update has taken away has stopped, and will never be anything else."""
+        """Say what is in the way. What an update has removed has stopped, and will never be anything else."""
         gone = [i for i in instances if i not in console.container.snapshot.instances]
         there = tuple(i for i in instances if i not in gone)
         faults = faults_now(console, there) if there or not instances else []
@@ -73,7 +73,7 @@ async def wait(console: Console, request: Request) -> Response:
 
 
 def not_ready(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
-    """Say which of the instances are not up; with none named, which essential ones have never been."""
+    """Say which instances are not up; if none are named, which essential ones have never been."""
     snapshot = console.container.snapshot
     if snapshot.stopping:
         return ["the container is stopping"]
@@ -85,9 +85,9 @@ def not_ready(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
 
 
 def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
-    """Say which of the instances, by default the essential ones, are neither healthy nor completed.
+    """Say which instances, by default the essential ones, are neither healthy nor completed.
 
-    While a shutdown drains, they are served as before.
+    During `drain_delay` the programs still serve, so this does not change.
     """
     snapshot = console.container.snapshot
     if not snapshot.in_service:
@@ -98,7 +98,7 @@ def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str
 
 
 def not_stopped(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
-    """Say which of the instances still have a process; with none named, that the container is still there."""
+    """Say which instances still have a process; if none are named, that the container still runs."""
     if not instances:
         return ["the container is up"]
     lives = console.container.snapshot.fleet.lives
@@ -113,7 +113,7 @@ WAITS: dict[str, Callable[[Console, tuple[InstanceId, ...]], list[str]]] = {
 
 
 def _is_hopeless(console: Console, goal: str, instances: tuple[InstanceId, ...]) -> bool:
-    """Whether it takes somebody's action for it to come about: a shutdown, or a program that failed for good."""
+    """Whether only an operator can change it: after a shutdown, or a program that has failed for good."""
     snapshot = console.container.snapshot
     among = instances or _essential(console)
     return goal != "stopped" and (

@@ -1,4 +1,4 @@
-"""The endpoints that only show: status, as JSON or as the table that supctl prints, and the version."""
+"""Status, as JSON or as the table that supctl prints; the entries of programs; the version."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def program(console: Console, request: Request, name: str) -> Response:
 
 
 def show_entries(console: Console, request: Request, instances: Iterable[InstanceId], code: int) -> Response:
-    """Answer with the entries of instances, or with a line each that says what state they are in."""
+    """Answer with the entries of instances, or with one line each that says its state."""
     if not request.wants_text:
         return json_response({"programs": entries(console, instances)}, code)
     plan, views = console.container.plan, console.container.snapshot.instances

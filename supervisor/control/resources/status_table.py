@@ -1,4 +1,4 @@
-"""The table that `supctl status` prints. It fits the terminal: the columns that matter least go first."""
+"""The table that `supctl status` prints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GREEN, YELLOW, RED, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"
 
 
 def lay_out(console: Console, instances: Iterable[InstanceId], width: int, color: bool) -> str:
-    """Return the table without a line break at its end; no line is longer than `width`."""
+    """Return the table without a newline at its end; no line is longer than `width`."""
     views = [console.container.snapshot.instances[instance] for instance in instances]
     first, *lines = COLUMNS.lay_out([_row(console, view) for view in views], width)
     start = first.find("STATE")
@@ -74,7 +74,7 @@ def _detail(view: InstanceView, now: float) -> str:
 
 
 def _colored(line: str, start: int, view: InstanceView) -> str:
-    """Colour the state, which stands at `start` unless the line was cut before it."""
+    """Colour the state, which is at `start` unless the line was cut before it."""
     end = start + len(view.state.value)
     is_bad = view.state is State.FATAL or view.health is Health.UNHEALTHY
     color = RED if is_bad else GREEN if view.is_fine else YELLOW

@@ -25,7 +25,7 @@ COLUMNS = Columns(
     numbers=frozenset({"PID", "PPID", "CPU", "MEMORY"}),
 )
 DEEPEST = 60
-"""Characters of a line to the right of which nothing is drawn; who is further down stands there, too."""
+"""Characters that the lines of a tree may take; deeper processes are drawn there, too."""
 
 
 async def tree(console: Console, request: Request) -> Response:
@@ -88,7 +88,7 @@ def _name(plan: Plan, owner: Owner) -> str:
 
 
 def _drawn(members: Sequence[Member]) -> Iterator[tuple[str, Member]]:
-    """Yield each process after its parent, with the lines that lead to it; who has no parent among them has none."""
+    """Yield each process after its parent, with the lines that lead to it; a process without a parent here has none."""
     children: dict[int, list[Member]] = {}
     pids = {member.pid for member in members}
     for member in members:

@@ -1,4 +1,4 @@
-"""update: read the table again and go over to it, or only say what that would change."""
+"""update: read the table again and apply it, or only say what that would change."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ WORDS = {
 
 
 async def update(console: Console, request: Request) -> Response:
-    """Answer what has changed once it has come about, or at once: with a dry run, or without waiting."""
+    """Answer with what changed once it is done; at once for a dry run, or without waiting."""
     container = console.container
     body = read_body(request)
     wait = read_wait(body)
     dry_run = body.get("dry_run", False)
     if not isinstance(dry_run, bool):
-        raise RequestError(400, "invalid_body", f"cannot read dry_run: {dry_run!r} is neither true nor false")
+        raise RequestError(400, "invalid_body", f"cannot read dry_run: {dry_run!r} is not true or false")
     if container.snapshot.stopping:
         raise RequestError(409, "stopping", "cannot update: the container is stopping")
     known = container.snapshot.instances
@@ -57,7 +57,7 @@ async def update(console: Console, request: Request) -> Response:
     restarted = difference.names(UpdateAction.ADD, UpdateAction.RESTART)
 
     def outcomes() -> dict[InstanceId, Outcome]:
-        """What has become of the instances that are to be up for the first time, or anew."""
+        """Judge the instances that start for the first time or again."""
         lives = container.snapshot.fleet.lives
         new = (i for i in lives if i not in known or i[0] in restarted)
         return judge_all(Wish.START, container, (i for i in new if lives[i].is_wanted), {})
@@ -67,9 +67,11 @@ async def update(console: Console, request: Request) -> Response:
 
     await console.until(is_over, wait.timeout)
     if (verdict := container.snapshot.verdict) is not None:
-        raise RequestError(409, "stopping", f"cannot update any more: the container is stopping, {verdict.reason}")
+        raise RequestError(409, "stopping", f"cannot finish the update: the container is stopping, {verdict.reason}")
     if names := _leaving(container):
-        raise RequestError(504, "timeout", f"cannot update in time: {', '.join(names)} is still stopping; it goes on")
+        raise RequestError(
+            504, "timeout", f"cannot update in time: {', '.join(names)} is still stopping; the update continues"
+        )
     refuse_missed(Wish.START, console, outcomes(), wait.timeout)
     return _answer(request, difference, applied=True, status=200)
 

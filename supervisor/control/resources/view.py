@@ -1,4 +1,4 @@
-"""The snapshot as JSON: every field is always there, null where there is none. docs/openapi.yaml holds its schema."""
+"""The snapshot as JSON. Every field is always there, null where it does not apply; docs/openapi.yaml has the schema."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, object]
 
 
 def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
-    """Return the whole container, with the entries of some instances."""
+    """Return the container, with the entries of the given instances."""
     container = console.container
     snapshot = container.snapshot
     return {
@@ -37,7 +37,7 @@ def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
 
 
 def _verdict(container: Container) -> Json | None:
-    """Why the container ends, once it does."""
+    """Return why the container ends; None until it does."""
     verdict = container.snapshot.verdict
     if verdict is None:
         return None
