@@ -33,3 +33,7 @@ class SpawnError(SupinitError):
     def __init__(self, sentence: str, code: int | None) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+class ExecutableBusy(SpawnError):
+    """The executable is open for writing (ETXTBSY): another try in a moment may succeed."""

@@ -8,9 +8,10 @@ import time
 from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.life import Exited
 from supervisor.core.record import assert_never, replace
-from supervisor.errors import SpawnError
+from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.children import Main
 from supervisor.process.environment import make_environment, marks_of, notify_variables
+from supervisor.process.executable import cannot_start
 from supervisor.process.once import Busy, Claims, Granted, Skipped
 from supervisor.process.spawn import Launch
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from supervisor.process.children import Children
     from supervisor.process.handover import Handover
 
+BUSY_LIMIT = 20
+"""Starts in a row that are put off because the executable is open for writing. One more is a failed start."""
+BUSY_PAUSE = 0.1
+"""Seconds between them."""
 LOOK_AGAIN = 0.5
 """Seconds until what is held back is looked at again: a oneshot that another container is running, for one."""
 
@@ -43,6 +48,8 @@ class Launcher:
         self._notices = notices
         self._own_environment = own_environment
         self._claims = Claims()
+        self._busy: dict[InstanceId, int] = {}
+        """How often in a row the start of an instance has been put off because its executable was being written."""
         self._terminal: Handover | None = None
         """The main program's, once there has been one that was given a terminal."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
@@ -79,11 +86,19 @@ class Launcher:
             return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, "nobody takes what it has written")
         try:
             held = self._claim(instance, generation, program.once) if program.once is not None else None
-            return held or Spawned(generation, self._spawn(program, instance, generation, hear))
+            started = held or Spawned(generation, self._spawn(program, instance, generation, hear))
+            self._busy.pop(instance, None)
+            return started
+        except ExecutableBusy as error:
+            self._busy[instance] = self._busy.get(instance, 0) + 1
+            if self._busy[instance] <= BUSY_LIMIT:
+                return SpawnHeld(generation, time.monotonic() + BUSY_PAUSE, str(error))
+            del self._busy[instance]
+            return SpawnFailed(generation, str(error), error.code, chance())
         except SpawnError as error:
             return SpawnFailed(generation, str(error), error.code, chance())
         except OSError as error:
-            return SpawnFailed(generation, f"cannot be started: {error.strerror or error}", None, chance())
+            return SpawnFailed(generation, str(cannot_start(error)), None, chance())
 
     def has_terminal(self, pid: int) -> bool:
         """Whether a main process has the container's terminal."""

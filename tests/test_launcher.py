@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.program import LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
-from supervisor.launcher import LOOK_AGAIN, chance
+from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
 from supervisor.process.children import Main
 from supervisor.process.once import Claims
 from supervisor.process.procfs import own_children
@@ -112,7 +113,7 @@ def settled(container: Turned) -> set[int]:
 FAILURES: dict[str, tuple[dict[str, Any], str, int | None]] = {
     "not found": ({"command": ("no-such-command",)}, "no-such-command was not found in ", 127),
     "not executable": ({"command": ("/etc/passwd",)}, "/etc/passwd: Permission denied", 126),
-    "working_dir": ({"working_dir": "/nowhere"}, "cannot enter working_dir /nowhere: No such file", None),
+    "working_dir": ({"working_dir": "/nowhere"}, "cannot change to /nowhere: No such file", None),
     "env_file": ({"env_file": ("/nowhere",)}, "cannot read /nowhere: No such file", None),
 }
 
@@ -157,7 +158,10 @@ def test_a_run_dir_too_deep_for_a_socket_is_named_as_the_reason(turned: Turn, tm
     container = Turned(deep, program("web", ready=SYSTEMD))
     event = start(container)
     assert isinstance(event, SpawnFailed)
-    assert event.reason == "cannot be started: the path of its notify socket is longer than 107 bytes"
+    assert event.reason == (
+        f"cannot be started: the path of its notify socket, {deep}/run/notify/web.1, is longer than 107 bytes "
+        "(choose a shorter supervisor.run_dir)"
+    )
     container.close()
 
 
@@ -184,7 +188,37 @@ def test_a_start_that_the_lack_of_descriptors_prevents_fails_and_leaves_none(ope
 
     found = elsewhere(reasons)
     assert found
-    assert {(reason.rpartition(": ")[2], code) for reason, code in found} == {("Too many open files", None)}
+    assert found == {
+        (
+            "cannot be started: Too many open files (raise the limit of open files, RLIMIT_NOFILE, of the container)",
+            None,
+        )
+    }
+
+
+def test_an_executable_that_is_being_written_is_tried_again_and_starts_once_it_is_complete(
+    turned: Turn, tmp_path: Path
+) -> None:
+    """execve(2) refuses it with ETXTBSY, as after the copy of an entrypoint into the image's layer."""
+    path = tmp_path / "entry"
+    shutil.copy(shutil.which("true") or "", path)
+    container = turned(program("web", str(path)))
+    with open(path, "ab"):
+        event = start(container)
+        assert isinstance(event, SpawnHeld)
+        assert event.reason == f"cannot be started: {path} is open for writing: Text file busy"
+    assert isinstance(start(container), Spawned)
+
+
+def test_an_executable_that_is_never_complete_is_a_failed_start(turned: Turn, tmp_path: Path) -> None:
+    path = tmp_path / "entry"
+    shutil.copy(shutil.which("true") or "", path)
+    container = turned(program("web", str(path)))
+    with open(path, "ab"):
+        events = [start(container) for _ in range(BUSY_LIMIT + 1)]
+    assert [type(event) for event in events] == [SpawnHeld] * BUSY_LIMIT + [SpawnFailed]
+    assert isinstance(events[-1], SpawnFailed)
+    assert events[-1].code is None
 
 
 # ---- what its output says

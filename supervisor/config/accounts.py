@@ -10,6 +10,7 @@ import os
 
 from supervisor.core.program import Credentials
 from supervisor.core.quantities import parse_integer
+from supervisor.core.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def parse_user(text: str) -> Credentials:
     account = _account(user)
     if account is None:
         gid = parse_group(group) if colon else 0
-        return Credentials(uid=_number(user, "user"), gid=gid, groups=(gid,))
+        return Credentials(uid=_number(user, "user"), gid=gid, groups=(gid,), names_group=bool(colon))
     gid = parse_group(group) if colon else account.pw_gid
     return Credentials(
         uid=account.pw_uid,
@@ -37,6 +38,7 @@ def parse_user(text: str) -> Credentials:
         groups=_gid_first(gid, os.getgrouplist(account.pw_name, gid)),
         name=account.pw_name,
         home=account.pw_dir,
+        names_group=bool(colon),
     )
 
 
@@ -52,9 +54,9 @@ def parse_group(text: str) -> int:
         raise ValueError(f"cannot find the group {text!r}") from None
 
 
-def add_groups(credentials: Credentials, groups: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the groups of the account with those of `group_add` behind them, none of them twice."""
-    return tuple(dict.fromkeys(credentials.groups + groups))
+def add_groups(credentials: Credentials, groups: tuple[int, ...]) -> Credentials:
+    """Return the user with the groups of `group_add` after its own, without duplicates."""
+    return replace(credentials, groups=tuple(dict.fromkeys(credentials.groups + groups)), added_groups=groups)
 
 
 def _account(user: str) -> struct_passwd | None:

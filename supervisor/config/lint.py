@@ -28,6 +28,7 @@ def warnings_on(plan: Plan) -> Iterator[str]:
     """Yield warnings about a valid table: those found while it was read, then those about what it says."""
     yield from plan.warnings
     yield from _warnings_on_time(plan)
+    yield from _warnings_on_users(plan)
     for name, program in plan.programs.items():
         yield from (f"programs.{name}: {sentence}" for sentence in lint(program))
         for received, _ in program.signals:
@@ -52,6 +53,22 @@ def _warnings_on_time(plan: Plan) -> Iterator[str]:
         yield f"drain_delay leaves nothing of shutdown_timeout ({timeout:g}s): every stop would be a SIGKILL"
     elif timeout is not None and seconds > timeout:
         yield f"a shutdown can take {seconds:g}s, longer than shutdown_timeout ({timeout:g}s): stops will be cut short"
+
+
+def _warnings_on_users(plan: Plan) -> Iterator[str]:
+    """Warn of programs that supinit would not be permitted to stop."""
+    if all(program.credentials is None for program in plan.programs.values()):
+        return
+    from supervisor.config.privileges import may_signal, own_privileges
+
+    own = own_privileges()
+    for name, program in plan.programs.items():
+        who = program.credentials
+        if who is not None and not may_signal(who, own):
+            yield (
+                f"programs.{name}.user: supinit cannot signal processes of {who.name or f'uid {who.uid}'}, so cannot "
+                "stop them: it runs without CAP_KILL (add the capability KILL to the container)"
+            )
 
 
 def _reason_never_met(condition: Condition, target: Program) -> str | None:

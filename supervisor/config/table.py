@@ -53,6 +53,7 @@ def read_programs(
         _check_names(name, targets, nodes, reading)
     _check_cycles(dependencies, reading)
     _check_log_files(places, reading)
+    _check_users(places, reading)
     check_main(nodes, places, command, reading)
     if reading.problems:
         raise InvalidValue
@@ -85,8 +86,7 @@ def _program(name: str, given: dict[str, Any]) -> Program:
     elif "restart" not in given and fields["kind"] is ProgramType.ONESHOT:
         fields["restart"] = Restart(RestartWhen.NEVER)
     if "user" in given:
-        credentials = given["user"]
-        fields["credentials"] = replace(credentials, groups=add_groups(credentials, given.get("group_add", ())))
+        fields["credentials"] = add_groups(given["user"], given.get("group_add", ()))
     if "stop_signal" in given or "stop_grace_period" in given:
         (step,) = Program._defaults["stop"]
         fields["stop"] = (SignalStep(given.get("stop_signal", step.signal), given.get("stop_grace_period", step.wait)),)
@@ -116,6 +116,20 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
         if (log.max_size, log.keep, log.compress) != (others.max_size, others.keep, others.compress):
             sentence = f"cannot share {log.file} with {other}, whose max_size, keep or compress is another"
             reading.problem(place.given["log"], f"{place.path}.log.file", sentence)
+
+
+def _check_users(places: dict[str, SectionReading], reading: Reading) -> None:
+    """Report users that supinit cannot switch to."""
+    users = {name: place for name, place in places.items() if "user" in place.values}
+    if not users:
+        return
+    from supervisor.config.privileges import obstacle_to, own_privileges
+
+    own = own_privileges()
+    for place in users.values():
+        credentials = add_groups(place.values["user"], place.values.get("group_add", ()))
+        if (sentence := obstacle_to(credentials, own)) is not None:
+            reading.problem(place.given["user"], f"{place.path}.user", sentence)
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:

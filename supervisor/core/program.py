@@ -111,6 +111,10 @@ class Credentials(Record):
     groups: tuple[int, ...] = ()
     name: str | None = None
     home: str | None = None
+    names_group: bool = False
+    """Whether the table itself names the group, which is then set even where supinit is the user already."""
+    added_groups: tuple[int, ...] = ()
+    """Those of `groups` that the table itself names."""
 
 
 class Limit(Record):

@@ -82,9 +82,8 @@ class Notices:
 
     def _listen(self, path: str, credentials: Credentials | None) -> socket:
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-            raise OSError(
-                errno.ENAMETOOLONG, f"the path of its notify socket is longer than {MAX_SOCKET_PATH} bytes", path
-            )
+            sentence = f"the path of its notify socket, {path}, is longer than {MAX_SOCKET_PATH} bytes"
+            raise OSError(errno.ENAMETOOLONG, f"{sentence} (choose a shorter supervisor.run_dir)", path)
         os.makedirs(self._folder, exist_ok=True)
         os.chmod(self._folder, 0o755)  # whatever umask supinit was started with
         if os.path.lexists(path):
@@ -94,8 +93,11 @@ class Notices:
             listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
             listener.bind(path)
             os.chmod(path, 0o666)
-            if credentials is not None:
-                os.chown(path, credentials.uid, credentials.gid)
+            if credentials is not None and credentials.uid != os.geteuid():
+                try:
+                    os.chown(path, credentials.uid, credentials.gid)
+                except PermissionError:
+                    pass  # without CAP_CHOWN; its mode lets every user write
         except BaseException:
             listener.close()
             raise

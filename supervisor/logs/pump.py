@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.program import Credentials, InstanceId, Program
     from supervisor.logs.losses import Losses
 
 ROUND = 8
@@ -150,7 +150,7 @@ class Pump:
             os.set_blocking(read_end, False)
             os.fchmod(write_end, PIPE_MODE)
             if program.credentials is not None and os.geteuid() == 0:
-                os.fchown(write_end, program.credentials.uid, program.credentials.gid)
+                _give_to(write_end, program.credentials)
             self._epoll.register(read_end, select.EPOLLIN)
         except OSError:
             os.close(read_end)
@@ -353,3 +353,11 @@ class Pump:
         for bucket in self._buckets.values():
             if bucket.losses:
                 yield bucket.losses
+
+
+def _give_to(descriptor: int, credentials: Credentials) -> None:
+    """Make the user the pipe's owner, where that is permitted. Its mode lets every user write."""
+    try:
+        os.fchown(descriptor, credentials.uid, credentials.gid)
+    except PermissionError:
+        pass  # without CAP_CHOWN

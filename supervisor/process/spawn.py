@@ -13,6 +13,7 @@ from functools import partial
 
 from supervisor.core.record import Record
 from supervisor.errors import SpawnError
+from supervisor.process.credentials import switch_to
 from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
 from supervisor.process.inbox import ALL, IGNORED
 
@@ -24,8 +25,21 @@ if TYPE_CHECKING:
     from supervisor.core.program import Credentials, Limit
     from supervisor.process.handover import Handover
 
-    _Step = tuple[str, Callable[[], object]]
-    """What it does, as an infinitive, and the call that does it."""
+
+_EXECUTE = "execute"
+
+
+class _Step(Record):
+    """One thing done between fork and exec: `deed` as an infinitive, and the `privilege` that it may need."""
+
+    deed: str
+    act: Callable[[], object]
+    privilege: str = ""
+
+    def error(self, number: int) -> SpawnError:
+        """Return the error for the operator. Another try may succeed."""
+        needs = f" (it needs {self.privilege})" if self.privilege and number in (errno.EPERM, errno.EACCES) else ""
+        return SpawnError(f"cannot {self.deed}: {os.strerror(number)}{needs}", None)
 
 
 class Launch(Record):
@@ -57,7 +71,14 @@ def spawn(launch: Launch) -> int:
     """Start the process and return its pid. Raises SpawnError; no process exists then."""
     path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
     try:
-        return _fork(launch, path) if launch.needs_fork else _posix_spawn(launch, path)
+        if not launch.needs_fork:
+            try:
+                return _posix_spawn(launch, path)
+            except PermissionError as error:
+                if error.errno != errno.EPERM:
+                    raise
+                # older seccomp profiles refuse clone3(2), which glibc uses for posix_spawn but not for fork
+        return _fork(launch, path)
     except OSError as error:
         raise cannot_execute(path, error) from None
     except ValueError as error:
@@ -69,12 +90,13 @@ def turn_into(launch: Launch) -> NoReturn:
 
     Raises SpawnError, with the OSError as its cause. Part of the context may have been applied by then.
     """
-    for step, act in _steps_into_context(launch):
+    for step in _steps_into_context(launch):
         try:
-            act()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise SpawnError(f"cannot {step}: {reason}", None) from error
+            step.act()
+        except OSError as error:
+            raise step.error(error.errno or 0) from error
+        except ValueError as error:
+            raise SpawnError(f"cannot {step.deed}: {error}", None) from error
     for number in IGNORED:
         signal.signal(number, signal.SIG_DFL)
     path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
@@ -120,7 +142,7 @@ def _enter(working_dir: str) -> int:
         os.chdir(working_dir)
     except OSError as error:
         os.close(home)
-        raise SpawnError(f"cannot enter working_dir {working_dir}: {error.strerror}", None) from None
+        raise SpawnError(f"cannot change to {working_dir}: {error.strerror}", None) from None
     return home
 
 
@@ -147,28 +169,36 @@ def _fork(launch: Launch, path: str) -> int:
             launch.terminal.note(pid)
         return pid
     os.waitpid(pid, 0)
-    step, _, number = message.rpartition(" ")
-    if step == "execute":
+    deed, _, number = message.rpartition(" ")
+    if deed == _EXECUTE:
         raise OSError(int(number), "")
-    raise SpawnError(f"cannot {step}: {os.strerror(int(number))}", None)
+    raise _failure(launch, deed, int(number))
+
+
+def _failure(launch: Launch, deed: str, number: int) -> SpawnError:
+    """Return the error for what a forked child could not do."""
+    for step in _steps(launch):
+        if step.deed == deed:
+            return step.error(number)
+    return SpawnError(f"cannot {deed}: {os.strerror(number)}", None)
 
 
 def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
-    """Turn the forked child into the program. A failure is reported through the pipe as "STEP ERRNO"."""
-    step = "prepare it"
+    """Turn the forked child into the program. A failure is reported through the pipe as "DEED ERRNO"."""
+    deed = "prepare the process"
     while write_end in (number for _, number in launch.extra):
         write_end = os.dup(write_end)
     try:
-        for name, act in _steps(launch):
-            step = name
-            act()
-        step = "execute"
+        for step in _steps(launch):
+            deed = step.deed
+            step.act()
+        deed = _EXECUTE
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _execute(launch, path)
     except OSError as error:
-        os.write(write_end, os.fsencode(f"{step} {error.errno or 0}"))
+        os.write(write_end, os.fsencode(f"{deed} {error.errno or 0}"))
     except BaseException:
-        os.write(write_end, os.fsencode(f"{step} {errno.EPERM}"))
+        os.write(write_end, os.fsencode(f"{deed} {errno.EPERM}"))
     finally:
         os._exit(126)
 
@@ -192,15 +222,15 @@ def _execute(launch: Launch, path: str) -> NoReturn:
 def _steps(launch: Launch) -> Iterator[_Step]:
     """Yield what a forked child does before exec, in order."""
     if launch.terminal is None:
-        yield "start a session", os.setsid
+        yield _Step("start a session", os.setsid)
     else:
-        yield "take the terminal", launch.terminal.take
-    yield "reset its signals", _reset_signals
-    yield "connect its stdin", lambda: os.dup2(launch.stdin, 0)
-    yield "connect its stdout", lambda: os.dup2(launch.stdout, 1)
-    yield "connect its stderr", lambda: os.dup2(launch.stderr, 2)
+        yield _Step("take the terminal", launch.terminal.take)
+    yield _Step("reset its signals", _reset_signals)
+    yield _Step("connect its stdin", lambda: os.dup2(launch.stdin, 0))
+    yield _Step("connect its stdout", lambda: os.dup2(launch.stdout, 1))
+    yield _Step("connect its stderr", lambda: os.dup2(launch.stderr, 2))
     for own, number in launch.extra:
-        yield f"connect its descriptor {number}", partial(_connect, own, number)
+        yield _Step(f"connect its descriptor {number}", partial(_connect, own, number))
     yield from _steps_into_context(launch)
 
 
@@ -208,19 +238,21 @@ def _steps_into_context(launch: Launch) -> Iterator[_Step]:
     """Yield what gives a process the program's context, in order. Only the working directory follows the user."""
     credentials = launch.credentials
     if launch.umask is not None:
-        yield "set its umask", lambda: os.umask(launch.umask or 0)
+        yield _Step("set its umask", lambda: os.umask(launch.umask or 0))
     for limit in launch.ulimits:
-        yield f"set its ulimit {limit.resource}", partial(_limit, limit)
+        yield _Step(f"set its ulimit {limit.resource}", partial(_limit, limit), "a higher hard limit")
     if launch.nice is not None:
-        yield f"set nice {launch.nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, launch.nice or 0)
+        nice = launch.nice
+        yield _Step(f"set nice {nice}", lambda: os.setpriority(os.PRIO_PROCESS, 0, nice), "CAP_SYS_NICE")
     if launch.oom_score_adj is not None:
-        yield f"set oom_score_adj {launch.oom_score_adj}", lambda: _set_oom_score(launch.oom_score_adj or 0)
+        score = launch.oom_score_adj
+        yield _Step(f"set oom_score_adj {score}", lambda: _set_oom_score(score), "CAP_SYS_RESOURCE")
     if credentials is not None:
-        yield "set its groups", lambda: _set_groups(credentials)
-        yield f"become group {credentials.gid}", lambda: os.setresgid(*[credentials.gid] * 3)
-        yield f"become user {credentials.name or credentials.uid}", lambda: os.setresuid(*[credentials.uid] * 3)
+        deed = f"switch to user {credentials.name or credentials.uid}"
+        yield _Step(deed, lambda: switch_to(credentials), "root, or CAP_SETUID and CAP_SETGID")
     if launch.working_dir is not None:
-        yield f"enter working_dir {launch.working_dir}", lambda: os.chdir(launch.working_dir or ".")
+        folder = launch.working_dir
+        yield _Step(f"change to {folder}", lambda: os.chdir(folder))
 
 
 def _connect(own: int, number: int) -> None:
@@ -245,9 +277,3 @@ def _limit(limit: Limit) -> None:
 def _set_oom_score(score: int) -> None:
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(str(score))
-
-
-def _set_groups(credentials: Credentials) -> None:
-    """Set the supplementary groups, unless they are right already: setting them takes privileges."""
-    if set(os.getgroups()) != set(credentials.groups):
-        os.setgroups(credentials.groups)

@@ -156,7 +156,7 @@ def test_what_cannot_be_run_is_one_line(socket_path: str, words: list[str], code
     [
         (
             {"working_dir": "/nowhere"},
-            "cannot enter working_dir /nowhere: No such file or directory; the program itself",
+            "cannot change to /nowhere: No such file or directory; the program itself",
         ),
         (
             {"environment": (("A", SecretFile("/nowhere")),)},
@@ -189,5 +189,7 @@ def test_who_may_not_become_the_programs_user_is_77(socket_path: str, capsys: py
             os.seteuid(0)
 
     assert asyncio.run(scenario()) == 77
-    expected = "supctl: cannot run true in web: cannot set its groups: Operation not permitted; run supctl as root\n"
-    assert capsys.readouterr().err == expected
+    assert capsys.readouterr().err == (
+        "supctl: cannot run true in web: cannot switch to user 7: Operation not permitted "
+        "(it needs root, or CAP_SETUID and CAP_SETGID); run supctl as root\n"
+    )

@@ -45,15 +45,15 @@ def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_an_account_brings_its_groups_its_name_and_its_home(text: str, gid: int, groups: tuple[int, ...]) -> None:
-    assert parse_user(text) == Credentials(7001, gid, groups, "app", "/srv/app")
+    assert parse_user(text) == Credentials(7001, gid, groups, "app", "/srv/app", names_group=":" in text)
 
 
 @pytest.mark.parametrize(
     ("text", "credentials"),
     [
         ("4711", Credentials(4711, 0, (0,))),
-        ("4711:42", Credentials(4711, 42, (42,))),
-        (f"{MAX_ID}:0", Credentials(MAX_ID, 0, (0,))),
+        ("4711:42", Credentials(4711, 42, (42,), names_group=True)),
+        (f"{MAX_ID}:0", Credentials(MAX_ID, 0, (0,), names_group=True)),
     ],
 )
 def test_a_number_without_an_account_gets_the_given_group_or_0_as_in_docker(
@@ -86,4 +86,5 @@ def test_a_group_is_a_name_or_a_number() -> None:
 
 
 def test_added_groups_stand_behind_the_account_s_own_and_none_is_there_twice() -> None:
-    assert add_groups(Credentials(1, 2, (2, 3)), (4, 3, 4)) == (2, 3, 4)
+    expected = Credentials(1, 2, (2, 3, 4), added_groups=(4, 3, 4))
+    assert add_groups(Credentials(1, 2, (2, 3)), (4, 3, 4)) == expected

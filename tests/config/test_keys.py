@@ -245,7 +245,7 @@ def test_a_user_brings_its_groups_and_those_added() -> None:
     root = Credentials(0, 0, groups, name, os.path.expanduser("~root"))
     assert program_of("user: root").credentials == root
     added = program_of("user: 0:0, group_add: [4711, root, '4712']").credentials
-    assert added == replace(root, groups=(*groups, 4711, 4712))
+    assert added == replace(root, groups=(*groups, 4711, 4712), names_group=True, added_groups=(4711, 0, 4712))
 
 
 SUPERVISOR_CASES: list[tuple[str, dict[str, object]]] = [

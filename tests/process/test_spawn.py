@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from supervisor.core.program import Credentials, Limit
 from supervisor.core.record import replace
-from supervisor.errors import SpawnError
+from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.executable import DEFAULT_PATH, find_executable
 from supervisor.process.procfs import own_children, read_process
 from supervisor.process.spawn import spawn
@@ -19,6 +21,7 @@ from supervisor.process.subreaper import keep_descriptors
 from supervisor.umask import own_umask
 
 from .nursery import NOBODY, Nursery, elsewhere, open_descriptors, sleep_until
+from .syscalls import CLONE3, EXECVE, refuse
 
 CAP_SYS_NICE = 1 << 23
 
@@ -190,7 +193,7 @@ def test_settings_that_need_privileges_are_applied_before_they_are_dropped(nurse
 def test_working_dir_is_entered_as_the_user(nursery: Nursery, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(SpawnError, match=f"^cannot enter working_dir {closed}: Permission denied$"):
+    with pytest.raises(SpawnError, match=f"^cannot change to {closed}: Permission denied$"):
         nursery.start("true", working_dir=str(closed), credentials=Credentials(NOBODY, NOBODY))
 
 
@@ -271,7 +274,7 @@ def test_a_missing_working_dir_is_a_temporary_failure(nursery: Nursery, way: dic
     missing = f"{tmp_path}/not here"
     with pytest.raises(SpawnError) as caught:
         nursery.start("true", working_dir=missing, umask=0o077, **way)
-    assert str(caught.value) == f"cannot enter working_dir {missing}: No such file or directory"
+    assert str(caught.value) == f"cannot change to {missing}: No such file or directory"
     assert caught.value.code is None
     assert surroundings() == before
 
@@ -282,7 +285,7 @@ def test_a_working_dir_that_is_not_utf_8_is_reported_like_any_other(
     missing = f"{tmp_path}/\udcff"
     with pytest.raises(SpawnError) as caught:
         nursery.start("true", working_dir=missing, **way)
-    assert str(caught.value) == f"cannot enter working_dir {missing}: No such file or directory"
+    assert str(caught.value) == f"cannot change to {missing}: No such file or directory"
 
 
 def test_a_hard_limit_that_cannot_be_raised_is_named(nursery: Nursery) -> None:
@@ -296,7 +299,7 @@ def test_a_hard_limit_that_cannot_be_raised_is_named(nursery: Nursery) -> None:
         raise AssertionError("it was raised")
 
     assert elsewhere(raise_it, os.geteuid() or NOBODY) == (
-        "cannot set its ulimit nofile: Operation not permitted", None, True,
+        "cannot set its ulimit nofile: Operation not permitted (it needs a higher hard limit)", None, True,
     )  # fmt: skip
 
 
@@ -310,7 +313,7 @@ def test_a_user_that_cannot_be_switched_to_is_named(nursery: Nursery) -> None:
         raise AssertionError("it was allowed")
 
     assert elsewhere(become_root, os.geteuid() or NOBODY) == (
-        "cannot become user root: Operation not permitted", None, True,
+        "cannot switch to user root: Operation not permitted (it needs root, or CAP_SETUID and CAP_SETGID)", None, True,
     )  # fmt: skip
 
 
@@ -327,7 +330,10 @@ def test_the_process_limit_is_a_temporary_failure(nursery: Nursery, way: dict[st
         raise AssertionError("a process was made")
 
     sentence, code, is_clean = elsewhere(start_too_many, os.geteuid() or NOBODY)
-    assert sentence.endswith("/true: Resource temporarily unavailable")
+    assert sentence == (
+        "cannot be started: Resource temporarily unavailable "
+        "(no process can be created: the limit of processes, of the user or of the container, is reached)"
+    )
     assert (code, is_clean) == (None, True)
 
 
@@ -341,6 +347,40 @@ def test_the_descriptor_limit_is_a_temporary_failure(nursery: Nursery, way: dict
         return 0
 
     assert elsewhere(start_without_descriptors) is None
+
+
+def test_where_clone3_is_refused_a_fork_does_it(nursery: Nursery, way: dict[str, Any]) -> None:
+    """glibc's posix_spawn(3) uses clone3(2), which seccomp profiles of older container engines refuse with EPERM."""
+
+    def start() -> tuple[bool, str]:
+        refuse(CLONE3, errno.EPERM)
+        with pytest.raises(PermissionError):
+            os.posix_spawn("/bin/true", ["true"], {})
+        nursery.start("sh", "-c", "pwd; umask", working_dir="/", umask=0o027, **way)
+        return True, " ".join(nursery.ear.lines(2))
+
+    assert elsewhere(start) == (True, "/ 0027")
+
+
+def test_an_executable_that_is_refused_is_refused_after_a_fork_too(nursery: Nursery, tmp_path: Path) -> None:
+    def start() -> tuple[str, int | None]:
+        refuse(EXECVE, errno.EPERM)
+        with pytest.raises(SpawnError) as caught:
+            nursery.start("/bin/true")
+        return str(caught.value), caught.value.code
+
+    assert elsewhere(start) == ("cannot be started: /bin/true: Operation not permitted", 126)
+
+
+def test_an_executable_that_is_open_for_writing_is_told_from_others(
+    nursery: Nursery, way: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "tool"
+    shutil.copy(shutil.which("true") or "", path)
+    with open(path, "ab"), pytest.raises(ExecutableBusy) as caught:
+        nursery.start(str(path), **way)
+    assert str(caught.value) == f"cannot be started: {path} is open for writing: Text file busy"
+    assert nursery.end(nursery.start(str(path), **way)) == 0
 
 
 # ---- looking a command up
