@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import psutil
 import pytest
 
 from supervisor.process.procfs import Process
@@ -66,6 +67,15 @@ def test_usage_is_the_sum_over_the_tree() -> None:
     assert usage.processes >= 1
     assert usage.memory_bytes > 1_000_000
     assert usage.cpu_seconds > 0
+
+
+def test_usage_agrees_with_psutil() -> None:
+    """An operator compares the two. CPU time advances between the two readings, in ticks of 10 ms."""
+    usage, process = measure({WEB: os.getpid()})[WEB], psutil.Process()
+    family = [process, *process.children(recursive=True)]
+    assert usage.processes == len(family)
+    assert usage.cpu_seconds == pytest.approx(sum(sum(p.cpu_times()[:4]) for p in family), abs=0.2)
+    assert usage.memory_bytes == pytest.approx(sum(p.memory_info().rss for p in family), rel=0.1)
 
 
 def test_a_process_that_is_gone_is_not_measured() -> None:
