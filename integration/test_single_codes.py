@@ -95,9 +95,9 @@ def test_a_script_without_an_interpreter_is_run_by_sh(init: tuple[str, ...], tmp
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["-r", "15"], "cannot rewrite 15: it is FROM:TO, as in TERM:QUIT or 15:0"),
-        (["-rFOO:1"], "cannot rewrite FOO:1: there is no signal FOO"),
-        (["-g", "--single-child"], "--process-group and --single-child exclude each other"),
+        (["-r", "15"], "cannot rewrite 15: write FROM:TO, as in TERM:QUIT or 15:0"),
+        (["-rFOO:1"], "cannot rewrite FOO:1: unknown signal FOO"),
+        (["-g", "--single-child"], "--process-group and --single-child cannot be used together"),
         (["-gx"], "unknown option -x in -gx"),
     ],
     ids=" ".join,

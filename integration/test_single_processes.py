@@ -27,7 +27,7 @@ GOAL, LIMIT = 1.3, 2.0
 """Times the run of a bare interpreter: the goal, and the limit on a busy machine."""
 PROMPT, PATIENCE = 5.0, 100.0
 """Milliseconds from the command's end to supinit's: the goal, and the limit on a busy machine."""
-WARNING = "supinit: not PID 1, so orphans will not come to it to be reaped (with -s they would)\n"
+WARNING = "supinit: not PID 1: orphans will not be reaped (use -s to reap them)\n"
 
 
 # ---- orphans

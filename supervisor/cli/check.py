@@ -1,4 +1,4 @@
-"""`supinit --check`: validate the configuration and print the plan. Nothing is started, nothing is written."""
+"""`supinit --check`: validate the configuration and print the plan, without starting or writing anything."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
-    """Print the plan of a valid table, or the table `expanded`, and its warnings; return 0. Raises ConfigError.
+    """Print the plan of the table, or the `expanded` table, and the warnings. Return 0. Raises ConfigError.
 
-    `command` is the main program beside the table.
+    A `command` that is not empty is the main program.
     """
     plan = make_plan(load(path, os.environ, command=command))
     if expanded:
@@ -36,7 +36,7 @@ def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
 
 
 def describe(plan: Plan) -> Iterator[str]:
-    """Yield the plan, line by line."""
+    """Yield the lines of the plan."""
     count = len(plan.programs)
     yield f"{count} program{'' if count == 1 else 's'}"
     if plan.main is not None:
@@ -51,7 +51,7 @@ def describe(plan: Plan) -> Iterator[str]:
     yield "stop sequences:"
     width = max(map(len, plan.programs), default=0)
     for name, program in plan.programs.items():
-        yield f"  {name:{width}}  {describe_ladder(program)}"
+        yield f"  {name:{width}}  {describe_stop_sequence(program)}"
     yield ""
     yield _describe_worst_case(plan)
 
@@ -62,8 +62,8 @@ def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[
         yield f"  {number}. {', '.join(labels)}"
 
 
-def describe_ladder(program: Program) -> str:
-    """Return a stop sequence as one line: "SIGQUIT 30s → SIGTERM (group) 5s → SIGKILL"."""
+def describe_stop_sequence(program: Program) -> str:
+    """Return the stop sequence as one line: "SIGQUIT 30s → SIGTERM (group) 5s → SIGKILL"."""
     return " → ".join((*map(_describe_step, program.stop), "SIGKILL (tree)"))
 
 

@@ -1,7 +1,7 @@
-"""The man pages, from the pages in docs/ and from what --help says: docs/man.
+"""Generate the man pages in docs/man from the pages in docs/ and from --help.
 
-`python -m supervisor.cli.manual`, in a clone of the repository, writes them; a test holds them against this. Nothing
-imports this module at run time. The Markdown that it knows is that of our own pages.
+Run `python -m supervisor.cli.manual` in a clone of the repository; a test compares the files with the result. Nothing
+imports this module at run time. It understands only the Markdown of our own pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOLDER = DOCS / "man"
 INLINE = re.compile(r"`(?P<code>[^`]+)`|\*\*(?P<bold>.+?)\*\*|\*(?P<italic>[^* ][^*]*)\*|\[(?P<link>[^]]+)\]\([^)]+\)")
 ITEM = re.compile(r"(-|\d+\.) +")
 LITERAL = {"\\": "\\e", "-": "\\-", "'": "\\(aq", "^": "\\(ha", "~": "\\(ti", "`": "\\(ga"}
-"""What has to come out as it is typed (groff_char(7))."""
+"""Characters that must be printed as typed (groff_char(7))."""
 
 
 def pages() -> dict[str, str]:
@@ -46,7 +46,7 @@ def pages() -> dict[str, str]:
 
 
 def _page(own: tuple[str, int], about: str, synopsis: Iterable[str], text: str, *others: tuple[str, int]) -> str:
-    """Return one page; `text` is Markdown, and the section and name of each of `others` ends it."""
+    """Return one page. `text` is Markdown. The names and sections of `others` are listed under SEE ALSO."""
     name, section = own
     lines = [
         '.\\" Made by python -m supervisor.cli.manual from the pages in docs/.',
@@ -91,7 +91,7 @@ def _supctl_synopsis() -> list[str]:
 
 
 def body(text: str) -> Iterator[str]:
-    """Yield the lines of a page of ours, without its title."""
+    """Convert a page from Markdown, without its title."""
     for block in _blocks(text.splitlines()):
         first = block[0]
         if first.startswith("```"):
@@ -112,7 +112,7 @@ def body(text: str) -> Iterator[str]:
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Part a page at blank lines, but not inside of code."""
+    """Split a page at blank lines, except inside code."""
     block: list[str] = []
     for line in lines:
         is_code = bool(block) and block[0].startswith("```")
@@ -138,7 +138,7 @@ def _list(block: Iterable[str]) -> Iterator[str]:
 
 
 def _table(block: Iterable[str]) -> Iterator[str]:
-    """Turn each row into a paragraph that hangs from its first cell."""
+    """Convert each row to a paragraph with a hanging first cell."""
     headings, _, *rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block]
     for cells in rows:
         tag, *others = (cell.replace("\\|", "|") for cell in cells)
@@ -187,12 +187,12 @@ def _typed(text: str) -> str:
 
 
 def _named(text: str) -> str:
-    """Name what is not ASCII, so that no page depends on how it is read."""
+    """Escape characters that are not ASCII, so that the page does not depend on an encoding."""
     return "".join(c if c.isascii() else f"\\[u{ord(c):04X}]" for c in text)
 
 
 def _guard(line: str) -> str:
-    """Keep a line from being taken for a request."""
+    """Prevent a line from being read as a request."""
     return f"\\&{line}" if line.startswith((".", "'")) else line
 
 

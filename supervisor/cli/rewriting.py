@@ -1,4 +1,4 @@
-"""`-r FROM:TO`: which signal is forwarded in place of which."""
+"""`-r FROM:TO`: forward one signal in place of another."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ if TYPE_CHECKING:
     import signal
     from collections.abc import Iterable
 else:
-    import _signal as signal  # without the enums: a start is to cost little, also with -r TERM:QUIT
+    import _signal as signal  # without the enums, so that -r does not slow the start down
 
 
 def parse_rewrites(texts: Iterable[str]) -> dict[int, int]:
-    """Return what is forwarded, 0 for nothing, by what comes; the last word on a signal counts. Raises UsageError."""
+    """Map each received signal to the one to forward, 0 for none. The last rewrite wins. Raises UsageError."""
     return dict(_parse(text) for text in texts)
 
 
 def _parse(text: str) -> tuple[int, int]:
-    come, colon, sent = text.partition(":")
+    received, colon, sent = text.partition(":")
     if not colon:
-        raise UsageError(f"cannot rewrite {text}: it is FROM:TO, as in TERM:QUIT or 15:0")
-    number = _signal(text, come)
+        raise UsageError(f"cannot rewrite {text}: write FROM:TO, as in TERM:QUIT or 15:0")
+    number = _signal(text, received)
     if number in (signal.SIGKILL, signal.SIGSTOP):
-        raise UsageError(f"cannot rewrite {text}: {come} never comes to a process")
+        raise UsageError(f"cannot rewrite {text}: {received} cannot be caught")
     if number == signal.SIGCHLD:
-        raise UsageError(f"cannot rewrite {text}: {come} is supinit's own and never forwarded")
+        raise UsageError(f"cannot rewrite {text}: supinit itself handles {received} and never forwards it")
     return number, 0 if sent == "0" else _signal(text, sent)
 
 
@@ -40,5 +40,5 @@ def _signal(text: str, word: str) -> int:
 
         number = parse_signal(word)
     if number not in signal.valid_signals():
-        raise UsageError(f"cannot rewrite {text}: there is no signal {word or 'without a name'}")
+        raise UsageError(f"cannot rewrite {text}: {f'unknown signal {word}' if word else 'a signal is missing'}")
     return int(number)

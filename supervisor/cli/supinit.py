@@ -1,4 +1,4 @@
-"""`supinit`: read the command line, and nothing that the start of the first program does not need."""
+"""`supinit`: parse the command line. Imports only what the start of the first program needs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG = "/etc/supinit.yaml"
 USAGE = """\
 usage: supinit [-c FILE]                     run the program table
-       supinit [-c FILE] [--] COMMAND ARG…   run the table, if there is one, beside COMMAND as the main program
+       supinit [-c FILE] [--] COMMAND ARG…   run COMMAND as the main program, beside the table if there is one
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
-       supinit --check --expand              print the table with includes and presets written out instead
+       supinit --check --expand              print the table with includes merged and presets expanded instead
        supinit --schema                      print the JSON Schema of the configuration
-       supinit convert FILE                  print the table that a supervisord.conf or a Procfile amounts to
+       supinit convert FILE                  convert a supervisord.conf or a Procfile to a table
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)
   -g, --process-group      COMMAND without a table: signal its whole process group, in a session of its own
   -r, --rewrite FROM:TO    COMMAND without a table: forward TO for FROM; TO 0 drops it
       --single-child       COMMAND without a table: signal nothing but the child (the default)
-      --log-format FORMAT  plain or json: how supinit's own messages look
-      --log-level LEVEL    debug, info, warning or error
+      --log-format FORMAT  plain or json: format of supinit's own messages
+      --log-level LEVEL    debug, info, warning or error: least severe level to log
       --version            print the version
-  -h, --help               print this
+  -h, --help               print this help
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
@@ -44,12 +44,12 @@ SINGLE_ONLY = ("--process-group", "--rewrite", "--single-child")
 
 
 def main() -> NoReturn:
-    """Run supinit. Ends the process without Python's own clean-up: as PID 1, its end is the container's."""
-    gc.disable()  # until the loop is up: a start allocates much and frees little
+    """Run supinit. Ends the process without Python's cleanup, because the end of PID 1 is the end of the container."""
+    gc.disable()  # until the loop runs: a start allocates much and frees little
     code = _main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:  # as it is where the descriptor was closed
+            if stream is not None:  # None where the descriptor is closed
                 stream.flush()
         except (OSError, ValueError):
             code = code or 1
@@ -66,14 +66,14 @@ def _main(arguments: list[str]) -> int:
         sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
         return EXIT_CONFIG
     except BrokenPipeError:
-        return 1  # whoever reads a plan may have seen enough of it
+        return 1  # the reader of the plan has seen enough
     except StartError as error:
         sys.stderr.write(f"supinit: {error}\n")
         return EXIT_CONFIG
 
 
 class CommandLine:
-    """Options by their long names, flags with an empty value; rewrites in the order given; the command, or ()."""
+    """The parsed command line. Flags have an empty value. Rewrites are in order. An empty command means none."""
 
     __slots__ = ("command", "options", "rewrites")
 
@@ -84,7 +84,7 @@ class CommandLine:
 
 
 def parse(arguments: list[str]) -> CommandLine:
-    """Return what the command line asks for. Raises UsageError."""
+    """Parse the command line. Raises UsageError."""
     line = CommandLine()
     options = line.options
     rest = list(arguments)
@@ -92,7 +92,7 @@ def parse(arguments: list[str]) -> CommandLine:
         word = rest.pop(0)
         if word == "--":
             if not rest:
-                raise UsageError("no command follows --")
+                raise UsageError("no command given after --")
             line.command = tuple(rest)
         elif word.startswith("-"):
             for name, value in _read(word, rest):
@@ -101,22 +101,22 @@ def parse(arguments: list[str]) -> CommandLine:
                 options[name] = value
         elif word == "convert":
             if len(rest) != 1 or rest[0].startswith("-"):
-                raise UsageError("convert takes one FILE (a program of that name: supinit -- convert)")
+                raise UsageError("convert takes one FILE (to run a program of that name: supinit -- convert)")
             options["convert"] = rest.pop()
         else:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
-        raise UsageError("--expand goes with --check")
+        raise UsageError("--expand requires --check")
     if "--process-group" in options and "--single-child" in options:
-        raise UsageError("--process-group and --single-child exclude each other")
+        raise UsageError("--process-group and --single-child cannot be used together")
     for name, allowed in CHOICES.items():
         if options.get(name, allowed[0]) not in allowed:
-            raise UsageError(f"{name} is one of {', '.join(allowed)}")
+            raise UsageError(f"{name} must be {', '.join(allowed[:-1])} or {allowed[-1]}")
     return line
 
 
 def _read(word: str, rest: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the options of one word, as getopt_long(3) reads it; a value may be taken off the `rest`."""
+    """Yield the options in one word, as getopt_long(3) reads it. A value may be taken from `rest`."""
     if word.startswith("--"):
         name, equals, value = word.partition("=")
         if name in VALUES:
@@ -139,7 +139,7 @@ def _read(word: str, rest: list[str]) -> Iterator[tuple[str, str]]:
 
 def _value(name: str, rest: list[str]) -> str:
     if not rest:
-        raise UsageError(f"{name} needs a value")
+        raise UsageError(f"option {name} requires a value")
     return rest.pop(0)
 
 
@@ -154,9 +154,13 @@ def _run(line: CommandLine) -> int:
         sys.stdout.write(f"supinit {__version__}\n")
         return 0
     if "--schema" in options:
-        from supervisor.cli.schema import print_schema
+        import json
 
-        return print_schema()
+        from supervisor.config.schema import json_schema
+
+        json.dump(json_schema(), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
     if "convert" in options:
         from supervisor.cli.convert import print_converted
 
@@ -170,7 +174,7 @@ def _run(line: CommandLine) -> int:
         return _run_command(line)
     for name in SINGLE_ONLY:
         if name in options:
-            raise UsageError(f"{name} goes with a command and no table")
+            raise UsageError(f"{name} requires a command without a table")
     from supervisor.boot import Options, run
 
     log = options.get("--log-format"), options.get("--log-level")
@@ -187,8 +191,8 @@ def _run_command(line: CommandLine) -> int:
     rewrites = parse_rewrites(line.rewrites)
     adopts = is_init() or ("--subreaper" in options and become_subreaper())
     if not adopts and options.get("--log-level") != "error":
-        why = "the kernel does not let it adopt them" if "--subreaper" in options else "with -s they would"
-        say(f"not PID 1, so orphans will not come to it to be reaped ({why})")
+        why = "the kernel refused -s" if "--subreaper" in options else "use -s to reap them"
+        say(f"not PID 1: orphans will not be reaped ({why})")
     try:
         return run(line.command, rewrites, "--process-group" in options)
     except SpawnError as error:

@@ -1,7 +1,6 @@
-"""Users and groups by name or number, as the container's passwd and group files have them when the table is read.
+"""Look up users and groups by name or ID, in the container's passwd and group files, when the table is read.
 
-pwd and grp are imported by the first table that names a user. Raises ValueError with a whole sentence for a name that
-is not there.
+pwd and grp are imported only when a table names a user or group. The functions raise ValueError for unknown names.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ if TYPE_CHECKING:
     from pwd import struct_passwd
 
 MAX_ID = 2**32 - 2
-"""One more is (uid_t) -1, which means "leave it as it is" (setresuid(2))."""
+"""The next number is (uid_t) -1, which means "do not change" (setresuid(2))."""
 
 
 def parse_user(text: str) -> Credentials:
     """Resolve "app", "1000", "app:www" or "1000:1000".
 
-    The groups are those the account is a member of (getgrouplist(3)), its own one or the given one first. A number
-    without an account gets the given group, or 0 as in Docker, and no other.
+    The groups are those of the account (getgrouplist(3)), with its primary group or the given one first. An ID without
+    an account gets only the given group, or group 0, as in Docker.
     """
     user, colon, group = text.partition(":")
     account = _account(user)
@@ -43,7 +42,7 @@ def parse_user(text: str) -> Credentials:
 
 
 def parse_group(text: str) -> int:
-    """Resolve the name or the number of a group."""
+    """Resolve a group name or ID."""
     if text.isdecimal():
         return _number(text, "group")
     import grp
@@ -51,7 +50,7 @@ def parse_group(text: str) -> int:
     try:
         return grp.getgrnam(text).gr_gid
     except KeyError:
-        raise ValueError(f"cannot find the group {text!r}") from None
+        raise ValueError(f"unknown group {text!r}") from None
 
 
 def add_groups(credentials: Credentials, groups: tuple[int, ...]) -> Credentials:
@@ -60,7 +59,7 @@ def add_groups(credentials: Credentials, groups: tuple[int, ...]) -> Credentials
 
 
 def _account(user: str) -> struct_passwd | None:
-    """Find an account. None: the user is a number that has none."""
+    """Return the account of a user, or None for an ID without an account."""
     import pwd
 
     try:
@@ -68,13 +67,13 @@ def _account(user: str) -> struct_passwd | None:
     except KeyError:
         if user.isdecimal():
             return None
-        raise ValueError(f"cannot find the user {user!r}") from None
+        raise ValueError(f"unknown user {user!r}") from None
 
 
 def _number(text: str, what: str) -> int:
     number = parse_integer(text)
     if number is None or number > MAX_ID:
-        raise ValueError(f"cannot be the number of a {what}: {text} (allowed: 0 to {MAX_ID})")
+        raise ValueError(f"cannot be {what} ID {text} (allowed: 0 to {MAX_ID})")
     return number
 
 

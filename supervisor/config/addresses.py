@@ -1,6 +1,6 @@
-"""Where something listens: host and port, the path of a Unix socket, or the URL of a health check.
+"""Parse addresses: host and port, the path of a Unix socket, or the URL of a health check.
 
-Raises ValueError with a whole sentence where the reason is worth more than the list of what is allowed.
+The functions return None for an invalid address, and raise ValueError where there is more to say about the reason.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from supervisor.core.quantities import parse_integer
 
 
 def parse_address(text: str) -> tuple[str, int] | None:
-    """Split "127.0.0.1:80", "db:5432" or "[::1]:80" into host and port. None: it is no such address."""
+    """Split "127.0.0.1:80", "db:5432" or "[::1]:80" into host and port."""
     host, colon, port_text = text.rpartition(":")
     port = parse_integer(port_text) if port_text[:1].isdigit() else None
     if not colon or port is None or not 1 <= port <= 65535:
@@ -20,7 +20,7 @@ def parse_address(text: str) -> tuple[str, int] | None:
 
 
 def parse_listen_address(text: str) -> tuple[str, int] | None:
-    """Read an address to listen on; ":9464" is every interface, given as an empty host."""
+    """Parse an address to listen on. ":9464" means all interfaces and gives an empty host."""
     if text.startswith(":") and text.count(":") == 1:
         address = parse_address("localhost" + text)
         return ("", address[1]) if address else None
@@ -38,7 +38,7 @@ def parse_probe_url(text: str) -> str | None:
     """Check the URL of an HTTP health check: http://host[:port]/path, or http+unix://%2Fpath%2Fof.sock/path."""
     scheme, separator, rest = text.partition("://")
     if scheme == "https":
-        raise ValueError("cannot be https: a health check asks on the loopback interface, without TLS")
+        raise ValueError("https is not supported: health checks do not use TLS (allowed: http)")
     if not separator or not text.isascii() or not text.isprintable() or " " in text or "#" in text:
         return None
     authority = rest.replace("?", "/").partition("/")[0]

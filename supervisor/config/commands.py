@@ -1,4 +1,4 @@
-"""A command: a list of words, or one text that is split as a shell splits words. No shell runs."""
+"""Commands: a list of words, or a string that is split into words as a shell does. No shell runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def _command(words: Sequence[str]) -> tuple[str, ...]:
     if not words or not words[0]:
-        raise ValueError("cannot be empty (allowed: the program to run, and its arguments)")
+        raise ValueError("cannot be empty (allowed: a program to run and its arguments)")
     return tuple(words)
 
 
@@ -27,6 +27,6 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 COMMAND = ByShape(
-    scalar=Value(_split, "a text split as a shell splits words", TEXT.json_schema()),
+    scalar=Value(_split, "a string, split into words as a shell does", TEXT.json_schema()),
     sequence=Made(ListOf(ANY_TEXT), _command, ListOf(ANY_TEXT, may_be_empty=False).json_schema()),
 )

@@ -1,11 +1,11 @@
-"""YAML events into a tree.
+"""Build the tree of a document from YAML events.
 
-Rule 1: nothing here can be made to build objects, to recurse without end or to grow without bound: tags other than
-YAML's own are refused, and depth, and the number of values that aliases stand for, are limited.
-Rule 2: what is wrong but readable (a duplicate key, a foreign tag) is reported, and reading goes on.
+Rule 1: no document can create objects, recurse without end or grow without limit. Tags other than YAML's own are
+        errors, and both the depth and the number of values, including those behind aliases, are limited.
+Rule 2: an error that leaves the rest readable (a duplicate key, an unsupported tag) is reported, and reading continues.
 
-The tree is built from the parser's events: that is a third faster than `yaml.compose` and a walk over its nodes, and
-libyaml's composer overflows the C stack on deep nesting, which ends PID 1 without a word.
+Why not `yaml.compose`: building the tree from events is a third faster than walking over its nodes, and libyaml's
+composer overflows the C stack on deep nesting, which would kill PID 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Event = Any  # the stubs have marks that may be None; those of a parsed document never are
 
 MAX_DEPTH = 50
-TOO_DEEP = f"cannot be nested deeper than {MAX_DEPTH} levels"
+TOO_DEEP = f"cannot be nested more than {MAX_DEPTH} levels deep"
 MAX_VALUES = 500_000
 
 _TAG = "tag:yaml.org,2002:"
@@ -36,11 +36,11 @@ _MAPPING_TAGS = (None, "!", _TAG + "map")
 
 
 class DocumentEnded(Exception):
-    """The document cannot be read on; the reason is reported."""
+    """The rest of the document cannot be read. The reason has been reported."""
 
 
 class Composer:
-    """One walk over the events of a document."""
+    """Reads the events of one document."""
 
     def __init__(self, file: str, reading: Reading, next_event: Callable[[], Event]) -> None:
         self.file = file
@@ -49,22 +49,22 @@ class Composer:
         self.values = 0
         self.depth = 0
         self.anchors: dict[str, tuple[Node | None, int]] = {}
-        """By name, the node (None while it is being built) and how many values it stands for."""
+        """By name, the node (None while it is being built) and its number of values."""
 
     def document(self) -> Node | None:
-        """Build the tree of the only document. None: there is none."""
+        """Build the tree of the document. Return None if there is no document."""
         root: Node | None = None
         is_first = True
         while type(event := self.next_event()) is not events.StreamEndEvent:
             if type(event) is events.DocumentStartEvent:
                 if not is_first:
-                    self.stop(event, "", "cannot hold a second document")
+                    self.stop(event, "", "cannot contain more than one document")
                 root = self.node(self.next_event(), "", "")
                 is_first = False
         return root
 
     def node(self, event: Event, path: str, step: str | int) -> Node:
-        """Build the node that begins with this event, the key or the item `step` of what stands at `path`."""
+        """Build the node that begins with this event. It is the key or item `step` of the node at `path`."""
         self.values += 1
         if self.values > MAX_VALUES:
             self.stop_at_limit(event, path)
@@ -86,8 +86,8 @@ class Composer:
     def aliased(self, event: Event, path: str) -> Node:
         node, weight = self.anchors.get(event.anchor, (None, -1))
         if node is None:
-            reason = f"find the anchor &{event.anchor}" if weight < 0 else f"hold itself, as *{event.anchor} says"
-            self.stop(event, path, f"cannot {reason}")
+            reason = f"unknown anchor &{event.anchor}" if weight < 0 else f"alias *{event.anchor} cannot contain itself"
+            self.stop(event, path, reason)
         self.values += weight
         if self.values > MAX_VALUES:
             self.stop_at_limit(event, path)
@@ -128,13 +128,13 @@ class Composer:
         while type(key_event := self.next_event()) is not events.MappingEndEvent:
             key = self.node(key_event, path, "?")
             if type(key) is not Scalar or key.is_null:
-                self.reading.problem(key, path, "cannot have a key that is no text")
+                self.reading.problem(key, path, "cannot have a key that is not a string")
                 self.node(self.next_event(), path, "?")
                 continue
             value = self.node(self.next_event(), path, key.text)
             if key.text in entries:
                 first = entries[key.text][0].line
-                self.reading.problem(key, join(path, key.text), f"cannot be given twice, first in line {first}")
+                self.reading.problem(key, join(path, key.text), f"duplicate key, first given on line {first}")
             else:
                 entries[key.text] = (key, value)
         mark = event.start_mark
@@ -143,7 +143,7 @@ class Composer:
         return Mapping(entries, self.file, mark.line + 1, mark.column + 1)
 
     def merge(self, value: Node, path: str) -> dict[str, tuple[Scalar, Node]]:
-        """Return the entries of a mapping, or of a list of mappings, of which the earlier ones win."""
+        """Return the entries of a mapping, or of a list of mappings, where earlier ones take precedence."""
         entries: dict[str, tuple[Scalar, Node]] = {}
         for source in reversed(value.items) if type(value) is Sequence else (value,):
             if type(source) is Mapping:
@@ -156,11 +156,11 @@ class Composer:
     def refuse_tag(self, event: Event, path: str) -> None:
         tag = quote(event.tag.replace(_TAG, "!!"))
         mark = event.start_mark
-        sentence = f"cannot have the tag {tag} (allowed: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map)"
+        sentence = f"unsupported tag {tag} (allowed: !!str, !!int, !!float, !!bool, !!null, !!seq, !!map)"
         self.reading.problem_at(self.file, mark.line + 1, mark.column + 1, path, sentence)
 
     def stop_at_limit(self, event: Event, path: str) -> NoReturn:
-        self.stop(event, path, f"cannot hold more than {MAX_VALUES} values, those of aliases counted each time")
+        self.stop(event, path, f"cannot contain more than {MAX_VALUES} values, including those behind aliases")
 
     def stop(self, event: Event, path: str, sentence: str) -> NoReturn:
         mark = event.start_mark

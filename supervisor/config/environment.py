@@ -1,4 +1,4 @@
-"""The `environment:` section: variables of a program, as a map or as a list of assignments."""
+"""The `environment:` section: a map, or a list of assignments."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from supervisor.core.program import SecretFile
 
 
 def _assignment(text: str) -> tuple[str, str | None] | None:
-    """Read "A=1"; "A" alone takes the variable over from supinit's own environment."""
+    """Split "A=1". The value of "A" alone is None: it comes from supinit's own environment."""
     name, equals, value = text.partition("=")
     return (name, value if equals else None) if name else None
 
 
 _SECRET = Section(
-    Key("file", TEXT, "Read at each start; one newline at its end is left out.", is_required=True),
+    Key("file", TEXT, "File with the value, read at each start. One trailing newline is removed.", is_required=True),
     make=lambda file: SecretFile(file),
 )
 
 ENVIRONMENT = ByShape(
     mapping=MapOf(
         VARIABLE_NAME,
-        OrNull(ByShape(scalar=ANY_TEXT, mapping=_SECRET), None, "which takes the variable over from supinit's own"),
-        "a mapping of names to texts, to null or to {file: PATH}",
+        OrNull(ByShape(scalar=ANY_TEXT, mapping=_SECRET), None, "for the value in supinit's own environment"),
+        "a mapping of names to strings, null or {file: PATH}",
     ),
     sequence=ListOf(
-        Value(_assignment, "NAME=value, or NAME to take it over", {"type": "string", "pattern": "^[^=]|^[$]"}),
+        Value(
+            _assignment,
+            "NAME=value, or NAME for the value in supinit's own environment",
+            {"type": "string", "pattern": "^[^=]|^[$]"},
+        ),
         unique=lambda assignment: assignment[0],
     ),
 )

@@ -1,4 +1,4 @@
-"""The whole configuration as one document: includes put together, presets written out, variables as they stand."""
+"""Write the whole configuration as one document, with includes merged and presets expanded, variables unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _without_preset(node: Node) -> Node:
 
 
 def _node(node: Node, resolver: yaml.SafeLoader) -> yaml.Node:
-    """Turn a node into PyYAML's; a plain scalar gets the tag that YAML gives it, so that it is written plain again."""
+    """Convert a node to PyYAML's. A plain scalar gets the tag that YAML resolves for it, so that it stays plain."""
     if type(node) is Mapping:
         pairs = [(_node(key, resolver), _node(value, resolver)) for key, value in node.entries.values()]
         return yaml.MappingNode(_TAG + "map", pairs, flow_style=False)

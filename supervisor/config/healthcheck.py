@@ -1,4 +1,4 @@
-"""The `healthcheck:` section: what is asked, how often, and what a bad answer leads to."""
+"""The `healthcheck:` section: Compose's, with more kinds of probes and with actions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _shell(text: str) -> ExecProbe:
 
 
 def _test(words_of_test: tuple[str, ...]) -> ExecProbe | None:
-    """Read Compose's list form. None: there is to be no health check."""
+    """Read Compose's list form. Return None for no health check."""
     form, arguments = words_of_test[0], words_of_test[1:]
     if form == "NONE" and not arguments:
         return None
@@ -51,8 +51,8 @@ def _test(words_of_test: tuple[str, ...]) -> ExecProbe | None:
         return ExecProbe(arguments)
     if form == "CMD-SHELL" and len(arguments) == 1 and arguments[0]:
         return _shell(arguments[0])
-    forms = "CMD and a command, CMD-SHELL and one text, or NONE alone"
-    raise ValueError(f"cannot be used as a test: {list(words_of_test)} (allowed: {forms})")
+    forms = "CMD and a command, CMD-SHELL and one string, or NONE alone"
+    raise ValueError(f"invalid test {list(words_of_test)} (allowed: {forms})")
 
 
 def _health_check(**given: Any) -> HealthCheck | None:
@@ -74,41 +74,45 @@ _test_schema: Schema = {
 _TEST = ByShape(scalar=Made(TEXT, _shell), sequence=Made(ListOf(ANY_TEXT, may_be_empty=False), _test, _test_schema))
 
 _HTTP = Section(
-    Key("url", URL, "What to get. No TLS, no redirects followed.", is_required=True),
-    Key("status", ListOf(integer(100, 599), may_be_empty=False), "The status codes that are healthy.", [200]),
-    Key("headers", MapOf(HEADER_NAME, HEADER_VALUE, "a mapping of names to texts"), "Headers of the request.", {}),
+    Key("url", URL, "URL to request. TLS is not supported, redirects are not followed.", is_required=True),
+    Key("status", ListOf(integer(100, 599), may_be_empty=False), "Status codes that mean healthy.", [200]),
+    Key("headers", MapOf(HEADER_NAME, HEADER_VALUE, "a mapping of names to strings"), "Request headers.", {}),
     make=HttpProbe,
 )
 _FILE = Section(
-    Key("path", TEXT, "The marker that the program itself keeps.", is_required=True),
-    Key("max_age", duration(may_be_zero=False), "How long ago it may have been touched; any time, if left out."),
+    Key("path", TEXT, "Marker file that the program itself maintains.", is_required=True),
+    Key("max_age", duration(may_be_zero=False), "Longest time since its last modification. Default: no limit."),
     make=FileProbe,
 )
 _FASTCGI = Section(
-    Key("address", SERVER, "Where the FastCGI server listens.", is_required=True),
-    Key("path", TEXT, "What to ask for.", "/ping"),
+    Key("address", SERVER, "Address of the FastCGI server.", is_required=True),
+    Key("path", TEXT, "Path to request.", "/ping"),
     make=FastCgiProbe,
 )
 _UWSGI = Section(
-    Key("address", SERVER, "Where the uwsgi server listens.", is_required=True),
-    Key("path", TEXT, "What to ask for.", "/"),
+    Key("address", SERVER, "Address of the uwsgi server.", is_required=True),
+    Key("path", TEXT, "Path to request.", "/"),
     make=UwsgiProbe,
 )
 
 HEALTHCHECK = Section(
-    Key("test", _TEST, "A command that exits with 0: [CMD, …], [CMD-SHELL, text] or a text for the shell; or [NONE]."),
-    Key("http", _HTTP, "A request over HTTP."),
-    Key("tcp", Made(ADDRESS, lambda address: TcpProbe(*address)), "A connection to host:port."),
-    Key("unix", Made(TEXT, UnixProbe), "A connection to a Unix socket."),
-    Key("file", _FILE, "A marker file that is there, and young enough."),
-    Key("fastcgi", _FASTCGI, "A request over FastCGI."),
-    Key("uwsgi", _UWSGI, "A request over the uwsgi protocol."),
-    Key("interval", duration(may_be_zero=False), "Time between two probes; the first one comes at once.", "30s"),
-    Key("timeout", duration(may_be_zero=False), "How long a probe may take.", "30s"),
-    Key("retries", integer(1), "So many failures in a row make it unhealthy.", 3),
-    Key("start_period", duration(), "Time after a start in which failures do not count.", "0s"),
-    Key("start_interval", duration(may_be_zero=False), "Time between two probes in the start period.", "5s"),
-    Key("on_unhealthy", words(OnUnhealthy), "What happens to a program that is unhealthy.", "none"),
+    Key(
+        "test",
+        _TEST,
+        "Command that must exit with 0: [CMD, …], [CMD-SHELL, string] or a string for the shell; [NONE]: no check.",
+    ),
+    Key("http", _HTTP, "HTTP request."),
+    Key("tcp", Made(ADDRESS, lambda address: TcpProbe(*address)), "Connection to host:port."),
+    Key("unix", Made(TEXT, UnixProbe), "Connection to a Unix socket."),
+    Key("file", _FILE, "Marker file that must exist and be recent."),
+    Key("fastcgi", _FASTCGI, "FastCGI request."),
+    Key("uwsgi", _UWSGI, "Request over the uwsgi protocol."),
+    Key("interval", duration(may_be_zero=False), "Time between two probes. The first one runs at once.", "30s"),
+    Key("timeout", duration(may_be_zero=False), "Longest duration of one probe.", "30s"),
+    Key("retries", integer(1), "Failures in a row that make it unhealthy.", 3),
+    Key("start_period", duration(), "Time after a start during which failures do not count.", "0s"),
+    Key("start_interval", duration(may_be_zero=False), "Time between two probes during start_period.", "5s"),
+    Key("on_unhealthy", words(OnUnhealthy), "Action when it becomes unhealthy.", "none"),
     make=_health_check,
     rules=(ExactlyOne(*_PROBES),),
 )

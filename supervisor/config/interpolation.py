@@ -1,10 +1,9 @@
-"""Variables in a text, as Compose has them.
+"""Replace variables in a string, as Compose does (Compose specification, "Interpolation").
 
-`$VAR` and `${VAR}` are its value, empty when it is not set. `${VAR:-default}` takes the default when it is not set or
-empty, `${VAR-default}` only when it is not set; `:+` and `+` take the other text when it is (not empty, set); `:?` and
-`?` refuse with the message. What follows an operator may hold variables itself, and is worked out only when it is
-needed. `$$` is a dollar sign. Any other `$` is an error, as in Compose, and never silently a dollar sign.
-(Compose specification, "Interpolation".)
+`$VAR` and `${VAR}` give the value, or an empty string if the variable is not set. `${VAR:-default}` gives the default
+if it is unset or empty, `${VAR-default}` only if it is unset. `${VAR:+other}` gives `other` if it is set and not empty,
+`${VAR+other}` if it is set. `${VAR:?message}` and `${VAR?message}` are errors in the cases of `:-` and `-`. Text after
+an operator may contain variables; it is evaluated only if needed. `$$` is a dollar sign. Any other `$` is an error.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _MAX_DEPTH = 20
 
 
 class _Variable:
-    """One `$…`: a name and, behind an operator, more text with variables."""
+    """A variable: its name, and an operator with its operand, if there is one."""
 
     __slots__ = ("name", "operand", "operator")
 
@@ -31,9 +30,9 @@ class _Variable:
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """Return the text with its variables replaced, and the names that were not set and had no default.
+    """Return the text with its variables replaced, and the names of those that are not set and have no default.
 
-    Raises ValueError, with a whole sentence, for a malformed variable and for one that `?` requires.
+    Raises ValueError for a malformed variable, and for one that `?` requires.
     """
     unset: list[str] = []
     return _evaluate(_parse(text, 0), environ, unset), tuple(unset)
@@ -41,7 +40,7 @@ def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, 
 
 def _parse(text: str, depth: int) -> tuple[str | _Variable, ...]:
     if depth > _MAX_DEPTH:
-        raise ValueError(f"cannot nest variables deeper than {_MAX_DEPTH} levels")
+        raise ValueError(f"cannot nest variables more than {_MAX_DEPTH} levels deep")
     parts: list[str | _Variable] = []
     position = 0
     while (dollar := text.find("$", position)) >= 0:
@@ -57,7 +56,7 @@ def _parse(text: str, depth: int) -> tuple[str | _Variable, ...]:
             position = _end_of_name(text, dollar + 1)
             parts.append(_Variable(text[dollar + 1 : position]))
         else:
-            raise ValueError(f"cannot take {_excerpt(text, dollar)} for a variable (a dollar sign is written $$)")
+            raise ValueError(f"invalid variable {_excerpt(text, dollar)} (write $$ for a dollar sign)")
     parts.append(text[position:])
     return tuple(parts)
 
@@ -70,7 +69,7 @@ def _parse_braced(inside: str, depth: int) -> _Variable:
     operator = next((operator for operator in _OPERATORS if rest.startswith(operator)), "")
     if not name or not operator:
         forms = "${VAR}, or VAR followed by :-, -, :+, +, :? or ?"
-        raise ValueError(f"cannot take {_excerpt('${' + inside + '}', 0)} for a variable (allowed: {forms})")
+        raise ValueError(f"invalid variable {_excerpt('${' + inside + '}', 0)} (allowed: {forms})")
     return _Variable(name, operator, _parse(rest[len(operator) :], depth + 1))
 
 
@@ -91,15 +90,13 @@ def _value(variable: _Variable, environ: Mapping[str, str], unset: list[str]) ->
     if operator.endswith("?"):
         state = "is not set" if value is None else "is empty"
         message = _evaluate(variable.operand, environ, unset)
-        raise ValueError(
-            f"cannot do without the variable {variable.name}, which {state}" + (message and f": {message}")
-        )
+        raise ValueError(f"required variable {variable.name} {state}" + (message and f": {message}"))
     unset.append(variable.name)
     return ""
 
 
 def _closing_brace(text: str, start: int) -> int:
-    """Return where the brace at `start` is closed. Braces in a default count in pairs, so that it may be JSON."""
+    """Return the position of the brace that closes the one at `start`. Braces nest, so that a default can be JSON."""
     depth = 0
     for position in range(start, len(text)):
         if text[position] == "{":
@@ -108,7 +105,7 @@ def _closing_brace(text: str, start: int) -> int:
             depth -= 1
             if depth == 0:
                 return position
-    raise ValueError(f"cannot find the closing brace of {_excerpt(text, start - 1)}")
+    raise ValueError(f"missing closing brace after {_excerpt(text, start - 1)}")
 
 
 def _end_of_name(text: str, start: int) -> int:

@@ -1,8 +1,8 @@
-"""What a key may hold: one scalar, a word of a few, a list, a map, or one of these by its shape.
+"""Types of values: a scalar, a choice of words, a list, a map, or alternatives that differ in shape.
 
-A kind reads a node into a value, reporting what is wrong with it, and describes itself twice: `allowed`, the words in
-the parentheses of an error, and its JSON Schema. The scalars themselves stand in `scalars.py`, mappings with fixed keys
-in `sections.py`.
+A type reads a node into a value and reports what is wrong with it. It describes itself in two ways: `allowed`, the
+words in the parentheses of an error, and its JSON Schema. The scalar types are in `scalars.py`, mappings with fixed
+keys in `sections.py`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
         def allowed(self) -> str: ...
 
         def read(self, node: Node, path: str, reading: Reading) -> Any:
-            """Return the value that the program works with. Raises Refused, once what is wrong has been reported."""
+            """Return the value. Raises InvalidValue after the problem has been reported."""
 
         def json_schema(self) -> Schema: ...
 
 
 class Value:
-    """One scalar, read by a function: None means that it is not such a value, a ValueError says why it is not."""
+    """A scalar. `parse` returns None for an invalid value, or raises ValueError with the reason."""
 
     __slots__ = ("_schema", "allowed", "parse", "unit")
 
@@ -41,7 +41,7 @@ class Value:
         self.allowed = allowed
         self._schema = schema
         self.unit = unit
-        """What a bare number counts."""
+        """Unit of a bare number."""
 
     def read(self, node: Node, path: str, reading: Reading) -> Any:
         if type(node) is not Scalar or node.is_null:
@@ -50,7 +50,7 @@ class Value:
         return self.read_text(reading.expand(node, path) if "$" in text else text, node, path, reading)
 
     def read_text(self, text: str, node: Node, path: str, reading: Reading) -> Any:
-        """Read a text that stands at `node`, with no variables left in it."""
+        """Read the text of `node`, whose variables have been replaced."""
         try:
             check_text(text)
             value = self.parse(text)
@@ -65,7 +65,7 @@ class Value:
 
 
 class Choice:
-    """One of a few words, each with the value that it stands for."""
+    """A choice of words, each with its value."""
 
     __slots__ = ("words",)
 
@@ -89,7 +89,7 @@ class Choice:
 
 
 class ListOf:
-    """A list, read into a tuple. With `unique`, no two items may have the same value of that function."""
+    """A list, read into a tuple. `unique` returns the key by which two items are duplicates."""
 
     __slots__ = ("item", "may_be_empty", "unique")
 
@@ -102,7 +102,7 @@ class ListOf:
 
     @property
     def allowed(self) -> str:
-        return f"a list{'' if self.may_be_empty else ' that is not empty'}, each item {self.item.allowed}"
+        return f"a {'' if self.may_be_empty else 'non-empty '}list, each item {self.item.allowed}"
 
     def read(self, node: Node, path: str, reading: Reading) -> tuple[Any, ...]:
         if type(node) is not Sequence:
@@ -128,7 +128,7 @@ class ListOf:
 
 
 class MapOf:
-    """A mapping with free keys, read into a tuple of what `make` makes of each key and its value."""
+    """A mapping with any keys, read into a tuple of the results of `make` for each key and its value."""
 
     __slots__ = ("allowed", "key", "make", "value")
 
@@ -193,7 +193,7 @@ class ByShape:
 
 
 class Made:
-    """A kind, and what `make` makes of its value; a ValueError is a sentence about it."""
+    """A type whose value is passed through `make`, which raises ValueError with the reason why it is invalid."""
 
     __slots__ = ("_schema", "kind", "make")
 
@@ -218,7 +218,7 @@ class Made:
 
 
 class OrNull:
-    """A kind, or null with a meaning of its own, which is not the default."""
+    """A type, or null with a meaning that differs from leaving the key out."""
 
     __slots__ = ("kind", "meaning", "null")
 
@@ -239,36 +239,36 @@ class OrNull:
 
 
 def or_variable(schema: Schema) -> Schema:
-    """Return the schema that accepts a text with a variable besides: what it stands for is known only at the start."""
+    """Return the schema that also accepts a string with a variable, whose value is known only at the start."""
     return {"anyOf": [schema, {"$ref": "#/$defs/variable"}]}
 
 
 def check_text(text: str) -> None:
-    """Refuse, by a ValueError, what cannot be handed to the kernel as a C string."""
+    """Raise ValueError for text that cannot be passed to the kernel as a C string."""
     if "\0" in text:
-        raise ValueError("cannot hold a NUL byte")
+        raise ValueError("cannot contain a null byte")
     if not text.isascii():
         try:
             text.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError:
-            raise ValueError("cannot hold half of a surrogate pair") from None
+            raise ValueError("cannot contain an unpaired surrogate") from None
 
 
 def refuse_shape(node: Node, path: str, reading: Reading, allowed: str) -> NoReturn:
-    """Refuse a node for what it is, whatever stands in it."""
+    """Report that a node has the wrong shape."""
     if type(node) is Scalar:
         reading.refuse(node, path, "cannot be null" if node.is_null else f"cannot be {quote(node.text)}", allowed)
     reading.refuse(node, path, f"cannot be a {'list' if type(node) is Sequence else 'mapping'}", allowed)
 
 
 def refuse_repetition(names: Iterable[object], nodes: Iterable[Node], path: str, reading: Reading) -> None:
-    """Refuse the nodes whose name another one before them has, be it in other letters."""
+    """Report each node that means the same as one before it, in whatever spelling."""
     first: dict[object, Node] = {}
     is_intact = True
     for name, node in zip(names, nodes, strict=True):
         if name in first:
-            word = quote(node.text) if type(node) is Scalar else "this"
-            reading.problem(node, path, f"cannot name {word} twice, first in line {first[name].line}")
+            word = quote(node.text) if type(node) is Scalar else "item"
+            reading.problem(node, path, f"duplicate {word}, first given on line {first[name].line}")
             is_intact = False
         first.setdefault(name, node)
     if not is_intact:

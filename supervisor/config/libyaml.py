@@ -1,8 +1,7 @@
-"""libyaml's parser out of PyYAML, without the rest of PyYAML, which would take half of a start (docs/decisions/0019).
+"""Load libyaml's parser without the rest of PyYAML, which would take half of a start (docs/decisions/0019).
 
-PyYAML's extension module wants the error classes of its twins in Python, and nothing else of them; here it is given
-classes that mean the same. Where that does not work out (PyYAML without libyaml, or built differently one day), the
-whole package is loaded.
+PyYAML's extension module needs only the error classes of PyYAML's Python modules, so it gets stand-ins for them. If
+that fails (PyYAML without libyaml, or a PyYAML that is built differently), the whole package is loaded.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 PLACES = ("scanner", "parser", "composer", "constructor")
-"""Modules whose errors say where in the text they are: `yaml.scanner.ScannerError` is a MarkedYAMLError."""
+"""Modules whose errors have a position: `yaml.scanner.ScannerError` is a MarkedYAMLError."""
 OTHERS = ("reader", "emitter", "serializer", "representer")
 
 
 def load() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
-    """Return `yaml.error`, `yaml.events`, and what makes a parser of a text."""
+    """Return `yaml.error`, `yaml.events` and the parser class."""
     before = set(sys.modules)
     try:
         if "yaml" in before:
-            raise ImportError("all of it is loaded already")
+            raise ImportError("the whole package is loaded already")
         return _load_parser()
     except Exception:
         forget("yaml", before)
@@ -51,7 +50,7 @@ def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
     from yaml._yaml import CParser
 
     for name in stand_ins:
-        del sys.modules[name]  # who imports yaml later gets all of it
+        del sys.modules[name]  # a later import of yaml loads the whole package
     return error, events, CParser
 
 

@@ -1,6 +1,6 @@
-"""What well-known servers need in a container and their command lines lack: it works in a test and bites in production.
+"""Warnings about a valid table: what is allowed, but does not do what the operator expects.
 
-Only what is certain from the command line, and from the uWSGI configuration that it names, is said.
+A warning needs evidence: the table, the command line, or a configuration file that the command line names.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def warnings_on(plan: Plan) -> Iterator[str]:
         yield from (f"programs.{name}: {sentence}" for sentence in lint(program))
         for received, _ in program.signals:
             if received in plan.settings.shutdown_signals:
-                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and never forwarded"
+                yield f"programs.{name}.signals: {signal_name(received)} is a shutdown signal and is never forwarded"
         for dependency in program.depends_on:
             target = plan.programs[dependency.program]
             if reason := _reason_never_met(dependency.condition, target):
-                yield f"programs.{name}.depends_on.{target.name}: waits for ever, since {target.name} {reason}"
+                yield f"programs.{name}.depends_on.{target.name}: waits for ever, because {target.name} {reason}"
 
 
 def _warnings_on_time(plan: Plan) -> Iterator[str]:
@@ -50,9 +50,9 @@ def _warnings_on_time(plan: Plan) -> Iterator[str]:
             "--time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
         )
     elif timeout is not None and settings.drain_delay >= timeout:
-        yield f"drain_delay leaves nothing of shutdown_timeout ({timeout:g}s): every stop would be a SIGKILL"
+        yield f"drain_delay uses up shutdown_timeout ({timeout:g}s): every program would get SIGKILL at once"
     elif timeout is not None and seconds > timeout:
-        yield f"a shutdown can take {seconds:g}s, longer than shutdown_timeout ({timeout:g}s): stops will be cut short"
+        yield f"a shutdown can take {seconds:g}s, but shutdown_timeout is {timeout:g}s: stop sequences are cut short"
 
 
 def _warnings_on_users(plan: Plan) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _warnings_on_users(plan: Plan) -> Iterator[str]:
 
 
 def _reason_never_met(condition: Condition, target: Program) -> str | None:
-    """Say why a condition cannot come true however well everything goes."""
+    """Return why a condition can never be met, or None."""
     if condition is Condition.COMPLETED and target.restart.when is RestartWhen.ALWAYS:
         return "is always started again (restart: always)"
     if condition is Condition.HEALTHY and target.kind is ProgramType.ONESHOT and not target.says_when_ready:
@@ -81,18 +81,18 @@ def _reason_never_met(condition: Condition, target: Program) -> str | None:
 
 
 def warnings_on_python() -> Iterator[str]:
-    """Yield what makes each start slow here."""
+    """Yield warnings about an installation of Python that makes each start slow."""
     missing = list(uncompiled(("asyncio", "yaml", "supervisor")))
     if missing:
         verb = "has" if len(missing) == 1 else "have"
         yield (
             f"{', '.join(missing)} {verb} no .pyc files, so each start compiles them and takes several times as long: "
-            "run `python3 -m compileall -q` on Python's library and on site-packages in the image"
+            "run `python3 -m compileall -q` on the standard library and on site-packages in the image"
         )
 
 
 def uncompiled(packages: Iterable[str]) -> Iterator[str]:
-    """Yield the packages that have no .pyc files, which the official images of Python delete."""
+    """Yield the packages without .pyc files. The official Python images delete them."""
     from importlib.util import find_spec
 
     for name in packages:
@@ -102,21 +102,21 @@ def uncompiled(packages: Iterable[str]) -> Iterator[str]:
 
 
 def lint(program: Program) -> Iterator[str]:
-    """Yield sentences about one program."""
+    """Yield warnings about one program."""
     name = os.path.basename(program.command[0])
     words = program.command[1:]
     if name == "nginx" and "daemon off" not in " ".join(words) + _read_nginx_conf(words):
-        yield "nginx goes to the background and looks as if it had ended: add -g 'daemon off;'"
+        yield "nginx goes to the background and then looks as if it had exited: add -g 'daemon off;'"
     if name.startswith("uwsgi"):
         yield from _lint_uwsgi(words)
     if name == "celery" and any(isinstance(step, SignalStep) and step.scope is not Scope.MAIN for step in program.stop):
-        yield "a signal to celery's whole group kills the tasks that its warm shutdown would finish: use scope: main"
+        yield "a signal to celery's process group kills the tasks that a warm shutdown would finish: use scope: main"
     if name in SHELLS and "-c" in words[:-1] and not _passes_signals_on(words[words.index("-c") + 1]):
-        yield f"{name} does not pass signals on to what it runs: begin the last command with exec, or name it directly"
+        yield f"{name} does not forward signals: start the last command with exec, or run it without a shell"
 
 
 def _read_nginx_conf(words: tuple[str, ...]) -> str:
-    """Return the main configuration with single spaces; nothing, where it is not here."""
+    """Return the main configuration with single spaces, or an empty string if it cannot be read."""
     path = words[words.index("-c") + 1] if "-c" in words[:-1] else "/etc/nginx/nginx.conf"
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -127,7 +127,7 @@ def _read_nginx_conf(words: tuple[str, ...]) -> str:
 
 
 def _passes_signals_on(script: str) -> bool:
-    """A shell that traps, or that turns into its last command, does what it is told to."""
+    """Whether a shell script handles signals: it sets a trap, or replaces itself with its last command."""
     last = script.replace("&&", ";").replace("||", ";").strip().rstrip(";").rpartition(";")[2].strip()
     return "trap " in script or last.startswith("exec ")
 
@@ -137,9 +137,9 @@ def _lint_uwsgi(words: tuple[str, ...]) -> Iterator[str]:
     if options is None:
         return
     if not _is_on(options, "master"):
-        yield "uWSGI without master cannot reload, and leaves its workers behind: add master = true"
+        yield "uWSGI without master cannot reload and leaves its workers behind: set master = true"
     if not _is_on(options, "need-app"):
-        yield "uWSGI starts without its application and answers 500: add need-app = true"
+        yield "uWSGI starts even if its application cannot be loaded, and answers 500: set need-app = true"
 
 
 def _is_on(options: dict[str, str], name: str) -> bool:
@@ -147,7 +147,7 @@ def _is_on(options: dict[str, str], name: str) -> bool:
 
 
 def _uwsgi_options(words: tuple[str, ...]) -> dict[str, str] | None:
-    """Return the options by name, those of an ini file too. None: they stand somewhere that is not looked at."""
+    """Return the options, including those of an ini file. None: they are in a place that is not read."""
     options: dict[str, str] = {}
     rest = list(words)
     while rest:
@@ -169,7 +169,7 @@ def _uwsgi_options(words: tuple[str, ...]) -> dict[str, str] | None:
 
 
 def _read_ini(path: str) -> dict[str, str]:
-    """Read the [uwsgi] section. What cannot be read here may be there in production: then nothing is said."""
+    """Read the options of an ini file. One that cannot be read may exist in production: assume that it is right."""
     silent = {"master": "", "need-app": ""}
     try:
         with open(path, encoding="utf-8", errors="replace") as file:

@@ -1,7 +1,7 @@
-"""A configuration file and what it includes, as one table.
+"""Load a configuration file and the files it includes as one table.
 
-Rule 1: nothing is half loaded: the result is a table that is valid in itself, or every problem of every file.
-Rule 2: a file is read once. Anchors do not cross files.
+Rule 1: the result is a valid table or the list of all problems in all files, never a part of a table.
+Rule 2: each file is read once. Anchors are local to a file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True, command: tuple[str, ...] = ()) -> Table:
-    """Read the configuration at `path`, with `command` as its main program, if there is any.
+    """Read the configuration at `path`. A `command` that is not empty is the main program.
 
-    Raises ConfigError with every problem, in reading order.
+    Raises ConfigError with all problems, in reading order.
     """
     reading, documents = _read(path, environ)
     settings: Settings | None = None
@@ -35,20 +35,20 @@ def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True, c
     try:
         settings = read_settings(documents.supervisor, reading)
     except InvalidValue:
-        pass  # the programs are read all the same, for their own problems
+        pass  # read the programs, too, to report their problems
     try:
         programs = read_programs(documents.programs, reading, command)
     except InvalidValue:
         pass
     if needs_programs and not command and not documents.programs and not reading.problems:
-        reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is nothing to run")
+        reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is no program to run")
     if settings is None or programs is None or reading.problems:
         raise ConfigError(reading.problems)
     return Table(settings, programs, reading.warnings)
 
 
 def expand(path: str, environ: MappingOf[str, str]) -> str:
-    """Return the configuration at `path` as one document with its presets written out. Raises ConfigError."""
+    """Return the configuration at `path` as one document with its presets expanded. Raises ConfigError."""
     from supervisor.config.expand import write_out
 
     load(path, environ)
@@ -67,7 +67,7 @@ def _read(path: str, environ: MappingOf[str, str]) -> tuple[Reading, _Documents]
 
 
 class _Documents:
-    """The sections of all files, put together."""
+    """The merged sections of all files."""
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -77,7 +77,7 @@ class _Documents:
         self.read_before: set[str] = set()
 
     def read(self, file: str) -> None:
-        """Take the sections of a file and of what it includes. Raises OSError where the file itself is unreadable."""
+        """Add the sections of a file and of the files it includes. Raises OSError if the file itself cannot be read."""
         data = read_file(file)
         identity = os.path.realpath(file)
         self.read_before.add(identity)
@@ -100,17 +100,17 @@ class _Documents:
 
     def _take_settings(self, node: Node) -> None:
         if self.supervisor is not None:
-            self.reading.problem(node, "supervisor", f"cannot be given twice, first at {_place(self.supervisor)}")
+            self.reading.problem(node, "supervisor", f"duplicate key, first given at {_place(self.supervisor)}")
         else:
             self.supervisor = node
 
     def _take_programs(self, node: Node) -> None:
         if type(node) is not Mapping:
-            self.reading.problem(node, "programs", "cannot be anything but a mapping of names to programs")
+            self.reading.problem(node, "programs", "must be a mapping of names to programs")
             return
         for name, (key, program) in node.entries.items():
             if name in self.programs:
-                sentence = f"cannot be defined twice, first at {_place(self.programs[name][0])}"
+                sentence = f"program defined twice, first at {_place(self.programs[name][0])}"
                 self.reading.problem(key, join("programs", name), sentence)
             else:
                 self.programs[name] = (key, program)
@@ -128,7 +128,7 @@ class _Documents:
     def _include_file(self, file: str, item: Node, path: str) -> None:
         identity = os.path.realpath(file)
         if identity in self.being_read:
-            self.reading.problem(item, path, f"cannot include {file}, which includes this file")
+            self.reading.problem(item, path, f"include cycle: {file} includes this file")
         elif identity not in self.read_before:
             try:
                 self.read(file)
@@ -137,7 +137,7 @@ class _Documents:
 
 
 def _matches(pattern: str, directory: str) -> list[str]:
-    """Return the files that a pattern stands for, sorted; a path without wildcards always stands for itself."""
+    """Return the files that match a pattern, sorted. A path without wildcards always matches itself."""
     if not any(wildcard in pattern for wildcard in "*?["):
         return [os.path.join(directory, pattern)]
     from glob import glob

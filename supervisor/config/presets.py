@@ -1,7 +1,7 @@
-"""What well-known servers need to be started, reloaded and stopped as their makers mean it, as keys of a program.
+"""Keys that well-known servers need to be started, reloaded and stopped as their manuals say.
 
-Nothing here is special: a preset is written into the table before it is read, `supinit --check --expand` shows it, and
-a key that stands beside it wins. Only `environment` is put together from both.
+A preset is written into the table before the table is read, and `supinit --check --expand` shows the result. The
+program's own keys take precedence; `environment` is merged.
 
 Sources: nginx.org/en/docs/control.html; uwsgi-docs: Management, Hooks; php-fpm(8); docs.gunicorn.org: Signal Handling;
 docs.celeryq.dev: Workers Guide; httpd.apache.org/docs/2.4/stopping.html; the HAProxy management guide, 4;
@@ -24,39 +24,39 @@ def _steps(*steps: tuple[str, str]) -> Written:
 
 
 PRESETS: dict[str, dict[str, Written]] = {
-    # QUIT is the graceful stop, TERM the fast one
+    # QUIT stops gracefully, TERM fast
     "nginx": {"stop": _steps(("SIGQUIT", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGHUP"},
-    # TERM reloads brutally unless told otherwise; the hook makes it the graceful stop. QUIT kills at once
-    # a master that is just starting its workers may miss the first SIGTERM, and one that stops minds no second
+    # TERM reloads by default; the hook makes it stop gracefully. QUIT kills at once. A master that is still starting
+    # its workers may miss the first SIGTERM; a second one does no harm
     "uwsgi": {
         "environment": {"UWSGI_HOOK_MASTER_START": "unix_signal:15 gracefully_kill_them_all"},
         "stop": _steps(("SIGTERM", "1s"), ("SIGTERM", "29s"), ("SIGQUIT", "5s")),
         "reload_signal": "SIGHUP",
         "ready": {"fail_log": "no python application found|unable to load app"},
     },
-    # QUIT is the graceful stop, USR2 the graceful reload
+    # QUIT stops gracefully, USR2 reloads gracefully
     "php-fpm": {"stop": _steps(("SIGQUIT", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGUSR2"},
-    # TERM is the graceful stop, QUIT the quick one
+    # TERM stops gracefully, QUIT fast
     "gunicorn": {"stop": _steps(("SIGTERM", "35s"), ("SIGQUIT", "5s")), "reload_signal": "SIGHUP"},
-    # TERM to the main process alone is the warm shutdown, QUIT the cold one
+    # TERM to the main process only is the warm shutdown, QUIT the cold one
     "celery": {"stop": _steps(("SIGTERM", "60s"), ("SIGQUIT", "10s"))},
-    # WINCH is graceful-stop, USR1 graceful; a pid file that was left behind keeps it from starting
+    # WINCH is graceful-stop, USR1 graceful; a stale PID file prevents a start
     "apache": {
         "stop": _steps(("SIGWINCH", "30s"), ("SIGTERM", "5s")),
         "reload_signal": "SIGUSR1",
         "clear_before_start": ["/run/apache2/apache2.pid", "/usr/local/apache2/logs/httpd.pid"],
     },
-    # USR1 is the soft stop, USR2 to the master process the reload
+    # USR1 is the soft stop, USR2 to the master process reloads
     "haproxy": {"stop": _steps(("SIGUSR1", "30s"), ("SIGTERM", "5s")), "reload_signal": "SIGUSR2"},
-    # INT is the fast shutdown: clients are disconnected, nothing is lost; TERM would wait for them, QUIT is immediate
+    # INT is the fast shutdown: it disconnects clients, loses nothing. TERM waits for clients, QUIT is immediate
     "postgres": {"stop": _steps(("SIGINT", "60s"), ("SIGQUIT", "10s")), "reload_signal": "SIGHUP"},
-    # TERM saves the data set before it exits
+    # TERM saves the data set before the exit
     "redis": {"stop": _steps(("SIGTERM", "30s"))},
 }
 
 
 def apply_preset(node: Node) -> Node:
-    """Return a program with its preset written out; anything else, an unknown preset too, is returned as it is."""
+    """Return a program with its preset expanded. Return any other node, or one with an unknown preset, unchanged."""
     if type(node) is not Mapping or "preset" not in node.entries:
         return node
     key, chosen = node.entries["preset"]
@@ -72,7 +72,7 @@ def apply_preset(node: Node) -> Node:
 
 
 def _as_written(preset: dict[str, Written], node: Mapping) -> dict[str, Written]:
-    """Say the preset in the words that the program uses: a grace period of its own keeps the graceful signal."""
+    """Return the keys of a preset in the form the program uses: with a grace period of its own, the first signal."""
     keys = dict(preset)
     if "stop_signal" in node.entries or "stop_grace_period" in node.entries:
         match keys.pop("stop"):
@@ -84,7 +84,7 @@ def _as_written(preset: dict[str, Written], node: Mapping) -> dict[str, Written]
 
 
 def _join(preset: Node, own: Node) -> Node:
-    """Put the variables of both together, the program's own last; a list stays one."""
+    """Merge the variables of both, where the program's own take precedence. A list stays a list."""
     if type(own) is Mapping and type(preset) is Mapping:
         return Mapping(preset.entries | own.entries, own.file, own.line, own.column)
     if type(own) is Sequence and type(preset) is Mapping:
@@ -96,7 +96,7 @@ def _join(preset: Node, own: Node) -> Node:
 
 
 def _node(value: Written, at: Node) -> Node:
-    """Return what is written in a preset as if it stood at `at`."""
+    """Return a value of a preset as a node at the position of `at`."""
     if isinstance(value, str):
         return _scalar(value, at)
     if isinstance(value, list):

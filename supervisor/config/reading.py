@@ -1,8 +1,8 @@
-"""One reading of a configuration: what its variables stand for, and all that was found wrong on the way.
+"""The state of one pass over a configuration: its variables, and the problems found so far.
 
-Rule 1: a problem is added and reading goes on, so that one pass finds them all. Where no value is left to go on with,
-`Refused` is raised; whoever reads the parts of a whole catches it, and raises it again after the last part.
-Rule 2: the same sentence about the same place is said once, however many aliases lead there.
+Rule 1: one pass finds all problems. A problem is recorded and reading continues. A reader that has no value to return
+        raises `InvalidValue`; the reader of a list or mapping catches it and raises it again after the last part.
+Rule 2: the same sentence about the same position is reported once, however many aliases lead there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InvalidValue(Exception):
-    """There is no value: what is wrong with it has been reported."""
+    """A value is invalid. The reason has been reported."""
 
 
 class Reading:
@@ -30,7 +30,7 @@ class Reading:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Sentences with their positions, in reading order."""
+        """All problems with their positions, in reading order."""
         return tuple(self._problems[place] for place in sorted(self._problems))
 
     @property
@@ -38,7 +38,7 @@ class Reading:
         return tuple(self._warnings[place] for place in sorted(self._warnings))
 
     def open(self, file: str) -> None:
-        """Make `file` the last in reading order."""
+        """Add `file` to the end of the reading order."""
         self._files.setdefault(file, len(self._files))
 
     def problem(self, node: Node, path: str, sentence: str, allowed: str = "") -> None:
@@ -61,24 +61,24 @@ class Reading:
         except ValueError as error:
             self.refuse(scalar, path, str(error))
         for name in unset:
-            sentence = f"the variable {name} is not set, an empty text is taken for it"
+            sentence = f"variable {name} is not set and is replaced with an empty string"
             place = (self._files.get(scalar.file, 0), scalar.line, scalar.column, sentence)
             self._warnings.setdefault(place, _with_position(scalar.file, scalar.line, scalar.column, path, sentence))
         return text
 
 
 def join(path: str, key: str) -> str:
-    """Return the path of a key under `path`, which is empty for the document itself."""
+    """Return the path of a key below `path`, which is empty for the document itself."""
     return f"{path}.{key}" if path else key
 
 
 def quote(text: str) -> str:
-    """Return the text as it may stand in a message: quoted, on one line, and not without end."""
+    """Return the text for a message: quoted, on one line, and cut if it is long."""
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ", did you mean …?" or nothing. For errors only: difflib is not free."""
+    """Return ", did you mean …?" or an empty string. Imports difflib, so it is for errors only."""
     from difflib import get_close_matches
 
     matches = get_close_matches(word, known, n=1)

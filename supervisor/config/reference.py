@@ -1,6 +1,6 @@
-"""The reference of every key as Markdown, from the same table that the keys are read by: docs/configuration.md.
+"""Generate the reference of all keys, docs/configuration.md, from the definitions that read the keys.
 
-`python -m supervisor.config.reference > docs/configuration.md`; a test holds the page against this.
+Run `python -m supervisor.config.reference > docs/configuration.md`; a test compares the page with the result.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 HEAD = """\
 # Configuration
 
-One YAML document, UTF-8, read safely. `supinit --check` validates it and prints the plan, `supinit --schema` prints its
-JSON Schema for editors. This page is made from the table that reads the keys.
+The configuration is one YAML document in UTF-8. `supinit --check` validates it and prints the plan. `supinit --schema`
+prints its JSON Schema for editors. This page is generated from the definitions that read the keys.
 
-- **Durations** are seconds or texts with units: `90`, `1.5`, `"500ms"`, `"1m30s"` (us, ms, s, m, h, d).
-- **Sizes** are bytes or texts with units, 1024-based: `4096`, `"10mb"`, `"1g"`.
+- **Durations** are seconds, or strings with units: `90`, `1.5`, `"500ms"`, `"1m30s"` (us, ms, s, m, h, d).
+- **Sizes** are bytes, or strings with units of 1024: `4096`, `"10mb"`, `"1g"`.
 - **Signals** are names or numbers: `SIGQUIT`, `QUIT`, `3`, `SIGRTMIN+3`.
-- **Variables** in values are replaced as in Compose, after the document is parsed, so that a value never changes its
-  structure: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR-default}`, `${VAR:?message}`, `${VAR:+other}`; `$$` is a `$`.
-- **Keys** that are unknown are errors, keys that start with `x-` are yours. Anchors and merge keys work. A key that is
-  null counts as left out.
+- **Variables** in values are replaced as in Compose: `$VAR`, `${VAR}`, `${VAR:-default}`, `${VAR-default}`,
+  `${VAR:?message}`, `${VAR:+other}`; `$$` is a dollar sign. This happens after parsing, so a value never changes the
+  structure of the document.
+- **Keys:** an unknown key is an error, unless it starts with `x-`. A key that is null counts as left out. Anchors and
+  merge keys work.
 """
 
 
 def reference() -> str:
-    """Return the whole page."""
+    """Return the page."""
     parts = [HEAD]
     parts += _section("Top level", DOCUMENT, depth=2, nested=False)
     parts += _section("`supervisor`", SUPERVISOR, depth=2)
@@ -71,7 +72,7 @@ def _plain_parts(kind: ValueKind) -> list[str]:
 
 
 def _sections_in(kind: ValueKind) -> Iterator[Section]:
-    """Find the sections that a kind holds, however wrapped."""
+    """Yield the sections inside a type, however deep."""
     match kind:
         case Section():
             yield kind

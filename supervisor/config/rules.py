@@ -1,6 +1,6 @@
-"""What the keys of a section demand of each other. A rule reports, and says the same as a JSON Schema.
+"""Rules about the keys of one section. Each reports violations, and describes itself as a JSON Schema.
 
-A key that is null is not given.
+A key that is null counts as not given.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _IS_MAIN: Schema = {"required": ["stdin"], "properties": {"stdin": {"const": "in
 
 
 class ExactlyOne:
-    """One of these keys is given, and no other of them."""
+    """Exactly one of these keys is given."""
 
     def __init__(self, *keys: str) -> None:
         self.keys = keys
@@ -25,16 +25,16 @@ class ExactlyOne:
     def check(self, place: SectionReading) -> None:
         given = [key for key in self.keys if key in place.node.entries and not place.node.entries[key][1].is_null]
         if not given:
-            place.problem(f"cannot do without one of {', '.join(self.keys)}")
+            place.problem(f"one of {', '.join(self.keys)} is required")
         for key in given[1:]:
-            place.problem_with(key, f"cannot be given together with {given[0]}", f"one of {', '.join(self.keys)}")
+            place.problem_with(key, f"cannot be used together with {given[0]}", f"one of {', '.join(self.keys)}")
 
     def json_schema(self) -> Schema:
         return {"oneOf": [_given(key) for key in self.keys]}
 
 
 class Excludes:
-    """These keys are given only without that one, which says the same in another way."""
+    """None of the other keys can be used together with `key`, which is another way to say the same."""
 
     def __init__(self, key: str, *others: str) -> None:
         self.key = key
@@ -43,14 +43,14 @@ class Excludes:
     def check(self, place: SectionReading) -> None:
         for other in self.others:
             if self.key in place.given and other in place.given:
-                place.problem_with(other, f"cannot be given together with {self.key}", "one of the two")
+                place.problem_with(other, f"cannot be used together with {self.key}", "one of the two")
 
     def json_schema(self) -> Schema:
         return {"not": {"allOf": [_given(self.key), {"anyOf": [_given(other) for other in self.others]}]}}
 
 
 class Needs:
-    """This key is given only with that one, which it says more about."""
+    """`key` requires `other`."""
 
     def __init__(self, key: str, other: str) -> None:
         self.key = key
@@ -58,14 +58,14 @@ class Needs:
 
     def check(self, place: SectionReading) -> None:
         if self.key in place.given and self.other not in place.given:
-            place.problem_with(self.key, f"cannot be given without {self.other}")
+            place.problem_with(self.key, f"cannot be used without {self.other}")
 
     def json_schema(self) -> Schema:
         return {"if": _given(self.key), "then": _given(self.other)}
 
 
 class OneshotOnly:
-    """This key is for a program that runs once."""
+    """The key requires type: oneshot."""
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -73,7 +73,7 @@ class OneshotOnly:
     def check(self, place: SectionReading) -> None:
         is_service = "type" not in place.given or place.values.get("type") is ProgramType.SERVICE
         if self.key in place.given and is_service:
-            place.problem_with(self.key, "cannot be given to a service", "with type: oneshot")
+            place.problem_with(self.key, "cannot be used with type: service", "type: oneshot")
 
     def json_schema(self) -> Schema:
         is_oneshot = {"required": ["type"], "properties": {"type": or_variable({"const": ProgramType.ONESHOT.value})}}
@@ -81,7 +81,7 @@ class OneshotOnly:
 
 
 class OneshotEnds:
-    """A oneshot that ended well is done: nothing starts it again, as in systemd."""
+    """A oneshot that has completed is not started again, as in systemd: its restart policy cannot be always."""
 
     def check(self, place: SectionReading) -> None:
         restart = place.values.get("restart")
@@ -90,7 +90,7 @@ class OneshotEnds:
             and restart is not None
             and restart.when is RestartWhen.ALWAYS
         ):
-            place.problem_with("restart", "cannot be always for a oneshot", "no, on-failure, on-failure:5")
+            place.problem_with("restart", "cannot be always with type: oneshot", "no, on-failure, on-failure:5")
 
     def json_schema(self) -> Schema:
         return {
@@ -100,16 +100,20 @@ class OneshotEnds:
 
 
 class LinesAreSeen:
-    """What watches a program's lines needs them to come through supinit."""
+    """Patterns in `ready` require that the output passes through supinit."""
 
     def check(self, place: SectionReading) -> None:
         ready, log = place.values.get("ready"), place.values.get("log")
         watches = ready is not None and (ready.log is not None or ready.fail_log is not None)
         if watches and log is not None and log.mode is LogMode.INHERIT:
-            place.problem_with("log", "cannot be inherit where ready watches the lines")
+            place.problem_with(
+                "log", "mode: inherit cannot be used with ready.log or ready.fail_log: supinit does not see the output"
+            )
         if watches and "log" not in place.given and place.values.get("stdin"):
-            sentence = "cannot watch the lines of the main program, which go past supinit"
-            place.problem_with("ready", sentence, "with log: {mode: prefix}")
+            sentence = (
+                "ready.log and ready.fail_log cannot be used with log.mode: inherit, the default of the main program"
+            )
+            place.problem_with("ready", sentence, "log: {mode: prefix}")
 
     def json_schema(self) -> Schema:
         watched = {"required": ["ready"], "properties": {"ready": {"anyOf": [_given("log"), _given("fail_log")]}}}
@@ -120,7 +124,7 @@ class LinesAreSeen:
 
 
 class MainIsOne:
-    """stdin and the terminal are for one process."""
+    """The main program, which owns stdin and the terminal, has one instance."""
 
     def check(self, place: SectionReading) -> None:
         if place.values.get("stdin") and place.values.get("scale", 1) > 1:
@@ -131,7 +135,7 @@ class MainIsOne:
 
 
 class NotInherited:
-    """What is done to lines needs them to come through supinit."""
+    """These keys require that the output passes through supinit."""
 
     def __init__(self, *keys: str) -> None:
         self.keys = keys
@@ -139,7 +143,7 @@ class NotInherited:
     def check(self, place: SectionReading) -> None:
         for key in self.keys:
             if key in place.given and place.values.get("mode") is LogMode.INHERIT:
-                place.problem_with(key, "cannot be given with mode: inherit, which passes supinit by")
+                place.problem_with(key, "cannot be used with mode: inherit: supinit does not see the output")
 
     def json_schema(self) -> Schema:
         inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}

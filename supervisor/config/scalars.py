@@ -1,4 +1,4 @@
-"""The scalars that keys are made of: for each what reads it, what is allowed, and its JSON Schema."""
+"""Scalar types: for each, its parser, the description of what is allowed, and its JSON Schema."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _LIMITS = (
 
 
 def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
-    """Make the kind of a whole number within these limits, both included."""
+    """Return the type of a whole number within these limits, both included."""
 
     def parse(text: str) -> int | None:
         number = parse_integer(text)
@@ -72,7 +72,7 @@ def duration(may_be_zero: bool = True) -> Value:
     digits = "^" if may_be_zero else "^(?=.*[1-9])"
     pattern = f"{digits}(([0-9]*[.]?[0-9]*(us|ms|s|m|h|d))+|[0-9]*[.]?[0-9]*)$"
     schema = _number_schema({"type": "number", **limits}, pattern)
-    more = "" if may_be_zero else " more than 0,"
+    more = "" if may_be_zero else " greater than 0,"
     return Value(parse, f"a duration{more} such as 90, 1.5, 500ms or 1m30s", schema, "seconds")
 
 
@@ -92,7 +92,7 @@ def _rate(text: str) -> int | None:
 
 
 def words(enum: type[Enum]) -> Choice:
-    """Make the choice of an enumeration's values."""
+    """Return a choice of the values of an enumeration."""
     return Choice({str(member.value): member for member in enum})
 
 
@@ -111,7 +111,7 @@ def _catchable_signal(text: str) -> Signal | None:
 
 
 def _signal_or_none(text: str) -> Signal | None:
-    """Read a signal, or "none" as 0: None would say that it is neither."""
+    """Read a signal, or "none" as 0: None means that it is neither."""
     return 0 if text == "none" else parse_signal(text)
 
 
@@ -124,7 +124,7 @@ def _regular_expression(text: str) -> str | None:
             warnings.simplefilter("ignore")
             re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"cannot be used as a regular expression: {error}") from None
+        raise ValueError(f"invalid regular expression: {error}") from None
     return text or None
 
 
@@ -173,13 +173,13 @@ _any_scalar: Schema = {"type": ["string", "number", "boolean"]}
 _not_empty: Schema = {**_any_scalar, "minLength": 1}
 _name_pattern = f"^(?!({'|'.join(RESERVED_NAMES)})$)[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
-ANY_TEXT = Value(lambda text: text, "a text", _any_scalar)
-TEXT = Value(lambda text: text or None, "a text that is not empty", _not_empty)
+ANY_TEXT = Value(lambda text: text, "a string", _any_scalar)
+TEXT = Value(lambda text: text or None, "a non-empty string", _not_empty)
 FLAG = Value(_flag, "true or false", or_variable({"enum": [True, False, *_TRUE, *_FALSE]}))
 SIGNAL = Value(parse_signal, "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3", or_variable(_signal_schema))
 CATCHABLE_SIGNAL = Value(
     _catchable_signal,
-    "a signal such as SIGTERM, but none of SIGKILL, SIGSTOP and SIGCHLD",
+    "a signal such as SIGTERM, but not SIGKILL, SIGSTOP or SIGCHLD",
     or_variable(_catchable_schema),
 )
 SIGNAL_OR_NONE = Value(
@@ -187,7 +187,7 @@ SIGNAL_OR_NONE = Value(
 )
 MODE = Value(
     parse_mode,
-    "permission bits in octal, such as 022",
+    "octal permission bits such as 022",
     or_variable({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]{1,4}$"}]}),
 )
 LIMIT = Value(
@@ -198,14 +198,14 @@ LIMIT = Value(
 RESOURCE = Value(
     lambda text: text if text in _LIMITS else None, f"one of {', '.join(_LIMITS)}", {"enum": list(_LIMITS)}
 )
-USER = Value(parse_user, "a user's name or number, alone or with a group as in app:www", _not_empty)
-GROUP = Value(parse_group, "a group's name or number", _not_empty)
+USER = Value(parse_user, "a user name or ID, optionally with a group, as in app:www", _not_empty)
+GROUP = Value(parse_group, "a group name or ID", _not_empty)
 ADDRESS = Value(
     parse_address,
     "host:port, with a port from 1 to 65535",
     or_variable({"type": "string", "pattern": f":{_port_pattern}$"}),
 )
-LISTEN_ADDRESS = Value(parse_listen_address, f"{ADDRESS.allowed}; :port is every interface", ADDRESS.json_schema())
+LISTEN_ADDRESS = Value(parse_listen_address, f"{ADDRESS.allowed}; :port for all interfaces", ADDRESS.json_schema())
 SERVER = Value(
     parse_server,
     "host:port, or the absolute path of a Unix socket",
@@ -216,24 +216,22 @@ URL = Value(
     "http://host:port/path, or http+unix://%2Fpath%2Fof.sock/path",
     or_variable({"type": "string", "pattern": "^http(://|[+]unix://%2[Ff])"}),
 )
-REGULAR_EXPRESSION = Value(
-    _regular_expression, "a regular expression that is not empty", {**_not_empty, "format": "regex"}
-)
+REGULAR_EXPRESSION = Value(_regular_expression, "a non-empty regular expression", {**_not_empty, "format": "regex"})
 RATE = Value(
     _rate,
-    "a size a second, such as 64kb/s or 10mb/s",
+    "a size per second, such as 64kb/s or 10mb/s",
     or_variable({"type": "string", "pattern": "^(?=.*[1-9])[0-9]*[.]?[0-9]*([bB]|[kKmMgG][bB]?)?/s$"}),
 )
 VARIABLE_NAME = Value(
     lambda text: text if text and "=" not in text else None,
-    "the name of a variable",
+    "a variable name",
     {**_not_empty, "pattern": "^[^=]+$"},
 )
 HEADER_NAME = Value(_header_name, "the name of an HTTP header", {"pattern": "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"})
-HEADER_VALUE = Value(_header_value, "a text of printable ASCII characters", _any_scalar)
+HEADER_VALUE = Value(_header_value, "a string of printable ASCII characters", _any_scalar)
 PROGRAM_NAME = Value(
     _program_name,
-    "letters, digits, dots, underscores and dashes, a letter or digit first, and neither all nor supinit",
+    "letters, digits, dots, underscores and dashes, starting with a letter or digit; not all or supinit",
     {"pattern": _name_pattern},
 )
 RESTART = Value(

@@ -1,7 +1,7 @@
-"""A mapping with fixed keys, the keys themselves, and what they demand of each other.
+"""Mappings with fixed keys.
 
-A section reads every key it knows, gives the values to `make`, and leaves out what is not given: defaults belong to the
-records that are made. A key's `default` is what the records do, in the operator's words; a test holds the two together.
+A section reads each of its keys and passes the values to `make`. It passes nothing for a key that is not given: the
+defaults are those of the records. `Key.default` documents them, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     class Rule(Protocol):
         def check(self, place: SectionReading) -> None:
-            """Report where the keys that are given do not go together."""
+            """Report keys that cannot be used together."""
 
         def json_schema(self) -> Schema: ...
 
 
 class Key:
-    """One key of a section, and all that its documentation needs."""
+    """One key of a section, with its documentation."""
 
     __slots__ = ("about", "default", "is_required", "kind", "name", "since")
 
@@ -43,9 +43,9 @@ class Key:
         self.name = name
         self.kind = kind
         self.about = about
-        """One line for the operator."""
+        """One line of documentation."""
         self.default = default
-        """As it could be written in the table. None: leaving it out means what `about` says."""
+        """As it would be written in the table. None: `about` says what leaving the key out means."""
         self.is_required = is_required
         self.since = since
 
@@ -60,7 +60,7 @@ class Key:
 
 
 class SectionReading:
-    """A section where it stands: what it holds, and where its rules report to."""
+    """One section of the document while it is being read. Its rules report problems here."""
 
     __slots__ = ("given", "is_intact", "node", "path", "reading", "values")
 
@@ -69,9 +69,9 @@ class SectionReading:
         self.path = path
         self.reading = reading
         self.given: dict[str, Node] = {}
-        """By key, in the order of the document, without those that are null."""
+        """The node of each key that is not null, in the order of the document."""
         self.values: dict[str, Any] = {}
-        """What was read of them; lacks those that were refused."""
+        """Their values, without those that are invalid."""
         self.is_intact = True
 
     def problem(self, sentence: str, allowed: str = "") -> None:
@@ -84,7 +84,7 @@ class SectionReading:
 
 
 class Section:
-    """Keys and rules. `make` takes the values by their keys; a ValueError that it raises is a sentence about them."""
+    """A mapping with fixed keys, and rules about them. `make` may raise ValueError with the reason."""
 
     __slots__ = ("keys", "make", "required", "rules")
 
@@ -108,7 +108,7 @@ class Section:
             reading.refuse(node, path, str(error))
 
     def read_parts(self, node: Node, path: str, reading: Reading) -> SectionReading:
-        """Read what can be read of the keys, and report the rest. Raises Refused for what is not even a mapping."""
+        """Read every valid key and report the others. Raises InvalidValue for a node that is not a mapping."""
         place = self.read_keys(node, path, reading)
         for name, value_node in place.given.items():
             try:
@@ -120,7 +120,7 @@ class Section:
         return place
 
     def read_keys(self, node: Node, path: str, reading: Reading) -> SectionReading:
-        """Find the keys that are given, but read no value."""
+        """Find the keys that are given, without reading their values."""
         if type(node) is not Mapping:
             refuse_shape(node, path, reading, self.allowed)
         place = SectionReading(node, path, reading)
@@ -135,7 +135,7 @@ class Section:
                 place.given[name] = value_node
         for key in self.required:
             if key.name not in node.entries:
-                place.problem(f"cannot do without {key.name}", key.kind.allowed)
+                place.problem(f"required key {key.name!r} is missing", key.kind.allowed)
         return place
 
     def json_schema(self) -> Schema:

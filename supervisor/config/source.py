@@ -1,4 +1,4 @@
-"""A file's bytes into a tree, with everything that can be wrong with them as text and as YAML."""
+"""Read a file and parse it into a tree. Report whatever is wrong with its encoding and its YAML."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ MAX_BYTES = 16 * 1024 * 1024
 
 
 def read_file(path: str) -> bytes:
-    """Return the content of the file. Raises OSError, also for one that is too large to be a configuration."""
+    """Return the content of a file. Raises OSError, also if it is too large for a configuration."""
     with open(path, "rb", buffering=0) as file:
         chunks = bytearray()
         while chunk := file.read(MAX_BYTES + 1 - len(chunks)):
             chunks += chunk
     if len(chunks) > MAX_BYTES:
-        raise OSError(f"it is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise OSError(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
     return bytes(chunks)
 
 
 def parse(data: bytes, file: str, reading: Reading) -> Node | None:
-    """Build the tree of the one document in `data`, YAML as UTF-8.
+    """Build the tree of the document in `data`, which is YAML in UTF-8.
 
-    Returns None for an empty document, and also after a problem that left nothing to read.
+    Return None for an empty document, and after a problem that makes the document unreadable.
     """
     text = _decode(data, file, reading)
     if text is None:
@@ -40,13 +40,13 @@ def parse(data: bytes, file: str, reading: Reading) -> Node | None:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         words = ", ".join(filter(None, (error.context, error.problem)))
-        sentence = f"cannot be read as YAML: {words}"
-        if "maximum nesting depth" in words:  # newer libyaml has a limit of its own
+        sentence = f"invalid YAML: {words}"
+        if "maximum nesting depth" in words:  # newer versions of libyaml have a limit of their own
             sentence = TOO_DEEP
         reading.problem_at(file, line, column, "", sentence)
     except libyaml.error.YAMLError:
         line, column, character = _first_unprintable(text)
-        reading.problem_at(file, line, column, "", f"cannot be read as YAML: {character} is not allowed unescaped")
+        reading.problem_at(file, line, column, "", f"invalid YAML: {character} must be escaped")
     return None
 
 
@@ -55,22 +55,22 @@ def _decode(data: bytes, file: str, reading: Reading) -> str | None:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line, column = _position(data[: error.start].decode("utf-8-sig", "replace"))
-        reading.problem_at(file, line, column, "", f"cannot be read as UTF-8: byte 0x{data[error.start]:02x}")
+        reading.problem_at(file, line, column, "", f"invalid UTF-8: byte 0x{data[error.start]:02x}")
         return None
     if "\0" in text:
         line, column = _position(text[: text.index("\0")])
-        reading.problem_at(file, line, column, "", "cannot hold a NUL byte")
+        reading.problem_at(file, line, column, "", "cannot contain a null byte")
         return None
     return text
 
 
 def _position(before: str) -> tuple[int, int]:
-    """Return line and column of what follows `before`, from 1."""
+    """Return line and column, from 1, of the position after `before`."""
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _first_unprintable(text: str) -> tuple[int, int, str]:
-    """Find the character that YAML does not allow, for the parsers name it by its number only, each in its own way."""
+    """Find the first character that YAML does not allow. The parsers name it in different ways, without a position."""
     for offset, character in enumerate(text):
         is_control = character < " " or "\x7f" <= character <= "\x9f"
         is_none = "\ud800" <= character <= "\udfff" or character in "\ufffe\uffff"

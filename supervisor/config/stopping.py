@@ -1,4 +1,4 @@
-"""The `stop:` section: the steps of a stop sequence, each one thing done and a time to wait."""
+"""The `stop:` section: the steps of a stop sequence. Each step has one action and a time to wait."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def _step(
 
 
 _WRITE = Section(
-    Key("path", TEXT, "The FIFO, such as uWSGI's master-fifo.", is_required=True),
+    Key("path", TEXT, "Path of the FIFO, such as uWSGI's master-fifo.", is_required=True),
     Key(
         "data",
         Made(ANY_TEXT, lambda text: text.encode("utf-8", "surrogateescape")),
-        "What is written.",
+        "Data to write.",
         is_required=True,
     ),
     make=lambda path, data: (path, data),
@@ -40,11 +40,16 @@ _WRITE = Section(
 
 STOP_STEPS = ListOf(
     Section(
-        Key("signal", SIGNAL, "A signal to send."),
-        Key("write", _WRITE, "Something to write to a FIFO."),
-        Key("command", COMMAND, "A command to run, as the program's user."),
-        Key("wait", duration(), "How long the program has before the next step.", is_required=True),
-        Key("scope", words(Scope), "Whom the signal reaches.", "main"),
+        Key("signal", SIGNAL, "Signal to send."),
+        Key("write", _WRITE, "Data to write to a FIFO."),
+        Key("command", COMMAND, "Command to run, as the program's user."),
+        Key("wait", duration(), "Time before the next step.", is_required=True),
+        Key(
+            "scope",
+            words(Scope),
+            "Receivers of the signal: the main process, its process group, or the whole process tree.",
+            "main",
+        ),
         make=_step,
         rules=(ExactlyOne("signal", "write", "command"), Needs("scope", "signal")),
     ),

@@ -1,6 +1,6 @@
-"""Sections into the records that the rest of supinit works with, and what is true only of a table as a whole.
+"""Build the records of a table from its sections, and check what concerns the table as a whole.
 
-Dependencies exist and have no cycle, and the environment has what the settings require of it.
+Every dependency exists, there is no dependency cycle, and every required environment variable is set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
-    """Read the `supervisor:` section; None: it is not there. Raises Refused, once what is wrong has been reported."""
+    """Read the `supervisor:` section, or None for its defaults. Raises InvalidValue after reporting its problems."""
     settings = Settings()
     if node is not None:
         place = SUPERVISOR.read_parts(node, "supervisor", reading)
@@ -43,9 +43,9 @@ def read_settings(node: Node | None, reading: Reading) -> Settings:
 def read_programs(
     nodes: dict[str, tuple[Scalar, Node]], reading: Reading, command: tuple[str, ...] = ()
 ) -> tuple[Program, ...]:
-    """Read the programs of all files, with `command` as the main one, if there is any.
+    """Read the programs of all files. A `command` that is not empty is the main program.
 
-    Raises Refused, once everything wrong with any of them has been reported.
+    Raises InvalidValue after reporting every problem of every program.
     """
     places = {name: place for name, (key, node) in nodes.items() if (place := _read_place(name, key, node, reading))}
     dependencies = {name: _dependency_places(place) for name, place in places.items()}
@@ -62,12 +62,12 @@ def read_programs(
 
 
 def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> SectionReading | None:
-    """Read one program. None: it is no mapping, which has been reported."""
+    """Read one program. Return None for a node that is not a mapping, which is reported."""
     path = join("programs", name)
     try:
         PROGRAM_NAME.read_text(name, key, path, reading)
     except InvalidValue:
-        pass  # its other problems are worth knowing all the same
+        pass  # report the program's other problems, too
     try:
         return PROGRAM.read_parts(apply_preset(node), path, reading)
     except InvalidValue:
@@ -101,12 +101,12 @@ def _require_environment(place: SectionReading) -> None:
         if not place.reading.environ.get(name) and type(node) is Sequence:
             state = "is empty" if name in place.reading.environ else "is not set"
             path = f"supervisor.required_environment[{number}]"
-            place.reading.problem(node.items[number], path, f"cannot start without the variable {name}, which {state}")
+            place.reading.problem(node.items[number], path, f"required variable {name} {state}")
             place.is_intact = False
 
 
 def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> None:
-    """Report programs that share a log file but would have it rotated in different ways."""
+    """Report programs that share a log file but rotate it differently."""
     first: dict[str, tuple[str, LogSettings]] = {}
     for name, place in places.items():
         log: LogSettings | None = place.values.get("log")
@@ -114,7 +114,7 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
             continue
         other, others = first.setdefault(log.file, (name, log))
         if (log.max_size, log.keep, log.compress) != (others.max_size, others.keep, others.compress):
-            sentence = f"cannot share {log.file} with {other}, whose max_size, keep or compress is another"
+            sentence = f"cannot share {log.file} with {other}: max_size, keep or compress differ"
             reading.problem(place.given["log"], f"{place.path}.log.file", sentence)
 
 
@@ -133,24 +133,24 @@ def _check_users(places: dict[str, SectionReading], reading: Reading) -> None:
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:
-    """Report what a program depends on and is not there."""
+    """Report dependencies on programs that do not exist."""
     for target, (node, path) in targets.items():
         if target not in programs:
             others = [other for other in programs if other != name]
-            sentence = f"cannot depend on {quote(target)}, which is no program{suggestion(target, others)}"
-            reading.problem(node, path, sentence, ", ".join(others) or "nothing: there is no other program")
+            sentence = f"unknown program {quote(target)}{suggestion(target, others)}"
+            reading.problem(node, path, sentence, ", ".join(others) or "none: there is no other program")
 
 
 def _check_cycles(dependencies: dict[str, dict[str, tuple[Node, str]]], reading: Reading) -> None:
-    """Report programs that wait for each other, where the first of them names the second."""
+    """Report each dependency cycle at the place where its first program names the second."""
     for cycle in find_cycles({name: tuple(targets) for name, targets in dependencies.items()}):
         around = (*cycle, cycle[0])
         node, path = dependencies[around[0]][around[1]]
-        reading.problem(node, path, f"cannot wait in a circle: {' → '.join(around)}")
+        reading.problem(node, path, f"dependency cycle: {' → '.join(around)}")
 
 
 def _dependency_places(place: SectionReading) -> dict[str, tuple[Node, str]]:
-    """Return, by the name of each dependency, the node and the path where it is named. Empty where it was refused."""
+    """Return the node and the path of each dependency, by its name. Empty if `depends_on` is invalid."""
     node = place.given.get("depends_on")
     path = f"{place.path}.depends_on"
     named: list[tuple[Node, str]] = []

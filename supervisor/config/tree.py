@@ -1,7 +1,7 @@
-"""The document as it was written: scalars, sequences and mappings, each of which knows its file, line and column.
+"""The document as a tree of scalars, sequences and mappings, each with its file, line and column.
 
-A scalar stays the text that was written. What it means is for the key that takes it to say, so there is no "no" that
-became False, and no "022" that became 18. (Plain classes: a record would cost three times as much, once a value.)
+A scalar keeps the text as written, and the type of its key gives it a meaning. So "no" never turns into False, nor
+"022" into 18. (These are plain classes because there is one per value, and a record costs three times as much.)
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 
 
 class Scalar:
-    """A text. `is_plain`: written without quotes, which is how null is written."""
+    """A string. `is_plain`: written without quotes, as null is."""
 
     __slots__ = ("column", "file", "is_null", "is_plain", "line", "text")
 
@@ -36,7 +36,7 @@ class Sequence:
 
 
 class Mapping:
-    """Entries by key, each with the key's own node. What `<<` merges in stands before the mapping's own entries."""
+    """Entries by key, each with the node of its key. Entries merged in by `<<` come before the mapping's own."""
 
     __slots__ = ("column", "entries", "file", "line")
 

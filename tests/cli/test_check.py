@@ -81,11 +81,11 @@ def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> 
         ),
         (
             Settings(shutdown_timeout=25.0),
-            "a shutdown can take 35s, longer than shutdown_timeout (25s): stops will be cut short",
+            "a shutdown can take 35s, but shutdown_timeout is 25s: stop sequences are cut short",
         ),
         (
             Settings(shutdown_timeout=25.0, drain_delay=25.0),
-            "drain_delay leaves nothing of shutdown_timeout (25s): every stop would be a SIGKILL",
+            "drain_delay uses up shutdown_timeout (25s): every program would get SIGKILL at once",
         ),
     ],
     ids=["docker's limit", "shutdown_timeout", "drain_delay"],
@@ -106,12 +106,12 @@ def test_a_shutdown_that_takes_longer_than_it_may_is_warned_of(settings: Setting
 def test_a_condition_that_cannot_come_true_is_warned_of(condition: Condition, target: Program, reason: str) -> None:
     web = Program("web", ("web",), depends_on=(Dependency("db", condition),))
     (warning,) = _warnings(web, target)
-    assert warning.startswith(f"programs.web.depends_on.db: waits for ever, since db {reason}")
+    assert warning.startswith(f"programs.web.depends_on.db: waits for ever, because db {reason}")
 
 
 def test_a_shutdown_signal_in_a_signals_map_is_warned_of() -> None:
     web = Program("web", ("web",), signals=((SIGTERM, None),))
-    assert _warnings(web) == ["programs.web.signals: SIGTERM is a shutdown signal and never forwarded"]
+    assert _warnings(web) == ["programs.web.signals: SIGTERM is a shutdown signal and is never forwarded"]
 
 
 def test_a_table_without_surprises_has_no_warning() -> None:

@@ -1,4 +1,4 @@
-"""What the command line of supinit asks for, and which signal is forwarded in place of which."""
+"""The command line of supinit, and its signal rewrites."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ def test_options_are_read_as_getopt_reads_them(text: str, expected: Asked) -> No
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("--", "no command follows --"),
+        ("--", "no command given after --"),
         ("-x cmd", "unknown option -x"),
         ("-gx cmd", "unknown option -x in -gx"),
         ("- cmd", "unknown option --"),
         ("--nope cmd", "unknown option --nope"),
         ("--subreaper=1 cmd", "unknown option --subreaper=1"),
-        ("-c", "-c needs a value"),
-        ("-gr", "-r needs a value"),
-        ("--rewrite", "--rewrite needs a value"),
-        ("--expand", "--expand goes with --check"),
-        ("-g --single-child cmd", "--process-group and --single-child exclude each other"),
-        ("--log-format xml", "--log-format is one of plain, json"),
+        ("-c", "option -c requires a value"),
+        ("-gr", "option -r requires a value"),
+        ("--rewrite", "option --rewrite requires a value"),
+        ("--expand", "--expand requires --check"),
+        ("-g --single-child cmd", "--process-group and --single-child cannot be used together"),
+        ("--log-format xml", "--log-format must be plain or json"),
     ],
 )
-def test_what_cannot_be_read_is_said(text: str, complaint: str) -> None:
+def test_wrong_use_is_reported(text: str, complaint: str) -> None:
     with pytest.raises(UsageError) as caught:
         asked(text)
     assert str(caught.value) == complaint
@@ -91,22 +91,22 @@ def test_a_rewrite_names_two_signals_in_any_spelling(texts: list[str], expected:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("15", "it is FROM:TO, as in TERM:QUIT or 15:0"),
-        ("", "it is FROM:TO, as in TERM:QUIT or 15:0"),
-        (":3", "there is no signal without a name"),
-        ("15:", "there is no signal without a name"),
-        ("15:3:2", "there is no signal 3:2"),
-        ("0:15", "there is no signal 0"),
-        ("99:15", "there is no signal 99"),
-        ("15:-1", "there is no signal -1"),
-        ("15:SIGNONE", "there is no signal SIGNONE"),
-        ("_UNBLOCK:3", "there is no signal _UNBLOCK"),
-        ("SIG_SETMASK:3", "there is no signal SIG_SETMASK"),
-        ("RTMIN+99:3", "there is no signal RTMIN+99"),
-        ("²:3", "there is no signal ²"),
-        ("KILL:15", "KILL never comes to a process"),
-        ("19:15", "19 never comes to a process"),
-        ("CHLD:15", "CHLD is supinit's own and never forwarded"),
+        ("15", "write FROM:TO, as in TERM:QUIT or 15:0"),
+        ("", "write FROM:TO, as in TERM:QUIT or 15:0"),
+        (":3", "a signal is missing"),
+        ("15:", "a signal is missing"),
+        ("15:3:2", "unknown signal 3:2"),
+        ("0:15", "unknown signal 0"),
+        ("99:15", "unknown signal 99"),
+        ("15:-1", "unknown signal -1"),
+        ("15:SIGNONE", "unknown signal SIGNONE"),
+        ("_UNBLOCK:3", "unknown signal _UNBLOCK"),
+        ("SIG_SETMASK:3", "unknown signal SIG_SETMASK"),
+        ("RTMIN+99:3", "unknown signal RTMIN+99"),
+        ("²:3", "unknown signal ²"),
+        ("KILL:15", "KILL cannot be caught"),
+        ("19:15", "19 cannot be caught"),
+        ("CHLD:15", "supinit itself handles CHLD and never forwards it"),
     ],
 )
 def test_a_rewrite_that_makes_no_sense_is_refused(text: str, complaint: str) -> None:

@@ -60,7 +60,8 @@ def test_convert_takes_one_file(tmp_path: Path, arguments: list[str]) -> None:
     result = run("convert", *arguments, folder=tmp_path)
     assert result.returncode == 64
     assert (
-        result.stderr.splitlines()[0] == "supinit: convert takes one FILE (a program of that name: supinit -- convert)"
+        result.stderr.splitlines()[0]
+        == "supinit: convert takes one FILE (to run a program of that name: supinit -- convert)"
     )
 
 

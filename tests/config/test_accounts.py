@@ -65,14 +65,14 @@ def test_a_number_without_an_account_gets_the_given_group_or_0_as_in_docker(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("nobody", "cannot find the user 'nobody'"),
-        ("", "cannot find the user ''"),
-        (":www", "cannot find the user ''"),
-        ("app:", "cannot find the group ''"),
-        ("app:staff", "cannot find the group 'staff'"),
-        ("4294967295", "cannot be the number of a user: 4294967295 (allowed: 0 to 4294967294)"),
-        ("0:4294967295", "cannot be the number of a group: 4294967295 (allowed: 0 to 4294967294)"),
-        ("٧", "cannot be the number of a user: ٧ (allowed: 0 to 4294967294)"),
+        ("nobody", "unknown user 'nobody'"),
+        ("", "unknown user ''"),
+        (":www", "unknown user ''"),
+        ("app:", "unknown group ''"),
+        ("app:staff", "unknown group 'staff'"),
+        ("4294967295", "cannot be user ID 4294967295 (allowed: 0 to 4294967294)"),
+        ("0:4294967295", "cannot be group ID 4294967295 (allowed: 0 to 4294967294)"),
+        ("٧", "cannot be user ID ٧ (allowed: 0 to 4294967294)"),
     ],
 )
 def test_who_is_not_there_is_named(text: str, sentence: str) -> None:

@@ -75,5 +75,5 @@ def test_anything_else_is_no_url_of_a_health_check(url: str) -> None:
 
 
 def test_https_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="cannot be https: a health check asks on the loopback interface, without TLS"):
+    with pytest.raises(ValueError, match="https is not supported: health checks do not use TLS"):
         parse_probe_url("https://localhost/")

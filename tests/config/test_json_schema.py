@@ -8,8 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
-from supervisor.config.json_schema import json_schema
-from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
+from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR, json_schema
 from supervisor.config.sections import Key, Section
 
 from . import test_keys, test_problems

@@ -11,10 +11,10 @@ import pytest
 from supervisor.config.lint import lint, uncompiled
 from supervisor.core.program import Program, Scope, SignalStep
 
-MASTER = "uWSGI without master cannot reload, and leaves its workers behind: add master = true"
-NEED_APP = "uWSGI starts without its application and answers 500: add need-app = true"
-SHELL = "sh does not pass signals on to what it runs: begin the last command with exec, or name it directly"
-NGINX = "nginx goes to the background and looks as if it had ended: add -g 'daemon off;'"
+MASTER = "uWSGI without master cannot reload and leaves its workers behind: set master = true"
+NEED_APP = "uWSGI starts even if its application cannot be loaded, and answers 500: set need-app = true"
+SHELL = "sh does not forward signals: start the last command with exec, or run it without a shell"
+NGINX = "nginx goes to the background and then looks as if it had exited: add -g 'daemon off;'"
 
 
 @pytest.mark.parametrize(

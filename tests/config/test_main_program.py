@@ -60,7 +60,7 @@ def test_stdin_inherit_makes_the_main_program_and_its_defaults(keys: str, expect
 def test_a_second_main_program_is_an_error_with_both_places() -> None:
     text = "programs:\n  a: {command: a, stdin: inherit}\n  b: {command: b, stdin: inherit}\n"
     assert refused(text) == [
-        f"3:26: programs.b.stdin: cannot be inherit twice, first at {FILE}:2:26 (allowed: null)",
+        f"3:26: programs.b.stdin: only one program can have stdin: inherit, first at {FILE}:2:26 (allowed: null)",
     ]
 
 
@@ -101,6 +101,6 @@ def test_an_entry_called_main_is_an_error_beside_a_command_only() -> None:
     text = "programs:\n  main: {command: nginx}\n"
     assert [program.name for program in beside(text)] == ["main"]
     assert refused(text, "bash") == [
-        "2:3: programs.main: cannot have this name beside the command bash, which is to be called main"
-        " (allowed: another name, or stdin: inherit in it)"
+        "2:3: programs.main: name 'main' is taken by the command bash on the command line"
+        " (allowed: another name, or stdin: inherit in this program)"
     ]
