@@ -107,7 +107,6 @@ def test_output_goes_where_it_went(options: str, log: LogSettings) -> None:
             "startretries",
             "with autorestart=false, a failed start is not tried again",
         ),
-        ("process_name=y", "3", "process_name", "the program is called web"),
         ("autorestart=%(ENV_X)s", "3", "autorestart", "cannot be a variable here; supervisord's default is used"),
         ("autorestart=true\nexitcodes=", "4", "exitcodes", "supinit needs at least one success exit code"),
         (
@@ -127,12 +126,6 @@ def test_output_goes_where_it_went(options: str, log: LogSettings) -> None:
             "3",
             "stdout_logfile",
             "log.mode: none drops both streams, so this one is shown",
-        ),
-        (
-            "stdout_logfile=/a\nstderr_logfile=/b",
-            "4",
-            "stderr_logfile",
-            "a program has one log file: /a gets both streams",
         ),
         ("stderr_syslog=true", "3", "stderr_syslog", "there is no syslog; the container engine collects the output"),
         (
@@ -314,6 +307,15 @@ def test_stderr_that_moves_with_stdout_is_said_in_one_line_for_all_programs(opti
     assert losses_of(text) == [f"3: {sentence}: [program:a] stdout_logfile; [program:b] stdout_logfile"]
     joined = text.replace(options, f"{options}\nredirect_stderr=true")
     assert losses_of(joined) == []
+
+
+def test_two_log_files_become_one_and_a_single_instance_has_the_sections_name() -> None:
+    text = "[program:{0}]\ncommand=x\nprocess_name=y\nstdout_logfile=/a/{0}\nstderr_logfile=/b/{0}\n"
+    assert losses_of(text.format("a") + text.format("b")) == [
+        "3: a program of one instance has the name of its section: [program:a] process_name; [program:b] process_name",
+        "5: a program has one log file, that of stdout, for both streams: "
+        "[program:a] stderr_logfile; [program:b] stderr_logfile",
+    ]
 
 
 def test_without_priorities_there_is_no_order() -> None:
@@ -718,7 +720,7 @@ def test_a_pidproxy_is_replaced_by_a_signal_to_the_process_in_its_pid_file() -> 
 
 
 def test_a_quick_end_that_supervisord_took_for_a_failed_start_is_named() -> None:
-    early = "an exit with code 0 within startsecs was a failed start, tried again; here the program has ended well"
+    early = "an exit with code 0 within startsecs was a failed start; here the program has ended well"
     text = "[program:{}]\ncommand=x\nautorestart=false\n"
     assert losses_of(text.format("a") + text.format("b")) == [
         f"3: {early}: [program:a] autorestart; [program:b] autorestart"

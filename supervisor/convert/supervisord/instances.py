@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from supervisor.convert.supervisord.ini import IniSection
     from supervisor.convert.supervisord.program import Common
 
+ONE_INSTANCE = "a program of one instance has the name of its section"
 INSTANCES = "instances are named NAME:1, NAME:2 and so on"
 MOST = 1000
 DEFAULT_PRIORITY = 999
@@ -122,7 +123,7 @@ class Instances:
         if self._count != 1:
             self._head.group("process_name", INSTANCES)
         elif self._process_name(self._first) != name:
-            self._head.mention("process_name", f"the program is called {name}")
+            self._head.group("process_name", ONE_INSTANCE)
 
     def _add(self, wanted: str, block: Block) -> str:
         return self._draft.add(wanted, block, self._section.place, f"[{self._section.name}]")

@@ -17,6 +17,7 @@ CONSOLES = {
 }
 """Paths of the container's stdout and stderr."""
 STDERR_TO_CONSOLE = "stderr goes to the container's stderr; supervisord kept it in a file of its own"
+ONE_FILE = "a program has one log file, that of {}, for both streams"
 IN_ONE_FILE = "the log file gets {} as well; supervisord kept it in a file of its own"
 MAX_BYTES, BACKUPS = 50 * 1024**2, 10
 MOST_KEPT = 1000
@@ -93,10 +94,9 @@ def _set_file(options: Options, program: Block, chosen: Target, targets: tuple[T
         options.mention(f"{chosen.stream}_logfile_backups", f"at most {MOST_KEPT} files are kept", "log")
     for target in targets:
         if target != chosen and (target.kind, target.path) != ("file", chosen.path):
-            reason = f"a program has one log file: {chosen.path} gets both streams"
             name = f"{target.stream}_logfile"
             if name in options:
-                options.mention(name, reason, "log")
+                options.group(name, ONE_FILE.format(chosen.stream))
             else:
                 options.group(f"{chosen.stream}_logfile", IN_ONE_FILE.format(target.stream))
 

@@ -20,7 +20,7 @@ SHELL_FIRST = (
     "the shell ends before its command, which is killed then: exec the last command, or begin with trap exit TERM"
 )
 
-EARLY = "an exit with code 0 within startsecs was a failed start, tried again; here the program has ended well"
+EARLY = "an exit with code 0 within startsecs was a failed start; here the program has ended well"
 TASK = "if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)"
 _EXPECTED: tuple[int, ...] = (0,)
 
@@ -182,8 +182,10 @@ def _set_start(options: Options, program: Block) -> None:
         program.note(TASK, "restart")
     retries = max(0, options.value("startretries", int, 3))
     if "startretries" not in options or program.entries.get("restart") == "no":
-        if "startretries" in options:
+        if retries:
             options.mention("startretries", "with autorestart=false, a failed start is not tried again", "restart")
+        else:
+            options.group("startretries")
         return
     program.entries["start_retries"] = min(retries + 1, 10**9)
     program.note("counts the first start as well; the waits are at least as long as supervisord's", "start_retries")
