@@ -505,3 +505,36 @@ def test_a_log_file_that_takes_nothing_holds_only_its_own_program_up(run: Run, t
     asked_at = container.signal(signal.SIGTERM)
     assert container.end() == 0
     assert time.monotonic() - asked_at < FLUSH_LIMIT + TOLERANCE
+
+
+EVIL_PATTERN = r"[\w.+-]+@[\w.]+"
+"""Takes time that grows with the square of a line of letters: 9 s for 60 KB."""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"log": {"redact": [EVIL_PATTERN]}},
+        {"log": {"multiline": EVIL_PATTERN}},
+        {"ready": {"log": EVIL_PATTERN}},
+        {"ready": {"log": "up", "fail_log": EVIL_PATTERN}},
+        {"log": {"redact": [r"(a+)+b"]}},
+    ],
+    ids=["redact", "multiline", "ready", "fail_log", "exponential"],
+)
+def test_no_regular_expression_holds_pid_1_up(run: Run, settings: dict[str, Any]) -> None:
+    """The limits allow for a busy machine; without a bound, one line takes longer."""
+    script = "import os, time\nwhile True:\n    os.write(1, b'a' * 60_000 + b'\\n')\n    time.sleep(0.05)\n"
+    program = {"command": [sys.executable, "-I", "-S", "-c", script], **settings}
+    container = run({"app": program, "beside": {"command": ["sleep", "1000"]}})
+    container.await_socket()
+    sleep_until(lambda: len(container.out.lines) >= 3, 20, "some of the lines have passed")
+    times = []
+    for _ in range(30):
+        begin = time.monotonic()
+        assert container.request("GET", "/livez")[0] == 200
+        times.append(time.monotonic() - begin)
+    assert max(times) < 3 * ABSURD
+    assert container.err.has("log.pattern_too_slow program=app lines=")
+    container.signal(signal.SIGTERM)
+    assert container.end(15) == 0

@@ -78,7 +78,9 @@ class Destinations:
 
     def serve(self, descriptor: int) -> bool:
         """Continue with the destination that has this descriptor. Returns whether it takes lines again."""
-        destination = self._awaited.get(descriptor) or self._by_wake[descriptor]
+        destination = self._awaited.get(descriptor) or self._by_wake.get(descriptor)
+        if destination is None:  # a pipe that was closed when a turn was over
+            return False
         is_done = destination.flush()
         if is_done and isinstance(destination, Sink):
             del self._awaited[descriptor]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from supervisor.logs.patterns import Budget, LinePattern, OutOfTime, TooSlow, which_match
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from re import Pattern
     from typing import Protocol
 
     from supervisor.logs.lines import Taker
@@ -25,29 +26,60 @@ JOIN_PATIENCE = 0.5
 
 
 class Secrets:
-    """What must not be shown. Each pattern sees one line at a time."""
+    """What must not be shown. Each pattern sees one line at a time.
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self._patterns = [_compile(pattern) for pattern in patterns]
+    A line that cannot be searched in time is a secret as a whole.
+    """
+
+    def __init__(self, expressions: Sequence[str], budget: Budget) -> None:
+        self._patterns = [LinePattern(expression) for expression in expressions]
+        self._budget = budget
+        self._hidden = 0
+        """How many of the next pieces of a long line are secrets as a whole."""
 
     def redact(self, lines: bytes) -> bytes:
-        text = _decode(lines)
-        return "\n".join([self._redact_line(line) for line in text.split("\n")]).encode(*ANY_BYTES)
+        if self._hidden:
+            self._hidden -= 1
+            self._budget.note_slow(1)
+            return REDACTED.encode()
+        texts, done = _decode(lines).split("\n"), list[str]()
+        slow = 0
+        try:
+            with self._budget:
+                for text in texts:
+                    try:
+                        line = text
+                        for pattern in self._patterns:
+                            line = pattern.replace(line, REDACTED)
+                    except TooSlow:
+                        line = REDACTED
+                        slow += 1
+                    done.append(line)
+        except OutOfTime:
+            pass
+        missing = len(texts) - len(done)
+        if slow or missing:
+            self._budget.note_slow(slow + missing)
+        return "\n".join((*done, *([REDACTED] * missing))).encode(*ANY_BYTES)
 
     def seam(self, line: bytes, at: int) -> int:
         """Return where to cut a line instead of `at`, so that no match is cut in two."""
-        text = _decode(line)
+        begin = max(0, at - REDACT_MARGIN)
+        text = _decode(line[begin : at + REDACT_MARGIN])
+        try:
+            with self._budget:
+                return begin + self._seam_of(text, at - begin)
+        except (TooSlow, OutOfTime):
+            self._hidden = 2  # the piece before the cut, and the one after it
+            return at
+
+    def _seam_of(self, text: str, at: int) -> int:
         for pattern in self._patterns:
-            for match in pattern.finditer(text):
-                start, end = (len(text[:place].encode(*ANY_BYTES)) for place in match.span())
+            for span in pattern.spans(text):
+                start, end = (len(text[:position].encode(*ANY_BYTES)) for position in span)
                 if start < at < end:
                     at = start or end
         return at
-
-    def _redact_line(self, line: str) -> str:
-        for pattern in self._patterns:
-            line = pattern.sub(REDACTED, line)
-        return line
 
 
 class Redactor:
@@ -76,11 +108,14 @@ class Redactor:
 class Joiner:
     """Join lines to messages: a line that matches begins a message, a line that does not belongs to the one before.
 
-    A message longer than `max_size` leaves in several. The pipe calls `flush` after `JOIN_PATIENCE`.
+    A message longer than `max_size` leaves in several. The pipe calls `flush` after `JOIN_PATIENCE`. A line that cannot
+    be searched in time belongs to the one before.
     """
 
-    def __init__(self, pattern: str, max_size: int, taker: MessageTaker) -> None:
-        self._begins = _compile(pattern).search
+    def __init__(self, expression: str, max_size: int, taker: MessageTaker, budget: Budget) -> None:
+        self.patience = JOIN_PATIENCE
+        self._pattern = LinePattern(expression)
+        self._budget = budget
         self._max_size = max_size
         self._taker = taker
         self._held: list[bytes] = []
@@ -97,8 +132,9 @@ class Joiner:
         if self._has_begun:
             self._has_begun = False
             self._taker.lines(lines.pop(0), b"\n", 1)
-        for line in lines:
-            if self._held and (self._size + len(line) > self._max_size or self._begins(_decode(line))):
+        begins = which_match(self._pattern, [_decode(line) for line in lines], self._budget)
+        for line, is_first in zip(lines, begins, strict=True):
+            if self._held and (is_first or self._size + len(line) > self._max_size):
                 self.flush()
             self._held.append(line)
             self._size += len(line) + 1
@@ -124,9 +160,3 @@ class Joiner:
 
 def _decode(line: bytes) -> str:
     return line.decode(*ANY_BYTES)
-
-
-def _compile(pattern: str) -> Pattern[str]:
-    import re  # only if there are patterns: it takes 5 ms, for which the first program would wait
-
-    return re.compile(pattern)

@@ -8,11 +8,9 @@ from time import monotonic
 from supervisor.core.output import STREAMS
 from supervisor.core.program import LogMode, WhenFull
 from supervisor.logs.delivery import Delivery, Fork, SinkDelivery
-from supervisor.logs.filters import JOIN_PATIENCE, REDACT_MARGIN, Joiner, Redactor, Secrets
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
 from supervisor.logs.rate import Limiter
-from supervisor.logs.readiness import ReadinessPatterns
 from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
@@ -22,10 +20,12 @@ if TYPE_CHECKING:
     from supervisor.core.output import Output
     from supervisor.core.program import InstanceId, LogSettings, Program
     from supervisor.logs.delivery import Destination
-    from supervisor.logs.filters import MessageTaker
+    from supervisor.logs.filters import Joiner, MessageTaker
     from supervisor.logs.formats import Format
     from supervisor.logs.lines import Taker
+    from supervisor.logs.patterns import Budget
     from supervisor.logs.rate import Bucket
+    from supervisor.logs.readiness import ReadinessPatterns
     from supervisor.logs.tails import Tail
 
     Report = Callable[[bool, str], None]
@@ -43,8 +43,10 @@ class Pipe:
     """One stream of one process."""
 
     __slots__ = (
+        "_budget",
         "_in_row",
         "_joined_at",
+        "_note_slow",
         "_shown_at",
         "bucket",
         "chunk",
@@ -63,7 +65,15 @@ class Pipe:
         "tail",
     )  # fmt: skip
 
-    def __init__(self, descriptor: int, instance: InstanceId, stream: int, output: Output, tail: Tail) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        instance: InstanceId,
+        stream: int,
+        output: Output,
+        tail: Tail,
+        note_slow: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.descriptor = descriptor
         self.instance = instance
         self.stream = stream
@@ -82,6 +92,9 @@ class Pipe:
         self.bucket: Bucket | None = None
         self.joiner: Joiner | None = None
         self.patterns: ReadinessPatterns | None = None
+        self._budget: Budget | None = None
+        self._note_slow = note_slow
+        """Gets the number of lines that the patterns could not search in time."""
         self._in_row = 0
         """Bytes read since the pipe was last empty."""
         self._joined_at: float | None = None
@@ -117,14 +130,18 @@ class Pipe:
         last: MessageTaker = deliveries[0] if len(deliveries) == 1 else Fork(deliveries)
         taker: Taker = last
         if log.multiline is not None:
-            taker = self.joiner = Joiner(log.multiline, log.max_line, last)
+            from supervisor.logs.filters import Joiner
+
+            taker = self.joiner = Joiner(log.multiline, log.max_line, last, self._make_budget())
         if bucket is not None and self.drops:
             taker = Limiter(bucket, self.output, taker)
         elif bucket is not None:
             self.bucket = bucket
             self.chunk = min(self.chunk, max(bucket.rate, LEAST_CHUNK))
         if log.redact:
-            secrets = Secrets(log.redact)
+            from supervisor.logs.filters import REDACT_MARGIN, Redactor, Secrets
+
+            secrets = Secrets(log.redact, self._make_budget())
             redactor = Redactor(secrets, partial(self.tail.append, self.stream), taker)
             self.keeps = False
             self.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
@@ -149,14 +166,31 @@ class Pipe:
 
     def watch(self, program: Program, report: Report) -> None:
         """Have `report` get the first line that a readiness pattern matches, without its secrets."""
+        from supervisor.logs.filters import Secrets
+        from supervisor.logs.readiness import ReadinessPatterns
+
         patterns = program.log.redact
+        budget = self._make_budget()
         if patterns:
-            redact, tell = Secrets(patterns).redact, report
+            redact, tell = Secrets(patterns, budget).redact, report
 
             def report(is_good: bool, line: str) -> None:
                 tell(is_good, redact(line.encode()).decode(errors="replace"))
 
-        self.patterns = ReadinessPatterns(program.ready, report)
+        self.patterns = ReadinessPatterns(program.ready, report, budget)
+
+    def _make_budget(self) -> Budget:
+        """Return the budget of all patterns, with the module that is only loaded if there are some."""
+        from supervisor.logs.patterns import Budget
+
+        if self._budget is None:
+            self._budget = Budget(self._note_slow)
+        return self._budget
+
+    def renew_budget(self) -> None:
+        """Give the patterns their time for what is read next."""
+        if self._budget is not None:
+            self._budget.renew()
 
     def take(self, data: bytes) -> None:
         """Pass on what was read."""
@@ -173,7 +207,7 @@ class Pipe:
         if self.lines is not None:
             self.lines.feed(data)
             if self.joiner is not None:
-                self._joined_at = monotonic() + JOIN_PATIENCE if self.joiner.is_holding else None
+                self._joined_at = monotonic() + self.joiner.patience if self.joiner.is_holding else None
             if self.flush_after is not None:
                 self._await_rest(self.lines.held, size, self.flush_after)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import select
+from functools import partial
 from time import monotonic
 
 from supervisor.core.output import Output
@@ -43,6 +44,10 @@ FULL_PIPE = 1 << 20
 """The largest size of a pipe (pipe(7), F_SETPIPE_SZ), and so the most that a dead process can have left in it."""
 PIPE_MODE = 0o622
 """So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
+LONGEST_TURN = 0.02
+"""Seconds after which a turn ends before every pipe that is ready was read: patterns take their time."""
+SLOW_PAUSE = 60.0
+"""Seconds between two reports about the patterns of a program that are too slow."""
 OVERFLOW = 16 << 20
 """Bytes kept for a destination that stalls when processes end and their pipes are to be closed."""
 
@@ -80,6 +85,10 @@ class Pump:
         """Bytes, since the last pause."""
         self._watched: set[Pipe] = set()
         """Pipes with a readiness pattern, which are not left alone for long."""
+        self._slow: dict[str, tuple[float, int]] = {}
+        """By program, when slow patterns were reported last, and how many lines they were too slow for since."""
+        self._left: list[int] = []
+        """Descriptors that were ready when a turn was over."""
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
 
     @property
@@ -159,7 +168,7 @@ class Pump:
         output = self.outputs.setdefault(instance, Output(instance))
         tail = self.tails.of(instance)
         tail.limit = program.log.tail
-        pipe = Pipe(read_end, instance, stream, output, tail)
+        pipe = Pipe(read_end, instance, stream, output, tail, partial(self._note_slow, program.name))
         pipe.connect(program, destinations, self._bucket_of(program))
         if report is not None:
             pipe.watch(program, report)
@@ -209,15 +218,21 @@ class Pump:
         limit = monotonic() + SLICE
         while True:
             largest = 0
-            ready = self._epoll.poll(0, ROUND)
-            for descriptor, _ in ready:
+            ready = self._left or [descriptor for descriptor, _ in self._epoll.poll(0, ROUND)]
+            self._left = []
+            for number, descriptor in enumerate(ready, 1):
                 largest = max(largest, self._serve(descriptor))
+                if monotonic() > limit + LONGEST_TURN:
+                    self._left = ready[number:]
+                    break
             self._largest_read = max(self._largest_read, largest)
             now = monotonic()
             if (largest < BUSY and len(ready) < ROUND) or now >= limit:
                 break
         self.settle(now)
-        return 0.0 if largest >= BUSY or self._destinations.are_awaited else self._next_pause()
+        if largest >= BUSY or self._left or self._destinations.are_awaited:
+            return 0.0
+        return self._next_pause()
 
     def _next_pause(self) -> float:
         largest, self._largest_read = self._largest_read, 0
@@ -257,6 +272,7 @@ class Pump:
         instances = list(self._by_instance) if instance is None else [instance]
         for descriptor in [fd for each in instances for fd in self._by_instance.get(each, ())]:
             pipe = self._pipes[descriptor]
+            pipe.renew_budget()
             for _ in range(FULL_PIPE // CHUNK):
                 if any(each.waiting >= OVERFLOW for each in pipe.destinations) or not self._read(pipe):
                     break
@@ -293,6 +309,7 @@ class Pump:
             self._put_to_sleep(pipe)
             self._resting[pipe] = monotonic() + wait
             return 0
+        pipe.renew_budget()
         size = self._read(pipe)
         if size >= BUSY and not pipe.is_large:
             pipe.is_large = True
@@ -325,6 +342,16 @@ class Pump:
             self._holding.pop(pipe, None)
         else:
             self._holding[pipe] = until
+
+    def _note_slow(self, program: str, lines: int) -> None:
+        """Report that patterns were too slow for some lines of a program, unless that was reported just now."""
+        reported_at, before = self._slow.get(program, (float("-inf"), 0))
+        now = monotonic()
+        if now - reported_at < SLOW_PAUSE:
+            self._slow[program] = reported_at, before + lines
+        else:
+            self._slow[program] = now, 0
+            self.report("warning", "log.pattern_too_slow", program=program, lines=before + lines)
 
     def _is_asleep(self, pipe: Pipe) -> bool:
         return pipe in self._paused or pipe in self._resting

@@ -13,6 +13,7 @@ from supervisor.logs.delivery import Delivery, Fork
 from supervisor.logs.filters import REDACT_MARGIN, Joiner, Redactor, Secrets
 from supervisor.logs.formats import JsonFormat, PlainFormat
 from supervisor.logs.lines import Lines
+from supervisor.logs.patterns import Budget
 
 from .plumbing import Basket
 from .test_lines import cuts, pieces_of, read_json
@@ -24,7 +25,7 @@ class Redacting:
     def __init__(self, *patterns: str, max_line: int = 64 * 1024) -> None:
         self.place = Basket()
         self.kept = b""
-        secrets = Secrets(patterns)
+        secrets = Secrets(patterns, Budget())
         delivery = Delivery([self.place], PlainFormat(), Output(("web", 1)), drops=False)
         self.lines = Lines(max_line, Redactor(secrets, self.keep, delivery), secrets.seam, REDACT_MARGIN)
 
@@ -46,7 +47,7 @@ class Joining:
         delivery = Delivery(
             [self.place], JsonFormat("web", 1, "stdout", lambda _: None), Output(("web", 1)), drops=False
         )
-        self.joiner = Joiner(pattern, max_size, delivery)
+        self.joiner = Joiner(pattern, max_size, delivery, Budget())
         self.lines = Lines(max_size, self.joiner)
 
     def feed(self, data: bytes) -> list[str]:
