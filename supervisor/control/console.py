@@ -64,7 +64,11 @@ class Console:
         """Return what the instances use, at most FRESH seconds old."""
         now = self.clock.now()
         if now - self._measured_at >= FRESH:
-            self._usage, self._measured_at = self._measure(), now
+            self._measured_at = now
+            try:
+                self._usage = self._measure()
+            except OSError:  # no descriptor left to read /proc with: better no figures than no status
+                self._usage = {}
         return self._usage
 
     async def until(self, holds: Callable[[], bool], timeout: float | None) -> bool:

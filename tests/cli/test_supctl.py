@@ -13,6 +13,7 @@ import pytest
 
 from supervisor import __version__
 from supervisor.cli import supctl
+from supervisor.cli.ctl import probing
 from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StopRequested
 from supervisor.core.program import Settings
@@ -349,6 +350,30 @@ def test_wait_for_the_container_to_stop_returns_when_its_supervisor_goes(
     assert (asyncio.run(scenario()), capsys.readouterr().out) == (0, "stopped\n")
 
 
+def test_wait_waits_for_the_socket_too(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> int:
+        waiting = asyncio.create_task(asyncio.to_thread(supctl.main, ["-s", path, "wait", "--timeout=20s"]))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        async with served(up(), path):
+            return await waiting
+
+    assert (asyncio.run(scenario()), capsys.readouterr().out) == (0, "healthy\n")
+
+
+def test_wait_is_1_where_the_socket_does_not_come_in_time(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert supctl.main(["-s", path, "wait", "--timeout=100ms"]) == 1
+    assert f"cannot reach supinit at {path}: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [(), ("web",), ("--timeout", "20s")])
+def test_wait_for_stopped_is_0_where_supinit_has_gone(
+    path: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert supctl.main(["-s", path, "wait", "--for", "stopped", *words]) == 0
+    assert capsys.readouterr() == ("stopped\n", "")
+
+
 def test_shutdown_asks_for_it(run: Run) -> None:
     container = up()
     assert (run(container, "shutdown").code, type(container.events[0])) == (0, ShutdownAsked)
@@ -392,10 +417,11 @@ def test_what_only_the_supervisor_can_judge_is_2_too(run: Run, words: tuple[str,
     assert (run(container, *words).code, container.events) == (2, [])
 
 
-@pytest.mark.parametrize("words", [("status",), ("stop", "web"), ("wait",), ("wait", "--for", "stopped"), ("version",)])
+@pytest.mark.parametrize("words", [("status",), ("stop", "web"), ("wait",), ("version",)])
 def test_a_supervisor_that_is_not_there_is_69_and_the_error_says_where_it_looked(
-    path: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    path: str, words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(probing, "PATIENCE", 0.1)
     assert supctl.main(["-s", path, *words]) == 69
     assert f"cannot reach supinit at {path}: no such file" in capsys.readouterr().err
 

@@ -11,7 +11,7 @@ import pytest
 
 from supervisor import __version__
 from supervisor.core.container import ShutdownAsked
-from supervisor.core.program import Condition, Dependency, Program, Settings
+from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings
 from supervisor.core.tree import Usage
 
 from .dialogue import Reply, served
@@ -220,3 +220,20 @@ def test_what_is_not_there_is_said_so(
             assert reply.json["error"]["message"].startswith("cannot ")
 
     asyncio.run(scenario())
+
+
+def test_a_usage_that_cannot_be_measured_is_null_and_the_rest_is_there(socket_path: str) -> None:
+    """Without descriptors, /proc cannot be read."""
+
+    def fail() -> dict[InstanceId, Usage]:
+        raise OSError(24, "Too many open files")
+
+    container = SteeredContainer(service("web")).begin()
+    container.usage = fail  # type: ignore[method-assign]  # the measurement is what comes from outside
+
+    async def scenario() -> Reply:
+        async with served(container, socket_path) as control:
+            return await control.ask("GET", "/v1/status")
+
+    (entry,) = asyncio.run(scenario()).json["programs"]
+    assert (entry["state"], entry["cpu_seconds"], entry["processes"]) == ("RUNNING", None, None)

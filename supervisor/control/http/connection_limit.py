@@ -15,6 +15,7 @@ from supervisor.control.access import Peer, Rights
 from supervisor.control.http.message import RequestError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from supervisor.control.console import Console
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 64
 RESERVED = 8
 """Connections of the 64 that are kept for root and supinit's own user: readers cannot lock the operator out."""
-AT_ONCE, QUEUE = 4, 16
-"""Connections that are taken in one turn of the loop, so that turns are short and each is heard before it can lose its
-place; and those that may wait in the kernel, so that an honest one waits behind few."""
+HEAD = 16 * 1024
+"""Bytes that are read ahead before a connection waits."""
 PATIENCE = 10.0
 
 
@@ -38,12 +38,16 @@ class ConnectionLimit:
         self._console = console
         self._admit = admit
         self._patience = patience
+        self.log = console.log
+        self.at_end: Callable[[], None] = lambda: None
+        """Called after each connection's end."""
         self._fair_share = asyncio.Lock()
         self._connections: set[asyncio.Task[None]] = set()
         self._serving: dict[Connection, asyncio.Task[None]] = {}
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
+    def accept(self, accepted: socket.socket) -> None:
+        """Serve a connection."""
+        task = asyncio.create_task(self._open(accepted))
         self._connections.add(task)
         task.add_done_callback(self._note_end)
 
@@ -57,6 +61,21 @@ class ConnectionLimit:
     async def wait_closed(self) -> None:
         """Return when every connection is closed."""
         await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(HEAD, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:  # it has left already
+            accepted.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            await self._serve(reader, writer)
+        finally:
+            writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from supervisor.control.http.connection import Connection  # h11 comes with it, so not before the first client
@@ -95,5 +114,6 @@ class ConnectionLimit:
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)
+        self.at_end()
         if not task.cancelled() and task.exception() is not None:
             self._console.log("error", "control.failed", reason=repr(task.exception()))

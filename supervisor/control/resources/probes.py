@@ -68,7 +68,7 @@ async def wait(console: Console, request: Request) -> Response:
     if faults and is_hopeless():
         raise RequestError(409, "failed", f"cannot become {goal}: {', '.join(faults)}")
     if faults and timeout is not None:
-        raise RequestError(504, "timeout", f"cannot say {goal} after {short_time(timeout)}: {', '.join(faults)}")
+        raise RequestError(504, "timeout", f"cannot wait longer than {short_time(timeout)}: {', '.join(faults)}")
     return _verdict(request, goal, faults)
 
 
