@@ -201,8 +201,13 @@ def record(tmp_path: Path) -> Path:
 
 def family(run: Run, tap: Tap, kind: str, record: Path) -> Container:
     """Start a program that leaves a process behind, beside one that stays, and wait until both write."""
-    successor = {"command": child("heir.py", kind, record), "restart": "no", "shutdown_on": "never", "min_uptime": 0}
-    table = {"heir": successor | {"log": {"mode": "raw"}}, "keeper": {"command": ["sleep", "1000"]}}
+    successor = {
+        "command": child("successor.py", kind, record),
+        "restart": "no",
+        "shutdown_on": "never",
+        "min_uptime": 0,
+    }
+    table = {"successor": successor | {"log": {"mode": "raw"}}, "keeper": {"command": ["sleep", "1000"]}}
     tap.open()
     container = run(table, stdout=tap.outlet)
     sleep_until(lambda: any(b"ready\n" in piece for piece in list(tap.pieces)), 15, "both write")
@@ -211,8 +216,8 @@ def family(run: Run, tap: Tap, kind: str, record: Path) -> Container:
 
 def end_program(container: Container) -> float:
     """Have the program end, and return how long that took to be seen."""
-    container.request("POST", "/v1/programs/heir/signal", {"signal": "SIGUSR1"})
-    return sleep_until(lambda: container.programs()["heir"]["pid"] is None, 5, "the program has ended")
+    container.request("POST", "/v1/programs/successor/signal", {"signal": "SIGUSR1"})
+    return sleep_until(lambda: container.programs()["successor"]["pid"] is None, 5, "the program has ended")
 
 
 def numbered(data: bytes) -> list[bytes]:
@@ -236,7 +241,7 @@ def test_a_member_of_the_group_dies_with_the_program_and_what_it_has_written_is_
 ) -> None:
     container = family(run, tap, "member", record)
     assert end_program(container) < 2.0
-    container.await_state("heir", "EXITED", "FATAL", "STOPPED", "COMPLETED")
+    container.await_state("successor", "EXITED", "FATAL", "STOPPED", "COMPLETED")
     (count,) = struct.unpack("Q", record.read_bytes())
     sleep_until(lambda: tap.data.count(b"\n") > count, 5, "its last line is there while the container goes on")
     container.signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""heir.py KIND RECORD: leave a process behind that writes numbered lines to this one's stdout, and wait for SIGUSR1.
+"""successor.py KIND RECORD: leave a process behind that writes numbered lines to the same stdout, and wait for SIGUSR1.
 
 KIND `member` stays in the group; `daemon` has left the session, has forked twice, has no variables, and has the pipe
 under a number that nobody looks at. RECORD is a file of 8 bytes: how many lines it has written.
