@@ -19,6 +19,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit [-c FILE] [--] COMMAND ARG…   run COMMAND as the main program, beside the table if there is one
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
        supinit --check --expand              print the table with includes merged and presets expanded instead
+       supinit --drill [-c FILE]             start the table, stop it once it is up, and report what went wrong
        supinit --schema                      print the JSON Schema of the configuration
        supinit convert FILE                  convert a supervisord.conf or a Procfile to a table
 options:
@@ -27,6 +28,7 @@ options:
   -g, --process-group      COMMAND without a table: signal its whole process group, in a session of its own
   -r, --rewrite FROM:TO    COMMAND without a table: forward TO for FROM; TO 0 drops it
       --single-child       COMMAND without a table: signal nothing but the child (the default)
+      --timeout TIME       --drill: how long everything may take to become ready and healthy (60s)
       --log-format FORMAT  plain or json: format of supinit's own messages
       --log-level LEVEL    debug, info, warning or error: least severe level to log
       --version            print the version
@@ -34,10 +36,10 @@ options:
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
-VALUES = ("--config", "--rewrite", *CHOICES)
+VALUES = ("--config", "--rewrite", "--timeout", *CHOICES)
 FLAGS = (
     *("--subreaper", "--process-group", "--single-child"),
-    *("--check", "--expand", "--schema", "--version", "--help"),
+    *("--check", "--drill", "--expand", "--schema", "--version", "--help"),
 )
 LETTERS = {"c": "--config", "g": "--process-group", "h": "--help", "r": "--rewrite", "s": "--subreaper"}
 SINGLE_ONLY = ("--process-group", "--rewrite", "--single-child")
@@ -107,6 +109,8 @@ def parse(arguments: list[str]) -> CommandLine:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
         raise UsageError("--expand requires --check")
+    if "--timeout" in options and "--drill" not in options:
+        raise UsageError("--timeout goes with --drill")
     if "--process-group" in options and "--single-child" in options:
         raise UsageError("--process-group and --single-child cannot be used together")
     for name, allowed in CHOICES.items():
@@ -170,6 +174,10 @@ def _run(line: CommandLine) -> int:
         from supervisor.cli.check import check
 
         return check(config or DEFAULT_CONFIG, "--expand" in options, line.command)
+    if "--drill" in options:
+        from supervisor.cli.drill import TIMEOUT, drill
+
+        return drill(config or DEFAULT_CONFIG, options.get("--timeout", TIMEOUT), line.command)
     if line.command and config is None and not os.path.exists(DEFAULT_CONFIG):
         return _run_command(line)
     for name in SINGLE_ONLY:
