@@ -1,4 +1,10 @@
-"""Packages of other people of which only some modules are needed, and whose `__init__` would load all of them."""
+"""Load the few modules that supinit uses of a package, without the package's `__init__`.
+
+The `__init__` of PyYAML and of structlog imports everything that the package has, which takes longer than all the rest
+of a start (docs/decisions/0019). So an empty package of the same name, which can find its modules, stands in
+`sys.modules` while the wanted modules are imported. Afterwards it is removed, and whoever imports the package later
+gets all of it. Whenever anything goes wrong, the package is imported as usual.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +12,38 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
-def hollow(name: str) -> ModuleType:
-    """Put a package into sys.modules that can find its modules and has none. Raises ImportError: it is not installed.
+def load_parts(name: str, parts: Callable[[ModuleType], T], whole: Callable[[], T], hidden: tuple[str, ...] = ()) -> T:
+    """Return what `parts` imports below the empty package `name`; where that fails, what `whole` imports.
 
-    Whoever does this takes it away again, so that others who import the package get all of it.
+    The packages in `hidden` look as if they were not installed while `parts` runs. Where the package is loaded already,
+    `whole` is called at once.
     """
+    before = set(sys.modules)
+    if name in before:
+        return whole()
+    absent = [other for other in hidden if other not in before]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None makes an import raise ImportError
+    try:
+        result = parts(_put_empty(name))
+        del sys.modules[name]
+        return result
+    except Exception:
+        _remove_modules(name, before)
+    finally:
+        for other in absent:
+            del sys.modules[other]
+    return whole()
+
+
+def _put_empty(name: str) -> ModuleType:
+    """Put an empty package into sys.modules. Raises ImportError: it is not installed."""
     for finder in sys.meta_path:
         spec = finder.find_spec(name, None)
         if spec is not None:
@@ -23,8 +53,8 @@ def hollow(name: str) -> ModuleType:
     raise ImportError(f"{name} is not installed")
 
 
-def forget(name: str, before: set[str]) -> None:
-    """Take what has been loaded of a package out of sys.modules, but for the modules that were there `before`."""
+def _remove_modules(name: str, before: set[str]) -> None:
+    """Remove a package's modules from sys.modules, except those that were there `before`."""
     for module in sys.modules.keys() - before:
         if module.partition(".")[0] == name:
             del sys.modules[module]

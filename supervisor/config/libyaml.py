@@ -1,14 +1,14 @@
 """Load libyaml's parser without the rest of PyYAML, which would take half of a start (docs/decisions/0019).
 
-PyYAML's extension module needs only the error classes of PyYAML's Python modules, so it gets stand-ins for them. If
-that fails (PyYAML without libyaml, or a PyYAML that is built differently), the whole package is loaded.
+PyYAML's extension module needs the error classes of its Python modules and nothing else of them. Here it gets stand-ins
+for them. Where that fails (PyYAML without libyaml, or one that is built differently), the whole package is loaded.
 """
 
 from __future__ import annotations
 
 import sys
 
-from supervisor.packages import forget, hollow
+from supervisor.packages import load_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,30 +16,18 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    Parser = tuple[ModuleType, ModuleType, Callable[[str], Any]]
+    """`yaml.error`, `yaml.events`, and what makes a parser of a text."""
+
 PLACES = ("scanner", "parser", "composer", "constructor")
 """Modules whose errors have a position: `yaml.scanner.ScannerError` is a MarkedYAMLError."""
 OTHERS = ("reader", "emitter", "serializer", "representer")
 
 
-def load() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
-    """Return `yaml.error`, `yaml.events` and the parser class."""
-    before = set(sys.modules)
-    try:
-        if "yaml" in before:
-            raise ImportError("the whole package is loaded already")
-        return _load_parser()
-    except Exception:
-        forget("yaml", before)
-        import yaml
+def _parts(package: ModuleType) -> Parser:
+    from yaml import error, events, nodes, tokens  # noqa: F401  # the extension module needs all four
 
-        return yaml.error, yaml.events, yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
-
-
-def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
-    package = hollow("yaml")
-    from yaml import error, events, nodes, tokens  # noqa: F401  # the extension module wants all four
-
-    stand_ins = {"yaml": package}
+    stand_ins: dict[str, ModuleType] = {}
     for names, base in ((PLACES, error.MarkedYAMLError), (OTHERS, error.YAMLError)):
         for name in names:
             module = type(sys)(f"yaml.{name}")
@@ -50,8 +38,14 @@ def _load_parser() -> tuple[ModuleType, ModuleType, Callable[[str], Any]]:
     from yaml._yaml import CParser
 
     for name in stand_ins:
-        del sys.modules[name]  # a later import of yaml loads the whole package
+        del sys.modules[name]
     return error, events, CParser
 
 
-error, events, new_parser = load()
+def _whole() -> Parser:
+    import yaml
+
+    return yaml.error, yaml.events, yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+
+
+error, events, new_parser = load_parts("yaml", _parts, _whole)

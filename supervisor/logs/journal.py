@@ -6,14 +6,13 @@ whatever the level of the log is, for `supctl events`.
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from time import time
 
 from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
 from supervisor.core.wording import rfc3339
-from supervisor.packages import forget, hollow
+from supervisor.packages import load_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,23 +110,14 @@ class Journal:
 
 
 def _processors() -> ModuleType:
-    """Load the one module of structlog that is used: all of it, with rich if that is installed, takes 8 MB more."""
-    before = set(sys.modules)
-    if "structlog" not in before:
-        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # makes an import raise ImportError
-        try:
-            hollow("structlog")
-            from structlog import processors
+    """Load the one module of structlog that is used: all of it, with rich where that is installed, takes 8 MB more."""
 
-            del sys.modules["structlog"]
-            return processors
-        except Exception:  # a later structlog may be built differently
-            forget("structlog", before)
-        finally:
-            forget("rich", before)
-    from structlog import processors
+    def load(_package: ModuleType | None = None) -> ModuleType:
+        from structlog import processors
 
-    return processors
+        return processors
+
+    return load_parts("structlog", load, load, hidden=("rich",))
 
 
 def _plain() -> Render:
