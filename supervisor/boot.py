@@ -24,7 +24,6 @@ from supervisor.logs.sink import container_sinks
 from supervisor.process.inbox import Inbox
 from supervisor.process.inherited import inherited_environment
 from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
-from supervisor.process.sweep import kill_everything
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,21 +64,37 @@ def run(options: Options) -> int:
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
     engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options))
+    has_failed = False
     try:
         engine.begin()
         _loop(engine, inbox)
     except BaseException as error:
-        journal.write("error", "internal.failed", reason=repr(error))
-        _end_at_once()
-        return INTERNAL_ERROR
-    finally:
+        engine.faults.note("supinit", error)
+        has_failed = True
+    try:
+        code, reason = _end(engine, inbox, has_failed)
         engine.launcher.take_terminal_back()
         journal.open()
         pump.flush(FLUSH_LIMIT)
+        leave_last_words(reason, engine.last_lines)
+    except BaseException as error:
+        engine.faults.note("supinit", error)
+        code = INTERNAL_ERROR
+    return code
+
+
+def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
+    """Return the exit code and the reason; stop what is left first, where the container did not get to its end."""
     verdict = engine.fleet.verdict
-    assert verdict is not None
-    leave_last_words(verdict.reason, engine.last_lines)
-    return verdict.code
+    if not engine.is_over:
+        from supervisor.emergency import stop_everything
+
+        reason = "supinit itself has failed" if has_failed else "processes are left that cannot be ended"
+        engine.journal.write("error", "container.aborted", reason=reason)
+        stop_everything(engine.plan, engine.children, inbox, at_once=not has_failed)
+    if verdict is None or has_failed:
+        return INTERNAL_ERROR, "internal error"
+    return verdict.code, verdict.reason
 
 
 def _plan(options: Options) -> Plan:
@@ -110,17 +125,6 @@ def _loop(engine: Engine, inbox: Inbox) -> None:
     from supervisor.loop import Loop
 
     Loop(engine, inbox).run()
-
-
-def _end_at_once() -> None:
-    """After an internal error there is nobody left to stop anything in order: leave nothing behind."""
-    for _ in range(100):
-        if kill_everything(is_init()) == 0:
-            return
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
 
 
 def leave_last_words(reason: str, last_lines: str) -> None:

@@ -1,7 +1,9 @@
-"""The loop: it sleeps until a signal, output, a request or the core's own next deadline comes, and calls the engine.
+"""The event loop: it sleeps until a signal, output, a request or the core's next deadline comes, and calls the engine.
 
-Rule 1: no callback may fail unheard: an internal error is logged, and everything is stopped in order (exit code 70).
-Rule 2: nothing is armed while nothing is due: an idle container makes no system call.
+Rule 1: an error that a callback or a task does not handle is a fault: it is logged, and everything is stopped in order
+        with exit code 70. A fault while a fault is handled ends the loop; boot.py then stops the programs without it.
+Rule 2: a shutdown signal is always acted on, and a second one always ends the loop, whatever state the rest is in.
+Rule 3: nothing is armed while nothing is due: an idle container makes no system call.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import traceback
+from functools import partial
 
 from supervisor.core.container import Fault
+from supervisor.core.fleet import HURRY_AFTER
 from supervisor.core.routing import signals_named_by
 from supervisor.running_container import RunningContainer
 from supervisor.tasks import Tasks
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
     from supervisor.engine import Engine
     from supervisor.process.inbox import Inbox
 
+TURN_LIMIT = 0.02
+"""Seconds that the orders of one turn may take before signals, output and requests are looked at again."""
+HURRY_LIMIT = 10.0
+"""Seconds after a second shutdown signal in which everything has to be killed, swept and over."""
+MAX_FAULTS = 100
+"""Unhandled errors after which the loop is taken to be beyond help."""
+
 
 class Loop:
     """Drives one engine until its container is over."""
@@ -35,14 +45,23 @@ class Loop:
         self._plan = engine.plan
         self._loop = asyncio.new_event_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._tasks = Tasks(engine, self._loop, self._note_task_failure)
+        self._tasks = Tasks(engine, self._loop, partial(self._fail, "task"))
         self._container = RunningContainer(engine, self._tasks, self._loop)
         self._pump_timer: asyncio.TimerHandle | None = None
         self._servers: list[Server] = []
+        self._faults = 0
+        self._is_failing = False
+        self._is_broken = False
+        self._asked_at: float | None = None
+        """When a signal first asked for the shutdown."""
 
     def run(self) -> None:
-        """Return when the container is over."""
-        self._loop.set_exception_handler(lambda _, context: self._note_failure(context))
+        """Return when the container is over, or when processes are left HURRY_LIMIT after a second shutdown signal.
+
+        Raises RuntimeError when the loop cannot go on; the programs are still running then.
+        """
+        self._engine.turn_limit = TURN_LIMIT
+        self._loop.set_exception_handler(lambda _, context: self._note_unhandled(context))
         self._loop.add_reader(self._inbox.fileno(), self._guard(self._take_signals))
         self._listen_to_pump()
         self._loop.add_reader(self._engine.notices.fileno(), self._guard(self._engine.listen))
@@ -52,16 +71,28 @@ class Loop:
         if not self._engine.is_over:
             self._loop.run_forever()
         for server in self._servers:
-            server.close()
+            self._engine.faults.attempt("control", server.close)
+        if self._is_broken:
+            raise RuntimeError("the event loop cannot go on after its errors")
 
     # ---- what wakes it
 
     def _take_signals(self) -> None:
         for number in self._inbox.take():
             if number == signal.SIGCHLD:
-                self._reap()
+                self._guard(self._reap)()
             else:
-                self._engine.receive(number)
+                if number in self._engine.plan.settings.shutdown_signals:
+                    self._note_shutdown_signal()
+                self._guard(partial(self._engine.receive, number))()
+
+    def _note_shutdown_signal(self) -> None:
+        """Make sure that a second shutdown signal ends the container, even if the core never gets there."""
+        now = self._loop.time()
+        if self._asked_at is None:
+            self._asked_at = now
+        elif now - self._asked_at >= HURRY_AFTER:
+            self._loop.call_later(HURRY_LIMIT, self._loop.stop)
 
     def _reap(self) -> None:
         if self._engine.reap():
@@ -73,7 +104,7 @@ class Loop:
 
     def _pump(self) -> None:
         pause = self._engine.pump.turn()
-        self._engine.note_output()
+        self._engine.go_on()
         if pause:
             self._loop.remove_reader(self._engine.pump.fileno())
             self._loop.call_later(pause, self._listen_to_pump)
@@ -83,7 +114,7 @@ class Loop:
         self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))
 
     def _settle_pump(self) -> None:
-        self._engine.pump.settle(self._loop.time())
+        self._engine.faults.attempt("output", self._engine.pump.settle, self._loop.time())
         self._arm_pump()
 
     def _pass_pump_time(self) -> None:
@@ -99,12 +130,15 @@ class Loop:
         if self._engine.is_over:
             self._loop.stop()
             return
+        if self._engine.has_more:
+            self._loop.call_soon(self._guard(self._engine.go_on))
         if self._plan is not self._engine.plan:
             self._note_plan()
         self._arm()
-        self._tasks.catch_up()
+        attempt = self._engine.faults.attempt
+        attempt("task", self._tasks.catch_up)
         self._settle_pump()
-        self._container.wake_watchers()
+        attempt("control", self._container.wake_watchers)
 
     def _note_plan(self) -> None:
         """After an update, hear of the signals that it names and keep the markers' lease."""
@@ -137,7 +171,7 @@ class Loop:
     def _settle_in(self) -> None:
         from supervisor.process.oom import OomKills, find_counter
 
-        self._engine.oom_kills = OomKills(find_counter())
+        self._engine.reports.oom_kills = OomKills(find_counter())
         self._renew_markers()
         self._engine.journal.open()
         self._settle_pump()
@@ -176,15 +210,33 @@ class Loop:
             try:
                 callback()
             except Exception as error:
-                self._note_failure({"message": "a callback has failed", "exception": error})
-                self._engine.ask(Fault(f"internal error: {error!r}"))
+                self._fail("loop", error)
 
         return run
 
-    def _note_task_failure(self, error: BaseException) -> None:
-        self._note_failure({"message": "a task has failed", "exception": error})
+    def _fail(self, where: str, error: BaseException) -> None:
+        """Note an error that nobody has handled, and stop everything in order, or at once where that fails, too."""
+        self._engine.faults.note(where, error)
+        self._faults += 1
+        if self._is_failing or self._faults > MAX_FAULTS:
+            self._give_up()
+            return
+        self._is_failing = True
+        try:
+            self._engine.ask(Fault(f"internal error: {error!r}"))
+        except Exception as another:
+            self._engine.faults.note("fault", another)
+            self._give_up()
+        finally:
+            self._is_failing = False
 
-    def _note_failure(self, context: Mapping[str, Any]) -> None:
+    def _give_up(self) -> None:
+        self._is_broken = True
+        self._loop.stop()
+
+    def _note_unhandled(self, context: Mapping[str, Any]) -> None:
+        """Note an error that asyncio itself reports: it concerns one connection or one transport, never a program."""
         error = context.get("exception")
-        trace = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else None
-        self._engine.journal.write("error", "internal.failed", reason=context["message"], traceback=trace)
+        self._engine.faults.note(
+            "asyncio", error if isinstance(error, BaseException) else RuntimeError(context["message"])
+        )

@@ -47,7 +47,7 @@ class RunningContainer:
 
     @property
     def oom_kills(self) -> int | None:
-        kills = self._engine.oom_kills
+        kills = self._engine.reports.oom_kills
         return None if kills is None else kills.look(self._loop.time())
 
     @property

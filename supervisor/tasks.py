@@ -59,7 +59,7 @@ class Tasks:
                 del self._probes[instance]
             elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
-        pending, self._engine.pending_tasks = self._engine.pending_tasks, []
+        pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
         for instance, action in pending:
             if isinstance(action, RunCommand):
                 self.spawn(self._run_step(instance, action))
@@ -99,7 +99,7 @@ class Tasks:
             return  # the process has ended, and an update has replaced the program
         reason = await self._try(instance, action.command, program.stop[action.step_index].wait)
         if reason is not None:
-            self._engine.feed(self._engine.fail_step(instance, action, reason))
+            self._engine.feed(self._engine.orders.fail_step(instance, action, reason))
 
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:
         """Make a program read its configuration again. The result is what went wrong, as a sentence."""

@@ -120,7 +120,7 @@ class Turned:
             pass
         self.engine.listen()
         self.pump.turn()
-        self.engine.note_output()
+        self.engine.go_on()
         deadline = self.engine.next_deadline
         if deadline is not None and time.monotonic() >= deadline:
             self.engine.pass_time()

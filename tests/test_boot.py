@@ -232,3 +232,55 @@ def test_orphans_of_a_supinit_that_is_not_pid_1_are_adopted_and_gone_at_the_end(
     boot.nursery.ear.rest()
     assert boot.nursery.end(pid) == 0
     assert is_gone(daemon)
+
+
+BREAK = f"""
+import sys
+sys.path[:0] = {[ROOT, *PACKAGES]!r}
+from supervisor.engine import Engine
+def fail(*_):
+    raise LookupError("a bug")
+Engine.receive = Engine.ask = fail
+"""
+"""Every signal is an internal error, and so is what is done about one."""
+
+
+def polite(folder: Path, name: str, *needs: str) -> dict[str, object]:
+    command = f"trap 'echo {name} >>stops; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+    return {
+        "command": ["sh", "-c", command], "depends_on": list(needs), "stop_grace_period": "20s",
+        "working_dir": str(folder),
+    }  # fmt: skip
+
+
+def stubborn(grace: str) -> dict[str, object]:
+    return {"command": ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.01; done"], "stop_grace_period": grace}
+
+
+def test_an_error_while_an_error_is_handled_stops_every_program_in_order_with_70(boot: Boot, tmp_path: Path) -> None:
+    """The stop needs neither the core nor the loop; a program that does not obey is killed at its time."""
+    programs: dict[str, object] = {
+        "db": polite(tmp_path, "db"), "web": polite(tmp_path, "web", "db"), "app": polite(tmp_path, "app", "web"),
+        "odd": stubborn("500ms"),
+    }  # fmt: skip
+    pid = boot.start(programs, before=BREAK)
+    for _ in programs:
+        boot.line("| up")
+    os.kill(pid, signal.SIGUSR1)
+    lines = boot.nursery.ear.rest().splitlines()
+    assert boot.nursery.end(pid) == 70
+    assert (tmp_path / "stops").read_text().split() == ["app", "web", "db"]
+    assert sum("container.aborted" in line for line in lines) == 1
+
+
+def test_a_shutdown_signal_meanwhile_kills_what_is_left(boot: Boot) -> None:
+    pid = boot.start({"web": stubborn("1h")}, before=BREAK)
+    boot.line("| up")
+    os.kill(pid, signal.SIGUSR1)
+
+    def has_ended() -> bool:
+        os.kill(pid, signal.SIGTERM)
+        return is_gone(pid)
+
+    sleep_until(has_ended)
+    assert boot.nursery.end(pid) == 70

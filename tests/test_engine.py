@@ -324,10 +324,10 @@ def test_commands_and_probes_are_left_to_the_loop(turned: Turn) -> None:
     stop = (CommandStep(("true",), 0.1), GRACE)
     container = turned(program("web", healthcheck=check, stop=stop, ready=Readiness(timeout=LIMIT))).begin()
     assert isinstance(container.phase("web"), Starting)
-    container.run_until(lambda: container.engine.pending_tasks)
-    assert container.engine.pending_tasks == [(("web", 1), RunProbe(1))]
+    container.run_until(lambda: container.engine.orders.pending_tasks)
+    assert container.engine.orders.pending_tasks == [(("web", 1), RunProbe(1))]
     container.shut_down()
-    assert container.engine.pending_tasks[1:] == [(("web", 1), RunCommand(1, 0, ("true",)))]
+    assert container.engine.orders.pending_tasks[1:] == [(("web", 1), RunCommand(1, 0, ("true",)))]
 
 
 def test_a_fault_stops_everything_in_order_with_70(turned: Turn) -> None:

@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "supervisor"
 
 ADAPTERS = frozenset({"config", "process", "health", "logs", "control"})
-TOP = frozenset({"boot", "engine", "launcher", "loop", "running_container", "tasks"})
+TOP = frozenset(
+    {"boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "reports", "running_container", "tasks"}
+)
 """Modules beside the packages that put the adapters together. What is not listed below is a part of this layer."""
 
 MAY_IMPORT: dict[str, frozenset[str]] = {

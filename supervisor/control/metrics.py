@@ -114,6 +114,12 @@ class _Projection:
         yield CounterMetricFamily(
             "supinit_orphans_reaped", "Processes of no program that were reaped.", container.counters.orphans_reaped
         )
+        errors = CounterMetricFamily(
+            "supinit_internal_errors", "Errors of supinit's own, by the part of it that failed.", labels=("where",)
+        )
+        for where, count in container.counters.internal_errors.items():
+            errors.add_metric((where,), count)
+        yield errors
 
     def _times(self, rows: Iterable[_Row]) -> Iterator[Metric]:
         family = _gauge("start_time_seconds", "When the main process was started, since the epoch.")

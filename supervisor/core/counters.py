@@ -53,6 +53,8 @@ class Counters:
     def __init__(self) -> None:
         self.instances: dict[InstanceId, InstanceCounters] = {}
         self.orphans_reaped = 0
+        self.internal_errors: dict[str, int] = {}
+        """Errors of supinit's own, by the part of it that failed."""
 
     def of(self, instance: InstanceId) -> InstanceCounters:
         return self.instances.setdefault(instance, InstanceCounters())

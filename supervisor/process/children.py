@@ -70,6 +70,7 @@ class Children:
     def __init__(self) -> None:
         self._owners: dict[int, ProcessOwner] = {}
         self._spared: set[int] = set()
+        self._deaths: list[Death] = []
         self.orphans_reaped = 0
 
     @property
@@ -86,6 +87,10 @@ class Children:
         self._owners[pid] = owner
         return pid
 
+    def pid_of(self, owner: ProcessOwner) -> int | None:
+        """Return the pid of an owner's process. None: it has none."""
+        return next((pid for pid, other in self._owners.items() if other == owner), None)
+
     def spare(self, pid: int) -> None:
         """Do not kill the process group when this process ends: it hands over to another process of the group."""
         self._spared.add(pid)
@@ -98,34 +103,42 @@ class Children:
         return True
 
     def reap(self) -> tuple[list[Death], bool]:
-        """Reap what is dead, up to BATCH; return the deaths of registered processes and whether more may be dead."""
-        deaths: list[Death] = []
+        """Reap what is dead, up to BATCH; return the deaths of registered processes and whether more may be dead.
+
+        Deaths stay noted until they are returned, so that an error on the way loses none of them.
+        """
+        more = self._reap_batch()
+        deaths, self._deaths = self._deaths, []
+        return deaths, more
+
+    def _reap_batch(self) -> bool:
         for _ in range(BATCH):
             try:
                 zombie = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return deaths, False
+                return False
             if zombie is None:
-                return deaths, False
+                return False
             if zombie.si_pid in self._owners:
                 was_spared = zombie.si_pid in self._spared
-                deaths.append(self._reap_own(zombie.si_pid))
+                self._reap_own(zombie.si_pid)
                 if was_spared:
-                    return deaths, True  # its successor may be dead as well and must be adopted first
+                    return True  # its successor may be dead as well and must be adopted first
             else:
                 os.waitpid(zombie.si_pid, 0)
                 self.orphans_reaped += 1
-        return deaths, True
+        return True
 
-    def _reap_own(self, pid: int) -> Death:
+    def _reap_own(self, pid: int) -> None:
         if pid not in self._spared:
             _kill_group(pid)
         self._spared.discard(pid)
         _, status = os.waitpid(pid, 0)
         owner = self._owners.pop(pid)
         if os.WIFSIGNALED(status):
-            return Death(owner, pid, None, _as_signal(os.WTERMSIG(status)))
-        return Death(owner, pid, os.WEXITSTATUS(status), None)
+            self._deaths.append(Death(owner, pid, None, _as_signal(os.WTERMSIG(status))))
+        else:
+            self._deaths.append(Death(owner, pid, os.WEXITSTATUS(status), None))
 
 
 def _kill_group(leader: int) -> None:

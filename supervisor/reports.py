@@ -1,0 +1,134 @@
+"""What comes back from processes, as events: what they say about themselves, and how they end.
+
+Rule 1: a death that was reaped is reported, whatever else fails meanwhile.
+Rule 2: what a process said before its death is reported before it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from signal import SIGKILL
+
+from supervisor.core.container import Happened
+from supervisor.core.events import BecameReady, MainChanged, Notified, ProcessExited
+from supervisor.core.life import Stopping
+from supervisor.core.notice import parse_notice
+from supervisor.health.notices import ReadinessNewline
+from supervisor.process.children import Main
+from supervisor.process.successors import Successors
+from supervisor.process.sweep import is_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from supervisor.core.container import Fleet, FleetEvent
+    from supervisor.core.program import InstanceId, Signal
+    from supervisor.faults import Faults
+    from supervisor.health.notices import Datagram, Notices
+    from supervisor.launcher import Launcher
+    from supervisor.logs.journal import Journal
+    from supervisor.logs.pump import Pump
+    from supervisor.process.children import Children, Death
+    from supervisor.process.oom import OomKills
+
+
+class Reports:
+    """The reports of one container's processes."""
+
+    def __init__(
+        self, children: Children, launcher: Launcher, notices: Notices, pump: Pump, journal: Journal, faults: Faults
+    ) -> None:
+        self._children = children
+        self._launcher = launcher
+        self._notices = notices
+        self._pump = pump
+        self._journal = journal
+        self._faults = faults
+        self._successors = Successors(children)
+        self._deaths: deque[Death] = deque()
+        """Reaped, and not reported yet."""
+        self.oom_kills: OomKills | None = None
+        """Set by the loop, after the first programs have been started."""
+
+    # ---- what they say
+
+    def take_notices(self, fleet: Fleet) -> Iterator[FleetEvent]:
+        """Yield what programs have said through their notify sockets and descriptors."""
+        for notice in self._notices.take():
+            if isinstance(notice, ReadinessNewline):
+                yield Happened(notice.instance, BecameReady(notice.generation))
+            else:
+                yield from self._read(notice, fleet)
+
+    def _read(self, said: Datagram, fleet: Fleet) -> Iterator[FleetEvent]:
+        """Believe a datagram only where it comes from a process of the program whose socket it came through."""
+        life = fleet.lives.get(said.instance)
+        notice = parse_notice(said.datagram)
+        if notice is None or life is None:
+            return
+        if life.run is None or not self._is_of(said.instance, said.pid, life.run.pid):
+            self._journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
+            return
+        successor = notice.main_pid
+        if successor is not None and successor != life.run.pid and self._is_of(said.instance, successor, life.run.pid):
+            self._successors.add(said.instance, life.run.pid, successor)
+        yield Happened(said.instance, Notified(life.generation, notice))
+
+    def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
+        return is_of(pid, main_pid, self._launcher.marks_of(instance), self._children.pids)
+
+    # ---- how they end
+
+    def reap(self) -> bool:
+        """Reap the dead. Returns whether more may be dead; `take_deaths` reports them."""
+        deaths, more = self._children.reap()
+        self._deaths += deaths
+        return more
+
+    @property
+    def has_deaths(self) -> bool:
+        return bool(self._deaths)
+
+    def take_deaths(self, fleet: Fleet) -> Iterator[FleetEvent]:
+        """Yield what the deaths mean for the programs, and tell the others their own."""
+        while self._deaths:
+            death = self._deaths[0]
+            match death.owner:
+                case Main() as owner:
+                    event = self._read_death(owner, death, fleet)
+                    self._deaths.popleft()
+                    yield event
+                case helper:
+                    self._deaths.popleft()
+                    self._faults.attempt("reap", helper.finish, death)
+
+    def _read_death(self, owner: Main, death: Death, fleet: Fleet) -> FleetEvent:
+        successor = self._faults.attempt("reap", self._hand_over, owner, fleet)
+        if successor is not None:
+            return Happened(owner.instance, MainChanged(owner.generation, successor))
+        self._faults.attempt("output", self._pump.drain, owner.instance)
+        if self._launcher.has_terminal(death.pid):
+            self._faults.attempt("terminal", self._launcher.take_terminal_back)
+        is_short = self._faults.attempt("reap", self._was_memory_short, death) or False
+        return Happened(owner.instance, ProcessExited(owner.generation, death.code, death.signal, is_short))
+
+    def disclaim(self, signal: Signal) -> None:
+        """Note a signal that somebody sends, so that a kill of theirs is not taken for the kernel's."""
+        if signal == SIGKILL and self.oom_kills is not None:
+            self.oom_kills.disclaim(time.monotonic())
+
+    def _was_memory_short(self, death: Death) -> bool:
+        return death.signal == SIGKILL and self.oom_kills is not None and self.oom_kills.claim(time.monotonic())
+
+    def _hand_over(self, owner: Main, fleet: Fleet) -> int | None:
+        """Return the pid of the process that takes over from a main process that has ended. None: there is none.
+
+        In a stop nobody takes over: the successor was never asked to end, so it would stay.
+        """
+        life = fleet.lives.get(owner.instance)
+        if life is None or isinstance(life.phase, Stopping):
+            self._successors.forget(owner.instance)
+            return None
+        return self._successors.take_over(owner)

@@ -1,0 +1,210 @@
+"""The event loop with a real engine and real processes, each time in a process of its own.
+
+The errors that are injected stand for those that nobody expects: they are raised at the entry of an adapter.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from supervisor.core import fleet as core
+from supervisor.core.container import Happened, Over
+from supervisor.core.events import BecameReady, ProcessExited
+from supervisor.core.program import Program, Restart, RestartDelay, RestartWhen
+from supervisor.core.routing import signals_named_by
+from supervisor.logs.journal import Journal
+from supervisor.logs.pump import Pump
+from supervisor.loop import Loop
+from supervisor.process.inbox import Inbox
+from supervisor.process.procfs import own_children
+from supervisor.process.subreaper import become_subreaper
+
+from .engines import Turned, program
+from .engines import open_folder as open_folder
+from .process.nursery import LIMIT, elsewhere
+
+ALWAYS = Restart(RestartWhen.ALWAYS)
+QUICK = RestartDelay(initial=0.01, max=0.02)
+
+
+def run(folder: Path, *programs: Program, meddle: Callable[[Turned, Loop], None] | None = None) -> dict[str, Any]:
+    """Run a container in a process of its own, where `meddle` may change it before it begins."""
+
+    def act() -> dict[str, Any]:
+        signal.alarm(int(LIMIT))
+        assert become_subreaper()
+        container = Turned(folder, *programs)
+        inbox = Inbox()
+        inbox.open(signals_named_by(container.engine.plan))
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        loop = Loop(container.engine, inbox)
+        if meddle is not None:
+            meddle(container, loop)
+        result: int | str
+        try:
+            container.engine.begin()
+            loop.run()
+            verdict = container.engine.fleet.verdict
+            assert verdict is not None
+            result = verdict.code if isinstance(container.engine.fleet.container_phase, Over) else "not over"
+        except RuntimeError as error:
+            result = str(error)
+        left = own_children()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        Journal.release(container.journal)
+        Pump.drain(container.pump)
+        errors = container.engine.counters.internal_errors
+        return {
+            "result": result, "log": container.log, "output": container.output, "errors": errors, "left": len(left),
+        }  # fmt: skip
+
+    return elsewhere(act)
+
+
+def polite(name: str, *needs: str) -> Program:
+    """A program that says when it is told to stop."""
+    script = "trap 'echo stopped; exit 0' TERM; echo up; while :; do sleep 0.01; done"
+    return program(name, "sh", "-c", script, needs=needs)
+
+
+def asker(*needs: str, times: int = 1) -> Program:
+    """A program that asks supinit to stop, by SIGTERM, as often as it is told to."""
+    script = f"for i in $(seq {times}); do kill -TERM $PPID; sleep 1.1; done; exec sleep 1000"
+    return program("asker", "sh", "-c", script, needs=needs)
+
+
+def fail(*_args: object, **_fields: object) -> NoReturn:
+    raise MemoryError
+
+
+def test_a_container_runs_until_a_signal_and_leaves_nothing(open_folder: Path) -> None:
+    ending = run(open_folder, polite("web"), asker())
+    assert (ending["result"], ending["errors"], ending["left"]) == (0, {}, 0)
+
+
+def test_a_callback_that_fails_stops_everything_in_order_with_70(open_folder: Path) -> None:
+    def meddle(_: Turned, loop: Loop) -> None:
+        loop._loop.call_later(0.3, loop._guard(fail))
+
+    ending = run(open_folder, polite("db"), polite("web", "db"), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (70, 0)
+    assert ending["output"][-2:] == ["web | stopped", "db | stopped"]
+    assert ending["log"].count("Traceback") == 1
+
+
+def test_a_task_that_fails_stops_everything_in_order_with_70(open_folder: Path) -> None:
+    async def fail_later() -> None:
+        raise LookupError("a bug")
+
+    def meddle(_: Turned, loop: Loop) -> None:
+        loop._loop.call_later(0.3, lambda: loop._tasks.spawn(fail_later()))
+
+    ending = run(open_folder, polite("web"), meddle=meddle)
+    assert (ending["result"], ending["errors"], ending["left"]) == (70, {"task": 1}, 0)
+    assert ending["output"][-1:] == ["web | stopped"]
+
+
+def test_a_failure_while_a_failure_is_handled_ends_the_loop(open_folder: Path) -> None:
+    """What is left is stopped without it (boot.py)."""
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        container.engine.ask = fail  # type: ignore[method-assign]
+        loop._loop.call_later(0.3, loop._guard(fail))
+
+    ending = run(open_folder, polite("web"), meddle=meddle)
+    assert ending["result"] == "the event loop cannot go on after its errors"
+    assert ending["errors"] == {"loop": 1, "fault": 1}
+    assert ending["left"] >= 1
+
+
+ADAPTERS: dict[str, Callable[[Turned], None]] = {
+    "markers": lambda container: setattr(container.markers, "apply", fail),
+    "a start": lambda container: setattr(container.engine.launcher, "_with_notify", fail),
+    "output of the dead": lambda container: setattr(container.pump, "drain", fail),
+    "notify sockets": lambda container: setattr(container.engine.notices, "take", fail),
+    "hand-over": lambda container: setattr(container.engine.reports, "_hand_over", fail),
+    "the log": lambda container: setattr(container.journal, "release", fail),
+    "once": lambda container: setattr(container.engine.launcher, "note", fail),
+    "counters": lambda container: setattr(container.engine.counters, "note", fail),
+}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_that_always_fails_loses_no_death_and_no_signal(open_folder: Path, adapter: str) -> None:
+    """A program ends again and again meanwhile, and SIGTERM still ends the container with 0."""
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        ADAPTERS[adapter](container)
+        loop._loop.call_later(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    crashing = program("web", "sh", "-c", "exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
+    ending = run(open_folder, crashing, program("other"), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (0, 0)
+    assert ending["log"].count("Traceback") <= 1
+
+
+def test_output_that_can_no_longer_be_taken_stops_everything_with_70(open_folder: Path) -> None:
+    def meddle(container: Turned, _: Loop) -> None:
+        container.pump.turn = fail  # type: ignore[method-assign]
+
+    ending = run(open_folder, polite("web"), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (70, 0)
+    assert ending["log"].count("Traceback") <= 2
+
+
+def test_deaths_are_decided_on_after_an_error_of_the_core(open_folder: Path) -> None:
+    """The first decision on each death fails, as for want of memory; the second one is made."""
+    advance, seen = core.advance, list[object]()
+
+    def fail_first(plan: Any, fleet: Any, event: Any, now: float) -> Any:
+        if isinstance(event, Happened) and isinstance(event.event, ProcessExited) and event not in seen:
+            seen.append(event)
+            raise MemoryError
+        return advance(plan, fleet, event, now)
+
+    def meddle(_: Turned, loop: Loop) -> None:
+        core.advance = fail_first
+        loop._loop.call_later(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    crashing = program("web", "sh", "-c", "exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
+    ending = run(open_folder, crashing, meddle=meddle)
+    assert (ending["result"], ending["left"]) == (0, 0)
+    assert ending["errors"]["core"] > 1
+    assert ending["log"].count("Traceback") == 1
+
+
+def test_an_event_that_the_core_cannot_decide_on_ends_the_container_with_70(open_folder: Path) -> None:
+    advance = core.advance
+
+    def fail_always(plan: Any, fleet: Any, event: Any, now: float) -> Any:
+        if isinstance(event, Happened) and isinstance(event.event, BecameReady):
+            raise LookupError("a bug")
+        return advance(plan, fleet, event, now)
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        core.advance = fail_always
+        event = Happened(("web", 1), BecameReady(1))
+        loop._loop.call_later(0.3, loop._guard(lambda: container.engine.feed(event)))
+
+    ending = run(open_folder, polite("web"), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (70, 0)
+    assert ending["output"][-1:] == ["web | stopped"]
+
+
+def test_a_second_shutdown_signal_ends_the_loop_where_nothing_can_be_killed(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.loop.HURRY_LIMIT", 0.5)
+
+    def meddle(container: Turned, _: Loop) -> None:
+        container.engine.orders._send = lambda *_: None  # type: ignore[method-assign]
+
+    ending = run(open_folder, asker(times=5), meddle=meddle)
+    assert (ending["result"], ending["errors"]) == ("not over", {})
