@@ -63,7 +63,7 @@ def run(options: Options) -> int:
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options))
+    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options, True))
     has_failed = False
     try:
         engine.begin()
@@ -97,8 +97,9 @@ def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
     return verdict.code, verdict.reason
 
 
-def _plan(options: Options) -> Plan:
-    plan = make_plan(load(options.config, os.environ, command=options.command))
+def _plan(options: Options, is_running: bool = False) -> Plan:
+    """Read the table. While programs are running, nothing that could hold PID 1 up is read. Raises ConfigError."""
+    plan = make_plan(load(options.config, os.environ, command=options.command, regular_only=is_running))
     own_log = plan.settings.log
     level = options.log_level or own_log.level
     if options.log_level is None and level == "info" and plan.main is not None and _has_terminal():

@@ -114,7 +114,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, int | None]] = {
     "not found": ({"command": ("no-such-command",)}, "no-such-command was not found in ", 127),
     "not executable": ({"command": ("/etc/passwd",)}, "/etc/passwd: Permission denied", 126),
     "working_dir": ({"working_dir": "/nowhere"}, "cannot change to /nowhere: No such file", None),
-    "env_file": ({"env_file": ("/nowhere",)}, "cannot read /nowhere: No such file", None),
+    "env_file": ({"env_file": ("/nowhere",)}, "cannot read env_file /nowhere: No such file", None),
 }
 
 

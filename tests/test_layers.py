@@ -19,9 +19,10 @@ TOP = frozenset(
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "packages": frozenset(),
+    "regular_file": frozenset(),
     "umask": frozenset(),
     "core": frozenset({"errors"}),
-    **{adapter: frozenset({"errors", "packages", "umask", "core"}) for adapter in ADAPTERS},
+    **{adapter: frozenset({"errors", "packages", "regular_file", "umask", "core"}) for adapter in ADAPTERS},
     "client": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
     "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,

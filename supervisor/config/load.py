@@ -24,12 +24,19 @@ if TYPE_CHECKING:
     from supervisor.core.program import Program, Settings
 
 
-def load(path: str, environ: MappingOf[str, str], needs_programs: bool = True, command: tuple[str, ...] = ()) -> Table:
+def load(
+    path: str,
+    environ: MappingOf[str, str],
+    needs_programs: bool = True,
+    command: tuple[str, ...] = (),
+    regular_only: bool = False,
+) -> Table:
     """Read the configuration at `path`. A `command` that is not empty is the main program.
 
+    `regular_only`: refuse a pipe or a device, which could block a running supinit.
     Raises ConfigError with all problems, in reading order.
     """
-    reading, documents = _read(path, environ)
+    reading, documents = _read(path, environ, regular_only)
     settings: Settings | None = None
     programs: tuple[Program, ...] | None = None
     try:
@@ -56,9 +63,9 @@ def expand(path: str, environ: MappingOf[str, str]) -> str:
     return write_out(documents.supervisor, documents.programs.values())
 
 
-def _read(path: str, environ: MappingOf[str, str]) -> tuple[Reading, _Documents]:
+def _read(path: str, environ: MappingOf[str, str], regular_only: bool = False) -> tuple[Reading, _Documents]:
     reading = Reading(environ)
-    documents = _Documents(reading)
+    documents = _Documents(reading, regular_only)
     try:
         documents.read(path)
     except OSError as error:
@@ -69,8 +76,9 @@ def _read(path: str, environ: MappingOf[str, str]) -> tuple[Reading, _Documents]
 class _Documents:
     """The merged sections of all files."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, regular_only: bool) -> None:
         self.reading = reading
+        self.regular_only = regular_only
         self.supervisor: Node | None = None
         self.programs: dict[str, tuple[Scalar, Node]] = {}
         self.being_read: list[str] = []
@@ -78,7 +86,7 @@ class _Documents:
 
     def read(self, file: str) -> None:
         """Add the sections of a file and of the files it includes. Raises OSError if the file itself cannot be read."""
-        data = read_file(file)
+        data = read_file(file, self.regular_only)
         identity = os.path.realpath(file)
         self.read_before.add(identity)
         self.reading.open(file)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from supervisor.config import libyaml
 from supervisor.config.composer import TOO_DEEP, Composer, DocumentEnded
+from supervisor.regular_file import read_regular_file, read_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,15 +16,15 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024 * 1024
 
 
-def read_file(path: str) -> bytes:
-    """Return the content of a file. Raises OSError, also if it is too large for a configuration."""
-    with open(path, "rb", buffering=0) as file:
-        chunks = bytearray()
-        while chunk := file.read(MAX_BYTES + 1 - len(chunks)):
-            chunks += chunk
-    if len(chunks) > MAX_BYTES:
-        raise OSError(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
-    return bytes(chunks)
+def read_file(path: str, regular_only: bool = False) -> bytes:
+    """Return the content of the file, which may be a pipe unless `regular_only`. Raises OSError."""
+    if regular_only:
+        return read_regular_file(path, MAX_BYTES)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_to_end(descriptor, MAX_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def parse(data: bytes, file: str, reading: Reading) -> Node | None:

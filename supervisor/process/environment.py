@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisor.core.program import SecretFile
 from supervisor.errors import SpawnError
+from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId, Program
 
 PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
+MAX_SECRET = 128 << 10
+"""Bytes: the kernel takes no longer variable (MAX_ARG_STRLEN, execve(2))."""
+MAX_ENV_FILE = 1 << 20
 PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 """Variables meant for supinit itself, which children must not inherit (sd_notify(3), sd_listen_fds(3))."""
 
@@ -27,10 +31,10 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
     if credentials is not None and credentials.name is not None and credentials.home is not None:
         environment |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
     for path in program.env_file:
-        environment.update(_parse(path, _read(path)))
+        environment.update(_parse(path, _read("env_file", path, MAX_ENV_FILE)))
     for name, value in program.environment:
         if isinstance(value, SecretFile):
-            environment[name] = _without_newline(_read(value.path))
+            environment[name] = _without_newline(_read("secret", value.path, MAX_SECRET))
         elif value is not None:
             environment[name] = value
         elif name in own:
@@ -58,14 +62,13 @@ def _without_newline(text: str) -> str:
     return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
-def _read(path: str) -> str:
+def _read(what: str, path: str, limit: int) -> str:
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+        return read_regular_file(path, limit).decode()
     except OSError as error:
-        raise SpawnError(f"cannot read {path}: {error.strerror}", None) from None
+        raise SpawnError(f"cannot read {what} {path}: {error.strerror}", None) from None
     except UnicodeDecodeError:
-        raise SpawnError(f"cannot read {path}: it is not UTF-8", None) from None
+        raise SpawnError(f"cannot read {what} {path}: not UTF-8", None) from None
 
 
 def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:

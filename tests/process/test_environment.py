@@ -145,7 +145,7 @@ def test_a_line_that_is_not_an_assignment_is_named(tmp_path: Path, line: str) ->
 def test_a_missing_file_is_a_temporary_failure(tmp_path: Path) -> None:
     with pytest.raises(SpawnError) as caught:
         environment_of(env_file=(f"{tmp_path}/env",))
-    assert str(caught.value) == f"cannot read {tmp_path}/env: No such file or directory"
+    assert str(caught.value) == f"cannot read env_file {tmp_path}/env: No such file or directory"
     assert caught.value.code is None
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path, source: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"A=\xff\n")
     fields = {"env_file": (str(path),)} if source == "env_file" else {"environment": (("A", SecretFile(str(path))),)}
-    with pytest.raises(SpawnError, match=f"^cannot read {path}: it is not UTF-8$"):
+    with pytest.raises(SpawnError, match=f"^cannot read (env_file|secret) {path}: not UTF-8$"):
         environment_of(**fields)
 
 
