@@ -21,6 +21,7 @@ from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
 from supervisor.logs.sink import container_sinks
+from supervisor.process.descriptors import raise_limit
 from supervisor.process.inbox import Inbox
 from supervisor.process.inherited import inherited_environment
 from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
@@ -55,6 +56,7 @@ def run(options: Options) -> int:
     if len(os.fsencode(settings.socket_path)) > MAX_SOCKET_PATH:
         raise StartError(f"cannot use socket {settings.socket_path}: its path is longer than {MAX_SOCKET_PATH} bytes")
     keep_descriptors()
+    nofile = raise_limit()
     markers = Markers(settings.run_dir)
     markers.prepare()
     inbox = Inbox()
@@ -64,6 +66,7 @@ def run(options: Options) -> int:
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
     engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options, True))
+    engine.launcher.nofile = nofile
     has_failed = False
     try:
         engine.begin()

@@ -10,6 +10,7 @@ from supervisor.core.life import Exited
 from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.children import Main
+from supervisor.process.descriptors import shortage
 from supervisor.process.environment import make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.once import Busy, Claims, Granted, Skipped
@@ -52,6 +53,8 @@ class Launcher:
         """How often in a row the start of an instance has been put off because its executable was being written."""
         self._terminal: Handover | None = None
         """The main program's, once there has been one that was given a terminal."""
+        self.nofile: int | None = None
+        """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
@@ -74,6 +77,7 @@ class Launcher:
             ulimits=program.ulimits,
             nice=program.nice,
             oom_score_adj=program.oom_score_adj,
+            nofile=self.nofile,
         )
 
     def start(self, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> Event:
@@ -84,6 +88,9 @@ class Launcher:
         program = self.plan.programs[instance[0]]
         if self._pump.is_clogged(instance):
             return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, "nobody takes what it has written")
+        reason = shortage()
+        if reason is not None:
+            return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, reason)
         try:
             held = self._claim(instance, generation, program.once) if program.once is not None else None
             started = held or Spawned(generation, self._spawn(program, instance, generation, hear))
@@ -99,6 +106,8 @@ class Launcher:
             return SpawnFailed(generation, str(error), error.code, chance())
         except OSError as error:
             return SpawnFailed(generation, str(cannot_start(error)), None, chance())
+        except MemoryError:
+            return SpawnFailed(generation, "cannot be started: out of memory", None, chance())
 
     def has_terminal(self, pid: int) -> bool:
         """Whether a main process has the container's terminal."""

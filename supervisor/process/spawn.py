@@ -14,6 +14,7 @@ from functools import partial
 from supervisor.core.record import Record
 from supervisor.errors import SpawnError
 from supervisor.process.credentials import switch_to
+from supervisor.process.descriptors import InheritedLimit, set_limit
 from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
 from supervisor.process.inbox import ALL, IGNORED
 
@@ -60,11 +61,20 @@ class Launch(Record):
     oom_score_adj: int | None = None
     terminal: Handover | None = None
     """The terminal on stdin, which is handed to the process."""
+    nofile: int | None = None
+    """The soft RLIMIT_NOFILE, unless `ulimits` has it. None: supinit's own."""
 
     @property
     def needs_fork(self) -> bool:
         is_limited = bool(self.ulimits) or self.nice is not None or self.oom_score_adj is not None
-        return is_limited or self.credentials is not None or self.terminal is not None
+        return is_limited or self.credentials is not None or self.terminal is not None or self._has_high_descriptors
+
+    @property
+    def _has_high_descriptors(self) -> bool:
+        """Whether posix_spawn(3) would refuse a descriptor, which has to be below the limit that the child inherits."""
+        if self.nofile is None:
+            return False
+        return max(self.stdin, self.stdout, self.stderr, *(own for own, _ in self.extra)) >= self.nofile
 
 
 def spawn(launch: Launch) -> int:
@@ -113,20 +123,21 @@ def _posix_spawn(launch: Launch, path: str) -> int:
     home = _enter(launch.working_dir) if launch.working_dir is not None else None
     umask = os.umask(launch.umask) if launch.umask is not None else None
     try:
-        return os.posix_spawn(
-            path,
-            launch.command,
-            launch.environment,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
-                (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
-                (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
-                *((os.POSIX_SPAWN_DUP2, descriptor, number) for descriptor, number in launch.extra),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=ALL,
-        )
+        with InheritedLimit(launch.nofile):
+            return os.posix_spawn(
+                path,
+                launch.command,
+                launch.environment,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
+                    (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
+                    (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
+                    *((os.POSIX_SPAWN_DUP2, descriptor, number) for descriptor, number in launch.extra),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=ALL,
+            )
     finally:
         if umask is not None:
             os.umask(umask)
@@ -192,6 +203,8 @@ def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
         for step in _steps(launch):
             deed = step.deed
             step.act()
+        if launch.nofile is not None and all(limit.resource != "nofile" for limit in launch.ulimits):
+            set_limit(launch.nofile)  # last, since the steps before need descriptors of their own
         deed = _EXECUTE
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _execute(launch, path)
