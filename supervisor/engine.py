@@ -28,6 +28,7 @@ from supervisor.core.container import (
     FleetEvent,
     Happened,
     Over,
+    Resumed,
     ShutdownAsked,
     ShutdownBegun,
     TimePassed,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
 
+LONG_PAUSE = 1.0
+"""Seconds of a pause that is worth a word."""
 LAST_LINES = 10
 """Lines of the program that brings the container down that the verdict quotes."""
 
@@ -154,6 +157,12 @@ class Engine:
 
     def pass_time(self) -> None:
         self.feed(TimePassed())
+
+    def resume(self, paused_for: float) -> None:
+        """Take in that supinit itself could not run for so many seconds. To be told before anything that is due."""
+        if paused_for >= LONG_PAUSE:
+            self.journal.write("warning", "container.resumed", paused_for=round(paused_for, 3))
+        self.feed(Resumed(paused_for))
 
     def happen(self, instance: InstanceId, event: Event) -> None:
         """Take in what has happened to one instance."""

@@ -18,6 +18,7 @@ from supervisor.core.container import Fault
 from supervisor.core.routing import signals_named_by
 from supervisor.core.shutdown import HURRY_AFTER
 from supervisor.faults import is_power_of_ten
+from supervisor.pauses import PauseSelector
 from supervisor.running_container import RunningContainer
 from supervisor.tasks import Tasks
 
@@ -46,7 +47,7 @@ class Loop:
         self._engine = engine
         self._inbox = inbox
         self._plan = engine.plan
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop(PauseSelector(self._note_pause))
         self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks(engine, self._loop, partial(self._fail, "task"))
         self._container = RunningContainer(engine, self._tasks, self._loop)
@@ -101,6 +102,11 @@ class Loop:
     def _reap(self) -> None:
         if self._engine.reap():
             self._loop.call_soon(self._guard(self._reap))
+
+    def _note_pause(self, seconds: float) -> None:
+        """Move every deadline before anything is read: a pause of supinit's own is nobody's fault."""
+        self._tasks.pauses += 1
+        self._guard(partial(self._engine.resume, seconds))()
 
     def _pass_time(self) -> None:
         self._timer = None

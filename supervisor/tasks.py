@@ -37,6 +37,8 @@ class Tasks:
         self._loop = loop
         self._fail = fail
         self._running: set[asyncio.Task[Any]] = set()
+        self.pauses = 0
+        """How often supinit itself was paused: a limit that has passed meanwhile says nothing about a program."""
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -75,10 +77,15 @@ class Tasks:
         check = None if program is None else program.healthcheck
         if check is None:
             return  # an update has removed it
-        try:
-            answer = await ask(check.probe, check.timeout, lambda command, limit: self._probe(instance, command, limit))
-        except Exception as error:
-            answer = ProbeResult(False, f"the probe itself failed: {error!r}")
+        pauses = -1
+        answer = ProbeResult(False, "")
+        while pauses != self.pauses and not answer.passed:  # a negative answer after a pause is asked for again
+            pauses = self.pauses
+            try:
+                answer = await ask(check.probe, check.timeout, lambda words, limit: self._probe(instance, words, limit))
+            except Exception as error:
+                self._engine.faults.note("probe", error)
+                answer = ProbeResult(False, f"the probe itself failed: {error!r}")
         self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
 
     async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> ProbeResult:

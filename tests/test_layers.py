@@ -12,8 +12,11 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 
 ADAPTERS = frozenset({"config", "process", "health", "logs", "control"})
 TOP = frozenset(
-    {"boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "reports", "running_container", "tasks"}
-)
+    {
+        "boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "pauses", "reports", "running_container",
+        "tasks",
+    }
+)  # fmt: skip
 """Modules beside the packages that put the adapters together. What is not listed below is a part of this layer."""
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
