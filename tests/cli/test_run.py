@@ -160,7 +160,7 @@ def test_what_cannot_be_run_is_one_line(socket_path: str, words: list[str], code
         ),
         (
             {"environment": (("A", SecretFile("/nowhere")),)},
-            "cannot read /nowhere: No such file or directory; web needs",
+            "cannot read secret /nowhere: No such file or directory; web needs",
         ),
     ],
 )

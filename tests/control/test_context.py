@@ -89,7 +89,7 @@ def test_a_secret_that_cannot_be_read_is_named(socket_path: str) -> None:
     program = Program("web", ("true",), environment=(("B", SecretFile("/nowhere")),))
     reply, _ = ask(socket_path, program)
     assert (reply.status, reply.error_code) == (409, "failed")
-    assert reply.json["error"]["message"].startswith("cannot read /nowhere: No such file or directory; ")
+    assert reply.json["error"]["message"].startswith("cannot read secret /nowhere: No such file or directory; ")
 
 
 @pytest.mark.parametrize(
