@@ -6,6 +6,7 @@ FastCGI: the FastCGI 1.0 specification. uwsgi: https://uwsgi-docs.readthedocs.io
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 from urllib.parse import unquote
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 64 * 1024
 """The most bytes of an answer that are read: only its head matters."""
+BACKLOG_INTERVAL = 0.05
+"""Seconds between two attempts to connect to a Unix socket whose backlog is full."""
 MAX_PATH = 8192
 """Bytes; both protocols count lengths in 16 bits."""
 _VERSION = 1
@@ -28,9 +31,29 @@ CLOSED = "the connection was closed before the answer was complete"
 async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to "host:port" or to the Unix socket at a path. Raises OSError."""
     if address.startswith("/"):
-        return await asyncio.open_unix_connection(address)
+        return await asyncio.open_unix_connection(sock=await connect_unix(address))
     host, _, port = address.rpartition(":")
     return await asyncio.open_connection(host.strip("[]"), int(port))
+
+
+async def connect_unix(path: str) -> socket.socket:
+    """Connect to a Unix socket, and wait while its backlog is full. Raises OSError.
+
+    asyncio would take the full backlog of a stuck server for a connection.
+    """
+    client = socket.socket(socket.AF_UNIX)
+    try:
+        client.setblocking(False)
+        while True:
+            try:
+                client.connect(path)
+            except BlockingIOError:  # EAGAIN, connect(2): the server does not accept, and nothing tells when it will
+                await asyncio.sleep(BACKLOG_INTERVAL)
+            else:
+                return client
+    except BaseException:
+        client.close()
+        raise
 
 
 async def ask_fastcgi(address: str, path: str) -> int:

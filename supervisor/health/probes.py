@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import stat
 import time
 from urllib.parse import quote, unquote, urlsplit
@@ -22,7 +21,7 @@ from supervisor.core.program import (
     UwsgiProbe,
 )
 from supervisor.core.record import Record, assert_never
-from supervisor.health.app_servers import ask_fastcgi, ask_uwsgi
+from supervisor.health.app_servers import ask_fastcgi, ask_uwsgi, connect_unix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 64 * 1024
 """The most bytes of an HTTP answer that are read: only the status line matters."""
-BACKLOG_INTERVAL = 0.05
-"""Seconds between two attempts to connect to a Unix socket whose backlog is full."""
 RESERVED = "%/?:@!$&'()*+,;=~"
 """Characters that are not escaped in a URL (RFC 3986), besides letters, digits and "-._"."""
 
@@ -69,7 +66,7 @@ async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProb
             writer.transport.abort()
             return ProbeResult(True, f"{host}:{port} accepts")
         case UnixProbe(path=path):
-            await _connect_unix(path)
+            (await connect_unix(path)).close()
             return ProbeResult(True, f"{path} accepts")
         case FileProbe(path=path, max_age=max_age):
             return _look_at(path, max_age)
@@ -84,17 +81,6 @@ async def _ask(probe: HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProb
 def _judge_status(status: int) -> ProbeResult:
     """An application server passes with any status but an error; 0: it did not answer in its protocol."""
     return ProbeResult(200 <= status < 400, f"status {status}" if status else "the answer is not in its protocol")
-
-
-async def _connect_unix(path: str) -> None:
-    """Connect and disconnect. asyncio would take the full backlog of a stuck server for a connection."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.setblocking(False)
-        while True:
-            try:
-                return client.connect(path)
-            except BlockingIOError:  # EAGAIN, connect(2): the server does not accept, and nothing tells when it will
-                await asyncio.sleep(BACKLOG_INTERVAL)
 
 
 def _look_at(path: str, max_age: float | None) -> ProbeResult:
@@ -116,7 +102,7 @@ async def _ask_http(probe: HttpProbe) -> ProbeResult:
     target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe=RESERVED)
     if parts.scheme == "http+unix":
         host = "localhost"
-        reader, writer = await asyncio.open_unix_connection(unquote(parts.netloc))
+        reader, writer = await asyncio.open_unix_connection(sock=await connect_unix(unquote(parts.netloc)))
     else:
         host = parts.netloc.rpartition("@")[2]
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
@@ -137,9 +123,13 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     """Send a request and return the status of its answer; the body is left unread."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_ANSWER)
     writer.write((connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b""))
-    while True:
+    received = 0
+    while received <= MAX_ANSWER:
         event = connection.next_event()
         if isinstance(event, h11.Response):
             return event.status_code
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(4096))
+            data = await reader.read(4096)
+            received += len(data)
+            connection.receive_data(data)
+    raise h11.RemoteProtocolError(f"no status within {MAX_ANSWER // 1024} KiB")  # endless 1xx answers

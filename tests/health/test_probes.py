@@ -11,7 +11,16 @@ from urllib.parse import quote
 
 import pytest
 
-from supervisor.core.program import ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe, UnixProbe
+from supervisor.core.program import (
+    ExecProbe,
+    FastCgiProbe,
+    FileProbe,
+    HttpProbe,
+    Probe,
+    TcpProbe,
+    UnixProbe,
+    UwsgiProbe,
+)
 from supervisor.health.probes import MAX_ANSWER, ProbeResult, ask
 
 from ..process.nursery import LIMIT, open_descriptors
@@ -232,6 +241,20 @@ def test_a_head_without_end_is_read_in_bounded_memory() -> None:
     assert written < 100 * MAX_ANSWER
 
 
+def test_endless_interim_answers_are_bounded() -> None:
+    """As are endless ones of a server that means well: the probe ends long before its timeout."""
+
+    async def ask() -> tuple[ProbeResult, float]:
+        async with serving(handler=endless(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 50)) as served:
+            begin = time.process_time()
+            answer = await asked(HttpProbe(served.url), timeout=60.0)
+            return answer, time.process_time() - begin
+
+    answer, seconds = run(ask())
+    assert answer == ProbeResult(False, "not an HTTP answer: no status within 64 KiB")
+    assert seconds < 5
+
+
 @pytest.mark.parametrize("parts", [(), (b"HTTP/1.1 200 OK\r\n",)], ids=["nothing", "half a head"])
 def test_an_answer_that_is_slow_is_a_no_at_the_limit(parts: tuple[bytes, ...]) -> None:
     async def main() -> tuple[ProbeResult, float]:
@@ -308,8 +331,15 @@ def test_a_unix_socket_with_a_path_that_is_too_long_is_a_no(tmp_path: Path) -> N
     assert "too long" in answer.detail
 
 
-def test_a_full_backlog_is_a_no_at_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["unix", "http", "fastcgi", "uwsgi"])
+def test_a_full_backlog_is_a_no_at_the_limit(tmp_path: Path, kind: str) -> None:
     path = str(tmp_path / "app.sock")
+    probes: dict[str, Probe] = {
+        "unix": UnixProbe(path),
+        "http": HttpProbe(f"http+unix://{quote(path, safe='')}/"),
+        "fastcgi": FastCgiProbe(path, "/"),
+        "uwsgi": UwsgiProbe(path, "/"),
+    }
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(0)
@@ -322,7 +352,7 @@ def test_a_full_backlog_is_a_no_at_the_limit(tmp_path: Path) -> None:
                 client.connect(path)
         except BlockingIOError:
             pass
-        answer = run(asked(UnixProbe(path), timeout=0.2))
+        answer = run(asked(probes[kind], timeout=0.2))
         for client in waiting:
             client.close()
     assert answer == ProbeResult(False, "no answer within 0.2 s")
