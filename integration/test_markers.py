@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -128,3 +129,26 @@ def test_only_whole_markers_are_ever_seen(run: Run, tmp_path: Path) -> None:
         file.unlink()
         sleep_until(lambda: not container.marker("healthy").exists(), 5)
     assert len(seen) == 1 and seen != {b""}
+
+
+def test_a_marker_that_cannot_be_written_is_reported_once_and_when_it_is_over(run: Run, tmp_path: Path) -> None:
+    """Every start and exit of the crashing program is a turn in which the marker is tried again."""
+    go = tmp_path / "go"
+    crash = {"command": ["false"], "restart_delay": {"initial": "10ms", "max": "10ms"}, "start_retries": None}
+    healthy = {"command": ["sleep", "1000"], "healthcheck": {"file": {"path": str(go)}, "interval": "100ms"}}
+    container = run({"crash": {**crash, "shutdown_on": "never"}, "web": healthy})
+    container.await_socket()
+    container.marker(".healthy").mkdir()
+    go.touch()
+    container.expect("marker.failed")
+    before = len(container.err.lines)
+    sleep_until(lambda: len(container.err.lines) > before + 200, 30, "there were many turns")
+    container.marker(".healthy").rmdir()
+    container.expect("marker.recovered")
+    told = [line for line in container.err.lines if "marker." in line]
+    assert (
+        told[0] == f'supinit | error: marker.failed marker=healthy reason="cannot write {container.run_dir}/healthy: '
+        'Is a directory"'
+    )
+    assert re.fullmatch(r"supinit \| marker.recovered marker=healthy failures=\d{2,}", told[1])
+    assert len(told) == 2

@@ -319,8 +319,7 @@ class Engine:
             self.pump.forget(instance)
 
     def renew_markers(self) -> None:
-        for problem in self.markers.renew():
-            self.journal.write("error", "marker.failed", reason=problem)
+        self._tell(*self.markers.renew())
 
     def _tell(self, *notes: LogEvent) -> None:
         for note in notes:
@@ -328,8 +327,7 @@ class Engine:
 
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)
-        for problem in self.markers.apply(self.snapshot):
-            self.journal.write("error", "marker.failed", reason=problem)
+        self._tell(*self.markers.apply(self.snapshot))
         self._manager.tell(self.snapshot)
 
     def _hear(self, instance: InstanceId, event: Event) -> None:

@@ -12,12 +12,14 @@ import os
 import time
 from functools import partial
 
+from supervisor.core.trouble import Troubles
 from supervisor.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from supervisor.core.log_events import LogEvent
     from supervisor.core.snapshot import Snapshot
 
 
@@ -28,6 +30,9 @@ class Markers:
         self._run_dir = run_dir
         self._standing: dict[str, float | None] = {}
         self._lock: int | None = None
+        self._troubles = Troubles("marker", "marker.failed", "marker.recovered")
+        self._lease_troubles = Troubles("marker", "marker.failed", "marker.recovered")
+        """Of `renew`, which says nothing about the other changes."""
 
     def prepare(self) -> None:
         """Make run_dir, take it for this supinit alone and remove old markers. Raises StartError."""
@@ -60,8 +65,8 @@ class Markers:
             os.close(self._lock)
             self._lock = None
 
-    def apply(self, snapshot: Snapshot) -> list[str]:
-        """Make the files match the snapshot, removals first. Returns a sentence for each file that could not be."""
+    def apply(self, snapshot: Snapshot) -> list[LogEvent]:
+        """Make the files match the snapshot, removals first. Returns the trouble that is new, or over."""
         wanted: dict[str, float | None] = {
             f"health/{name}": passed_at for name, passed_at in snapshot.healthy_programs.items()
         }
@@ -69,11 +74,11 @@ class Markers:
             wanted["healthy"] = None
         if snapshot.ready:
             wanted["ready"] = None
-        if wanted == self._standing:
-            return []
-        problems: list[str] = []
+        events: list[LogEvent] = []
+        if wanted == self._standing and not self._troubles.failing:
+            return events
         for name in sorted(self._standing.keys() - wanted.keys(), key=lambda name: (name.startswith("health/"), name)):
-            if self._attempt(name, self._remove, problems):
+            if self._attempt(name, self._remove, self._troubles, events):
                 del self._standing[name]
         for name, passed_at in wanted.items():
             if name not in self._standing:
@@ -82,25 +87,30 @@ class Markers:
                 act = partial(self._touch, passed_at=passed_at)
             else:
                 continue
-            if self._attempt(name, act, problems):
+            if self._attempt(name, act, self._troubles, events):
                 self._standing[name] = passed_at
-        return problems
+        for name in self._troubles.failing:
+            if self._standing.get(name) == wanted.get(name) and (name in self._standing) == (name in wanted):
+                _note(self._troubles, name, None, events)
+        return events
 
-    def renew(self) -> list[str]:
+    def renew(self) -> list[LogEvent]:
         """Touch `healthy` and `ready` if they are there: their age shows that supinit is alive (marker_lease)."""
-        problems: list[str] = []
+        events: list[LogEvent] = []
         for name in self._standing.keys() & {"healthy", "ready"}:
-            self._attempt(name, partial(self._touch, passed_at=time.monotonic()), problems)
-        return problems
+            touch = partial(self._touch, passed_at=time.monotonic())
+            self._attempt(name, touch, self._lease_troubles, events)
+        return events
 
-    def _attempt(self, name: str, act: Callable[[str], None], problems: list[str]) -> bool:
+    def _attempt(self, name: str, act: Callable[[str], None], troubles: Troubles, events: list[LogEvent]) -> bool:
         """Change one file. False: it failed, and the next snapshot tries again."""
+        reason = None
         try:
             act(name)
         except OSError as error:
-            problems.append(f"cannot write {os.path.join(self._run_dir, name)}: {error.strerror}")
-            return False
-        return True
+            reason = f"cannot write {os.path.join(self._run_dir, name)}: {error.strerror}"
+        _note(troubles, name, reason, events)
+        return reason is None
 
     def _make(self, name: str, passed_at: float | None) -> None:
         path = os.path.join(self._run_dir, name)
@@ -127,3 +137,9 @@ class Markers:
         if passed_at is not None:
             wall = time.time() - (time.monotonic() - passed_at)
             os.utime(path, (wall, wall))
+
+
+def _note(troubles: Troubles, name: str, reason: str | None, events: list[LogEvent]) -> None:
+    event = troubles.note(name, reason, time.monotonic())
+    if event is not None:
+        events.append(event)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.container import Fleet
+from supervisor.core.log_events import LogEvent
 from supervisor.core.snapshot import Snapshot
 from supervisor.health.markers import Markers
 
@@ -94,8 +95,11 @@ def test_the_next_snapshot_changes_nothing_that_was_renewed(markers: Markers, tm
 def test_what_cannot_be_renewed_is_said_and_tried_again(markers: Markers, tmp_path: Path) -> None:
     markers.apply(snapshot(ready=True))
     os.rename(tmp_path, f"{tmp_path}.away")
-    assert markers.renew() == [f"cannot write {tmp_path}/ready: No such file or directory"]
+    values = {"marker": "ready", "reason": f"cannot write {tmp_path}/ready: No such file or directory"}
+    assert markers.renew() == [LogEvent("error", "marker.failed", values)]
+    assert markers.apply(snapshot(ready=True)) == []
+    assert markers.renew() == []
     os.rename(f"{tmp_path}.away", tmp_path)
     make_old(tmp_path)
-    assert markers.renew() == []
+    assert markers.renew() == [LogEvent("info", "marker.recovered", {"marker": "ready"})]
     assert age(tmp_path / "ready") < 60

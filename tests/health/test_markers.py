@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.fleet import new_fleet
+from supervisor.core.log_events import LogEvent
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Program, Settings, Table
 from supervisor.core.record import replace
@@ -245,13 +246,36 @@ def test_a_marker_that_somebody_removed_is_no_error_when_it_must_go(markers: Mar
     assert markers.apply(seen()) == []
 
 
+def failed(marker: str, reason: str) -> LogEvent:
+    return LogEvent("error", "marker.failed", {"marker": marker, "reason": reason})
+
+
+def recovered(marker: str, **values: object) -> LogEvent:
+    return LogEvent("info", "marker.recovered", {"marker": marker, **values})
+
+
+def test_what_fails_in_every_turn_is_reported_once_and_when_it_is_over(markers: Markers, run_dir: Path) -> None:
+    (run_dir / ".healthy").mkdir()
+    events = [event for _ in range(200) for event in markers.apply(seen(healthy=True))]
+    assert events == [failed("healthy", f"cannot write {run_dir}/healthy: Is a directory")]
+    (run_dir / ".healthy").rmdir()
+    assert markers.apply(seen(healthy=True)) == [recovered("healthy", failures=199)]
+
+
+def test_a_marker_that_could_not_be_made_and_is_no_longer_wanted_is_no_trouble(markers: Markers, run_dir: Path) -> None:
+    (run_dir / ".healthy").mkdir()
+    markers.apply(seen(healthy=True))
+    assert markers.apply(seen()) == [recovered("healthy")]
+    assert markers.apply(seen()) == []
+
+
 def test_a_marker_that_cannot_be_made_is_named_and_tried_again(markers: Markers, run_dir: Path) -> None:
     (run_dir / ".healthy").mkdir()
     wanted = seen({"web": None}, ready=True, healthy=True)
-    assert markers.apply(wanted) == [f"cannot write {run_dir}/healthy: Is a directory"]
+    assert markers.apply(wanted) == [failed("healthy", f"cannot write {run_dir}/healthy: Is a directory")]
     assert files(run_dir) == {"health/web", "ready"}
     (run_dir / ".healthy").rmdir()
-    assert markers.apply(wanted) == []
+    assert markers.apply(wanted) == [recovered("healthy")]
     assert files(run_dir) == {"health/web", "ready", "healthy"}
 
 
@@ -259,10 +283,10 @@ def test_a_marker_that_cannot_be_removed_is_named_and_tried_again(markers: Marke
     markers.apply(seen(healthy=True))
     (run_dir / "healthy").unlink()
     (run_dir / "healthy").mkdir()
-    assert markers.apply(seen()) == [f"cannot write {run_dir}/healthy: Is a directory"]
+    assert markers.apply(seen()) == [failed("healthy", f"cannot write {run_dir}/healthy: Is a directory")]
     (run_dir / "healthy").rmdir()
     (run_dir / "healthy").write_text("again")
-    assert markers.apply(seen(ready=True)) == []
+    assert markers.apply(seen(ready=True)) == [recovered("healthy")]
     assert files(run_dir) == {"ready"}
 
 
