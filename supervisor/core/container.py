@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from supervisor.core.update import Leaving
 
 
+STEPS = 32
+"""Programs that are started or begin to stop before the engine must see to other things, such as dead processes.
+
+A start takes PID 1 about a millisecond, so the loop is never busy with them for much longer than 32 ms.
+"""
+
+
 class Cause(Enum):
     """Why the container ends."""
 
@@ -94,6 +101,14 @@ class Fleet(Record):
     """Set from the moment at which a shutdown begins."""
     leaving: Mapping[str, Leaving] = {}
     """The programs whose entries an update replaces, once the instances that leave are gone."""
+    held: Mapping[str, int] = {}
+    """How many programs hold back the stop of each program that is held back (stop_order.py)."""
+    steps_left: int = STEPS
+    """How many programs the rules may still start or stop before the rest waits for TimePassed."""
+    unsettled: tuple[str, ...] = ()
+    """Programs to which the rules have not been applied yet, because there were no steps left."""
+    continue_at: float | None = None
+    """When the rest of the work is to be done: programs that are unsettled, or entries that can be replaced."""
 
 
 # ---- events

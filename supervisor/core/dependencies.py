@@ -47,8 +47,14 @@ def start_if_met(turn: Settling, name: str) -> None:
             missing.append(dependency.program)
     for instance in waiting:
         phase = turn.lives[instance].phase
-        if not missing or (isinstance(phase, Pending) and phase.on != tuple(missing)):
-            turn.apply(instance, DependenciesChecked(tuple(missing)))
+        assert isinstance(phase, Pending)
+        if missing:
+            if phase.on != tuple(missing):
+                turn.apply(instance, DependenciesChecked(tuple(missing)))
+        elif phase.held_until is None:
+            if not turn.take_step(name):
+                return
+            turn.apply(instance, DependenciesChecked())
 
 
 def start_dependencies(turn: Settling, name: str) -> None:

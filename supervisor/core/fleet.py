@@ -5,7 +5,8 @@ engine must carry out, and every change on the way. An event reaches one instanc
 applied to the programs that have changed and to their neighbours in the dependency graph, until nothing changes:
 
 Rule 1: a wanted program starts once everything that it depends on meets its condition (dependencies.py).
-Rule 2: a program that is to stop does so once nothing alive that is to stop, too, depends on it (stop_order.py).
+Rule 2: a program that is to stop does so once nothing alive that is to stop, too, depends on it, directly or through
+        programs that are not running (stop_order.py).
 
 Between two rounds of the rules, each change is judged: the end of a program may be the end of the container
 (shutdown.py). An update of the table works by the same rules: what leaves is announced to stop, and becomes something
@@ -13,6 +14,10 @@ else once it is gone (replacement.py).
 
 The container has a phase of its own, which only moves forward: Serving, Draining (a shutdown has begun, but programs
 are kept up for `drain_delay`), ShuttingDown, Closing (no program is left, the rest is killed), Over.
+
+A turn is bounded. The rules start or stop at most STEPS programs; the rest waits for TimePassed, which is due at once
+(`Fleet.continue_at`), so that the engine can reap and answer in between. And settling that does not come to an end is
+an internal error: everything is stopped, and if the rules cannot even do that, killed.
 
 Why a stop is announced first and requested later. When several programs are to stop, the first turn announces it to all
 of them (`StopAnnounced`), which sets their goals, and rule 2 then requests the stop of those that nothing holds back
@@ -33,6 +38,7 @@ from __future__ import annotations
 from math import inf
 
 from supervisor.core.container import (
+    STEPS,
     Asked,
     Begun,
     Change,
@@ -55,7 +61,15 @@ from supervisor.core.container import (
 from supervisor.core.deadlines import next_deadline as next_deadline_of
 from supervisor.core.deadlines import postpone
 from supervisor.core.dependencies import start_dependencies, start_if_met
-from supervisor.core.events import DeadlinePassed, Event, RestartRequested, StartRequested, StopAnnounced, StopRequested
+from supervisor.core.events import (
+    DeadlinePassed,
+    Event,
+    Hurried,
+    RestartRequested,
+    StartRequested,
+    StopAnnounced,
+    StopRequested,
+)
 from supervisor.core.life import Life, Running, Starting
 from supervisor.core.record import assert_never
 from supervisor.core.replacement import is_leaving, replace_gone, update
@@ -79,6 +93,11 @@ if TYPE_CHECKING:
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+
+
+MIN_CHANGES = 100
+CHANGES_PER_INSTANCE = 20
+"""How many changes settling may make: far more than any order of events needs."""
 
 
 def new_fleet(plan: Plan) -> Fleet:
@@ -118,6 +137,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
 def next_deadline(fleet: Fleet) -> float | None:
     """Return the time at which TimePassed will change something, unless something else does before."""
     earliest = container_deadline(fleet.container_phase, fleet.ready_at)
+    if fleet.continue_at is not None and fleet.continue_at < earliest:
+        earliest = fleet.continue_at
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
@@ -160,6 +181,17 @@ def _pass_time(turn: Settling) -> None:
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
     pass_container_time(turn)
+    if turn.continue_at is not None and turn.now >= turn.continue_at:
+        _continue(turn)
+
+
+def _continue(turn: Settling) -> None:
+    """Do more of the work for which the turns before had no steps left."""
+    turn.continue_at, turn.steps_left = None, STEPS
+    names, turn.unsettled = turn.unsettled, {}
+    # those that have waited longest come first, so that a crash loop cannot keep them waiting
+    turn.touched[:0] = [name for name in names if name in turn.plan.programs]
+    turn.replaces = True
 
 
 def _postpone(turn: Settling, seconds: float) -> None:
@@ -173,7 +205,7 @@ def _postpone(turn: Settling, seconds: float) -> None:
 
 def _settle(turn: Settling) -> None:
     _apply_rules(turn)
-    while isinstance(turn.container_phase, Serving) and replace_gone(turn):
+    if turn.replaces and isinstance(turn.container_phase, Serving) and replace_gone(turn):
         _apply_rules(turn)
         if turn.lives and turn.have_all_ended():
             finish(turn)
@@ -185,7 +217,13 @@ def _settle(turn: Settling) -> None:
 
 
 def _apply_rules(turn: Settling) -> None:
-    while turn.touched:
+    limit = len(turn.changes) + MIN_CHANGES + CHANGES_PER_INSTANCE * len(turn.lives)
+    while turn.touched or turn.freed:
+        if len(turn.changes) > limit:
+            _break_off(turn)
+            return
+        if turn.came_up:
+            turn.note_ready()
         judged, turn.judged = turn.judged, len(turn.changes)
         for change in turn.changes[judged:]:
             if isinstance(change, Change):
@@ -194,5 +232,22 @@ def _apply_rules(turn: Settling) -> None:
         if isinstance(turn.container_phase, Serving | Draining):
             for name in dict.fromkeys(near for n in names for near in (n, *turn.plan.dependants[n])):
                 start_if_met(turn, name)
-        for name in dict.fromkeys(near for n in names for near in (n, *turn.dependencies(n))):
+        freed, turn.freed = turn.freed, []
+        for name in dict.fromkeys((*names, *freed)):
             stop_if_free(turn, name)
+
+
+def _break_off(turn: Settling) -> None:
+    """End the container because its rules do not settle: in order, and if that does not settle either, at once."""
+    names = ", ".join(sorted(set(turn.touched)))
+    turn.touched, turn.freed = [], []
+    if not turn.is_broken:
+        turn.is_broken = True
+        fail(turn, f"internal error: the state of {names} does not settle")
+        if isinstance(turn.container_phase, Draining):
+            stop_all(turn, turn.container_phase)
+        _apply_rules(turn)
+        return
+    turn.container_phase = ShuttingDown(turn.now, turn.now, turn.now)
+    turn.apply_all(Hurried())
+    turn.touched, turn.freed = [], []

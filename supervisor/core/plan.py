@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from supervisor.core.program import Condition
+from supervisor.core.program import Condition, Dependency
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from supervisor.core.program import InstanceId, Program, Settings, Table
 
@@ -40,16 +40,21 @@ def make_plan(table: Table) -> Plan:
             dependants[dependency.program].append(program.name)
     below: dict[str, float] = {}
     for name in _dependencies_first(programs):
-        stop_times = (below[target] + programs[target].stop_time for target in _stopped_after(programs[name]))
-        below[name] = max(stop_times, default=0.0)
+        dependencies = programs[name].depends_on
+        below[name] = max((below[d.program] + _stop_time(programs, d) for d in dependencies), default=0.0)
     return Plan(
         settings=table.settings,
         programs=programs,
         dependants={name: tuple(names) for name, names in dependants.items()},
         stop_time_below=below,
-        main=next((program.name for program in table.programs if program.is_main), None),
+        main=main_of(table.programs),
         warnings=table.warnings,
     )
+
+
+def main_of(programs: Iterable[Program]) -> str | None:
+    """Return the name of the main program, if there is one."""
+    return next((program.name for program in programs if program.is_main), None)
 
 
 def start_waves(plan: Plan) -> tuple[tuple[str, ...], ...]:
@@ -67,18 +72,19 @@ def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
 
     The seconds include `drain_delay`; `shutdown_timeout` is not applied, so that the two can be compared.
     """
-    path: list[str] = []
-    candidates: Sequence[str] = tuple(plan.programs)
+    programs, below, path = plan.programs, plan.stop_time_below, []
+    candidates: Sequence[Dependency] = tuple(Dependency(name) for name in programs)
     while candidates:
-        slowest = max(candidates, key=lambda name: plan.programs[name].stop_time + plan.stop_time_below[name])
-        path.append(slowest)
-        candidates = _stopped_after(plan.programs[slowest])
-    return tuple(path), plan.settings.drain_delay + sum(plan.programs[name].stop_time for name in path)
+        slowest = max(candidates, key=lambda d: _stop_time(programs, d) + below[d.program])
+        if slowest.condition is not Condition.COMPLETED:
+            path.append(slowest.program)
+        candidates = programs[slowest.program].depends_on
+    return tuple(path), plan.settings.drain_delay + sum(programs[name].stop_time for name in path)
 
 
-def _stopped_after(program: Program) -> list[str]:
-    """Return the dependencies that may be alive when the program is down. What had to complete for it is not."""
-    return [d.program for d in program.depends_on if d.condition is not Condition.COMPLETED]
+def _stop_time(programs: Mapping[str, Program], dependency: Dependency) -> float:
+    """Return the time that a dependency may take to stop: none, if it had to complete before its dependant started."""
+    return 0.0 if dependency.condition is Condition.COMPLETED else programs[dependency.program].stop_time
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
@@ -90,18 +96,19 @@ def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ..
     cycles: list[tuple[str, ...]] = []
     finished: set[str] = set()
     for start in graph:
-        trail: list[str] = []
+        trail: dict[str, None] = {}
         branches = [iter((start,))]
         while branches:
             name = next(branches[-1], None)
             if name is None:
                 branches.pop()
                 if trail:
-                    finished.add(trail.pop())
+                    finished.add(trail.popitem()[0])
             elif name in trail:
-                cycles.append(tuple(trail[trail.index(name) :]))
+                names = list(trail)
+                cycles.append(tuple(names[names.index(name) :]))
             elif name in graph and name not in finished:
-                trail.append(name)
+                trail[name] = None
                 branches.append(iter(graph[name]))
     return tuple(cycles)
 
@@ -117,12 +124,12 @@ def _waves(edges: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     pending = list(edges)
     while pending:
         name = pending[-1]
-        missing = [target for target in edges[name] if target not in depth]
-        if missing:
+        if name not in depth and (missing := [target for target in edges[name] if target not in depth]):
             pending += missing
             continue
-        depth.setdefault(name, 1 + max((depth[target] for target in edges[name]), default=-1))
         pending.pop()
+        if name not in depth:
+            depth[name] = 1 + max((depth[target] for target in edges[name]), default=-1)
     waves: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
     for name in edges:
         waves[depth[name]].append(name)

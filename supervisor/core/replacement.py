@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from supervisor.core.container import Serving
 from supervisor.core.events import Redefined, StartRequested, StopAnnounced
+from supervisor.core.holds import count_holds
 from supervisor.core.life import Life
-from supervisor.core.update import leave, merge, replace_entry
+from supervisor.core.update import leave, merge, replace_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ def update(turn: Settling, new: Plan) -> None:
         if name not in leaving:
             _redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
+    turn.replaces = True
 
 
 def _adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
     turn.plan = plan
     turn.leaving = leaving
     turn.lives = {instance: turn.lives.get(instance) or Life() for instance in plan.instances}
+    turn.held = count_holds(plan, turn.lives)
 
 
 def _redefine(turn: Settling, before: Program | None, program: Program, known: Collection[InstanceId]) -> None:
@@ -56,22 +59,30 @@ def is_leaving(turn: Settling, instance: InstanceId) -> bool:
 
 
 def replace_gone(turn: Settling) -> bool:
-    """Replace the entry of one program of which everything that leaves is gone. False: there is none."""
-    for name, going in turn.leaving.items():
-        if any(turn.lives[instance].is_alive for instance in going.instances):
-            continue
-        dependants, before, known = turn.plan.dependants[name], turn.plan.programs[name], turn.lives
-        others = {other: its for other, its in turn.leaving.items() if other != name}
-        _adopt(turn, replace_entry(turn.plan, name, going.becomes, others), others)
-        if going.becomes is not None:
-            is_new = {i for i in going.becomes.instances if i not in known} if going.wanted else set()
-            for instance in going.becomes.instances:
-                if instance in going.wanted or instance in is_new:
-                    turn.apply(instance, StartRequested())
-                elif instance not in going.instances:
-                    turn.apply(instance, Redefined(before.healthcheck != going.becomes.healthcheck))
+    """Replace the entries of all programs of which everything that leaves is gone. False: there are none."""
+    leaving, before, known = turn.leaving, turn.plan, turn.lives
+    gone = [name for name, going in leaving.items() if not any(known[i].is_alive for i in going.instances)]
+    if not gone:
+        return False
+    others = {name: going for name, going in leaving.items() if name not in gone}
+    _adopt(turn, replace_entries(before, {name: leaving[name].becomes for name in gone}, others), others)
+    for name in gone:
+        becomes = leaving[name].becomes
+        if becomes is not None:
+            _begin_anew(turn, before.programs[name], becomes, leaving[name], known)
             turn.touched.append(name)
-        turn.touched += [dependant for dependant in dependants if dependant in turn.plan.programs]
-        turn.note_ready()
-        return True
-    return False
+        turn.touched += [dependant for dependant in before.dependants[name] if dependant in turn.plan.programs]
+    turn.came_up = True
+    return True
+
+
+def _begin_anew(
+    turn: Settling, before: Program, becomes: Program, going: Leaving, known: Collection[InstanceId]
+) -> None:
+    """Start the instances of the new entry that were wanted or are new, and tell those that have stayed about it."""
+    has_new_check = before.healthcheck != becomes.healthcheck
+    for instance in becomes.instances:
+        if instance in going.wanted or (going.wanted and instance not in known):
+            turn.apply(instance, StartRequested())
+        elif instance not in going.instances:
+            turn.apply(instance, Redefined(has_new_check))

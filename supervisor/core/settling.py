@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from supervisor.core import lifecycle
 from supervisor.core.container import Change, ContainerReady, Fleet, Order, Turn
+from supervisor.core.holds import note_hold
 from supervisor.core.restart_policy import obstacle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from supervisor.core.container import ShutdownBegun, SweepContainer
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
@@ -28,15 +31,37 @@ class Settling:
         self.ready_at = fleet.ready_at
         self.verdict = fleet.verdict
         self.leaving = fleet.leaving
+        self.held = dict(fleet.held)
+        self.steps_left = fleet.steps_left
+        self.unsettled = dict.fromkeys(fleet.unsettled)
+        self.continue_at = fleet.continue_at
         self.orders: list[Order | SweepContainer] = []
         self.changes: list[Change | ContainerReady | ShutdownBegun] = []
         self.judged = 0
         """How many of the changes have been judged."""
         self.touched: list[str] = []
         """Programs that have changed since the rules were applied last."""
+        self.freed: list[str] = []
+        """Programs that nothing holds back any more since the rules were applied last."""
+        self.replaces = False
+        """Whether entries may be replaced in this turn, of programs that have left (replacement.py)."""
+        self.is_broken = False
+        """Whether settling had to be broken off in this turn."""
+        self.came_up = False
+        """Whether a program has come up for the first time since the container's readiness was looked at."""
 
     def result(self) -> Turn:
-        fleet = Fleet(self.lives, self.container_phase, self.ready_at, self.verdict, self.leaving)
+        fleet = Fleet(
+            self.lives,
+            self.container_phase,
+            self.ready_at,
+            self.verdict,
+            self.leaving,
+            self.held,
+            self.steps_left,
+            tuple(self.unsettled),
+            self.continue_at,
+        )
         plan = self.plan if self.plan is not self.old_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
 
@@ -53,8 +78,11 @@ class Settling:
         self.lives[instance] = after
         self.changes.append(Change(instance, before, after))
         self.touched.append(instance[0])
-        if after.was_up and not before.was_up:
-            self.note_ready()
+        self.came_up = self.came_up or (after.was_up and not before.was_up)
+        if before.is_alive is not after.is_alive or before.goal is not after.goal:
+            self.freed += note_hold(self.plan, self.lives, self.held, instance, before)
+        if instance[0] in self.leaving and not after.is_alive:
+            self.continue_at = self.now
 
     def apply_all(self, event: Event) -> None:
         for instance in self.lives:
@@ -62,6 +90,15 @@ class Settling:
 
     def dependencies(self, name: str) -> tuple[str, ...]:
         return tuple(dependency.program for dependency in self.plan.programs[name].depends_on)
+
+    def take_step(self, name: str) -> bool:
+        """Whether one more program may be started or stopped now. If not, the rules for `name` have to wait."""
+        if self.steps_left:
+            self.steps_left -= 1
+            return True
+        self.unsettled[name] = None
+        self.continue_at = self.now
+        return False
 
     def is_any_alive(self) -> bool:
         # from the end: they die in about the order in which they were told to, so the first look finds one
@@ -74,15 +111,20 @@ class Settling:
 
     def note_ready(self) -> None:
         """Note the moment at which every essential program has been up once."""
-        if self.ready_at is None and not self.not_up():
+        self.came_up = False
+        if self.ready_at is None and next(self._not_up(), None) is None:
             self.ready_at = self.now
             self.changes.append(ContainerReady())
 
+    def _not_up(self) -> Iterator[str]:
+        # from the end: programs come up in about the table's order, so the first look finds one
+        for program in reversed(list(self.plan.programs.values())):
+            if program.is_essential and not all(self.lives[instance].was_up for instance in program.instances):
+                yield program.name
+
     def not_up(self) -> list[str]:
-        """Return the essential programs that have not been up yet."""
-        lives = self.lives
-        programs = (program for program in self.plan.programs.values() if program.is_essential)
-        return [p.name for p in programs if not all(lives[instance].was_up for instance in p.instances)]
+        """Return the essential programs that have not been up yet, in the table's order."""
+        return list(self._not_up())[::-1]
 
     def why_not_up(self, name: str) -> str:
         """Say why a program has not been up, as a predicate: "waits for db"."""

@@ -25,7 +25,7 @@ from supervisor.core.record import Record, assert_never
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from supervisor.core.container import Fleet, Verdict
     from supervisor.core.life import Exit, Life
@@ -88,6 +88,9 @@ class Snapshot(Record):
     ready: bool
     healthy: bool
     stopping: bool
+    not_healthy: Mapping[str, None] = {}
+    """The essential programs that are neither healthy nor completed. Empty once programs are being stopped."""
+    plan: Plan | None = None
 
     @property
     def in_service(self) -> bool:
@@ -100,43 +103,64 @@ class Snapshot(Record):
 
 
 def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapshot:
-    """Return the view of a fleet. Parts that have not changed since `before` are reused."""
-    if before is not None and before.fleet is fleet:
+    """Return the view of a fleet. Parts that have not changed since `before` are reused, down to the same objects."""
+    if before is not None and before.fleet is fleet and before.plan is plan:
         return before
-    old_lives: Mapping[InstanceId, Life] = before.fleet.lives if before is not None else {}
-    instances = {
-        instance: before.instances[instance]
-        if before is not None and old_lives.get(instance) is life
-        else _view(instance, life)
-        for instance, life in fleet.lives.items()
-    }
+    instances, changed = _views(plan, fleet, before)
     serving = isinstance(fleet.container_phase, Serving)
     in_service = isinstance(fleet.container_phase, Serving | Draining)
-    healthy_programs = _healthy_programs(plan, fleet) if in_service else {}
+    healthy_programs: Mapping[str, float | None] = {}
+    not_healthy: Mapping[str, None] = {}
+    if in_service:
+        healthy_programs, not_healthy = _health(plan, fleet, before, changed)
     return Snapshot(
         fleet=fleet,
         instances=instances,
         healthy_programs=healthy_programs,
         ready=serving and fleet.ready_at is not None,
-        healthy=in_service and _is_healthy(plan, fleet),
+        healthy=in_service and not not_healthy,
         stopping=not serving,
+        not_healthy=not_healthy,
+        plan=plan,
     )
 
 
-def _healthy_programs(plan: Plan, fleet: Fleet) -> dict[str, float | None]:
-    healthy: dict[str, float | None] = {}
-    for name, program in plan.programs.items():
+def _views(
+    plan: Plan, fleet: Fleet, before: Snapshot | None
+) -> tuple[Mapping[InstanceId, InstanceView], Iterable[str]]:
+    """Return the views of all instances, and the programs that are not what they were."""
+    lives = fleet.lives
+    if before is None or before.plan is None or before.instances.keys() != lives.keys():
+        return {instance: _view(instance, life) for instance, life in lives.items()}, plan.programs
+    old_lives, old_programs = before.fleet.lives, before.plan.programs
+    changed = [instance for instance, life in lives.items() if old_lives[instance] is not life]
+    instances = {**before.instances, **{instance: _view(instance, lives[instance]) for instance in changed}}
+    names = dict.fromkeys(name for name, _ in changed)
+    if before.plan is not plan:
+        names |= {name: None for name, program in plan.programs.items() if old_programs.get(name) is not program}
+    return instances, names
+
+
+def _health(
+    plan: Plan, fleet: Fleet, before: Snapshot | None, changed: Iterable[str]
+) -> tuple[Mapping[str, float | None], Mapping[str, None]]:
+    """Return the healthy programs, and the essential programs that are neither healthy nor completed."""
+    is_known = before is not None and before.plan is not None and before.plan.programs.keys() == plan.programs.keys()
+    healthy = dict(before.healthy_programs) if before is not None and is_known else {}
+    not_healthy = dict(before.not_healthy) if before is not None and is_known else {}
+    for name in changed if is_known else plan.programs:
+        healthy.pop(name, None)
+        not_healthy.pop(name, None)
+        program = plan.programs[name]
         lives = [fleet.lives[instance] for instance in program.instances]
         if all(life.is_up for life in lives):
             passes = [life.health_state.last_pass_at for life in lives if life.health_state is not None]
             healthy[name] = min((at for at in passes if at is not None), default=None)
-    return healthy
-
-
-def _is_healthy(plan: Plan, fleet: Fleet) -> bool:
-    essential = (program for program in plan.programs.values() if program.is_essential)
-    lives = (fleet.lives[instance] for program in essential for instance in program.instances)
-    return all(life.is_up or isinstance(life.phase, Exited) for life in lives)
+        elif program.is_essential and not all(life.is_up or isinstance(life.phase, Exited) for life in lives):
+            not_healthy[name] = None
+    if before is not None and healthy == before.healthy_programs:
+        return before.healthy_programs, not_healthy
+    return healthy, not_healthy
 
 
 def _view(instance: InstanceId, life: Life) -> InstanceView:

@@ -1,4 +1,4 @@
-"""Rule 2 of the fleet: a program that is to stop does so once nothing alive that is to stop, too, depends on it.
+"""Rule 2 of the fleet: a program that is to stop does so once nothing holds it back (holds.py).
 
 A shutdown has a budget (`shutdown_timeout`). Each program gets its share of what is left, so that the programs that
 stop after it have their time, too.
@@ -23,23 +23,17 @@ def stop_if_free(turn: Settling, name: str) -> None:
     """Stop what is to stop of a program, if nothing holds it back, or shorten its stop to fit the budget."""
     program = turn.plan.programs[name]
     announced = [instance for instance in program.instances if turn.lives[instance].goal is Goal.DOWN]
-    if not announced or not _may_stop(turn, name):
+    if not announced or name in turn.held:
         return
     budget = _budget(turn, name)
     for instance in announced:
         life = turn.lives[instance]
         too_long = budget is not None and stop_time_left(program, life, turn.now) > budget + TOLERANCE
-        if too_long or isinstance(life.phase, Starting | Running):
+        begins = isinstance(life.phase, Starting | Running)
+        if begins and not turn.take_step(name):
+            return
+        if too_long or begins:
             turn.apply(instance, StopRequested(budget))
-
-
-def _may_stop(turn: Settling, name: str) -> bool:
-    """Whether nothing alive that is to stop, too, depends on it."""
-    return not any(
-        turn.lives[instance].is_alive and turn.lives[instance].goal is Goal.DOWN
-        for dependant in turn.plan.dependants[name]
-        for instance in turn.plan.programs[dependant].instances
-    )
 
 
 def _budget(turn: Settling, name: str) -> float | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from supervisor.core.life import Stopping
-from supervisor.core.plan import find_cycles, make_plan
+from supervisor.core.plan import find_cycles, main_of, make_plan
 from supervisor.core.program import LogMode, Program, Settings, Table
 from supervisor.core.record import Record, replace
 
@@ -116,19 +116,29 @@ def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Plan:
     """Return the plan for the time in between: what leaves keeps its old entry, everything else has its new one."""
     programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
     programs |= {name: old.programs[name] for name in leaving if name not in programs}
-    return _plan_between(settings_after(old.settings, new.settings), programs, leaving)
+    plan = _plan_between(settings_after(old.settings, new.settings), programs, leaving)
+    return replace(plan, warnings=new.warnings)
 
 
-def replace_entry(plan: Plan, name: str, entry: Program | None, leaving: Iterable[str]) -> Plan:
-    """Return the plan with the new entry of a program that has left, or without it, while others are `leaving`."""
+def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: Iterable[str]) -> Plan:
+    """Return the plan with the new entries of programs that have left (None: removed), while others are `leaving`."""
     programs = dict(plan.programs)
-    if entry is None:
-        del programs[name]
-    else:
-        programs[name] = entry
-    # an entry that still names a removed program is about to leave itself, and need not wait for it
-    programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
-    return _plan_between(plan.settings, programs, leaving)
+    for name, entry in entries.items():
+        if entry is None:
+            del programs[name]
+        else:
+            programs[name] = entry
+    if None in entries.values():
+        # an entry that still names a removed program is about to leave itself, and need not wait for it
+        programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
+    if all(_has_same_place(plan.programs[name], programs.get(name)) for name in entries):
+        return replace(plan, programs=programs, main=main_of(programs.values()))
+    return replace(_plan_between(plan.settings, programs, leaving), warnings=plan.warnings)
+
+
+def _has_same_place(before: Program, after: Program | None) -> bool:
+    """Whether the graph, and the times in it, are the same with the new entry."""
+    return after is not None and (before.depends_on, before.stop_time) == (after.depends_on, after.stop_time)
 
 
 def _plan_between(settings: Settings, programs: dict[str, Program], leaving: Iterable[str]) -> Plan:

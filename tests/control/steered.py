@@ -211,8 +211,9 @@ class SteeredContainer:
 
     def take(self, event: FleetEvent) -> SteeredContainer:
         events = deque([event])
-        while events:
-            turn = core.advance(self.plan, self.fleet, events.popleft(), self.clock.time)
+        while events or self.fleet.continue_at is not None:
+            next_event = events.popleft() if events else TimePassed()
+            turn = core.advance(self.plan, self.fleet, next_event, self.clock.time)
             self.fleet = turn.fleet
             programs = {**self.plan.programs, **(turn.plan or self.plan).programs}
             self.plan = turn.plan or self.plan

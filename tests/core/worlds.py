@@ -10,6 +10,7 @@ from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
 from supervisor.core.actions import Action, RunProbe, SendSignal, Spawn, Sweep
 from supervisor.core.container import (
+    STEPS,
     Asked,
     Begun,
     Change,
@@ -40,6 +41,7 @@ from supervisor.core.events import (
 from supervisor.core.life import Life, Phase
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
+from supervisor.core.record import replace
 
 
 def plan_of(*programs: Program, settings: Settings | None = None) -> Plan:
@@ -102,9 +104,10 @@ class World:
         unspawnable: Mapping[str, tuple[str, int | None]] | None = None,
         skipped: Mapping[str, str] | None = None,
         held: Mapping[str, float] | None = None,
+        steps: int = STEPS,
     ) -> None:
         self.plan = plan
-        self.fleet: Fleet = fleet_rules.new_fleet(plan)
+        self.fleet: Fleet = replace(fleet_rules.new_fleet(plan), steps_left=steps)
         self.now = 0.0
         self.obeys = obeys or {}
         self.unspawnable = unspawnable or {}
@@ -125,8 +128,10 @@ class World:
         """Let something happen, and carry out everything that it leads to."""
         self.now = self.now if at is None else at
         events = deque([event])
-        while events:
-            next_event = events.popleft()
+        continuations = 0
+        while events or (self.fleet.continue_at is not None and continuations < 100):
+            continuations += not events
+            next_event = events.popleft() if events else TimePassed()
             self.note_main(next_event)
             turn = fleet_rules.advance(self.plan, self.fleet, next_event, self.now)
             self.fleet = turn.fleet

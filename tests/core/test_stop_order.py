@@ -1,0 +1,144 @@
+"""Rule 2 of the fleet: the order of stops, through programs that are not running."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.container import STEPS, Begun, Cause, Order, Over, ShutdownAsked, ShuttingDown, TimePassed, Verdict
+from supervisor.core.events import RestartRequested
+from supervisor.core.fleet import advance, new_fleet, next_deadline
+from supervisor.core.life import Exited, Running, Stopped, Stopping
+from supervisor.core.plan import critical_path
+from supervisor.core.program import (
+    Condition,
+    Dependency,
+    Program,
+    ProgramType,
+    Restart,
+    RestartWhen,
+    Settings,
+    SignalStep,
+)
+from supervisor.core.record import replace
+from supervisor.core.settling import Settling
+from supervisor.core.stop_order import stop_if_free
+
+from .worlds import World, plan_of, program
+
+DB = program("db")
+MIGRATE = Program(
+    "migrate",
+    ("migrate",),
+    kind=ProgramType.ONESHOT,
+    restart=Restart(RestartWhen.NEVER),
+    depends_on=(Dependency("db"),),
+)
+WEB = program("web", "migrate", condition=Condition.COMPLETED)
+SHUTDOWN = ShutdownAsked("SIGTERM was received")
+
+
+def _up(*programs: Program, **fields: object) -> World:
+    world = World(plan_of(*programs), **fields).begin()  # type: ignore[arg-type]  # what a test says
+    if "migrate" in world.alive:
+        world.exits("migrate")
+    return world.pass_to(2.0)
+
+
+def test_a_shutdown_keeps_the_order_through_a_oneshot_that_has_completed() -> None:
+    world = _up(DB, MIGRATE, WEB, obeys={"web": ()})
+    assert (world.alive, isinstance(world.phase("migrate"), Exited)) == (["db", "web"], True)
+    world.tell(SHUTDOWN)
+    assert [(name, signal) for _, (name, _), signal in world.signals] == [("web", SIGTERM)]
+    world.run_out()
+    assert world.stop_order[-2:] == ["web", "db"]
+
+
+def test_a_shutdown_keeps_the_order_through_a_program_that_was_stopped_by_hand() -> None:
+    world = _up(DB, program("api", "db"), program("web", "api"), obeys={"web": ()}).stop("api")
+    assert (world.phase("api"), world.alive) == (Stopped(), ["db", "web"])
+    world.tell(SHUTDOWN)
+    assert isinstance(world.phase("db"), Running)
+    assert world.run_out().stop_order == ["api", "web", "db"]
+
+
+def test_a_stop_of_one_program_does_not_wait_for_what_stays_up() -> None:
+    assert _up(DB, MIGRATE, WEB).stop("db").alive == ["web"]
+
+
+def test_a_running_program_that_stays_up_ends_the_chain() -> None:
+    world = _up(DB, program("api", "db"), program("web", "api"), obeys={"web": ()}).stop("web", "db")
+    assert (world.alive, isinstance(world.phase("web"), Stopping)) == (["api", "web"], True)
+
+
+def test_one_instance_that_runs_ends_the_chain_for_all() -> None:
+    api = replace(program("api", "db"), scale=2)
+    world = _up(DB, api, program("web", "api"), obeys={"web": ()})
+    world.exits("api", number=1)
+    assert world.stop("web", "db").alive == ["api", "web"]
+
+
+def test_a_restart_keeps_the_order_through_a_program_that_is_not_running() -> None:
+    world = _up(DB, MIGRATE, WEB, obeys={"web": ()}).ask(RestartRequested(), "web", "db")
+    assert [(name, signal) for _, (name, _), signal in world.signals] == [("web", SIGTERM)]
+
+
+def test_the_worst_case_of_a_shutdown_counts_the_chain_through_a_oneshot() -> None:
+    plan = plan_of(DB, MIGRATE, replace(WEB, stop=(SignalStep(SIGTERM, 15.0),)))
+    assert (critical_path(plan), plan.stop_time_below["web"]) == ((("web", "db"), 25.0), 10.0)
+
+
+def test_a_budget_leaves_time_for_what_stops_behind_a_oneshot() -> None:
+    obeys: dict[str, tuple[int, ...]] = {"web": (), "db": ()}
+    table = plan_of(DB, MIGRATE, WEB, settings=Settings(shutdown_timeout=10.0))
+    world = World(table, obeys=obeys).begin().exits("migrate").pass_to(2.0).tell(SHUTDOWN).run_out()
+    assert [(time, name) for time, (name, _) in world.deaths[1:]] == [(7.0, "web"), (12.0, "db")]
+
+
+# ---- settling has a bound
+
+
+def test_settling_that_does_not_end_is_an_internal_error_that_ends_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rule is broken on purpose: a stop under way exceeds its budget for ever."""
+    monkeypatch.setattr("supervisor.core.stop_order.TOLERANCE", -1.0)
+    plan = plan_of(DB, program("web", "db"), settings=Settings(shutdown_timeout=10.0))
+    world = World(plan, obeys={"web": (), "db": ()}).begin().pass_to(2.0).tell(SHUTDOWN)
+    assert world.verdict == Verdict(Cause.INTERNAL, 70, "internal error: the state of web does not settle")
+    world.run_out()
+    assert (world.alive, world.now) == ([], 12.0)
+
+
+def test_settling_that_ends_with_a_shutdown_stops_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is broken on purpose, but only while programs are kept up."""
+
+    def hesitate(turn: Settling, name: str) -> None:
+        real(turn, name)
+        if not isinstance(turn.container_phase, ShuttingDown):
+            turn.touched.append(name)
+            turn.changes.append(turn.changes[-1])
+
+    world = _up(DB, program("web", "db"))
+    real = stop_if_free
+    monkeypatch.setattr("supervisor.core.fleet.stop_if_free", hesitate)
+    world.stop("web").run_out()
+    assert (world.verdict.cause, world.verdict.code, world.stop_order) == (Cause.INTERNAL, 70, ["web", "db"])
+    assert isinstance(world.fleet.container_phase, Over)
+
+
+# ---- one turn is bounded
+
+
+def test_a_turn_starts_and_stops_a_bounded_number_of_programs_and_the_rest_follows() -> None:
+    plan = plan_of(*(program(f"p{number}") for number in range(3 * STEPS)))
+    fleet, started = new_fleet(plan), []
+    turn = advance(plan, fleet, Begun(), 5.0)
+    while turn.orders:
+        assert len(turn.orders) <= STEPS
+        started += [order.instance for order in turn.orders if isinstance(order, Order)]
+        if next_deadline(turn.fleet) is not None:
+            assert next_deadline(turn.fleet) == 5.0
+        turn = advance(plan, turn.fleet, TimePassed(), 5.0)
+    assert (sorted(started), next_deadline(turn.fleet)) == (sorted(plan.instances), None)
