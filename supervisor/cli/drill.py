@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -55,7 +54,7 @@ def drill(path: str, timeout: str, command: tuple[str, ...]) -> int:
     if not become_subreaper():
         raise StartError("cannot become a child subreaper: what outlives supinit would not be seen")
     run_dir = Path(plan.settings.run_dir)
-    had_run_dir = run_dir.exists()
+    before = {run_dir, *run_dir.rglob("*")} if run_dir.exists() else set()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -63,8 +62,7 @@ def drill(path: str, timeout: str, command: tuple[str, ...]) -> int:
     except KeyboardInterrupt:
         sys.stdout.write("the drill was interrupted\n")
         return 1
-    if not had_run_dir:
-        shutil.rmtree(run_dir, ignore_errors=True)  # an image should not keep it
+    _clean_up(run_dir, before)
     sys.stderr.flush()
     sys.stdout.writelines(f"{line}\n" for line in report(result))
     return 1 if failures_of(result) else 0
@@ -162,6 +160,15 @@ class _Container:
                     self._events.append((time.monotonic() - self._began, event))
                     line = f"supinit | {_worded(event)}\n".encode(errors="backslashreplace")
                 os.write(2, line)
+
+
+def _clean_up(run_dir: Path, before: set[Path]) -> None:
+    """Remove what was not in run_dir before, and run_dir if it is new: an image should not keep it."""
+    for path in sorted({run_dir, *run_dir.rglob("*")} - before, reverse=True):
+        try:
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError:
+            pass  # it is gone, or belongs to another user
 
 
 def _interrupt(number: int, _: object) -> None:
