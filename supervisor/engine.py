@@ -323,7 +323,7 @@ class Engine:
 
     def _tell(self, *notes: LogEvent) -> None:
         for note in notes:
-            self.journal.write(note.level, note.event, **note.values)
+            self.journal.put(note)
 
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)

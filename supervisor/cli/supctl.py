@@ -38,8 +38,8 @@ class Subcommand(Record):
         return f"{options} {self.words}".rstrip() if self.words else options
 
 
-EVENTS = {"follow": "", "lines": "N"}
-LOGS = {**EVENTS, "stream": "stdout|stderr", "since": "TIME"}
+EVENTS = {"follow": "", "lines": "N", "since": "TIME"}
+LOGS = {"follow": "", "lines": "N", "stream": "stdout|stderr", "since": "TIME", "timestamps": ""}
 WATCH = {"watch": "[SECONDS]"}
 """In brackets: a value that may be left out."""
 WAITING = {"no-wait": "", "timeout": "TIME"}
@@ -55,7 +55,7 @@ COMMANDS = {
         "[NAME...]",
         "show the end of the programs' output",
         LOGS,
-        short={"f": "follow", "n": "lines"},
+        short={"f": "follow", "n": "lines", "t": "timestamps"},
     ),
     "events": Subcommand(
         "logs:events",

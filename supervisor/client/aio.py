@@ -116,9 +116,11 @@ class AsyncClient:
         """Yield the kept output in the order of time; with `follow`, then what comes. See `blocking.Client.logs`."""
         return self._stream(requests.logs(names, last, stream, since, follow), follow)
 
-    def events(self, *names: str, last: int | None = None, follow: bool = False) -> AsyncGenerator[Event, None]:
-        """Yield what has happened, oldest first; with `follow`, then what happens."""
-        return self._stream(requests.events(names, last, follow), follow)
+    def events(
+        self, *names: str, last: int | None = None, since: int | str | None = None, follow: bool = False
+    ) -> AsyncGenerator[Event, None]:
+        """Yield what has happened, oldest first; with `follow`, then what happens. See `blocking.Client.events`."""
+        return self._stream(requests.events(names, last, since, follow), follow)
 
     # ---- the socket
 

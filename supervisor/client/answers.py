@@ -84,6 +84,8 @@ class Status(Version):
     healthy: bool
     stopping: bool
     verdict: End | None
+    last_event_id: int
+    """Follow events since this one to stay up to date."""
     programs: list[Entry]
 
 
@@ -101,6 +103,8 @@ class LogLine(TypedDict):
 class Event(TypedDict):
     """One event of the log. Each kind has values of its own besides these; docs/operations.md lists them."""
 
+    id: int
+    """Ids rise by 1."""
     time: str
     level: Literal["info", "warning", "error"]
     event: str
@@ -108,6 +112,9 @@ class Event(TypedDict):
     program: str | None
     instance: NotRequired[int]
     """Where the program has several."""
+    state: NotRequired[State]
+    """The instance's state after the event, where it changes one."""
+    health: NotRequired[Health]
 
 
 class Process(TypedDict):

@@ -147,9 +147,16 @@ class Client:
         """
         return self._stream(requests.logs(names, last, stream, since, follow), follow)
 
-    def events(self, *names: str, last: int | None = None, follow: bool = False) -> Iterator[Event]:
-        """Yield what has happened, oldest first; with `follow`, then what happens. The rest is as for `logs`."""
-        return self._stream(requests.events(names, last, follow), follow)
+    def events(
+        self, *names: str, last: int | None = None, since: int | str | None = None, follow: bool = False
+    ) -> Iterator[Event]:
+        """Yield what has happened, oldest first; with `follow`, then what happens. The rest is as for `logs`.
+
+        `since`: the id of the last event that you have (0: from the first), a duration such as `"5m"`, or a date.
+        Raises RefusedError with the code `gone` where events after that id are no longer kept: read `status`, and
+        follow since its `last_event_id`.
+        """
+        return self._stream(requests.events(names, last, since, follow), follow)
 
     # ---- the socket
 

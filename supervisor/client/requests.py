@@ -74,8 +74,11 @@ def logs(
     return Request("GET", "/v1/logs" + query(pairs))
 
 
-def events(names: Iterable[str], last: int | None, follow: bool) -> Request:
-    return Request("GET", "/v1/events" + query(_stream(names, last, follow)))
+def events(names: Iterable[str], last: int | None, since: int | str | None, follow: bool) -> Request:
+    pairs = [*_stream(names, last, follow)]
+    if since is not None:
+        pairs.append(("since", str(since)))
+    return Request("GET", "/v1/events" + query(pairs))
 
 
 def plain(method: str, target: str, accept: str = JSON) -> Request:

@@ -30,8 +30,13 @@ class Journal(Protocol):
         ...
 
     @property
-    def count(self) -> int:
-        """Return the number of events so far, those that are no longer kept included."""
+    def first_id(self) -> int:
+        """Return the id that the first event of this supinit has."""
+        ...
+
+    @property
+    def last_id(self) -> int:
+        """Return the id of the last event; ids rise by 1."""
         ...
 
     def word(self, note: LogEvent) -> str:

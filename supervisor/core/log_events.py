@@ -24,6 +24,7 @@ from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.record import Record, assert_never
 from supervisor.core.restart_policy import exit_sentence
 from supervisor.core.signals import signal_name
+from supervisor.core.snapshot import state_of
 from supervisor.core.update import UpdateAction
 
 TYPE_CHECKING = False
@@ -42,6 +43,9 @@ class LogEvent(Record):
     level: str
     event: str
     values: Mapping[str, object]
+    state: str | None = None
+    """The public state of the instance after the change that is told; None: no instance has changed."""
+    health: str | None = None
 
 
 def describe_change(program: Program, change: Change) -> Iterator[LogEvent]:
@@ -50,7 +54,7 @@ def describe_change(program: Program, change: Change) -> Iterator[LogEvent]:
     if program.scale > 1:
         about["instance"] = change.instance[1]
     for level, event, values in _describe(program, change.before, change.after):
-        yield LogEvent(level, event, about | values)
+        yield LogEvent(level, event, about | values, state_of(change.after).value, change.after.health.value)
 
 
 _Described = tuple[str, str, "dict[str, object]"]
@@ -97,8 +101,7 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             reason = _spawn_failure(before)
             yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}
         case Stopped():
-            if before.is_alive:
-                yield "info", "program.stopped", {}
+            yield "info", "program.stopped", {}
         case Exited(reason=reason):
             yield "info", "program.completed", {"reason": reason} if reason is not None else {}
         case Fatal(reason=reason, exit=exit_):

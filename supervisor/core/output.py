@@ -40,3 +40,5 @@ class LogQuery(Record):
     """Seconds since the epoch."""
     as_json: bool = False
     is_colored: bool = False
+    is_stamped: bool = False
+    """Whether each line of text begins with its time."""

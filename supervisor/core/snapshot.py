@@ -168,7 +168,7 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
     return InstanceView(
         name=instance[0],
         instance=instance[1],
-        state=_state(life),
+        state=state_of(life),
         health=life.health,
         pid=run.pid if run is not None else None,
         since=life.since,
@@ -186,7 +186,8 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
     )
 
 
-def _state(life: Life) -> State:
+def state_of(life: Life) -> State:
+    """Return the public state of an instance."""
     match life.phase:
         case Stopped():
             return State.STOPPED

@@ -11,6 +11,7 @@ from time import time
 
 from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
+from supervisor.core.record import replace
 from supervisor.core.wording import rfc3339
 from supervisor.packages import load_parts
 
@@ -46,8 +47,11 @@ class Journal:
         """The last events of level info and above, each with its time (wall clock)."""
         self.is_held = False
         """Whether lines are kept until `release`, so that signals and starts do not wait for formatting."""
-        self.count = 0
-        """Events so far."""
+        self.first_id = int(time() * 1000) + 1
+        """The id of the first event; ids rise by 1. It is the time in milliseconds, so that ids of an earlier
+        container are not mistaken for ours."""
+        self.last_id = self.first_id - 1
+        """The id of the last event."""
         self.listeners: tuple[Callable[[], None], ...] = ()
 
     def configure(self, settings: OwnLog) -> None:
@@ -60,8 +64,13 @@ class Journal:
 
     def write(self, level: str, event: str, **values: object) -> None:
         """Write one line, unless its level is below the configured one. A value that is None is left out."""
-        at, rank = time(), LEVELS.index(level)
-        note = LogEvent(level, event, {key: value for key, value in values.items() if value is not None})
+        self.put(LogEvent(level, event, values))
+
+    def put(self, note: LogEvent) -> None:
+        """Write one event, as `write` does."""
+        at, rank = time(), LEVELS.index(note.level)
+        if None in note.values.values():
+            note = replace(note, values={key: value for key, value in note.values.items() if value is not None})
         if rank > 0:
             self._tell(at, note)
         if rank < LEVELS.index(self._settings.level):
@@ -82,9 +91,9 @@ class Journal:
     def _tell(self, at: float, note: LogEvent) -> None:
         if any(isinstance(value, str) and len(value) > LONGEST for value in note.values.values()):
             cut = {key: value[:LONGEST] if isinstance(value, str) else value for key, value in note.values.items()}
-            note = LogEvent(note.level, note.event, cut)
+            note = replace(note, values=cut)
         self.told.append((at, note))
-        self.count += 1
+        self.last_id += 1
         for wake in self.listeners:
             wake()
 

@@ -7,6 +7,7 @@ from heapq import merge
 from operator import itemgetter
 
 from supervisor.core.output import STREAMS
+from supervisor.core.wording import rfc3339
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 
 TYPE_CHECKING = False
@@ -146,7 +147,8 @@ class _Layout:
         format_ = self._formats.get((instance, stream))
         if format_ is None:
             format_ = self._formats[instance, stream] = self._format(instance, stream)
-        return b"".join(format_.lines(text, b"\n", 1))
+        stamp = f"{rfc3339(self._at)} ".encode() if self._query.is_stamped and not self._query.as_json else b""
+        return b"".join((stamp, *format_.lines(text, b"\n", 1)))
 
     def _format(self, instance: InstanceId, stream: int) -> Format:
         if self._query.as_json:

@@ -188,7 +188,8 @@ def test_events_follows_until_the_container_is_over(run: Run) -> None:
     [
         (("events", "nobody"), 4, "cannot find a program 'nobody'"),
         (("events", "-n", "many"), 2, "cannot read the number of lines 'many'"),
-        (("events", "--since", "5m"), 2, "unknown option --since of events"),
+        (("events", "--since", "yesterday"), 2, "write how long ago, 5m, or a date"),
+        (("events", "--since", "1700000000000"), 1, "it is not an event of this container"),
     ],
 )
 def test_events_that_cannot_be_shown_are_one_line(run: Run, words: tuple[str, ...], code: int, part: str) -> None:

@@ -221,7 +221,7 @@ class SteeredContainer:
                 if isinstance(change, Change):
                     self.counters.note(programs, change)
                     for note in describe_change(programs[change.instance[0]], change):
-                        self.journal.write(note.level, note.event, **note.values)
+                        self.journal.put(note)
             for order in turn.orders:
                 if isinstance(order, Order):
                     events += self._obey(order)

@@ -50,6 +50,8 @@ def test_events_come_as_json_with_the_values_of_the_log_whatever_its_level(socke
     assert (reply.status, reply.headers["content-type"]) == (200, "application/x-ndjson")
     lines = [json.loads(line) for line in reply.text.splitlines()]
     assert all(line.pop("time") for line in lines)
+    ids = [line.pop("id") for line in lines]
+    assert ids == list(range(ids[0], ids[0] + 6))
     assert lines[:2] == [
         {"level": "info", "event": "container.started", "program": None, "pid": 1},
         {"level": "info", "event": "program.started", "program": "web", "instance": 1, "pid": 7},
@@ -92,6 +94,61 @@ def test_a_query_says_which_events(socket_path: str, query: str, told: list[obje
 def test_what_cannot_be_read_is_refused(socket_path: str, query: str, status: int, code: str) -> None:
     reply = ask(socket_path, query)
     assert (reply.status, reply.error_code) == (status, code)
+
+
+# ---- where a client goes on
+
+
+def events(path: str, container: SteeredContainer, query: str) -> Reply:
+    async def scenario() -> Reply:
+        async with served(container, path) as control:
+            return await control.ask("GET", f"/v1/events{query}")
+
+    return asyncio.run(scenario())
+
+
+def test_events_after_an_id_are_those_that_the_client_lacks(socket_path: str) -> None:
+    told = container()
+    first, last = told.journal.first_id, told.journal.last_id
+    assert pids(events(socket_path, told, f"?since={first + 2}")) == ["warning", "restart", "stop"]
+    assert pids(events(socket_path, told, f"?since={first}&name=db")) == ["restart", "stop"]
+    assert pids(events(socket_path, told, f"?since={first - 1}")) == pids(events(socket_path, told, "?since=0"))
+    assert pids(events(socket_path, told, "?since=0")) == [1, 7, 8, "warning", "restart", "stop"]
+    assert pids(events(socket_path, told, f"?since={last}")) == []
+
+
+@pytest.mark.parametrize("beyond", [0, 1], ids=["an event too few", "none is missing"])
+def test_events_that_are_no_longer_kept_are_told_as_a_gap(socket_path: str, beyond: int) -> None:
+    told = container()
+    for number in range(MOST_TOLD):
+        told.journal.write("info", "program.started", program="web", pid=number)
+    reply = events(socket_path, told, f"?since={told.journal.last_id - MOST_TOLD - 1 + beyond}")
+    if beyond:
+        assert pids(reply) == list(range(MOST_TOLD))
+    else:
+        assert (reply.status, reply.error_code) == (410, "gone")
+        assert "later events are no longer kept" in reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize("since", ["17", "1700000000000", "4000000000000"])
+def test_an_id_of_another_container_is_told_as_a_gap(socket_path: str, since: str) -> None:
+    reply = ask(socket_path, f"?since={since}")
+    assert (reply.status, reply.error_code) == (410, "gone")
+    assert "it is not an event of this container" in reply.json["error"]["message"]
+
+
+def test_events_since_a_time_are_those_that_came_later(socket_path: str) -> None:
+    assert pids(ask(socket_path, "?since=2026-01-01")) == [1, 7, 8, "warning", "restart", "stop"]
+    assert pids(ask(socket_path, "?since=2999-01-01")) == []
+
+
+def test_an_event_that_changes_an_instance_carries_its_state_and_health(socket_path: str) -> None:
+    steered = SteeredContainer(service("web", checked=True)).begin().probe("web", False)
+    lines = [json.loads(line) for line in events(socket_path, steered, "").text.splitlines()]
+    assert [(line["event"], line["state"], line["health"]) for line in lines] == [
+        ("program.started", "STARTING", "starting"),
+        ("program.became_unhealthy", "STARTING", "unhealthy"),
+    ]
 
 
 # ---- following

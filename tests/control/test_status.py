@@ -47,6 +47,7 @@ def test_the_container_is_shown_whole(socket_path: str) -> None:
         "healthy": True,
         "stopping": False,
         "verdict": None,
+        "last_event_id": container.journal.last_id,
     }
 
 

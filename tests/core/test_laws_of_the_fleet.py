@@ -85,7 +85,7 @@ def _event(world: World, rng: Random) -> FleetEvent:
     return TimePassed()
 
 
-def _walk(seed: int, steps: int = STEPS) -> Iterator[World]:
+def walk(seed: int, steps: int = STEPS) -> Iterator[World]:
     """Yield a world after each event of a random walk."""
     world, rng = _world(seed, steps)
     yield world
@@ -187,13 +187,13 @@ def _miscounted_holds(world: World) -> object:
     ],
 )
 @pytest.mark.parametrize("steps", [1, STEPS])
-def test_after_every_event_of_a_walk(
+def test_after_every_event_of_awalk(
     wrong: Callable[[World], object], steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a turn can start or stop one program only, and the rest follows in further turns."""
     monkeypatch.setattr(fleet_rules, "STEPS", steps)
     for seed in SEEDS:
-        for world in _walk(seed, steps):
+        for world in walk(seed, steps):
             assert not wrong(world), (seed, wrong(world), world.fleet)
 
 
@@ -208,7 +208,7 @@ def test_the_container_phase_only_moves_forward_and_the_verdict_stays() -> None:
     seen: set[type[ContainerPhase]] = set()
     for seed in SEEDS:
         container_phase, verdict = 0, None
-        for world in _walk(seed):
+        for world in walk(seed):
             fleet = world.fleet
             seen.add(type(fleet.container_phase))
             assert PHASES.index(type(fleet.container_phase)) >= container_phase, seed
@@ -221,7 +221,7 @@ def test_the_container_phase_only_moves_forward_and_the_verdict_stays() -> None:
 
 def test_a_pause_moves_the_next_deadline_by_its_length_and_leads_to_nothing() -> None:
     for seed in SEEDS:
-        for world in _walk(seed):
+        for world in walk(seed):
             deadline = next_deadline(world.fleet)
             turn = advance(world.plan, world.fleet, Resumed(7.0), world.now + 7.0)
             moved = None if deadline is None else pytest.approx(deadline + 7.0)
@@ -232,7 +232,7 @@ def test_a_pause_moves_the_next_deadline_by_its_length_and_leads_to_nothing() ->
 def test_a_view_that_reuses_parts_of_the_one_before_is_the_same_as_a_new_one() -> None:
     for seed in SEEDS:
         snapshot = None
-        for world in _walk(seed):
+        for world in walk(seed):
             snapshot = project(world.plan, world.fleet, snapshot)
             assert snapshot == project(world.plan, world.fleet), seed
 
@@ -240,7 +240,7 @@ def test_a_view_that_reuses_parts_of_the_one_before_is_the_same_as_a_new_one() -
 def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
     for seed in SEEDS:
         spawned = None
-        for world in _walk(seed):
+        for world in walk(seed):
             if not isinstance(world.fleet.container_phase, Serving | Draining):
                 spawned = len(world.spawned) if spawned is None else spawned
                 assert len(world.spawned) == spawned, seed
@@ -249,7 +249,7 @@ def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
 @pytest.mark.parametrize("patience", ["once", "hurried"])
 def test_a_shutdown_ends_in_time_even_if_only_sigkill_works(patience: str) -> None:
     for seed in SEEDS:
-        *_, world = _walk(seed)
+        *_, world = walk(seed)
         if not isinstance(world.fleet.container_phase, Serving):
             continue
         world.obeys = ignoring_all_but_sigkill(world.plan)

@@ -77,7 +77,7 @@ def test_what_another_container_holds_back_is_told_once_however_often_it_is_look
     changes = [change for change in world.changes if change.instance[0] == "job"]
     notes = [note for change in changes for note in describe_change(JOB, change)]
     values = {"program": "job", "reason": "another container is running it"}
-    assert notes == [LogEvent("info", "program.held_back", values)]
+    assert notes == [LogEvent("info", "program.held_back", values, "PENDING", "none")]
 
 
 def test_what_was_held_back_tells_its_start_and_being_held_back_again_later() -> None:
@@ -98,7 +98,9 @@ def test_what_was_held_back_tells_its_start_and_being_held_back_again_later() ->
 def test_what_has_nothing_to_run_has_completed_and_says_why() -> None:
     world = World(plan_of(JOB, WEB), skipped={"job": "was done before"}).begin()
     notes = [note for change in world.changes if change.instance[0] == "job" for note in describe_change(JOB, change)]
-    assert notes == [LogEvent("info", "program.completed", {"program": "job", "reason": "was done before"})]
+    assert notes == [
+        LogEvent("info", "program.completed", {"program": "job", "reason": "was done before"}, "EXITED", "none")
+    ]
 
 
 def test_what_a_process_says_of_itself_is_not_told() -> None:
@@ -124,7 +126,7 @@ def test_an_unhealthy_program_that_is_restarted_is_told_with_its_reason() -> Non
 def test_an_instance_is_named_where_there_are_several(scale: int, values: dict[str, object]) -> None:
     world = _world(replace(WEB, scale=scale))
     notes = list(describe_change(world.plan.programs["web"], world.changes[-1]))
-    assert notes == [LogEvent("info", "program.started", {**values, "pid": 100 + scale})]
+    assert notes == [LogEvent("info", "program.started", {**values, "pid": 100 + scale}, "STARTING", "none")]
 
 
 def test_the_end_is_told_once_with_its_verdict() -> None:

@@ -6,6 +6,10 @@ import sys
 
 from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, unanswered
 from supervisor.client.wire import BROKEN_OFF, query, stream
+from supervisor.core.quantities import parse_integer
+
+DIGITS_OF_AN_ID = 13
+"""An event's id begins with the time in milliseconds. Shorter numbers are seconds, as they are for logs."""
 
 
 def logs(call: Call) -> int:
@@ -13,12 +17,17 @@ def logs(call: Call) -> int:
     pairs = [(name, call.options[option]) for option, name in PARAMETERS.items() if option in call.options]
     if not call.as_json:
         pairs.append(("color", "1" if has_color() else "0"))
+        pairs.append(("timestamps", "1" if "timestamps" in call.options else "0"))
     return _stream(call, "/v1/logs", pairs)
 
 
 def events(call: Call) -> int:
     """Print what has happened, and with --follow what happens."""
     pairs = [("n", call.options["lines"])] if "lines" in call.options else []
+    if "since" in call.options:
+        since = call.options["since"]
+        is_short = parse_integer(since) is not None and len(since) < DIGITS_OF_AN_ID
+        pairs.append(("since", f"{since}s" if is_short else since))
     return _stream(call, "/v1/events", pairs)
 
 

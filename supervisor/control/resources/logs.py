@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import NDJSON, TEXT, Request, RequestError, Response
 from supervisor.control.http.stream import Stream
 from supervisor.control.resources.naming import label, resolve
-from supervisor.control.resources.parameters import read_choice, read_count, read_flag
+from supervisor.control.resources.parameters import read_choice, read_count, read_flag, read_since
 from supervisor.core.output import STREAMS, LogQuery
-from supervisor.core.quantities import parse_duration
 
 if TYPE_CHECKING:
     from supervisor.control.console import Console
@@ -41,27 +39,13 @@ def _read_query(console: Console, request: Request) -> LogQuery:
         labels={instance: label(plan, instance) for instance in instances or _kept(console)},
         streams=STREAMS if stream is None else (stream,),
         last=read_count(request, "n"),
-        since=_read_since(console, request.last("since")),
+        since=read_since(console, request.last("since")),
         as_json=not request.wants_text,
         is_colored=read_flag(request, "color"),
+        is_stamped=read_flag(request, "timestamps"),
     )
 
 
 def _kept(console: Console) -> tuple[InstanceId, ...]:
     plan = console.container.plan
     return tuple(instance for instance in plan.instances if not plan.programs[instance[0]].log.passes_by)
-
-
-def _read_since(console: Console, text: str | None) -> float:
-    """Read how long ago, or a date (RFC 3339; without a zone it is UTC)."""
-    if text is None:
-        return 0.0
-    seconds = parse_duration(text)
-    if seconds is not None:
-        return console.clock.wall(console.clock.now()) - seconds
-    try:
-        date = datetime.fromisoformat(text)
-    except ValueError:
-        sentence = f"cannot read the time {text!r}; write how long ago, 5m, or a date, 2026-01-31T23:59:59Z"
-        raise RequestError(400, "invalid_query", sentence) from None
-    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()

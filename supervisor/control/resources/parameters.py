@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import RequestError
@@ -9,6 +10,7 @@ from supervisor.core.quantities import parse_duration, parse_integer
 from supervisor.core.record import Record
 
 if TYPE_CHECKING:
+    from supervisor.control.console import Console
     from supervisor.control.http.message import Request
 
 DEPTH = 32
@@ -65,6 +67,21 @@ def read_timeout(value: object) -> float | None:
             400, "invalid_duration", f"cannot read the duration {value!r}; write 30, 1.5, 500ms or 1m30s"
         )
     return seconds
+
+
+def read_since(console: Console, text: str | None) -> float:
+    """Read how long ago, or a date (RFC 3339; without a zone it is UTC)."""
+    if text is None:
+        return 0.0
+    seconds = parse_duration(text)
+    if seconds is not None:
+        return console.clock.wall(console.clock.now()) - seconds
+    try:
+        date = datetime.fromisoformat(text)
+    except ValueError:
+        sentence = f"cannot read the time {text!r}; write how long ago, 5m, or a date, 2026-01-31T23:59:59Z"
+        raise RequestError(400, "invalid_query", sentence) from None
+    return (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
 
 
 def read_body(request: Request) -> dict[str, object]:

@@ -32,6 +32,7 @@ def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
         "healthy": snapshot.healthy,
         "stopping": snapshot.stopping,
         "verdict": _verdict(container),
+        "last_event_id": container.journal.last_id,
         "programs": entries(console, instances),
     }
 
