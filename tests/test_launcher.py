@@ -15,7 +15,7 @@ import pytest
 from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
-from supervisor.core.program import LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
+from supervisor.core.program import EnvFile, LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
 from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
 from supervisor.process.children import Main
 from supervisor.process.once import Claims
@@ -114,7 +114,7 @@ FAILURES: dict[str, tuple[dict[str, Any], str, int | None]] = {
     "not found": ({"command": ("no-such-command",)}, "no-such-command was not found in ", 127),
     "not executable": ({"command": ("/etc/passwd",)}, "/etc/passwd: Permission denied", 126),
     "working_dir": ({"working_dir": "/nowhere"}, "cannot change to /nowhere: No such file", None),
-    "env_file": ({"env_file": ("/nowhere",)}, "cannot read env_file /nowhere: No such file", None),
+    "env_file": ({"env_file": (EnvFile("/nowhere"),)}, "cannot read env_file /nowhere: No such file", None),
 }
 
 

@@ -41,6 +41,12 @@ def parse_user(text: str) -> Credentials:
     )
 
 
+def own_user() -> Credentials:
+    """Return the user and the groups of supinit itself."""
+    gid = os.getegid()
+    return Credentials(uid=os.geteuid(), gid=gid, groups=_gid_first(gid, os.getgroups()))
+
+
 def parse_group(text: str) -> int:
     """Resolve a group name or ID."""
     if text.isdecimal():

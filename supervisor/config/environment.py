@@ -1,11 +1,11 @@
-"""The `environment:` section: a map, or a list of assignments."""
+"""The variables of a program: `environment:` and `env_file:`."""
 
 from __future__ import annotations
 
-from supervisor.config.kinds import ByShape, ListOf, MapOf, OrNull, Value
-from supervisor.config.scalars import ANY_TEXT, TEXT, VARIABLE_NAME
+from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull, Value
+from supervisor.config.scalars import ANY_TEXT, FLAG, TEXT, VARIABLE_NAME
 from supervisor.config.sections import Key, Section
-from supervisor.core.program import SecretFile
+from supervisor.core.program import EnvFile, SecretFile
 
 
 def _assignment(text: str) -> tuple[str, str | None] | None:
@@ -33,4 +33,16 @@ ENVIRONMENT = ByShape(
         ),
         unique=lambda assignment: assignment[0],
     ),
+)
+
+_ENV_FILE = Section(
+    Key("path", TEXT, "Path of the file.", is_required=True),
+    Key("required", FLAG, "false: ignore a file that does not exist.", True),
+    Key("format", Choice({"raw": True}), "raw: values are literal, without quotes, comments and variables."),
+    make=lambda path, required=True, format=False: EnvFile(path, required, format),
+)
+ENV_FILE = ByShape(
+    scalar=Made(TEXT, lambda path: (EnvFile(path),)),
+    sequence=ListOf(ByShape(scalar=Made(TEXT, EnvFile), mapping=_ENV_FILE)),
+    mapping=Made(_ENV_FILE, lambda file: (file,)),
 )

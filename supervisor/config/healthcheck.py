@@ -7,6 +7,7 @@ from supervisor.config.rules import ExactlyOne
 from supervisor.config.scalars import (
     ADDRESS,
     ANY_TEXT,
+    FLAG,
     HEADER_NAME,
     HEADER_VALUE,
     SERVER,
@@ -55,7 +56,9 @@ def _test(words_of_test: tuple[str, ...]) -> ExecProbe | None:
     raise ValueError(f"invalid test {list(words_of_test)} (allowed: {forms})")
 
 
-def _health_check(**given: Any) -> HealthCheck | None:
+def _health_check(disable: bool = False, **given: Any) -> HealthCheck | None:
+    if disable:
+        return None
     probe = next(given.pop(name) for name in _PROBES if name in given)
     return None if probe is None else HealthCheck(probe, **given)
 
@@ -107,6 +110,7 @@ HEALTHCHECK = Section(
     Key("file", _FILE, "Marker file that must exist and be recent."),
     Key("fastcgi", _FASTCGI, "FastCGI request."),
     Key("uwsgi", _UWSGI, "Request over the uwsgi protocol."),
+    Key("disable", FLAG, "true: no health check, like test: [NONE].", False),
     Key("interval", duration(may_be_zero=False), "Time between two probes. The first one runs at once.", "30s"),
     Key("timeout", duration(may_be_zero=False), "Longest duration of one probe.", "30s"),
     Key("retries", integer(1), "Failures in a row that make it unhealthy.", 3),
@@ -114,5 +118,5 @@ HEALTHCHECK = Section(
     Key("start_interval", duration(may_be_zero=False), "Time between two probes during start_period.", "5s"),
     Key("on_unhealthy", words(OnUnhealthy), "Action when it becomes unhealthy.", "none"),
     make=_health_check,
-    rules=(ExactlyOne(*_PROBES),),
+    rules=(ExactlyOne(*_PROBES, unless="disable"),),
 )

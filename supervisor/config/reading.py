@@ -7,7 +7,7 @@ Rule 2: the same sentence about the same position is reported once, however many
 
 from __future__ import annotations
 
-from supervisor.config.interpolation import interpolate
+from supervisor.core.interpolation import interpolate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -17,12 +17,15 @@ _IS_MAIN: Schema = {"required": ["stdin"], "properties": {"stdin": {"const": "in
 
 
 class ExactlyOne:
-    """Exactly one of these keys is given."""
+    """Exactly one of these keys is given, unless the flag `unless` is true."""
 
-    def __init__(self, *keys: str) -> None:
+    def __init__(self, *keys: str, unless: str = "") -> None:
         self.keys = keys
+        self.unless = unless
 
     def check(self, place: SectionReading) -> None:
+        if place.values.get(self.unless):
+            return
         given = [key for key in self.keys if key in place.node.entries and not place.node.entries[key][1].is_null]
         if not given:
             place.problem(f"one of {', '.join(self.keys)} is required")
@@ -30,7 +33,10 @@ class ExactlyOne:
             place.problem_with(key, f"cannot be used together with {given[0]}", f"one of {', '.join(self.keys)}")
 
     def json_schema(self) -> Schema:
-        return {"oneOf": [_given(key) for key in self.keys]}
+        one_of: Schema = {"oneOf": [_given(key) for key in self.keys]}
+        is_true = or_variable({"enum": [True, "true", "yes", "on"]})
+        unless: Schema = {"required": [self.unless], "properties": {self.unless: is_true}}
+        return {"anyOf": [one_of, unless]} if self.unless else one_of
 
 
 class Excludes:

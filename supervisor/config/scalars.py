@@ -193,7 +193,9 @@ MODE = Value(
 LIMIT = Value(
     parse_limit,
     "a whole number, -1 or unlimited",
-    or_variable({"anyOf": [{"type": "integer", "minimum": -1}, {"type": "string", "pattern": "^([0-9]+|unlimited)$"}]}),
+    or_variable(
+        {"anyOf": [{"type": "integer", "minimum": -1}, {"type": "string", "pattern": "^(-1|[0-9]+|unlimited)$"}]}
+    ),
 )
 RESOURCE = Value(
     lambda text: text if text in _LIMITS else None, f"one of {', '.join(_LIMITS)}", {"enum": list(_LIMITS)}

@@ -6,12 +6,12 @@ Reading a table, its JSON Schema and the reference page all follow from these de
 from __future__ import annotations
 
 from supervisor.config.commands import COMMAND
-from supervisor.config.environment import ENVIRONMENT
+from supervisor.config.environment import ENV_FILE, ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, Needs, OneshotEnds, OneshotOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, OneshotOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CATCHABLE_SIGNAL,
@@ -85,7 +85,7 @@ PROGRAM = Section(
         "Environment variables. null: supinit's own value. {file: PATH}: the content of a file, read at each start.",
         {},
     ),
-    Key("env_file", ListOf(TEXT), "Files of variables, read at each start.", []),
+    Key("env_file", ENV_FILE, "Files of variables, read at each start.", []),
     Key("inherit_environment", FLAG, "Whether the program also gets supinit's own environment.", True),
     Key("user", USER, "User, and optionally group, to run as. Default: supinit's own."),
     Key("group_add", ListOf(GROUP), "Additional groups."),
@@ -165,12 +165,12 @@ PROGRAM = Section(
     rules=(
         Excludes("stop", "stop_signal", "stop_grace_period"),
         Excludes("reload_signal", "reload_command"),
-        Needs("group_add", "user"),
         OneshotOnly("once"),
         OneshotEnds(),
         LinesAreSeen(),
         MainIsOne(),
     ),
+    foreign="PROGRAM_KEYS",
 )
 
 _METRICS = Section(
@@ -232,6 +232,7 @@ DOCUMENT = Section(
     Key("supervisor", SUPERVISOR, "Settings of supinit itself.", {}),
     Key("programs", MapOf(PROGRAM_NAME, PROGRAM, "a mapping of names to programs"), "The programs, by name.", {}),
     make=dict,
+    foreign="TOP_KEYS",
 )
 
 

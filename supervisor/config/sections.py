@@ -84,15 +84,21 @@ class SectionReading:
 
 
 class Section:
-    """A mapping with fixed keys, and rules about them. `make` may raise ValueError with the reason."""
+    """A mapping with fixed keys, and rules about them. `make` may raise ValueError with the reason.
 
-    __slots__ = ("keys", "make", "required", "rules")
+    `foreign` names the table in `compose.py` that explains the keys which only Compose has.
+    """
 
-    def __init__(self, *keys: Key, make: Callable[..., object], rules: tuple[Rule, ...] = ()) -> None:
+    __slots__ = ("foreign", "keys", "make", "required", "rules")
+
+    def __init__(
+        self, *keys: Key, make: Callable[..., object], rules: tuple[Rule, ...] = (), foreign: str = ""
+    ) -> None:
         self.keys = {key.name: key for key in keys}
         self.required = tuple(key for key in keys if key.is_required)
         self.make = make
         self.rules = rules
+        self.foreign = foreign
 
     @property
     def allowed(self) -> str:
@@ -128,7 +134,7 @@ class Section:
             key = self.keys.get(name)
             if key is None:
                 if not name.startswith("x-"):
-                    place.problem_with(name, f"unknown key{suggestion(name, self.keys)}", ", ".join(self.keys))
+                    self._refuse_key(name, place)
             elif value_node.is_null and type(key.kind) is not OrNull and not key.is_required:
                 continue
             else:
@@ -137,6 +143,15 @@ class Section:
             if key.name not in node.entries:
                 place.problem(f"required key {key.name!r} is missing", key.kind.allowed)
         return place
+
+    def _refuse_key(self, name: str, place: SectionReading) -> None:
+        from supervisor.config import compose
+
+        instead = getattr(compose, self.foreign).get(name) if self.foreign else None
+        if instead is not None:
+            place.problem_with(name, f"supinit does not have this key of Compose: {instead}")
+        else:
+            place.problem_with(name, f"unknown key{suggestion(name, self.keys)}", ", ".join(self.keys))
 
     def json_schema(self) -> Schema:
         schema: Schema = {

@@ -5,7 +5,7 @@ Every dependency exists, there is no dependency cycle, and every required enviro
 
 from __future__ import annotations
 
-from supervisor.config.accounts import add_groups
+from supervisor.config.accounts import add_groups, own_user
 from supervisor.config.main_program import DEFAULTS, check_main, with_command
 from supervisor.config.presets import apply_preset
 from supervisor.config.reading import InvalidValue, join, quote, suggestion
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from supervisor.config.reading import Reading
     from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
-    from supervisor.core.program import LogSettings
+    from supervisor.core.program import Credentials, LogSettings
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
@@ -85,14 +85,20 @@ def _program(name: str, given: dict[str, Any]) -> Program:
         fields = {"is_main": True} | DEFAULTS | fields
     elif "restart" not in given and fields["kind"] is ProgramType.ONESHOT:
         fields["restart"] = Restart(RestartWhen.NEVER)
-    if "user" in given:
-        fields["credentials"] = add_groups(given["user"], given.get("group_add", ()))
+    fields["credentials"] = _credentials(given)
     if "stop_signal" in given or "stop_grace_period" in given:
         (step,) = Program._defaults["stop"]
         fields["stop"] = (SignalStep(given.get("stop_signal", step.signal), given.get("stop_grace_period", step.wait)),)
     if "reload_signal" in given or "reload_command" in given:
         fields["reload"] = given.get("reload_signal", given.get("reload_command"))
     return Program(name=name, **fields)
+
+
+def _credentials(given: dict[str, Any]) -> Credentials | None:
+    """Return the user of a program. `group_add` alone adds groups to supinit's own user."""
+    if "user" not in given and not given.get("group_add"):
+        return None
+    return add_groups(given.get("user") or own_user(), given.get("group_add", ()))
 
 
 def _require_environment(place: SectionReading) -> None:
@@ -120,16 +126,17 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
 
 def _check_users(places: dict[str, SectionReading], reading: Reading) -> None:
     """Report users that supinit cannot switch to."""
-    users = {name: place for name, place in places.items() if "user" in place.values}
-    if not users:
+    places = {name: place for name, place in places.items() if {"user", "group_add"} & place.values.keys()}
+    if not places:
         return
     from supervisor.config.privileges import obstacle_to, own_privileges
 
     own = own_privileges()
-    for place in users.values():
-        credentials = add_groups(place.values["user"], place.values.get("group_add", ()))
-        if (sentence := obstacle_to(credentials, own)) is not None:
-            reading.problem(place.given["user"], f"{place.path}.user", sentence)
+    for place in places.values():
+        credentials = _credentials(place.values)
+        if credentials is not None and (sentence := obstacle_to(credentials, own)) is not None:
+            key = "user" if "user" in place.given else "group_add"
+            reading.problem(place.given[key], f"{place.path}.{key}", sentence)
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:

@@ -97,6 +97,15 @@ class CommandStep(Record):
 Step = SignalStep | WriteStep | CommandStep
 
 
+class EnvFile(Record):
+    """A file of variables, read at each start."""
+
+    path: str
+    is_required: bool = True
+    is_raw: bool = False
+    """Whether its values are literal: without quotes, comments and variables."""
+
+
 class SecretFile(Record):
     """A variable whose value is read from a file at each start."""
 
@@ -255,7 +264,7 @@ class Program(Record):
     kind: ProgramType = ProgramType.SERVICE
     environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
     """In the table's order. None: the variable is copied from supinit's own environment, if it is set there."""
-    env_file: tuple[str, ...] = ()
+    env_file: tuple[EnvFile, ...] = ()
     inherit_environment: bool = True
     credentials: Credentials | None = None
     working_dir: str | None = None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from supervisor.core.program import SecretFile
 from supervisor.errors import SpawnError
 from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.program import EnvFile, InstanceId, Program
 
 PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
 MAX_SECRET = 128 << 10
@@ -30,8 +32,8 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
     credentials = program.credentials
     if credentials is not None and credentials.name is not None and credentials.home is not None:
         environment |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
-    for path in program.env_file:
-        environment.update(_parse(path, _read("env_file", path, MAX_ENV_FILE)))
+    if program.env_file:
+        environment |= _read_env_files(program.env_file, own)
     for name, value in program.environment:
         if isinstance(value, SecretFile):
             environment[name] = _without_newline(_read("secret", value.path, MAX_SECRET))
@@ -71,26 +73,13 @@ def _read(what: str, path: str, limit: int) -> str:
         raise SpawnError(f"cannot read {what} {path}: not UTF-8", None) from None
 
 
-def _parse(path: str, text: str) -> Iterator[tuple[str, str]]:
-    """Parse NAME=VALUE lines as Compose does, with comments, `export` and quotes, but without interpolation."""
-    for number, line in enumerate(text.split("\n"), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        name, equals, value = line.removeprefix("export ").partition("=")
-        name = name.strip()
-        if not equals or not name or " " in name:
-            raise SpawnError(f"cannot read {path}:{number}: not a NAME=VALUE line", None)
-        yield name, _unquote(value)
+def _read_env_files(files: Iterable[EnvFile], own: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of all files. Later files override earlier ones."""
+    from supervisor.process.env_file import parse, parse_raw
 
-
-def _unquote(text: str) -> str:
-    """Return a value without its quotes and without a trailing comment."""
-    value = text.strip()
-    quote = value[:1]
-    if quote and quote in "\"'":
-        end = value.rfind(quote) if value.endswith(quote) else value.find(quote, 1)
-        rest = value[end + 1 :]
-        if end > 0 and (not rest or rest.lstrip().startswith("#")):
-            return value[1:end]
-    return text.partition(" #")[0].strip()
+    values: dict[str, str] = {}
+    for file in files:
+        if file.is_required or os.path.exists(file.path):
+            text = _read("env_file", file.path, MAX_ENV_FILE)
+            values |= parse_raw(file.path, text, own) if file.is_raw else parse(file.path, text, own, values)
+    return values

@@ -60,9 +60,13 @@ PROGRAM_CASES = [
     case("user: ▸nobody-here", "user: unknown user 'nobody-here'"),
     case("user: ▸0:nobody-here", "user: unknown group 'nobody-here'"),
     case("user: 0, group_add: [▸no-such]", "group_add[0]: unknown group 'no-such'"),
-    case("▸group_add: [0]", "group_add: cannot be used without user"),
-    case("env_file: ▸/a", f"env_file: cannot be '/a' (allowed: a list, each item {TEXT})"),
-    case("env_file: [/a, ▸~]", f"env_file[1]: cannot be null (allowed: {TEXT})"),
+    case("env_file: ▸''", f"env_file: cannot be '' (allowed: {TEXT})"),
+    case(
+        "env_file: [/a, ▸~]",
+        f"env_file[1]: cannot be null (allowed: {TEXT}; or a mapping with the keys path, required, format)",
+    ),
+    case("env_file: ▸{required: false}", f"env_file: required key 'path' is missing (allowed: {TEXT})"),
+    case("env_file: {path: a, format: ▸json}", "env_file.format: cannot be 'json' (allowed: raw)"),
     case("environment: {▸'': 1}", "environment.: cannot be '' (allowed: a variable name)"),
     case("environment: {▸A=B: 1}", "environment.A=B: cannot be 'A=B' (allowed: a variable name)"),
     case(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.program import Credentials, Limit, Program, SecretFile
+from supervisor.core.program import Credentials, EnvFile, Limit, Program, SecretFile
 from supervisor.process.executable import DEFAULT_PATH
 
 from .dialogue import Reply, Served, served
@@ -32,7 +32,7 @@ def test_it_is_all_that_the_program_has_but_the_id_by_which_its_processes_are_kn
         "web",
         ("true",),
         environment=(("B", SecretFile(str(tmp_path / "secret"))),),
-        env_file=(str(tmp_path / "env"),),
+        env_file=(EnvFile(str(tmp_path / "env")),),
         credentials=Credentials(33, 34, (34, 35), "app", "/home/app"),
         working_dir="/srv",
         umask=0o27,

@@ -7,7 +7,17 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.program import Condition, Dependency, Program, ProgramType, Restart, RestartWhen, Scope, SignalStep
+from supervisor.core.program import (
+    Condition,
+    Dependency,
+    EnvFile,
+    Program,
+    ProgramType,
+    Restart,
+    RestartWhen,
+    Scope,
+    SignalStep,
+)
 from supervisor.core.record import replace
 
 from .conversions import converted, losses_of, programs_of, refusals_of, table_of
@@ -97,8 +107,8 @@ def test_the_env_file_beside_it_is_read_and_its_port_counted_from(tmp_path: Path
     (tmp_path / ".env").write_text("A=1\nPORT=7000\n")
     programs = table_of(converted("a: x\nb: x\n", str(tmp_path / FILE))).programs
     assert [(program.env_file, program.environment) for program in programs] == [
-        ((".env",), (("PORT", "7000"),)),
-        ((".env",), (("PORT", "7100"),)),
+        ((EnvFile(".env"),), (("PORT", "7000"),)),
+        ((EnvFile(".env"),), (("PORT", "7100"),)),
     ]
 
 

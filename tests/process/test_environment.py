@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from supervisor.core.program import Credentials, Program, SecretFile
+from supervisor.core.program import Credentials, EnvFile, Program, SecretFile
 from supervisor.errors import SpawnError
 from supervisor.process.environment import PRIVATE, make_environment, marks_of
 
@@ -15,12 +15,6 @@ MARKS = {"SUPINIT_PROGRAM": "web", "SUPINIT_INSTANCE": "2", "SUPINIT_ID": "own"}
 
 def environment_of(own: dict[str, str] | None = None, **fields: Any) -> dict[str, str]:
     return make_environment(Program("web", ("true",), **fields), ("web", 2), "own", own or {})
-
-
-def from_file(path: Path, text: str | bytes) -> dict[str, str]:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    environment = environment_of(env_file=(str(path),))
-    return {name: value for name, value in environment.items() if name not in MARKS}
 
 
 # ---- sources
@@ -36,7 +30,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     (tmp_path / "second").write_text("C=second\nD=second\n")
     environment = environment_of(
         {"A": "own", "B": "own", "C": "own", "D": "own", "SUPINIT_ID": "of the supinit around this one"},
-        env_file=(str(tmp_path / "first"), str(tmp_path / "second")),
+        env_file=(EnvFile(str(tmp_path / "first")), EnvFile(str(tmp_path / "second"))),
         environment=(("D", "table"), ("SUPINIT_PROGRAM", "table")),
     )
     assert environment == MARKS | {"A": "own", "B": "first", "C": "second", "D": "table"}
@@ -52,7 +46,7 @@ def test_without_inherit_environment_only_the_named_variables_are_set(tmp_path: 
 def test_a_variable_without_a_value_is_supinits_own_even_where_a_file_sets_it(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("A=file\nB=file\n")
     environment = environment_of(
-        {"A": "own"}, env_file=(str(tmp_path / "env"),), environment=(("A", None), ("B", None))
+        {"A": "own"}, env_file=(EnvFile(str(tmp_path / "env")),), environment=(("A", None), ("B", None))
     )
     assert environment == MARKS | {"A": "own", "B": "file"}
 
@@ -93,58 +87,27 @@ def test_a_user_without_an_account_keeps_the_inherited_home() -> None:
 # ---- env_file
 
 
-@pytest.mark.parametrize(
-    ("line", "value"),
-    [
-        ("A=b", "b"),
-        ("A=", ""),
-        ("  A  =  b  ", "b"),
-        ("export A=b", "b"),
-        ('A="b c"', "b c"),
-        ("A='b c'", "b c"),
-        ('A="  b  "', "  b  "),
-        ("A='\"b\"'", '"b"'),
-        ("A=it's", "it's"),
-        ("A='b", "'b"),
-        ("A='", "'"),
-        ("A=b=c", "b=c"),
-        ("A=b # a comment", "b"),
-        ("A=b# no comment", "b# no comment"),
-        ("A=b#c", "b#c"),
-        ('A="b # no comment"', "b # no comment"),
-        ('A="b" # a comment', "b"),
-        ("A='b' # it's a comment", "b"),
-        ("A= # a comment", ""),
-        ("A=$B ${C}", "$B ${C}"),
-        ("A=b\\nc", "b\\nc"),
-        ("A=ä", "ä"),
-        ("A=b\r", "b"),
-        ("A=one\u2028two\x0cthree\x85four", "one\u2028two\x0cthree\x85four"),
-    ],
-)
-def test_a_line_of_an_env_file(tmp_path: Path, line: str, value: str) -> None:
-    assert from_file(tmp_path / "env", f"# first\n\n{line}\n  # last\n") == {"A": value}
+def test_a_missing_file_that_is_not_required_sets_nothing(tmp_path: Path) -> None:
+    assert environment_of(env_file=(EnvFile(f"{tmp_path}/env", is_required=False),)) == MARKS
 
 
-def test_the_last_line_of_an_env_file_needs_no_newline(tmp_path: Path) -> None:
-    assert from_file(tmp_path / "env", "A=b\nC=d") == {"A": "b", "C": "d"}
+def test_variables_in_a_file_come_from_supinit_then_from_the_files_before(tmp_path: Path) -> None:
+    (tmp_path / "first").write_text("A=first\nB=first\n")
+    (tmp_path / "second").write_text("C=$A-$B\n")
+    files = EnvFile(str(tmp_path / "first")), EnvFile(str(tmp_path / "second"))
+    assert environment_of({"A": "own"}, env_file=files) == MARKS | {"A": "first", "B": "first", "C": "own-first"}
 
 
-def test_an_empty_env_file_sets_nothing(tmp_path: Path) -> None:
-    assert from_file(tmp_path / "env", "") == {}
-
-
-@pytest.mark.parametrize("line", ["A", "=b", "A B=c", "export A"])
-def test_a_line_that_is_not_an_assignment_is_named(tmp_path: Path, line: str) -> None:
-    with pytest.raises(SpawnError) as caught:
-        from_file(tmp_path / "env", f"X=y\n{line}\n")
-    assert str(caught.value) == f"cannot read {tmp_path}/env:2: not a NAME=VALUE line"
-    assert caught.value.code is None
+def test_a_raw_file_is_taken_literally(tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("A='$B' # no comment\n# a comment\nOWN\n")
+    file = EnvFile(str(tmp_path / "env"), is_raw=True)
+    environment = environment_of({"OWN": "own"}, inherit_environment=False, env_file=(file,))
+    assert environment == MARKS | {"A": "'$B' # no comment", "OWN": "own"}
 
 
 def test_a_missing_file_is_a_temporary_failure(tmp_path: Path) -> None:
     with pytest.raises(SpawnError) as caught:
-        environment_of(env_file=(f"{tmp_path}/env",))
+        environment_of(env_file=(EnvFile(f"{tmp_path}/env"),))
     assert str(caught.value) == f"cannot read env_file {tmp_path}/env: No such file or directory"
     assert caught.value.code is None
 
@@ -153,7 +116,8 @@ def test_a_missing_file_is_a_temporary_failure(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path, source: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"A=\xff\n")
-    fields = {"env_file": (str(path),)} if source == "env_file" else {"environment": (("A", SecretFile(str(path))),)}
+    env_file, secret = EnvFile(str(path)), SecretFile(str(path))
+    fields = {"env_file": (env_file,)} if source == "env_file" else {"environment": (("A", secret),)}
     with pytest.raises(SpawnError, match=f"^cannot read (env_file|secret) {path}: not UTF-8$"):
         environment_of(**fields)
 

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import Protocol
+
+    class Variables(Protocol):
+        """Anything that looks a variable up by its name: an environment, for one."""
+
+        def get(self, name: str, /) -> str | None: ...
+
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _LETTERS_AND_DIGITS = _LETTERS | frozenset("0123456789")
@@ -29,7 +35,7 @@ class _Variable:
         self.operand = operand
 
 
-def interpolate(text: str, environ: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+def interpolate(text: str, environ: Variables) -> tuple[str, tuple[str, ...]]:
     """Return the text with its variables replaced, and the names of those that are not set and have no default.
 
     Raises ValueError for a malformed variable, and for one that `?` requires.
@@ -73,11 +79,11 @@ def _parse_braced(inside: str, depth: int) -> _Variable:
     return _Variable(name, operator, _parse(rest[len(operator) :], depth + 1))
 
 
-def _evaluate(parts: tuple[str | _Variable, ...], environ: Mapping[str, str], unset: list[str]) -> str:
+def _evaluate(parts: tuple[str | _Variable, ...], environ: Variables, unset: list[str]) -> str:
     return "".join(part if isinstance(part, str) else _value(part, environ, unset) for part in parts)
 
 
-def _value(variable: _Variable, environ: Mapping[str, str], unset: list[str]) -> str:
+def _value(variable: _Variable, environ: Variables, unset: list[str]) -> str:
     value = environ.get(variable.name)
     operator = variable.operator
     is_there = bool(value) if operator.startswith(":") else value is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.config.interpolation import interpolate
+from supervisor.core.interpolation import interpolate
 
 ENVIRON = {"SET": "value", "EMPTY": "", "OTHER": "other", "DOLLAR": "$SET ${SET}", "_a1": "under"}
 
