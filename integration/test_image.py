@@ -145,6 +145,24 @@ def test_it_serves_the_application_through_nginx(engine: Engine, healthy: str) -
     assert f"revision {REVISION}" in engine("exec", healthy, "python3", "-c", code).stdout
 
 
+READ_ONLY = ("--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [READ_ONLY, ("--user", "1000"), (*READ_ONLY, "--user", "12345:0", "--cap-drop", "ALL"), ("--user", "0")],
+    ids=["read-only", "another user", "read-only, an arbitrary user of group 0, no capabilities", "root"],
+)
+def test_it_runs_as_it_stands_with(options: tuple[str, ...], engine: Engine, start: Start) -> None:
+    name = start(*options)
+    await_health(engine, name, 0)
+    code = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/').read().decode())"
+    assert f"revision {REVISION}" in engine("exec", name, "python3", "-c", code).stdout
+    engine("stop", name)
+    assert exit_code(engine, name) == 0
+    assert "program.killed" not in logs(engine, name)
+
+
 def test_nothing_has_to_be_compiled_at_its_start(engine: Engine, healthy: str) -> None:
     """Every module that supinit has to import lies there compiled; sources may be newer, which the flag rules out."""
     code = (
