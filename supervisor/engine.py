@@ -44,11 +44,11 @@ from supervisor.core.log_events import (
     describe_update,
 )
 from supervisor.core.program import Scope
+from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
 from supervisor.core.update import compare
-from supervisor.errors import ConfigError
 from supervisor.faults import Faults
 from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
     from supervisor.core.update import Difference
+    from supervisor.errors import ConfigError
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
@@ -76,6 +77,15 @@ LONG_PAUSE = 1.0
 """Seconds of a pause that is worth a word."""
 LAST_LINES = 10
 """Lines of the program that brings the container down that the verdict quotes."""
+
+
+class Reading(Record):
+    """A table as it was read, its `difference` to the `old` one, and the `stale` keys: see `core.container.Updated`."""
+
+    plan: Plan
+    stale: Mapping[str, tuple[str, ...]]
+    old: Plan
+    difference: Difference
 
 
 class Engine:
@@ -90,7 +100,7 @@ class Engine:
         own: Mapping[str, str],
         read_plan: Callable[[], Plan] | None = None,
     ) -> None:
-        self.plan = plan
+        self.plan = self._adopted = plan
         self._read_plan = read_plan
         self.pump = pump
         self.markers = markers
@@ -111,6 +121,8 @@ class Engine:
         """Called after each turn that changed something."""
         self.turn_limit = inf
         """Seconds that the orders of one turn may take."""
+        self.is_update_wanted = False
+        """Whether a signal has asked for an update that the loop has not begun yet."""
         self._events: deque[FleetEvent] = deque()
         """What has happened and is not decided yet."""
         self._ordered: deque[Order | SweepContainer] = deque()
@@ -143,17 +155,35 @@ class Engine:
         self.feed(Begun())
 
     def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
-        """Take in what somebody wants of the container."""
-        self.feed(event)
+        """Take in what somebody wants of the container, before anything else that waits for a decision."""
+        self._events.appendleft(event)
+        self.feed()
 
-    def update(self, dry_run: bool = False) -> Difference:
-        """Read the table again and go over to it; return what that changes. Raises ConfigError: nothing has changed."""
-        new = self._read_plan() if self._read_plan is not None else self.plan
-        difference = compare(self.plan, self.fleet.leaving, new)
-        if not dry_run and (difference.programs or difference.settings):
+    def read_table(self) -> Reading:
+        """Read the table and the files that it names again, and compare it with the present one. Raises ConfigError.
+
+        It takes a while and changes nothing, so it may run in a thread of its own.
+        """
+        plan = self._read_plan() if self._read_plan is not None else self.plan
+        stale = self.launcher.stale_files(plan)
+        old, leaving = self.plan, self.fleet.leaving
+        return Reading(plan, stale, old, compare(old, leaving, plan, stale))
+
+    def update(self, new: Reading, dry_run: bool = False) -> Difference:
+        """Go over to what was read, unless it is a `dry_run`; return what that changes."""
+        difference = new.difference
+        if self.plan is not new.old:
+            difference = compare(self.plan, self.fleet.leaving, new.plan, new.stale)
+        if not dry_run:
             self._tell(describe_update(difference))
-            self.feed(Updated(new))
+            if difference.programs or difference.settings:
+                self.feed(Updated(new.plan, new.stale))
         return difference
+
+    def refuse_update(self, error: ConfigError) -> None:
+        """Log the problems of a table that nobody waits for an answer about."""
+        for problem in error.problems:
+            self.journal.write("error", "container.update_refused", reason=problem)
 
     def pass_time(self) -> None:
         self.feed(TimePassed())
@@ -177,7 +207,7 @@ class Engine:
                 self.feed(ShutdownAsked(f"{name} was received"))
             case Update():
                 self.journal.write("info", "signal.received", signal=name, does="update")
-                self._update_by_signal()
+                self.is_update_wanted = True
             case Forward(targets=targets):
                 for program, target in targets:
                     self.journal.write(
@@ -187,13 +217,6 @@ class Engine:
                         self.send_signal(instance, target)
             case Ignore():
                 self.journal.write("debug", "signal.ignored", signal=name)
-
-    def _update_by_signal(self) -> None:
-        try:
-            self.update()
-        except ConfigError as error:
-            for problem in error.problems:
-                self.journal.write("error", "container.update_refused", reason=problem)
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
         """Signal the main process of an instance. False: it has none."""
@@ -215,21 +238,16 @@ class Engine:
 
     def reap(self) -> bool:
         """Reap the dead and take in what that means, after what they have said last. True: more may be dead."""
-        self.listen()
+        self.faults.attempt("notify", self._take_notices)
         self.faults.attempt("terminal", self.launcher.share_stop)
         more = self.reports.reap()
         self.counters.orphans_reaped = self.children.orphans_reaped
-        has_deaths = self.reports.has_deaths
-        if has_deaths:
+        if self.reports.has_deaths:
             self.orders.look_around()
         self._events.extend(self.reports.take_deaths(self.fleet))
+        self._events.extend(self.orders.sweep_again(self.fleet))
         self.go_on()
-        for event in self.orders.sweep_again(self.fleet):
-            self.feed(event)
         self.orders.is_alone = None
-        deadline = self.next_deadline
-        if has_deaths and deadline is not None and deadline <= time.monotonic():
-            self.pass_time()  # a program that is to be restarted at once is, a turn of the loop sooner
         if isinstance(self.fleet.container_phase, Closing) and not own_children():
             self.feed(ContainerSwept())
         return more
@@ -262,14 +280,21 @@ class Engine:
             listener()
 
     def _turn(self, end: float) -> None:
+        """Decide and carry out until nothing is left, or until `end`. At least one event and one order are done."""
         while self._events or self._ordered:
             while self._events:
                 self._decide(self._events[0])
+                if time.monotonic() > end:
+                    break
+            if self.plan is not self._adopted:
+                self.faults.attempt("update", self._adopt)
             self.faults.attempt("publish", self._publish)
             while self._ordered:
                 self._events.extend(self.orders.carry_out(self._ordered.popleft(), self.fleet))
                 if time.monotonic() > end:
                     return
+            if time.monotonic() > end:
+                return
 
     def _decide(self, event: FleetEvent) -> None:
         """Let the core decide on the event at the head of the queue, and put its decision into effect."""
@@ -286,8 +311,7 @@ class Engine:
         # in the turn of an update, some of the changes are of programs that are in one of the two tables only
         programs = self.plan.programs if turn.plan is None else {**turn.plan.programs, **self.plan.programs}
         if turn.plan is not None:
-            old, self.plan = self.plan, turn.plan
-            self.faults.attempt("update", self._adopt, old)
+            self.plan = turn.plan
         for change in turn.changes:
             self.faults.attempt("log", self._note_change, programs, change)
         self.faults.attempt("log", self._note_phase, before)
@@ -307,16 +331,19 @@ class Engine:
     def _note_phase(self, before: Fleet) -> None:
         self._tell(*describe_container_phase(before, self.fleet, self.last_lines))
 
-    def _adopt(self, old: Plan) -> None:
+    def _adopt(self) -> None:
         """Pass the plan on to everything that holds one."""
+        old, self._adopted = self._adopted, self.plan
         self.launcher.plan = self.plan
         self.journal.configure(self.plan.settings.log)
-        for name, program in self.plan.programs.items():
-            before = old.programs.get(name)
-            if before is not None and before.log != program.log:
+        for name, before in old.programs.items():
+            program = self.plan.programs.get(name)
+            if program is before:
+                continue
+            if program is not None and program.log != before.log:
                 self.pump.redefine(program)
-        for instance in set(old.instances) - set(self.plan.instances):
-            self.pump.forget(instance)
+            for instance in before.instances[0 if program is None else program.scale :]:
+                self.pump.forget(instance)
 
     def renew_markers(self) -> None:
         self._tell(*self.markers.renew())

@@ -11,7 +11,7 @@ from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
-from supervisor.process.environment import make_environment, marks_of, notify_variables
+from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.once import Busy, Claims, Granted, Skipped
 from supervisor.process.spawn import Launch
@@ -51,6 +51,8 @@ class Launcher:
         self._claims = Claims()
         self._busy: dict[InstanceId, int] = {}
         """How often in a row the start of an instance has been put off because its executable was being written."""
+        self._fingerprints: dict[InstanceId, dict[str, int]] = {}
+        """What the files of each instance held when it was started."""
         self._terminal: Handover | None = None
         """The main program's, once there has been one that was given a terminal."""
         self.nofile: int | None = None
@@ -109,6 +111,21 @@ class Launcher:
         except MemoryError:
             return SpawnFailed(generation, "cannot be started: out of memory", None, chance())
 
+    def stale_files(self, plan: Plan) -> dict[str, tuple[str, ...]]:
+        """Return the keys of each program that name a file with another content than at its start.
+
+        May run in a thread of its own: it reads files, and nothing else that changes.
+        """
+        stale: dict[str, tuple[str, ...]] = {}
+        for instance, before in tuple(self._fingerprints.items()):
+            program = plan.programs.get(instance[0])
+            if before and program is not None and instance[0] not in stale:
+                now = fingerprint(program)
+                keys = tuple(key for key, number in before.items() if now.get(key, number) != number)
+                if keys:
+                    stale[instance[0]] = keys
+        return stale
+
     def has_terminal(self, pid: int) -> bool:
         """Whether a main process has the container's terminal."""
         return self._terminal is not None and self._terminal.holder == pid
@@ -159,6 +176,7 @@ class Launcher:
             hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
 
         _clear(program)
+        self._fingerprints[instance] = fingerprint(program)  # first: a change meanwhile is seen at the next update
         launch = self.launch_for(instance)
         ours: list[int] = []
         try:

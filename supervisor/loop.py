@@ -57,6 +57,8 @@ class Loop:
         self._refusals = 0
         self._is_failing = False
         self._is_broken = False
+        self._goes_on = False
+        """Whether the rest of a turn is due in the next one."""
         self._asked_at: float | None = None
         """When a signal first asked for the shutdown."""
 
@@ -90,6 +92,7 @@ class Loop:
                 if number in self._engine.plan.settings.shutdown_signals:
                     self._note_shutdown_signal()
                 self._guard(partial(self._engine.receive, number))()
+                self._guard(self._tasks.catch_up)()
 
     def _note_shutdown_signal(self) -> None:
         """Make sure that a second shutdown signal ends the container, even if the core never gets there."""
@@ -140,8 +143,9 @@ class Loop:
         if self._engine.is_over:
             self._loop.stop()
             return
-        if self._engine.has_more:
-            self._loop.call_soon(self._guard(self._engine.go_on))
+        if self._engine.has_more and not self._goes_on:
+            self._goes_on = True
+            self._loop.call_soon(self._guard(self._go_on))
         if self._plan is not self._engine.plan:
             self._note_plan()
         self._arm()
@@ -149,6 +153,10 @@ class Loop:
         attempt("task", self._tasks.catch_up)
         self._settle_pump()
         attempt("control", self._container.wake_watchers)
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self._engine.go_on()
 
     def _note_plan(self) -> None:
         """After an update, hear of the signals that it names and keep the markers' lease."""

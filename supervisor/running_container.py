@@ -105,8 +105,8 @@ class RunningContainer:
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:
         return self._tasks.reload(instance)
 
-    def update(self, dry_run: bool) -> Difference:
-        return self._engine.update(dry_run)
+    async def update(self, dry_run: bool) -> Difference:
+        return await self._tasks.update(dry_run)
 
     # ---- to wait for
 

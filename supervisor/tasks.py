@@ -5,26 +5,31 @@ Each is a task that somebody holds: its failure is reported, and its result goes
 
 from __future__ import annotations
 
+import asyncio
+import sys
+
 from supervisor.core.actions import RunCommand
 from supervisor.core.events import Probed
 from supervisor.core.record import replace
 from supervisor.core.tree import Owner, OwnerKind
-from supervisor.errors import SpawnError
+from supervisor.errors import ConfigError, SpawnError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any, TypeVar
 
     from supervisor.core.actions import RunProbe
     from supervisor.core.program import InstanceId
+    from supervisor.core.update import Difference
     from supervisor.engine import Engine
     from supervisor.health.probes import ProbeResult
     from supervisor.process.commands import CommandResult
 
     T = TypeVar("T")
 
+SWITCH_INTERVAL = 0.0005
+"""Seconds for which the loop waits for a thread at most, each time that it has something to do (default: 5 ms)."""
 RELOAD_LIMIT = 60.0
 """Seconds that a reload command may take."""
 
@@ -35,6 +40,8 @@ class Tasks:
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, fail: Callable[[BaseException], None]) -> None:
         self._engine = engine
         self._loop = loop
+        self._updating = asyncio.Lock()
+        """One update at a time: the later one is compared with what the earlier one has made."""
         self._fail = fail
         self._running: set[asyncio.Task[Any]] = set()
         self.pauses = 0
@@ -61,12 +68,48 @@ class Tasks:
                 del self._probes[instance]
             elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
+        if self._engine.is_update_wanted:
+            self._engine.is_update_wanted = False
+            self.spawn(self._update_by_signal())
         pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
         for instance, action in pending:
             if isinstance(action, RunCommand):
                 self.spawn(self._run_step(instance, action))
             else:
                 self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
+
+    # ---- updates
+
+    async def update(self, dry_run: bool) -> Difference:
+        """Read the table in a thread, then go over to it. Raises ConfigError: nothing has changed."""
+        async with self._updating:
+            try:
+                new = await self._in_thread(self._engine.read_table)
+            except ConfigError:
+                raise
+            except Exception as error:
+                self._engine.faults.note("update", error)
+                raise ConfigError((f"cannot read the table: {error!r}",)) from None
+            return self._engine.update(new, dry_run)
+
+    async def _update_by_signal(self) -> None:
+        try:
+            await self.update(dry_run=False)
+        except ConfigError as error:
+            self._engine.refuse_update(error)
+
+    async def _in_thread(self, act: Callable[[], T]) -> T:
+        """Run what takes long in a thread, which gives way to the loop as soon as the loop has something to do."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        executor = ThreadPoolExecutor(1)
+        try:
+            return await self._loop.run_in_executor(executor, act)
+        finally:
+            executor.shutdown(wait=False)
+            sys.setswitchinterval(interval)
 
     # ---- health checks
 

@@ -125,7 +125,7 @@ class Container(Protocol):
         """Make a process read its configuration again, awaited or not. The result is what failed, or None."""
         ...
 
-    def update(self, dry_run: bool) -> Difference:
+    async def update(self, dry_run: bool) -> Difference:
         """Read the table again and apply it. Raises ConfigError with every problem; then nothing has changed."""
         ...
 

@@ -139,9 +139,10 @@ class ShutdownAsked(Record):
 
 
 class Updated(Record):
-    """There is a new table."""
+    """There is a new table. `stale`: the keys of each program that name a file that has changed since its start."""
 
     plan: Plan
+    stale: Mapping[str, tuple[str, ...]] = {}
 
 
 class Fault(Record):

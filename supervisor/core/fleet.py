@@ -117,8 +117,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _ask(turn, instances, inner)
         case ShutdownAsked(reason):
             ask_shutdown(turn, reason)
-        case Updated(new_plan):
-            update(turn, new_plan)
+        case Updated(new_plan, stale):
+            update(turn, new_plan, stale)
         case Fault(reason):
             fail(turn, reason)
         case ContainerSwept():

@@ -164,7 +164,8 @@ def describe_update(difference: Difference) -> LogEvent:
         "settings": difference.settings,
         "needs_new_container": difference.later,
     }
-    return LogEvent("info", "container.updated", {key: ",".join(names) for key, names in named.items() if names})
+    values: dict[str, object] = {key: ",".join(names) for key, names in named.items() if names}
+    return LogEvent("info", "container.updated", values or {"unchanged": difference.unchanged})
 
 
 def describe_container_phase(before: Fleet, after: Fleet, last_lines: str = "") -> Iterator[LogEvent]:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from supervisor.core.update import Leaving
 
 
-def update(turn: Settling, new: Plan) -> None:
-    """Go over to a new table: at once, except for what has to leave first."""
+def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
+    """Go over to a new table: at once, except for what has to leave first. `stale` programs leave in any case."""
     if not isinstance(turn.container_phase, Serving):
         return
     old, known = turn.plan, turn.lives
-    leaving = leave(old, known, turn.leaving, new)
+    leaving = leave(old, known, turn.leaving, new, stale)
     _adopt(turn, merge(old, leaving, new), leaving)
     for going in leaving.values():
         for instance in going.instances:

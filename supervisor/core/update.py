@@ -17,7 +17,7 @@ from supervisor.core.record import Record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from supervisor.core.life import Life
     from supervisor.core.plan import Plan
@@ -70,16 +70,25 @@ class Leaving(Record):
     wanted: tuple[InstanceId, ...] = ()
 
 
-def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
-    """Return the difference that `new` makes to the old table, an update under way included."""
+def compare(
+    old: Plan, leaving: Mapping[str, Leaving], new: Plan, stale: Mapping[str, tuple[str, ...]] | None = None
+) -> Difference:
+    """Return the difference that `new` makes to the old table, an update under way included.
+
+    `stale`: the keys of a program that name a file whose content has changed since the program was started.
+    """
+    files = stale or {}
     changes: list[ProgramChange] = []
     for name, entry in new.programs.items():
         before = leaving[name].becomes if name in leaving else old.programs.get(name)
         if before is None:
             changes.append(ProgramChange(name, UpdateAction.ADD))
-        elif before != entry:
-            action = UpdateAction.RESTART if _needs_new_process(before, entry) else UpdateAction.CHANGE
-            changes.append(ProgramChange(name, action, _changed(before, entry)))
+        elif before != entry or name in files:
+            is_restart = name in files or _needs_new_process(before, entry)
+            because = dict.fromkeys((*_changed(before, entry), *files.get(name, ())))
+            changes.append(
+                ProgramChange(name, UpdateAction.RESTART if is_restart else UpdateAction.CHANGE, tuple(because))
+            )
     gone = [name for name in old.programs if name not in new.programs]
     changes += [
         ProgramChange(n, UpdateAction.REMOVE) for n in gone if n not in leaving or leaving[n].becomes is not None
@@ -93,12 +102,23 @@ def compare(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Difference:
     )
 
 
-def leave(old: Plan, lives: Mapping[InstanceId, Life], before: Mapping[str, Leaving], new: Plan) -> dict[str, Leaving]:
+def leave(
+    old: Plan,
+    lives: Mapping[InstanceId, Life],
+    before: Mapping[str, Leaving],
+    new: Plan,
+    stale: Collection[str] = (),
+) -> dict[str, Leaving]:
     """Return what has to go before the new table applies as a whole, including what was to go `before`."""
     leaving: dict[str, Leaving] = {}
     for name, entry in old.programs.items():
         becomes, going = new.programs.get(name), before.get(name)
-        if becomes is None or _needs_new_process(entry, becomes) or _is_in_the_way(entry, becomes, lives):
+        if (
+            becomes is None
+            or name in stale
+            or _needs_new_process(entry, becomes)
+            or _is_in_the_way(entry, becomes, lives)
+        ):
             instances = entry.instances
         elif going is not None:
             instances = going.instances

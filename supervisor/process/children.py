@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 BATCH = 256
 """Zombies reaped in one turn, so that a burst of them does not starve the rest of the loop."""
+OWN_BATCH = 32
+"""The same for registered processes, of which each costs a decision."""
 
 
 class Main(Record):
@@ -122,8 +124,8 @@ class Children:
             if zombie.si_pid in self._owners:
                 was_spared = zombie.si_pid in self._spared
                 self._reap_own(zombie.si_pid)
-                if was_spared:
-                    return True  # its successor may be dead as well and must be adopted first
+                if was_spared or len(self._deaths) >= OWN_BATCH:
+                    return True  # if spared, its successor may be dead as well and must be adopted first
             else:
                 os.waitpid(zombie.si_pid, 0)
                 self.orphans_reaped += 1

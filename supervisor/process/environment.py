@@ -44,6 +44,24 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
     return environment | dict(_marks(instance, identity))
 
 
+def fingerprint(program: Program) -> dict[str, int]:
+    """Return what the files of a program hold, as a number for each key that names one, to be compared later.
+
+    The numbers are this process's own. A file that cannot be read has a number, too.
+    """
+    files = tuple(file.path for file in program.env_file)
+    secrets = tuple(value.path for _, value in program.environment if isinstance(value, SecretFile))
+    named = {"env_file": (files, MAX_ENV_FILE), "environment": (secrets, MAX_SECRET)}
+    return {key: hash(tuple(_look(path, limit) for path in paths)) for key, (paths, limit) in named.items() if paths}
+
+
+def _look(path: str, limit: int) -> bytes | None:
+    try:
+        return read_regular_file(path, limit)
+    except OSError:
+        return None
+
+
 def notify_variables(program: Program, socket: str) -> dict[str, str]:
     """Return the variables for a program's notify socket (sd_notify(3), sd_watchdog_enabled(3))."""
     if program.watchdog is None:

@@ -137,7 +137,7 @@ class SteeredContainer:
         self.reloads.append(instance)
         return self.reload_problem
 
-    def update(self, dry_run: bool) -> Difference:
+    async def update(self, dry_run: bool) -> Difference:
         if self.new_plan is None:
             raise ConfigError(("f:1:1: programs: cannot be read", "f:2:1: programs: cannot be read either"))
         difference = compare(self.plan, self.fleet.leaving, self.new_plan)

@@ -64,7 +64,7 @@ def test_a_dry_run_changes_nothing(socket_path: str) -> None:
         "- db  removed\n"
         "= supervisor: drain_delay\n"
         "! supervisor: run_dir changed, which needs a new container\n"
-        "1 program unchanged\n",
+        "1 program unchanged; dry run, nothing applied\n",
     )
     assert list(update.plan.programs) == ["web", "db"]
 
@@ -78,7 +78,7 @@ def test_a_difference_reads_like_one(socket_path: str) -> None:
         "~ web     restart because of: command, nice\n"
         "= db      in place: min_uptime\n"
         "+ worker  added\n"
-        "0 programs unchanged\n"
+        "0 programs unchanged; dry run, nothing applied\n"
     )
     update.new_plan = update.plan
     assert ask(update, socket_path, accept="text/plain").text == "nothing has changed\n"
@@ -152,7 +152,7 @@ def test_whoever_waits_for_what_an_update_takes_away_is_answered(socket_path: st
                 waiting.cancel()
                 waiting = asyncio.create_task(control.ask("GET", target))
             await update.watched.wait()
-            update.update(dry_run=False)
+            await update.update(dry_run=False)
             if ("db", 1) in update.fleet.lives:
                 update.end("db", 0)
             assert (await waiting).status == status

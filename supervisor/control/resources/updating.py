@@ -49,7 +49,7 @@ async def update(console: Console, request: Request) -> Response:
     if not dry_run:
         note(console, request, "update", "")
     try:
-        difference = container.update(dry_run)
+        difference = await container.update(dry_run)
     except ConfigError as error:
         return _refusal(request, error)
     if dry_run or not wait.wanted:
@@ -82,7 +82,7 @@ def _leaving(container: Container) -> tuple[str, ...]:
 
 def _answer(request: Request, difference: Difference, applied: bool, status: int) -> Response:
     if request.wants_text:
-        return text_response("\n".join(_lines(difference)), status)
+        return text_response("\n".join(_lines(difference, applied)), status)
     changes = [
         {"program": change.name, "action": change.action.value, "because": list(change.because)}
         for change in difference.programs
@@ -92,7 +92,7 @@ def _answer(request: Request, difference: Difference, applied: bool, status: int
     return json_response(body, status)
 
 
-def _lines(difference: Difference) -> list[str]:
+def _lines(difference: Difference, applied: bool) -> list[str]:
     width = max((len(change.name) for change in difference.programs), default=0)
     lines = [_line(change, width) for change in difference.programs]
     if difference.settings:
@@ -100,7 +100,11 @@ def _lines(difference: Difference) -> list[str]:
     if difference.later:
         lines.append(f"! supervisor: {', '.join(difference.later)} changed, which needs a new container")
     count = difference.unchanged
-    lines.append(f"{count} program{'' if count == 1 else 's'} unchanged" if lines else "nothing has changed")
+    unchanged = f"{count} program{'' if count == 1 else 's'} unchanged"
+    if applied:
+        lines.append(unchanged if lines else "nothing has changed")
+    else:
+        lines.append(f"{unchanged}; dry run, nothing applied" if lines else "nothing would change")
     return [printable(line) for line in lines]
 
 
