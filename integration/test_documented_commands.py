@@ -28,7 +28,7 @@ NOT_RUN = {
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"\.venv/bin/supctl": "asks the demo, which integration/test_examples.py runs",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
-    r"supctl reload$|supinit (-c|convert) FILE$|supinit COMMAND$": "is the name of a command",
+    r"supctl reload$|supinit -c FILE$|supinit convert PATH$|supinit COMMAND$": "is the name of a command",
     r"supinit .*\bCMD$": "stands for a command without a table (test_coming_from.py runs it)",
     r".*manage\.py": "runs a program of the reader's own",
     r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",

@@ -1,4 +1,4 @@
-"""`supinit convert FILE`: convert another supervisor's file, print the table and the warnings."""
+"""`supinit convert PATH`: convert another supervisor's files, print the table and the warnings."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit --check --expand              print the table with includes merged and presets expanded instead
        supinit --drill [-c FILE]             start the table, stop it once it is up, and report what went wrong
        supinit --schema                      print the JSON Schema of the configuration
-       supinit convert FILE                  convert a supervisord.conf or a Procfile to a table
+       supinit convert PATH                  convert a supervisord.conf, Procfile, compose.yaml, s6-overlay tree, …
 options:
   -c, --config FILE        the table; default: $SUPINIT_CONFIG, else /etc/supinit.yaml
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)
@@ -103,7 +103,7 @@ def parse(arguments: list[str]) -> CommandLine:
                 options[name] = value
         elif word == "convert":
             if len(rest) != 1 or rest[0].startswith("-"):
-                raise UsageError("convert takes one FILE (to run a program of that name: supinit -- convert)")
+                raise UsageError("convert takes one PATH (to run a program of that name: supinit -- convert)")
             options["convert"] = rest.pop()
         else:
             line.command = (word, *rest)

@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    Flow = str | int | tuple[str | int, ...] | dict[str, str | int] | list[dict[str, str | int]]
+    Flow = str | int | tuple[str | int, ...] | dict[str, "Flow"] | list["Flow"]
+    """A list is written with one item in each line, a tuple between brackets."""
 
 WIDTH = 120
 INDENT = "  "
@@ -107,17 +108,15 @@ def _value(head: str, value: Flow, indent: str) -> Iterator[str]:
         yield f"{head} {_flow(value)}"
 
 
-def _flow(value: Flow) -> str:
+def _flow(value: Flow, in_flow: bool = False) -> str:
     match value:
-        case tuple():
-            return f"[{', '.join(scalar(item, in_flow=True) for item in value)}]"
+        case tuple() | list():
+            return f"[{', '.join(_flow(item, in_flow=True) for item in value)}]"
         case dict():
-            pairs = (f"{scalar(name, in_flow=True)}: {scalar(text, in_flow=True)}" for name, text in value.items())
+            pairs = (f"{scalar(name, in_flow=True)}: {_flow(item, in_flow=True)}" for name, item in value.items())
             return f"{{{', '.join(pairs)}}}"
         case str() | int():
-            return scalar(value)
-        case list():
-            return f"[{', '.join(map(_flow, value))}]"
+            return scalar(value, in_flow)
 
 
 def scalar(value: str | int, in_flow: bool = False) -> str:

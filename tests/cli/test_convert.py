@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-UNKNOWN = "it has neither a [SECTION] (supervisord.conf) nor NAME: COMMAND (Procfile)"
+UNKNOWN = "it has neither a [SECTION] (supervisord.conf), services: (compose.yaml) nor NAME: COMMAND (Procfile)"
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "coming-from-supervisord.md"
 SUPINIT = str(Path(sys.executable).parent / "supinit")
@@ -61,7 +61,7 @@ def test_convert_takes_one_file(tmp_path: Path, arguments: list[str]) -> None:
     assert result.returncode == 64
     assert (
         result.stderr.splitlines()[0]
-        == "supinit: convert takes one FILE (to run a program of that name: supinit -- convert)"
+        == "supinit: convert takes one PATH (to run a program of that name: supinit -- convert)"
     )
 
 

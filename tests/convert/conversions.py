@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -43,6 +45,31 @@ def losses_of(text: str, file: str = CONF) -> list[str]:
     for warning in conversion.warnings:
         assert warning.rpartition(": ")[2] in comments, warning
     return [warning.removeprefix(f"{file}:") for warning in conversion.warnings]
+
+
+def folder_of(files: Mapping[str, str], root: str = "root") -> Converted:
+    """Convert a folder with these files."""
+    shutil.rmtree(root, ignore_errors=True)
+    for name, text in files.items():
+        path = Path(root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return convert(root, {})
+
+
+def programs_in(files: Mapping[str, str], **environ: str) -> dict[str, Program]:
+    return {program.name: program for program in table_of(folder_of(files), **environ).programs}
+
+
+def losses_in(files: Mapping[str, str]) -> list[str]:
+    """Return the warnings about a folder, each with its path in it; each of them stands in the table as well."""
+    conversion = folder_of(files)
+    lines = (line.strip().removeprefix("# ").strip() for line in conversion.table.replace("# #", "#").splitlines())
+    comments = " ".join(" ".join(lines).split())
+    for warning in conversion.warnings:
+        sentence = warning.partition(": ")[2]
+        assert sentence in comments, warning
+    return [warning.removeprefix("root/") for warning in conversion.warnings]
 
 
 def refusals_of(text: str, file: str = CONF) -> list[str]:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervisor.convert.document import Block
+    from supervisor.convert.document import Block, Flow
     from supervisor.convert.findings import Findings, Location
     from supervisor.convert.supervisord.ini import IniSection, IniSections
 
@@ -124,12 +124,12 @@ class _Conversion:
 
     def _share_files(self) -> None:
         """Give programs that share a log file the rotation of the first one."""
-        first_logs: dict[str | int, dict[str, str | int]] = {}
+        first_logs: dict[str, dict[str, Flow]] = {}
         for name, block in self.draft.programs.items():
             log = block.entries.get("log")
             if not isinstance(log, dict) or "file" not in log or block.is_off:
                 continue
-            first = first_logs.setdefault(log["file"], log)
+            first = first_logs.setdefault(str(log["file"]), log)
             rotation = {key: first[key] for key in ("max_size", "keep")}
             if any(log[key] != value for key, value in rotation.items()):
                 log.update(rotation)

@@ -1,0 +1,115 @@
+"""systemd's units mean the same as a table."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from supervisor.convert.systemd.service import CONTAINER
+from supervisor.convert.systemd.spans import read_span
+
+from .conversions import converted, folder_of, losses_in, losses_of
+
+FILE = "web.service"
+
+
+def program_of(keys: str) -> dict[str, object]:
+    programs: dict[str, dict[str, object]] = yaml.safe_load(converted(f"[Service]\n{keys}\n", FILE).table)["programs"]
+    return programs["web"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "program"),
+    [
+        ("ExecStart=/usr/bin/web -a 'b c'", {"command": ["/usr/bin/web", "-a", "b c"]}),
+        ("ExecStart=-/usr/bin/web", {"command": ["/usr/bin/web"]}),
+        ("ExecStart=@/usr/bin/web name -a", {"command": ["/usr/bin/web", "-a"]}),
+        ("ExecStart=/usr/bin/web %n %t 100%%", {"command": ["/usr/bin/web", "web.service", "/run", "100%"]}),
+        ("ExecStart=old\nExecStart=\nExecStart=web \\\n  a", {"command": ["web", "a"]}),
+        ('Environment=A=1 "B=x y"\nExecStart=web ${A} $C',
+         {"command": ["sh", "-c", 'exec web 1 "$${C}"'], "environment": {"A": "1", "B": "x y"}}),
+        ("Type=notify\nTimeoutStartSec=1min 30s\nWatchdogSec=10\nExecStart=web",
+         {"command": ["web"], "ready": {"notify": "systemd", "timeout": "90s"}, "watchdog": "10s"}),
+        ("User=app\nGroup=www\nSupplementaryGroups=a b\nUMask=0027\nNice=5\nOOMScoreAdjust=-10\nExecStart=web",
+         {"command": ["web"], "user": "app:www", "group_add": ["a", "b"], "umask": "027", "nice": 5,
+          "oom_score_adj": -10}),
+        ("WorkingDirectory=-/srv\nEnvironmentFile=/etc/a\nExecStart=web",
+         {"command": ["web"], "working_dir": "/srv", "env_file": ["/etc/a"]}),
+        ("LimitNOFILE=64K\nLimitCORE=infinity\nLimitNPROC=1:2\nExecStart=web",
+         {"command": ["web"], "ulimits": {"nofile": {"soft": 65536, "hard": 65536}, "core": {"soft": -1, "hard": -1},
+                                          "nproc": {"soft": 1, "hard": 2}}}),
+        ("Restart=on-failure\nRestartSec=500ms\nSuccessExitStatus=143 3\nExecStart=web",
+         {"command": ["web"], "restart": "on-failure", "restart_delay": {"initial": "500ms"},
+          "success_exit_codes": [0, 3, 143]}),
+        ("KillSignal=SIGINT\nTimeoutStopSec=5\nExecStart=web",
+         {"command": ["web"], "stop_signal": "SIGINT", "stop_grace_period": "5s"}),
+        ("KillMode=control-group\nTimeoutStopSec=5\nExecStart=web",
+         {"command": ["web"], "stop": [{"signal": "SIGTERM", "wait": "5s", "scope": "tree"}]}),
+        ("ExecStop=/bin/kill -s QUIT $MAINPID\nExecReload=/bin/kill -USR1 ${MAINPID}\nExecStart=web",
+         {"command": ["web"], "stop_signal": "SIGQUIT", "reload_signal": "SIGUSR1"}),
+        ("ExecStop=/usr/bin/web stop\nExecReload=/usr/bin/web reload\nExecStart=web",
+         {"command": ["web"], "stop": [{"command": "/usr/bin/web stop", "wait": "90s"}],
+          "reload_command": "/usr/bin/web reload"}),
+        ("StandardOutput=append:/var/log/x\nExecStart=web", {"command": ["web"],
+                                                             "log": {"mode": "none", "file": "/var/log/x"}}),
+        ("StandardOutput=null\nExecStart=web", {"command": ["web"], "log": {"mode": "none"}}),
+    ],
+)  # fmt: skip
+def test_a_key_means_the_same(keys: str, program: dict[str, object]) -> None:
+    assert program_of(keys) == {"restart": "no"} | program
+
+
+def test_a_oneshot_runs_its_commands_in_order() -> None:
+    assert program_of("Type=oneshot\nRemainAfterExit=yes\nExecStart=a\nExecStart=b 'c d'") == {
+        "command": ["sh", "-c", "a && exec b 'c d'"],
+        "type": "oneshot",
+    }
+
+
+UNITS = {
+    "web.service": "[Unit]\nDescription=The web\nAfter=network.target db.service\nRequires=migrate.service\n"
+    "Wants=mail.service\n[Service]\nExecStart=web\n[Install]\nWantedBy=multi-user.target\n",
+    "db.service": "[Service]\nType=notify\nExecStart=db\n",
+    "migrate.service": "[Unit]\nAfter=db\n[Service]\nType=oneshot\nExecStart=migrate\n",
+    "proxy.service": "[Unit]\nBefore=web.service\n[Service]\nExecStart=proxy\n",
+}
+
+
+def test_after_and_requires_become_dependencies_on_what_is_there() -> None:
+    conversion = folder_of(UNITS)
+    programs = yaml.safe_load(conversion.table)["programs"]
+    assert {name: program.get("depends_on") for name, program in programs.items()} == {
+        "db": None,
+        "migrate": {"db": {"condition": "healthy"}},
+        "proxy": None,
+        "web": {
+            "migrate": {"condition": "completed"},
+            "db": {"condition": "healthy"},
+            "proxy": {"condition": "started"},
+        },
+    }
+    assert "# The web\n" in conversion.table
+    assert losses_in(UNITS) == ["web.service:5: web.service: mail.service is not in the table"]
+
+
+def test_what_has_no_counterpart_is_named() -> None:
+    text = (
+        "[Unit]\nConditionPathExists=/x\n[Service]\nType=forking\nExecStart=web %u\nExecStopPost=rm /x\n"
+        "StateDirectory=web\nPrivateTmp=yes\nRestart=on-abort\nTimeoutStopSec=soon\n"
+    )
+    assert losses_of(text, FILE)[-1] == f"8: {CONTAINER}: web.service PrivateTmp"
+    assert {line.partition(":")[0] for line in losses_of(text, FILE)} >= {"1", "2", "5", "7", "8", "9", "10"}
+    assert "5: web.service: ExecStart: %u has no counterpart: write its value" in losses_of(text, FILE)
+
+
+def test_a_timer_beside_a_unit_is_named() -> None:
+    files = {"web.service": "[Service]\nExecStart=web\n", "web.timer": "[Timer]\nOnCalendar=daily\n"}
+    assert losses_in(files) == ["web.timer:1: web.timer is not read: write it as schedule"]
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [("5", "5s"), ("1min 30s", "90s"), ("500ms", "500ms"), ("2h", "7200s"), ("0", ""), ("1.5s", "1500ms")],
+)
+def test_a_time_span_becomes_a_duration(text: str, duration: str) -> None:
+    assert read_span(text) == duration
