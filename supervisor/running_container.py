@@ -58,6 +58,9 @@ class RunningContainer:
     def last_lines(self) -> str:
         return self._engine.last_lines
 
+    def lines_of(self, instance: InstanceId) -> str:
+        return self._engine.pump.last_lines(instance)
+
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
         return self._engine.pump.outputs

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import Any, Literal
 
-    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version
+    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version, Why
     from supervisor.client.requests import Request
     from supervisor.client.wire import Response
 
@@ -47,6 +47,11 @@ class AsyncClient:
     async def programs(self, *names: str) -> list[Entry]:
         """Return the entries of the named instances, in the order of naming."""
         return await self._entries(requests.programs(names))
+
+    async def why(self, *names: str) -> Why:
+        """Return why the named instances, by default all, are not up."""
+        answer: Why = await self._ask(requests.why(names))
+        return answer
 
     async def version(self) -> Version:
         """Return supinit's version and the container's revision."""

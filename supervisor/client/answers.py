@@ -89,6 +89,33 @@ class Status(Version):
     programs: list[Entry]
 
 
+class InstanceName(TypedDict):
+    name: str
+    instance: int
+
+
+class Explanation(TypedDict):
+    """Why one instance is not up."""
+
+    name: str
+    instance: int
+    state: State
+    health: Health
+    why: str
+    """One or more sentences, down the chain of dependencies to the cause."""
+    causes: list[InstanceName]
+    """The instances that the sentences are about, in their order: this one first, the cause last."""
+    last_lines: list[str]
+    """The end of the cause's output, where it has failed; may be empty."""
+
+
+class Why(TypedDict):
+    """`programs` has one entry for each instance that is not up."""
+
+    up: bool
+    programs: list[Explanation]
+
+
 class LogLine(TypedDict):
     """One line of a program's output: text in `message`, or the line itself in `data` where it is a JSON object."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Literal
 
-    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version
+    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version, Why
     from supervisor.client.requests import Request
     from supervisor.client.wire import Response
 
@@ -60,6 +60,11 @@ class Client:
     def programs(self, *names: str) -> list[Entry]:
         """Return the entries of the named instances, in the order of naming."""
         return self._entries(requests.programs(names))
+
+    def why(self, *names: str) -> Why:
+        """Return why the named instances, by default all, are not up."""
+        answer: Why = self._ask(requests.why(names))
+        return answer
 
     def version(self) -> Version:
         """Return supinit's version and the container's revision."""

@@ -30,6 +30,10 @@ def status(names: Iterable[str]) -> Request:
     return Request("GET", "/v1/status" + query(("name", name) for name in names))
 
 
+def why(names: Iterable[str]) -> Request:
+    return Request("GET", "/v1/why" + query(("name", name) for name in names))
+
+
 def programs(names: Iterable[str]) -> Request:
     return Request("GET", f"/v1/programs/{_path(names)}")
 

@@ -90,6 +90,10 @@ class Container(Protocol):
         """Return the end of the output of the program that brings the container down; "" if none does."""
         ...
 
+    def lines_of(self, instance: InstanceId) -> str:
+        """Return the end of an instance's output, without a newline at its end; "" if there is none."""
+        ...
+
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
         """Return what the instances have written, for those that were ever started."""

@@ -30,6 +30,7 @@ def words_of(name: str, *programs: str) -> list[str]:
 def run_beside(path: str, words: Sequence[str], mode: int = 0o600, uid: int = 0) -> int:
     async def scenario() -> int:
         async with served(up(), path, mode=mode):
+            await asyncio.to_thread(int)  # imports what another user may not be able to read
             os.chmod(os.path.dirname(path), 0o755)
             if uid:
                 os.seteuid(uid)

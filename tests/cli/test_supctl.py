@@ -107,6 +107,14 @@ def test_status_as_json_is_what_the_api_returns(run: Run) -> None:
         assert (result.code, [p["instance"] for p in json.loads(result.out)["programs"]]) == (0, [2])
 
 
+def test_why_is_3_and_says_why_where_something_is_not_up(run: Run) -> None:
+    assert run(up(), "why") == Result(0, "everything is up\n", "")
+    result = run(up().end("db", 1), "why")
+    assert (result.code, result.err) == (3, "")
+    assert result.out.startswith("db is in BACKOFF: exited with code 1; tries again in ")
+    assert run(up().end("db", 1), "why", "web").code == 0
+
+
 # ---- logs
 
 

@@ -169,6 +169,9 @@ class SteeredContainer:
     async def tree(self) -> tuple[Branch, ...]:
         return self.branches
 
+    def lines_of(self, instance: InstanceId) -> str:
+        return self.tails.of(instance).end(4096).decode().rstrip("\n")
+
     def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
         return LogReader(query, self.tails, wake)
 

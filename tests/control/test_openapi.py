@@ -97,6 +97,7 @@ def test_every_schema_is_one() -> None:
         ("GET", "/v1/status", "", None, 200),
         ("GET", "/v1/version", "", None, 200),
         ("GET", "/v1/wait", "", None, 200),
+        ("GET", "/v1/why", "", None, 200),
         ("GET", "/v1/programs/{name}", "db", None, 200),
         ("GET", "/v1/programs/{name}", "nobody", None, 404),
         ("POST", "/v1/programs/{name}/start", "all", {"wait": False}, 202),

@@ -187,7 +187,7 @@ def _miscounted_holds(world: World) -> object:
     ],
 )
 @pytest.mark.parametrize("steps", [1, STEPS])
-def test_after_every_event_of_awalk(
+def test_after_every_event_of_a_walk(
     wrong: Callable[[World], object], steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a turn can start or stop one program only, and the rest follows in further turns."""

@@ -1,4 +1,4 @@
-"""status, tree, version, metrics and shutdown: one request each, and its answer as it is."""
+"""status, why, tree, version, metrics and shutdown: one request each, and its answer as it is."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ def finish_status(call: Call, response: Response | int) -> int:
     if code == 0 and not isinstance(response, int) and response.headers.get(FINE) != "yes":
         return NOT_FINE
     return code
+
+
+def why(call: Call) -> int:
+    """Print why something is not up."""
+    return finish_status(call, ask(call, "GET", "/v1/why" + query(("name", word) for word in call.words)))
 
 
 def tree(call: Call) -> int:

@@ -1,0 +1,57 @@
+"""why: for each instance that is not up, the reason in plain sentences (core/why.py)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from supervisor.control.http.message import Request, Response, json_response, text_response
+from supervisor.control.resources.naming import resolve
+from supervisor.core.protocol import FINE
+from supervisor.core.record import replace
+from supervisor.core.why import Why
+from supervisor.core.wording import printable
+
+if TYPE_CHECKING:
+    from supervisor.control.console import Console
+    from supervisor.core.why import Explanation
+
+
+def why(console: Console, request: Request) -> Response:
+    """Answer with one explanation for each named instance, by default of all, that is not up."""
+    container = console.container
+    instances = resolve(container.plan, request.query.get("name", ())) or container.plan.instances
+    reasons = Why(container.plan, container.snapshot, console.clock.now(), container.lines_of)
+    found = [reason for instance in instances if (reason := reasons.explain(instance)) is not None]
+    answer = text_response(_text(found)) if request.wants_text else json_response(_body(console, found))
+    return replace(answer, headers=((FINE, "no" if found else "yes"),))
+
+
+def _body(console: Console, found: list[Explanation]) -> dict[str, object]:
+    views = console.container.snapshot.instances
+    programs = [
+        {
+            "name": reason.instance[0],
+            "instance": reason.instance[1],
+            "state": views[reason.instance].state.value,
+            "health": views[reason.instance].health.value,
+            "why": " ".join(reason.sentences),
+            "causes": [{"name": name, "instance": number} for name, number in reason.causes],
+            "last_lines": list(reason.last_lines),
+        }
+        for reason in found
+    ]
+    return {"up": not found, "programs": programs}
+
+
+def _text(found: list[Explanation]) -> str:
+    """Return one paragraph for each. The last lines of a cause are quoted once, in its own paragraph if it has one."""
+    if not found:
+        return "everything is up"
+    explained = {reason.instance for reason in found}
+    paragraphs = []
+    for reason in found:
+        lines = [printable(" ".join(reason.sentences))]
+        if reason.last_lines and (reason.causes[-1] == reason.instance or reason.causes[-1] not in explained):
+            lines += ["Its last lines:", *(f"    {printable(line)}" for line in reason.last_lines)]
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)

@@ -1,0 +1,180 @@
+"""Why a program is not up, in plain sentences: what it waits for, down the chain of dependencies to the cause.
+
+Pure: decided from plan and snapshot, so that supctl, the API and everything else say the same.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from supervisor.core.health import Health
+from supervisor.core.life import Backoff, Starting, Stopping
+from supervisor.core.program import Condition, ExecProbe, FileProbe, HttpProbe, TcpProbe, UnixProbe
+from supervisor.core.record import Record
+from supervisor.core.restart_policy import exit_sentence
+from supervisor.core.snapshot import State
+from supervisor.core.wording import short_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Probe
+    from supervisor.core.snapshot import InstanceView, Snapshot
+
+GOALS = {Condition.STARTED: "to start", Condition.HEALTHY: "to be healthy", Condition.COMPLETED: "to complete"}
+MOST_LINES = 10
+"""Last lines of output that are quoted."""
+
+
+class Explanation(Record):
+    """Why one instance is not up. The last of `causes` is where the chain ends; it may be the instance itself."""
+
+    instance: InstanceId
+    sentences: tuple[str, ...]
+    causes: tuple[InstanceId, ...]
+    """The instances that the sentences are about, in their order; the first is the instance itself."""
+    last_lines: tuple[str, ...]
+    """The end of the output of the cause, where it has failed; may be empty."""
+
+
+class Why:
+    """`last_lines` returns the end of an instance's output. `now` is on the monotonic clock."""
+
+    def __init__(self, plan: Plan, snapshot: Snapshot, now: float, last_lines: Callable[[InstanceId], str]) -> None:
+        self._plan = plan
+        self._snapshot = snapshot
+        self._now = now
+        self._last_lines = last_lines
+
+    def explain(self, instance: InstanceId) -> Explanation | None:
+        """Return why an instance is not up; None if it is."""
+        if self._snapshot.instances[instance].is_fine:
+            return None
+        chain = self._chain(instance)
+        return Explanation(
+            instance=instance,
+            sentences=tuple(sentence for link in chain for sentence in self._sentences(link)),
+            causes=tuple(chain),
+            last_lines=self._lines_of(chain[-1]),
+        )
+
+    def _chain(self, instance: InstanceId) -> list[InstanceId]:
+        """Follow what holds an instance back, each program once; of several, first the one that has failed."""
+        chain, pending = [instance], [instance]
+        while pending:
+            for cause in self._holding_back(pending.pop()):
+                if cause not in chain:
+                    chain.append(cause)
+                    pending.append(cause)
+        return chain
+
+    def _holding_back(self, instance: InstanceId) -> Iterator[InstanceId]:
+        """Yield one instance of each program that this one waits for: the one that is worst off."""
+        views = self._snapshot.instances
+        for name in views[instance].waiting_for:
+            program = self._plan.programs.get(name)
+            missing = [views[i] for i in program.instances if not _is_up(views[i])] if program is not None else []
+            if missing:
+                worst = min(missing, key=lambda view: (view.state is not State.FATAL, view.instance))
+                yield worst.name, worst.instance
+
+    def _sentences(self, instance: InstanceId) -> Iterator[str]:
+        """Yield what is wrong with one instance, whatever the others do."""
+        view, name = self._snapshot.instances[instance], self._label(instance)
+        match view.state:
+            case State.PENDING:
+                yield f"{name} is PENDING: {self._awaited(view)}."
+            case State.STARTING | State.RUNNING:
+                yield f"{name} {self._not_up(view)}."
+            case State.BACKOFF:
+                reason = view.reason or _ended(view) or "its last run failed"
+                yield f"{name} is in BACKOFF: {reason}; {self._next_try(instance, view)}."
+            case State.FATAL:
+                yield f"{name} is FATAL: {view.reason or _ended(view) or 'it failed'}. It is not tried again."
+            case State.STOPPED:
+                yield f"{name} is STOPPED: {self._stopped()}."
+            case State.STOPPING:
+                yield f"{name} is STOPPING: {self._stop_step(instance, view)}."
+            case State.EXITED:
+                yield f"{name} is EXITED{f': {view.reason}' if view.reason else ''}."
+        if view.last_exit is not None and view.state in (State.PENDING, State.STARTING, State.RUNNING):
+            ago = short_time(self._now - view.last_exit.at)
+            yield f"The last run of {name} {exit_sentence(view.last_exit)} {ago} ago."
+
+    def _awaited(self, view: InstanceView) -> str:
+        conditions = {need.program: need.condition for need in self._plan.programs[view.name].depends_on}
+        goals = [f"{name} {GOALS[conditions.get(name, Condition.STARTED)]}" for name in view.waiting_for]
+        return f"it waits for {' and '.join(goals)}" if goals else view.reason or "it waits to be started"
+
+    def _not_up(self, view: InstanceView) -> str:
+        """Say why an instance with a process is not up, as a predicate."""
+        check = self._plan.programs[view.name].healthcheck
+        detail = view.probe_detail or "the first health check has not come back"
+        target = _target(check.probe) if check is not None and view.probe_detail else ""
+        detail += f" from {target}" if target not in detail else ""
+        detail += f", {view.probe_failures} times in a row" if view.probe_failures > 1 else ""
+        if view.health is Health.UNHEALTHY:
+            at = view.last_pass_at
+            passed = "has never passed" if at is None else f"passed last {short_time(self._now - at)} ago"
+            return f"is unhealthy: {detail}; its health check {passed}"
+        phase = self._snapshot.fleet.lives[view.name, view.instance].phase
+        running = short_time(self._now - (view.started_at if view.started_at is not None else view.since))
+        left = ""
+        if isinstance(phase, Starting) and isfinite(phase.deadline) and not phase.is_ready:
+            left = f"; it must be ready within {short_time(phase.deadline - self._now)}"
+        if view.health is Health.STARTING:
+            return f"has been starting for {running}: {detail}{left}"
+        status = f": it says {view.status_text!r}" if view.status_text else ""
+        return f"has been starting for {running} and is not ready yet{status}{left}"
+
+    def _next_try(self, instance: InstanceId, view: InstanceView) -> str:
+        life, retries = self._snapshot.fleet.lives[instance], self._plan.programs[instance[0]].start_retries
+        count = f" ({life.failures} of {retries})" if retries is not None and life.failures else ""
+        at = life.phase.until if isinstance(life.phase, Backoff) else view.starts_again_at
+        return f"tries again in {short_time((at or self._now) - self._now)}{count}"
+
+    def _stopped(self) -> str:
+        verdict = self._snapshot.verdict
+        return "nobody has started it, or somebody stopped it" if verdict is None else "the container is stopping"
+
+    def _stop_step(self, instance: InstanceId, view: InstanceView) -> str:
+        phase, steps = self._snapshot.fleet.lives[instance].phase, self._plan.programs[instance[0]].stop
+        reason = view.reason or "it was asked to stop"
+        if not isinstance(phase, Stopping):
+            return f"{reason}; its main process has ended, others are being stopped"
+        if phase.step_index >= len(steps):
+            return f"{reason}; it was sent SIGKILL"
+        left = short_time(phase.deadline - self._now)
+        return f"{reason}; step {phase.step_index + 1} of {len(steps)} is under way, {left} left"
+
+    def _lines_of(self, instance: InstanceId) -> tuple[str, ...]:
+        view = self._snapshot.instances[instance]
+        has_failed = view.last_exit is not None or view.health is Health.UNHEALTHY or view.state is State.FATAL
+        return tuple(self._last_lines(instance).splitlines()[-MOST_LINES:]) if has_failed else ()
+
+    def _label(self, instance: InstanceId) -> str:
+        return f"{instance[0]}:{instance[1]}" if self._plan.programs[instance[0]].scale > 1 else instance[0]
+
+
+def _is_up(view: InstanceView) -> bool:
+    return view.is_fine and view.health is not Health.STARTING and view.state in (State.RUNNING, State.EXITED)
+
+
+def _ended(view: InstanceView) -> str:
+    return exit_sentence(view.last_exit) if view.last_exit is not None else ""
+
+
+def _target(probe: Probe) -> str:
+    match probe:
+        case HttpProbe(url=url):
+            return url
+        case TcpProbe(host=host, port=port):
+            return f"{host}:{port}"
+        case UnixProbe(path=path) | FileProbe(path=path):
+            return path
+        case ExecProbe(command=command):
+            return f"`{' '.join(command)}`"
+        case _:
+            return probe.address
