@@ -53,6 +53,8 @@ class Loop:
         self._container = RunningContainer(engine, self._tasks, self._loop)
         self._pump_timer: asyncio.TimerHandle | None = None
         self._servers: list[Server] = []
+        self._warned: set[str] = set()
+        """The warnings about the table that have been logged."""
         self._faults = 0
         self._refusals = 0
         self._is_failing = False
@@ -164,6 +166,8 @@ class Loop:
         self._inbox.open(signals_named_by(self._plan))
         if before.settings.marker_lease is None:
             self._renew_markers()
+        if not self._engine.fleet.leaving:  # an update is complete
+            self._tasks.spawn(self._warn())
 
     def _arm(self) -> None:
         self._timer = self._armed(self._timer, self._engine.next_deadline, self._pass_time)
@@ -197,6 +201,20 @@ class Loop:
         gc.freeze()
         gc.enable()
         self._tasks.spawn(self._serve())
+        self._tasks.spawn(self._warn())
+
+    async def _warn(self) -> None:
+        """Log the warnings about the table that are not logged yet, one in a turn."""
+        from supervisor.config.lint import warnings_on
+
+        try:
+            for warning in warnings_on(self._engine.plan):
+                if warning not in self._warned:
+                    self._warned.add(warning)
+                    self._engine.journal.write("warning", "container.warned", reason=warning)
+                await asyncio.sleep(0)
+        except Exception as error:
+            self._engine.faults.note("lint", error)
 
     async def _serve(self) -> None:
         from supervisor.control.console import Console

@@ -10,6 +10,7 @@ import os
 from supervisor.core.plan import critical_path
 from supervisor.core.program import Condition, ProgramType, RestartWhen, Scope, SignalStep
 from supervisor.core.signals import signal_name
+from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DOCKER_STOP_TIMEOUT = 10.0
 """Seconds that `docker stop` waits by default before it kills (docker-container-stop(1))."""
+MAX_BYTES = 1 << 20
+"""Bytes of a server's configuration that are read."""
 SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 TRUE = ("true", "1", "yes", "on", "")
 
@@ -115,13 +118,17 @@ def lint(program: Program) -> Iterator[str]:
         yield f"{name} does not forward signals: start the last command with exec, or run it without a shell"
 
 
+def _read_lines(path: str) -> list[str]:
+    """Return the lines of a server's configuration file, which a running supinit reads, too. Raises OSError."""
+    return read_regular_file(path, MAX_BYTES).decode(errors="replace").splitlines()
+
+
 def _read_nginx_conf(words: tuple[str, ...]) -> str:
     """Return the main configuration with single spaces, or an empty string if it cannot be read."""
     path = words[words.index("-c") + 1] if "-c" in words[:-1] else "/etc/nginx/nginx.conf"
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = (line.partition("#")[0] for line in file)
-            return " ".join(" ".join(lines).split())
+        lines = (line.partition("#")[0] for line in _read_lines(path))
+        return " ".join(" ".join(lines).split())
     except OSError:
         return ""
 
@@ -172,8 +179,7 @@ def _read_ini(path: str) -> dict[str, str]:
     """Read the options of an ini file. One that cannot be read may exist in production: assume that it is right."""
     silent = {"master": "", "need-app": ""}
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file]
+        lines = [line.strip() for line in _read_lines(path)]
     except OSError:
         return silent
     pairs = (line.partition("=") for line in lines if line and line[0] not in "#;[")
