@@ -175,7 +175,7 @@ class Loop:
     def _armed(
         self, timer: asyncio.TimerHandle | None, deadline: float | None, callback: Callable[[], None]
     ) -> asyncio.TimerHandle | None:
-        """Return a timer that is set to `deadline`: the one that there is, where it is right and has not rung yet."""
+        """Return a timer that is set to `deadline`: the one that there is, where it is right and has not fired yet."""
         if timer is not None:
             if timer.when() == deadline:
                 return timer

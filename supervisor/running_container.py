@@ -69,7 +69,7 @@ class RunningContainer:
     def journal(self) -> Journal:
         return self._engine.journal
 
-    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+    def read_logs(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
         from supervisor.logs.reader import LogReader
 
         return LogReader(query, self._engine.pump.tails, wake)

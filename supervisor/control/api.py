@@ -102,7 +102,7 @@ class Container(Protocol):
     @property
     def journal(self) -> Journal: ...
 
-    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+    def read_logs(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
         """Begin to read logs. `wake` is called whenever more has come, until `close`; None: only what is kept."""
         ...
 

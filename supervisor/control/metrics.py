@@ -1,4 +1,4 @@
-"""The metrics: a projection of snapshot, ledger and usage, made at each scrape. Nothing is counted in here."""
+"""The metrics: a projection of snapshot, counters and usage, made at each scrape. Nothing is counted here."""
 
 from __future__ import annotations
 

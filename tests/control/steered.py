@@ -172,7 +172,7 @@ class SteeredContainer:
     def lines_of(self, instance: InstanceId) -> str:
         return self.tails.of(instance).end(4096).decode().rstrip("\n")
 
-    def recall(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
+    def read_logs(self, query: LogQuery, wake: Callable[[], None] | None) -> LogReader:
         return LogReader(query, self.tails, wake)
 
     # ---- what a test does to it

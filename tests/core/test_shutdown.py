@@ -136,7 +136,7 @@ def test_draining_ends_the_moment_nothing_is_left_that_could_serve() -> None:
 # ---- shutdown_timeout
 
 
-def _ladders(timeout: float | None, *table: Program, drain: float = 0.0) -> World:
+def _sequences(timeout: float | None, *table: Program, drain: float = 0.0) -> World:
     plan = plan_of(*table, settings=Settings(shutdown_timeout=timeout, drain_delay=drain))
     return World(plan, obeys=ignoring_all_but_sigkill(plan)).begin().pass_to(100.0)
 
@@ -144,19 +144,19 @@ def _ladders(timeout: float | None, *table: Program, drain: float = 0.0) -> Worl
 CHAIN = (_stops_in("db", 20.0), _stops_in("web", 60.0, "db"), _stops_in("proxy", 20.0, "web"), _stops_in("other", 5.0))
 
 
-def test_without_shutdown_timeout_every_ladder_has_its_time() -> None:
-    world = _ladders(None, *CHAIN).tell(TERM).run_out()
+def test_without_shutdown_timeout_every_stop_sequence_has_its_time() -> None:
+    world = _sequences(None, *CHAIN).tell(TERM).run_out()
     assert {name: time for time, (name, _) in world.deaths} == {"other": 105, "proxy": 120, "web": 180, "db": 200}
 
 
-def test_shutdown_timeout_cuts_every_ladder_of_a_chain_by_the_same_share() -> None:
-    world = _ladders(10.0, *CHAIN).tell(TERM).run_out()
+def test_shutdown_timeout_cuts_every_stop_sequence_of_a_chain_by_the_same_share() -> None:
+    world = _sequences(10.0, *CHAIN).tell(TERM).run_out()
     deaths = {name: time for time, (name, _) in world.deaths}
     assert deaths == pytest.approx({"other": 105, "proxy": 102, "web": 108, "db": 110})
 
 
 def test_time_that_a_program_did_not_need_is_left_to_those_below() -> None:
-    world = _ladders(10.0, *CHAIN)
+    world = _sequences(10.0, *CHAIN)
     world.obeys = {"proxy": (SIGTERM,), "web": (), "db": (), "other": ()}
     world.tell(TERM).run_out()
     deaths = {name: time for time, (name, _) in world.deaths}
@@ -164,24 +164,24 @@ def test_time_that_a_program_did_not_need_is_left_to_those_below() -> None:
 
 
 def test_a_shutdown_timeout_that_is_long_enough_cuts_nothing() -> None:
-    world = _ladders(100.0, *CHAIN).tell(TERM).run_out()
+    world = _sequences(100.0, *CHAIN).tell(TERM).run_out()
     assert world.now == 200.0
 
 
 def test_drain_delay_counts_towards_shutdown_timeout() -> None:
-    world = _ladders(10.0, _stops_in("db", 60.0), drain=4.0).tell(TERM)
+    world = _sequences(10.0, _stops_in("db", 60.0), drain=4.0).tell(TERM)
     assert world.pass_to(104.0).signals == [(104.0, ("db", 1), SIGTERM)]
     assert world.run_out().deaths == [(110.0, ("db", 1))]
 
 
 def test_a_drain_delay_beyond_shutdown_timeout_is_cut() -> None:
-    world = _ladders(10.0, _stops_in("db", 60.0), drain=30.0).tell(TERM).run_out()
+    world = _sequences(10.0, _stops_in("db", 60.0), drain=30.0).tell(TERM).run_out()
     assert world.deaths == [(110.0, ("db", 1))]
 
 
 @pytest.mark.parametrize("request_", [StopRequested(), RestartRequested()], ids=["stop", "restart"])
 def test_shutdown_timeout_cuts_a_stop_that_was_under_way(request_: StopRequested | RestartRequested) -> None:
-    world = _ladders(10.0, _stops_in("db", 60.0), _stops_in("web", 5.0, "db"))
+    world = _sequences(10.0, _stops_in("db", 60.0), _stops_in("web", 5.0, "db"))
     world.ask(request_, "db").pass_to(110.0)
     world.tell(TERM).run_out()
     assert world.stop_order == ["web", "db"]
@@ -200,13 +200,13 @@ EXTENDED = Notified(1, Notice(extend_by=3600.0))
 
 
 def test_a_stop_that_is_extended_leaves_those_below_their_time_within_shutdown_timeout() -> None:
-    world = _ladders(40.0, _stops_in("db", 10.0), _stops_in("web", 10.0, "db")).tell(TERM).happens("web", EXTENDED)
+    world = _sequences(40.0, _stops_in("db", 10.0), _stops_in("web", 10.0, "db")).tell(TERM).happens("web", EXTENDED)
     assert world.run_out().deaths == [(130.0, ("web", 1)), (140.0, ("db", 1))]
 
 
 def test_a_stop_that_was_extended_before_the_shutdown_is_cut_to_fit_shutdown_timeout() -> None:
     world = (
-        _ladders(40.0, _stops_in("db", 10.0), _stops_in("other", 10.0))
+        _sequences(40.0, _stops_in("db", 10.0), _stops_in("other", 10.0))
         .stop("db")
         .happens("db", EXTENDED)
         .pass_to(200.0)
@@ -219,28 +219,28 @@ def test_a_stop_that_was_extended_before_the_shutdown_is_cut_to_fit_shutdown_tim
 
 
 def test_a_second_request_after_a_second_kills_what_is_left_at_once() -> None:
-    world = _ladders(None, *CHAIN).tell(TERM).pass_to(101.0).tell(TERM)
+    world = _sequences(None, *CHAIN).tell(TERM).pass_to(101.0).tell(TERM)
     assert sorted(world.stop_order) == ["db", "other", "proxy", "web"]
     assert (world.now, type(world.fleet.container_phase), world.verdict.code) == (101.0, Over, 0)
 
 
 def test_a_second_request_within_a_second_is_the_same_one() -> None:
-    world = _ladders(None, *CHAIN).tell(TERM).pass_to(100.9).tell(TERM)
+    world = _sequences(None, *CHAIN).tell(TERM).pass_to(100.9).tell(TERM)
     assert world.deaths == []
 
 
 def test_impatience_is_measured_from_the_first_request() -> None:
-    world = _ladders(None, *CHAIN).tell(TERM).pass_to(100.6).tell(TERM).pass_to(101.1).tell(TERM)
+    world = _sequences(None, *CHAIN).tell(TERM).pass_to(100.6).tell(TERM).pass_to(101.1).tell(TERM)
     assert isinstance(world.fleet.container_phase, Over)
 
 
 def test_a_second_request_while_draining_kills_at_once() -> None:
-    world = _ladders(None, DB, drain=30.0).tell(TERM).pass_to(102.0).tell(TERM)
+    world = _sequences(None, DB, drain=30.0).tell(TERM).pass_to(102.0).tell(TERM)
     assert world.signals == [(102.0, ("db", 1), SIGKILL)]
 
 
 def test_the_first_request_after_a_program_began_the_shutdown_is_not_yet_impatience() -> None:
-    world = _ladders(None, DB, WEB).tell(Fault("a bug")).pass_to(105.0).tell(TERM)
+    world = _sequences(None, DB, WEB).tell(Fault("a bug")).pass_to(105.0).tell(TERM)
     assert world.deaths == []
     assert world.pass_to(106.0).tell(TERM).alive == []
 
@@ -277,7 +277,7 @@ def test_a_sweep_of_the_container_means_nothing_while_programs_are_kept_up() -> 
     assert world.tell(ContainerSwept()).fleet == before
 
 
-def test_a_step_of_the_ladder_that_works_ends_it() -> None:
+def test_a_step_of_the_stop_sequence_that_works_ends_it() -> None:
     db = replace(DB, stop=(SignalStep(SIGTERM, 10.0), SignalStep(SIGINT, 10.0)))
     world = World(plan_of(db), obeys={"db": (SIGINT,)}).begin().pass_to(100.0).tell(TERM).run_out()
     assert world.signals == [(100.0, ("db", 1), SIGTERM), (110.0, ("db", 1), SIGINT)]

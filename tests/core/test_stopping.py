@@ -35,13 +35,13 @@ from supervisor.core.stop_sequence import stop_time_left
 
 from .worlds import OneLife
 
-LADDER: tuple[Step, ...] = (
+STEPS: tuple[Step, ...] = (
     WriteStep("/run/web.fifo", b"q", 30.0),
     CommandStep(("web", "-s", "quit"), 20.0),
     SignalStep(SIGTERM, 5.0, Scope.GROUP),
 )
 WEB = Program("web", ("web",))
-LADDERED = replace(WEB, stop=LADDER)
+STEPWISE = replace(WEB, stop=STEPS)
 RUN = Run(100, 0.0)
 
 WRITE = (WriteFifo(1, 0, "/run/web.fifo", b"q"),)
@@ -50,7 +50,7 @@ TERM = (SendSignal(100, SIGTERM, Scope.GROUP), SendSignal(100, SIGCONT, Scope.GR
 KILL = (SendSignal(100, SIGKILL, Scope.TREE),)
 
 
-def _climb(web: OneLife, *events: Event) -> list[tuple[float, tuple[Action, ...]]]:
+def _steps_of(web: OneLife, *events: Event) -> list[tuple[float, tuple[Action, ...]]]:
     """Return what each event leads to, and what the deadlines after them do, up to the first SIGKILL."""
     seen = []
     for event in events:
@@ -63,7 +63,7 @@ def _climb(web: OneLife, *events: Event) -> list[tuple[float, tuple[Action, ...]
 
 
 def test_every_step_has_its_time_and_sigkill_to_the_tree_follows_the_last() -> None:
-    steps = _climb(OneLife(LADDERED).spawn(), StopRequested())
+    steps = _steps_of(OneLife(STEPWISE).spawn(), StopRequested())
     assert steps == [(0.0, WRITE), (30.0, COMMAND), (50.0, TERM), (55.0, KILL)]
 
 
@@ -76,18 +76,18 @@ def test_a_signal_is_followed_by_sigcont_since_a_stopped_process_would_not_act_o
 
 
 def test_a_step_that_failed_makes_room_for_the_next_at_once() -> None:
-    steps = _climb(OneLife(LADDERED).spawn(), StopRequested(), StepFailed(1, 0), StepFailed(1, 1))
+    steps = _steps_of(OneLife(STEPWISE).spawn(), StopRequested(), StepFailed(1, 0), StepFailed(1, 1))
     assert steps == [(0.0, WRITE), (0.0, COMMAND), (0.0, TERM), (5.0, KILL)]
 
 
 @pytest.mark.parametrize("step_index", [1, 2, 3, -1])
 def test_a_failure_of_another_step_changes_nothing(step_index: int) -> None:
-    assert OneLife(LADDERED).spawn().tell(StopRequested()).refuses(StepFailed(1, step_index))
+    assert OneLife(STEPWISE).spawn().tell(StopRequested()).refuses(StepFailed(1, step_index))
 
 
 def test_sigkill_is_repeated_until_the_process_is_gone() -> None:
     web = OneLife(WEB).spawn()
-    _climb(web, StopRequested())
+    _steps_of(web, StopRequested())
     assert [web.tell(DeadlinePassed(), at=time).actions for time in (11.0, 12.0, 13.0)] == [KILL, KILL, KILL]
     assert web.life.phase == Stopping(RUN, 1, 14.0)
 
@@ -123,33 +123,33 @@ def test_a_sweep_is_repeated_every_second_and_its_last_try_is_final() -> None:
     ],
 )
 def test_a_budget_cuts_every_step_by_the_same_share(within: float | None, times: list[float]) -> None:
-    steps = _climb(OneLife(LADDERED).spawn(), StopRequested(within))
+    steps = _steps_of(OneLife(STEPWISE).spawn(), StopRequested(within))
     assert [time for time, _ in steps] == pytest.approx(times)
 
 
 def test_a_tighter_budget_cuts_what_is_left_of_a_stop() -> None:
-    web = OneLife(LADDERED).spawn().tell(StopRequested())
+    web = OneLife(STEPWISE).spawn().tell(StopRequested())
     web.tell(StopRequested(4.5), at=10.0)  # 45 s were left
-    assert stop_time_left(LADDERED, web.life, 10.0) == pytest.approx(4.5)
-    assert [time for time, _ in _climb(web)] == pytest.approx([12.0, 14.0, 14.5])
+    assert stop_time_left(STEPWISE, web.life, 10.0) == pytest.approx(4.5)
+    assert [time for time, _ in _steps_of(web)] == pytest.approx([12.0, 14.0, 14.5])
 
 
 @pytest.mark.parametrize("within", [None, 45.0, 100.0], ids=["none", "as much", "more"])
 def test_a_budget_that_is_not_tighter_changes_nothing(within: float | None) -> None:
-    web = OneLife(LADDERED).spawn().tell(StopRequested())
+    web = OneLife(STEPWISE).spawn().tell(StopRequested())
     web.now = 10.0
     assert web.refuses(StopRequested(within))
 
 
 def test_a_budget_after_sigkill_changes_nothing() -> None:
     web = OneLife(WEB).spawn()
-    _climb(web, StopRequested())
+    _steps_of(web, StopRequested())
     assert web.refuses(StopRequested(0.0))
 
 
 @pytest.mark.parametrize("before", [(), (StopRequested(),)], ids=["running", "stopping"])
 def test_hurry_goes_straight_to_sigkill(before: tuple[Event, ...]) -> None:
-    web = OneLife(LADDERED).spawn().tell(*before).tell(Hurried(), at=2.0)
+    web = OneLife(STEPWISE).spawn().tell(*before).tell(Hurried(), at=2.0)
     assert web.actions == KILL
     assert isinstance(web.phase, Stopping)
     assert (web.phase.step_index, web.phase.deadline, web.life.goal) == (3, 3.0, Goal.DOWN)

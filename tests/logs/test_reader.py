@@ -176,7 +176,7 @@ def test_what_is_shown_of_a_stream_is_what_was_written(pieces: list[tuple[int, b
 class Reader:
     def __init__(self, written: Written, query: LogQuery) -> None:
         self.woken = 0
-        self.recall = LogReader(query, written.tails, self.wake)
+        self.log = LogReader(query, written.tails, self.wake)
 
     def wake(self) -> None:
         self.woken += 1
@@ -186,8 +186,8 @@ def test_what_follows_is_taken_after_the_history_and_nothing_twice(written: Writ
     written.write(WEB, b"w1\nha")
     reader = Reader(written, LogQuery({WEB: "web"}))
     written.write(WEB, b"lf\nw3\n")
-    assert b"".join(reader.recall.history()) == b"w1\n"
-    assert (reader.woken, reader.recall.take(), reader.recall.take()) == (1, b"half\nw3\n", b"")
+    assert b"".join(reader.log.history()) == b"w1\n"
+    assert (reader.woken, reader.log.take(), reader.log.take()) == (1, b"half\nw3\n", b"")
     written.write(DB, b"another\n")
     assert reader.woken == 1
 
@@ -195,7 +195,7 @@ def test_what_follows_is_taken_after_the_history_and_nothing_twice(written: Writ
 def test_a_reader_that_is_closed_is_not_woken(written: Written) -> None:
     reader = Reader(written, LogQuery({WEB: "web"}))
     other = Reader(written, LogQuery({WEB: "web"}))
-    reader.recall.close()
+    reader.log.close()
     written.write(WEB, b"w1\n")
     assert (reader.woken, other.woken) == (0, 1)
 
@@ -203,19 +203,19 @@ def test_a_reader_that_is_closed_is_not_woken(written: Written) -> None:
 def test_a_reader_that_is_too_far_behind_is_lost_and_holds_nothing(written: Written) -> None:
     reader = Reader(written, LogQuery({WEB: "web"}))
     written.write(WEB, b"x" * (MAX_BEHIND - 1) + b"\n")
-    assert not reader.recall.is_lost
+    assert not reader.log.is_lost
     written.write(WEB, b"y\n")
-    assert reader.recall.is_lost
-    assert reader.recall.take() == b""
-    assert reader.recall.is_lost
+    assert reader.log.is_lost
+    assert reader.log.take() == b""
+    assert reader.log.is_lost
 
 
 def test_a_reader_that_takes_in_time_is_never_lost(written: Written) -> None:
     reader = Reader(written, LogQuery({WEB: "web"}))
     for _ in range(5):
         written.write(WEB, b"x" * (MAX_BEHIND - 1) + b"\n")
-        assert len(reader.recall.take()) == MAX_BEHIND
-    assert not reader.recall.is_lost
+        assert len(reader.log.take()) == MAX_BEHIND
+    assert not reader.log.is_lost
 
 
 def test_a_line_without_end_is_let_go_of_in_pieces(written: Written) -> None:
@@ -223,5 +223,5 @@ def test_a_line_without_end_is_let_go_of_in_pieces(written: Written) -> None:
     shown = b""
     for _ in range(20):
         written.write(WEB, b"x" * 100_000)
-        shown += reader.recall.take()
+        shown += reader.log.take()
     assert shown.count(b"x") >= 1_000_000

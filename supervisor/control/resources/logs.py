@@ -21,7 +21,7 @@ TOO_SLOW = "lines came faster than they were taken; name fewer programs"
 def logs(console: Console, request: Request) -> Response:
     """Return lines as NDJSON, as `log.mode: json` has them, or as text, prefixed with the name if there are several."""
     query = _read_query(console, request)
-    stream = Stream(partial(console.container.recall, query), read_flag(request, "follow"), TOO_SLOW)
+    stream = Stream(partial(console.container.read_logs, query), read_flag(request, "follow"), TOO_SLOW)
     return Response(200, b"", NDJSON if query.as_json else TEXT, stream=stream)
 
 
