@@ -105,6 +105,18 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert not anchor or anchor in _anchors(file), f"{target}#{anchor}"
 
 
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_the_page_names_is_there(page: str) -> None:
+    """From the root of the repository, or of supervisor/; a second one on a line also from the folder of the first."""
+    for line in (ROOT / page).read_text().splitlines():
+        folders = [ROOT, ROOT / "supervisor"]
+        for name in re.findall(r"`([\w./-]+(?:\.py|\.md|\.yaml|/))`", line):
+            if "NNNN" not in name:
+                found = next((folder / name for folder in folders if (folder / name).exists()), None)
+                assert found is not None, f"{name} in: {line}"
+                folders.append(found if found.is_dir() else found.parent)
+
+
 @pytest.mark.parametrize(("page", "table"), TABLES)
 def test_every_table_in_the_pages_is_valid(page: str, table: str, tmp_path: Path) -> None:
     """As supinit --check has it: with the variables that it requires, and every user that it names."""
