@@ -6,15 +6,16 @@ import os
 import shlex
 import sys
 
-from supervisor.config.lint import warnings_on, warnings_on_python
-from supervisor.config.load import expand, load
+from supervisor.config.lint import warnings_on, warnings_on_files, warnings_on_programs, warnings_on_python
+from supervisor.config.load import examine, expand
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.signals import signal_name
+from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import Program, Step
@@ -25,14 +26,21 @@ def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
 
     A `command` that is not empty is the main program.
     """
-    plan = make_plan(load(path, os.environ, command=command))
+    table, problems = examine(path, os.environ, command=command)
+    if problems:
+        _print_warnings((*table.warnings, *warnings_on_programs(table.programs)))
+        raise ConfigError(problems)
+    plan = make_plan(table)
     if expanded:
         sys.stdout.write(expand(path, os.environ))
     else:
         sys.stdout.writelines(f"{line}\n" for line in describe(plan))
-    for warning in (*warnings_on(plan), *warnings_on_python()):
-        sys.stderr.write(f"warning: {warning}\n")
+    _print_warnings((*warnings_on(plan), *warnings_on_files(plan, os.environ), *warnings_on_python()))
     return 0
+
+
+def _print_warnings(warnings: Iterable[str]) -> None:
+    sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
 
 
 def describe(plan: Plan) -> Iterator[str]:

@@ -13,7 +13,7 @@ from supervisor.config.schema import DOCUMENT
 from supervisor.config.source import parse, read_file
 from supervisor.config.table import read_programs, read_settings
 from supervisor.config.tree import Mapping, Sequence
-from supervisor.core.program import Table
+from supervisor.core.program import Settings, Table
 from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingOf
 
     from supervisor.config.tree import Node, Scalar
-    from supervisor.core.program import Program, Settings
 
 
 def load(
@@ -36,22 +35,34 @@ def load(
     `regular_only`: refuse a pipe or a device, which could block a running supinit.
     Raises ConfigError with all problems, in reading order.
     """
+    table, problems = examine(path, environ, needs_programs, command, regular_only)
+    if problems:
+        raise ConfigError(problems)
+    return table
+
+
+def examine(
+    path: str,
+    environ: MappingOf[str, str],
+    needs_programs: bool = True,
+    command: tuple[str, ...] = (),
+    regular_only: bool = False,
+) -> tuple[Table, tuple[str, ...]]:
+    """Read the configuration at `path`, and return its problems beside the table.
+
+    If there are problems, the table holds what could be read of each program, without dependencies.
+    Raises ConfigError if the file itself cannot be read.
+    """
     reading, documents = _read(path, environ, regular_only)
-    settings: Settings | None = None
-    programs: tuple[Program, ...] | None = None
+    settings = Settings()
     try:
         settings = read_settings(documents.supervisor, reading)
     except InvalidValue:
         pass  # read the programs, too, to report their problems
-    try:
-        programs = read_programs(documents.programs, reading, command)
-    except InvalidValue:
-        pass
+    programs = read_programs(documents.programs, reading, command)
     if needs_programs and not command and not documents.programs and not reading.problems:
         reading.problem_at(path, 1, 1, "programs", "cannot be empty: there is no program to run")
-    if settings is None or programs is None or reading.problems:
-        raise ConfigError(reading.problems)
-    return Table(settings, programs, reading.warnings)
+    return Table(settings, programs, reading.warnings), reading.problems
 
 
 def expand(path: str, environ: MappingOf[str, str]) -> str:

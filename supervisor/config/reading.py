@@ -62,9 +62,16 @@ class Reading:
             self.refuse(scalar, path, str(error))
         for name in unset:
             sentence = f"variable {name} is not set and is replaced with an empty string"
+            if _is_for_shell(path):
+                sentence += f"; write $${name} where the shell is to replace it"
             place = (self._files.get(scalar.file, 0), scalar.line, scalar.column, sentence)
             self._warnings.setdefault(place, _with_position(scalar.file, scalar.line, scalar.column, path, sentence))
         return text
+
+
+def _is_for_shell(path: str) -> bool:
+    """Whether a value may be a script with variables of its own."""
+    return any(part.partition("[")[0] in ("command", "test", "reload_command") for part in path.split("."))
 
 
 def join(path: str, key: str) -> str:

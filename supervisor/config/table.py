@@ -45,7 +45,7 @@ def read_programs(
 ) -> tuple[Program, ...]:
     """Read the programs of all files. A `command` that is not empty is the main program.
 
-    Raises InvalidValue after reporting every problem of every program.
+    If there are problems, return what could be read of each program, without its dependencies.
     """
     places = {name: place for name, (key, node) in nodes.items() if (place := _read_place(name, key, node, reading))}
     dependencies = {name: _dependency_places(place) for name, place in places.items()}
@@ -56,7 +56,8 @@ def read_programs(
     _check_users(places, reading)
     check_main(nodes, places, command, reading)
     if reading.problems:
-        raise InvalidValue
+        readable = (name for name, place in places.items() if "command" in place.values)
+        return tuple(_program(name, {**places[name].values, "depends_on": ()}) for name in readable)
     programs = tuple(_program(name, place.values) for name, place in places.items())
     return with_command(programs, command) if command else programs
 

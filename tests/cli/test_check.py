@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from signal import SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.cli.check import describe
-from supervisor.config.lint import warnings_on
+from supervisor.cli.check import check, describe
+from supervisor.config.lint import warnings_on, warnings_on_files
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     CommandStep,
@@ -23,6 +24,7 @@ from supervisor.core.program import (
     Table,
     WriteStep,
 )
+from supervisor.errors import ConfigError
 
 NGINX = Program(
     "nginx",
@@ -121,3 +123,47 @@ def test_a_table_without_surprises_has_no_warning() -> None:
 def test_the_main_program_is_named_with_its_command() -> None:
     main = Program("main", ("bash", "-c", "echo it"), is_main=True, depends_on=(Dependency("migrate"),))
     assert _describe(MIGRATE, main)[:3] == ["2 programs", "main program: main (bash -c 'echo it')", ""]
+
+
+@pytest.mark.parametrize(
+    ("command", "folder", "warning"),
+    [
+        ("no-such-command", None, "command: no-such-command was not found in /usr/bin:/bin on this file system"),
+        ("/nowhere/serve", None, "command: /nowhere/serve does not exist on this file system"),
+        ("/etc/passwd", None, "command: /etc/passwd is not executable"),
+        ("env", "/nowhere", "working_dir: /nowhere is not a directory on this file system"),
+        ("./nothing", "/usr/bin", "command: ./nothing does not exist on this file system"),
+        ("./env", "/usr/bin", None),
+        ("env", None, None),
+    ],
+)
+def test_commands_and_directories_that_are_not_there_are_warned_of(
+    command: str, folder: str | None, warning: str | None
+) -> None:
+    plan = make_plan(Table(Settings(), (Program("web", (command,), working_dir=folder),)))
+    expected = [] if warning is None else [f"programs.web.{warning}"]
+    assert list(warnings_on_files(plan, {"PATH": "/usr/bin:/bin"})) == expected
+
+
+def test_a_program_s_own_path_is_searched(tmp_path: Path) -> None:
+    (tmp_path / "serve").touch(mode=0o755)
+    program = Program("web", ("serve",), environment=(("PATH", str(tmp_path)),))
+    assert list(warnings_on_files(make_plan(Table(Settings(), (program,))), {"PATH": "/usr/bin"})) == []
+
+
+def test_warnings_are_shown_beside_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A user that exists only in the image hides nothing else."""
+    table = tmp_path / "table.yaml"
+    table.write_text(
+        "programs:\n  web: {command: [cron], user: nobody-here, environment: {A: $NO_SUCH}}\n"
+        "  db: {command: [npm, start]}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        check(str(table), expanded=False)
+    assert caught.value.problems == (f"{table}:2:32: programs.web.user: unknown user 'nobody-here'",)
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {table}:2:62: programs.web.environment.A: variable NO_SUCH is not set and is replaced with an empty"
+        " string",
+        "warning: programs.web: cron goes to the background and then looks as if it had exited: add -f",
+        "warning: programs.db: npm does not forward signals reliably: run node itself",
+    ]

@@ -148,7 +148,8 @@ def test_an_unset_variable_is_empty_with_a_warning_that_says_where() -> None:
     assert table.programs[0].command == ("nginx", "")
     assert table.programs[0].environment == (("B", ""), ("A", "s"))
     assert table.warnings == (
-        "supinit.yaml:3:22: programs.web.command[1]: variable CONF is not set and is replaced with an empty string",
+        "supinit.yaml:3:22: programs.web.command[1]: variable CONF is not set and is replaced with an empty string;"
+        " write $$CONF where the shell is to replace it",
         "supinit.yaml:4:22: programs.web.environment.B: variable B is not set and is replaced with an empty string",
     )
 

@@ -326,7 +326,7 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
         ),
         (
             "programs: {web: {command: \"a 'b\"}}",
-            ["1:27: programs.web.command: cannot be split into words: no closing quotation"],
+            ["1:27: programs.web.command: cannot be split into words: no closing quote '"],
         ),
         (
             "programs: {web: {command: [a, ~, [b]]}}",
