@@ -149,7 +149,9 @@ def test_a_second_signal_kills_it_and_the_code_says_so(run: Run) -> None:
     container = run({}, "--", "sh", "-c", "trap '' TERM; echo main up; while :; do sleep 0.05; done")
     container.expect("main up")
     first = container.signal(signal.SIGTERM)
-    sleep_until(lambda: time.monotonic() > first + 1.1, 10, "a second one is no doubled first one")
+    sleep_until(
+        lambda: time.monotonic() > first + 1.1, 10, "a second signal does not count as a repetition of the first"
+    )
     container.signal(signal.SIGTERM)
     assert container.end() == 137
 
@@ -340,7 +342,9 @@ def test_after_its_end_the_terminal_is_supinits_while_the_others_are_stopped(on_
     assert screen.modes == Screen().modes
     screen.type("\x03")
     first = time.monotonic()
-    sleep_until(lambda: time.monotonic() > first + 1.1, 10, "a second one is no doubled first one")
+    sleep_until(
+        lambda: time.monotonic() > first + 1.1, 10, "a second signal does not count as a repetition of the first"
+    )
     screen.type("\x03")
     assert container.end() == 0
 

@@ -106,7 +106,7 @@ def _plan(options: Options, is_running: bool = False) -> Plan:
     own_log = plan.settings.log
     level = options.log_level or own_log.level
     if options.log_level is None and level == "info" and plan.main is not None and _has_terminal():
-        level = "warning"  # a shell's prompt is no place for news; supctl events has it all
+        level = "warning"  # informational lines would disturb a shell's prompt; supctl events has them
     own_log = replace(own_log, format=options.log_format or own_log.format, level=level)
     return replace(plan, settings=replace(plan.settings, log=own_log))
 

@@ -105,6 +105,13 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert not anchor or anchor in _anchors(file), f"{target}#{anchor}"
 
 
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    """`mkdocs build --strict` in .ci/run says so, too, and more; this one needs no MkDocs."""
+    named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text()))
+    pages = {page.removeprefix("docs/") for page in PAGES if page.startswith("docs/")}
+    assert {page for page in pages if not page.startswith("decisions/")} <= named
+
+
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_file_that_the_page_names_is_there(page: str) -> None:
     """From the root of the repository, or of supervisor/; a second one on a line also from the folder of the first."""

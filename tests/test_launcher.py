@@ -166,7 +166,7 @@ def test_a_run_dir_too_deep_for_a_socket_is_named_as_the_reason(turned: Turn, tm
 
 
 def test_a_start_for_which_no_descriptors_are_left_is_held_and_leaves_none(open_folder: Path) -> None:
-    """It is no failure of the program, and it is not given up: starts leave the last descriptors to supinit."""
+    """The program has not failed and is not given up: starts leave the last descriptors to supinit."""
 
     def starts() -> tuple[list[str], int, bool]:
         container = Turned(open_folder, program("web", ready=Readiness(notify=5), watchdog=1.0, nice=19))

@@ -98,7 +98,7 @@ class Children:
         self._spared.add(pid)
 
     def adopt(self, owner: ProcessOwner, pid: int) -> bool:
-        """Register a process that was not started here for `owner`. False: it is no child of supinit's."""
+        """Register a process that was not started here for `owner`. False: it is not a child of supinit."""
         if pid in self._owners or pid not in own_children():
             return False
         self._owners[pid] = owner

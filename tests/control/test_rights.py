@@ -28,7 +28,7 @@ only_as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can becom
         pytest.param(Peer(1, OWN, OWN), Rights.CONTROL, id="own user"),
         pytest.param(Peer(1, OTHER, GROUP), Rights.READ, id="by primary group"),
         pytest.param(Peer(1, OTHER, OTHER, frozenset({3, GROUP})), Rights.READ, id="by supplementary group"),
-        pytest.param(Peer(1, OTHER, 0, frozenset({0})), Rights.NOTHING, id="root's group is no root"),
+        pytest.param(Peer(1, OTHER, 0, frozenset({0})), Rights.NOTHING, id="root's group is not root"),
     ],
 )
 def test_rights_follow_from_the_credentials(peer: Peer, rights: Rights) -> None:

@@ -13,7 +13,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 
 
 def read_span(text: str) -> str:
-    """Return a time span as a duration; empty for 0, which is no limit. Raises ValueError for anything else."""
+    """Return a time span as a duration; empty for 0, which means no limit. Raises ValueError for anything else."""
     seconds = 0.0
     position = 0
     while position < len(text):
