@@ -81,7 +81,7 @@ def convert_compose(text: str, path: str, findings: Findings) -> Block:
     for service in blocks.values():
         after = service.block.entries.get("depends_on")
         for other, condition in after.entries.items() if isinstance(after, Block) else ():
-            if condition == {"condition": "completed"}:
+            if isinstance(condition, dict) and condition["condition"] == "completed":
                 draft.programs[other].entries["type"] = "oneshot"
     _mention_images(blocks, draft)
     return draft.finish()
@@ -211,8 +211,12 @@ class _Service:
                 sentence = f"{self.key.text} depends on {other}, which is not in the table"
                 self.draft.mention(_place(self.keys["depends_on"]), sentence, self.block)
                 continue
-            text = _text(condition, "condition") if isinstance(condition, Mapping) else ""
-            conditions.entries[names[other]] = {"condition": _CONDITIONS.get(text, text) or "started"}
+            entry: dict[str, Flow] = {"condition": "started"}
+            if isinstance(condition, Mapping):
+                text = _text(condition, "condition")
+                entry["condition"] = _CONDITIONS.get(text, text) or "started"
+                entry |= {"restart": True} if _text(condition, "restart") == "true" else {}
+            conditions.entries[names[other]] = entry
         if conditions.entries:
             self.block.entries["depends_on"] = conditions
 

@@ -9,6 +9,8 @@ from signal import SIGKILL, SIGQUIT, SIGTERM, SIGUSR1
 import pytest
 import yaml
 
+from supervisor.config.schema import PROGRAM
+from supervisor.convert.draft import IDLE
 from supervisor.convert.formats import NOTHING
 from supervisor.convert.supervisord.listeners import ALERTS, DEPENDENCIES, EITHER, EXITED, FATAL, OUTPUT
 from supervisor.convert.supervisord.program import BY_HAND, SHELL_FIRST
@@ -256,7 +258,9 @@ def test_a_lower_priority_starts_before_and_stops_after() -> None:
         priority=5
         autostart=false
     """
-    assert {name: program.depends_on for name, program in programs_of(text).items()} == {
+    programs = programs_of(text)
+    programs.pop("by_hand", None)
+    assert {name: program.depends_on for name, program in programs.items()} == {
         "late": (Dependency("app0"), Dependency("app1")),
         "db": (),
         "app0": (Dependency("db"), Dependency("cache")),
@@ -322,20 +326,40 @@ def test_without_priorities_there_is_no_order() -> None:
     assert "depends_on" not in converted("[program:a]\ncommand=x\n[program:b]\ncommand=x\npriority=999").table
 
 
+TEXT_BY_HAND = (
+    "[program:a]\ncommand=x\n[program:b]\ncommand=y\npriority=1\nautostart=false\nstartsecs=0\nautorestart=no\n"
+)
+
+
+@pytest.mark.skipif(IDLE in PROGRAM.keys, reason="the key autostart takes its place")
 def test_what_does_not_start_by_itself_is_a_comment_with_all_of_it() -> None:
-    text = "[program:a]\ncommand=x\n[program:b]\ncommand=y\nautostart=false\nstartsecs=0\nautorestart=no"
-    table = converted(text).table
-    assert (
-        table.splitlines()[-6:]
-        == [
-            "  # autostart=false: " + BY_HAND,
-            "  # b:",
-            "  #   command: y",
-            "  #   # if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)",
-            '  #   restart: "no"',
-            "  #   min_uptime: 0s",
-        ][-7:]
-    )
+    assert converted(TEXT_BY_HAND).table.splitlines()[-6:] == [
+        "  # autostart=false: " + BY_HAND,
+        "  # b:",
+        "  #   command: y",
+        "  #   # if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)",
+        '  #   restart: "no"',
+        "  #   min_uptime: 0s",
+    ]
+
+
+@pytest.mark.skipif(IDLE not in PROGRAM.keys, reason="there is no key autostart")
+def test_what_does_not_start_by_itself_has_autostart_false_and_nothing_depends_on_it() -> None:
+    document = yaml.safe_load(converted(TEXT_BY_HAND).table)["programs"]
+    assert document == {
+        "a": {"command": "x", "restart": "on-failure"},
+        "b": {"command": "y", "restart": "no", "min_uptime": "0s", "autostart": False},
+    }
+    assert losses_of(TEXT_BY_HAND) == []
+    options = "[program:a]\ncommand=x\nautostart=%(ENV_ON)s\n"
+    assert "autostart: ${ON?required}" in converted(options).table
+    for value, is_idle in (("true", False), ("no", True)):
+        conversion = converted(options, ON=value)
+        assert ("autostart: false" in conversion.table) is is_idle
+        assert conversion.warnings == (
+            "supervisord.conf:3: [program:a] autostart: cannot be a variable here; its value at conversion is used: "
+            + value,
+        )
 
 
 def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:

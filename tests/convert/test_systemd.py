@@ -83,13 +83,13 @@ def test_after_and_requires_become_dependencies_on_what_is_there() -> None:
         "migrate": {"db": {"condition": "healthy"}},
         "proxy": None,
         "web": {
-            "migrate": {"condition": "completed"},
             "db": {"condition": "healthy"},
             "proxy": {"condition": "started"},
+            "migrate": {"condition": "completed"},
         },
     }
     assert "# The web\n" in conversion.table
-    assert losses_in(UNITS) == ["web.service:5: web.service: mail.service is not in the table"]
+    assert losses_in(UNITS) == ["web.service:1: web.service: mail.service is not in the table"]
 
 
 def test_what_has_no_counterpart_is_named() -> None:
@@ -113,3 +113,20 @@ def test_a_timer_beside_a_unit_is_named() -> None:
 )
 def test_a_time_span_becomes_a_duration(text: str, duration: str) -> None:
     assert read_span(text) == duration
+
+
+def test_requires_without_after_is_an_order_unless_the_other_comes_after() -> None:
+    files = {
+        "a.service": "[Unit]\nRequires=b.service c.service\nBefore=b.service\n[Service]\nExecStart=a\n",
+        "b.service": "[Service]\nExecStart=b\n",
+        "c.service": "[Unit]\nAfter=d.service\n[Service]\nExecStart=c\n",
+        "d.service": "[Unit]\nAfter=c.service\n[Service]\nExecStart=d\n",
+    }
+    programs = yaml.safe_load(folder_of(files).table)["programs"]
+    assert {name: list(program.get("depends_on", {})) for name, program in programs.items()} == {
+        "a": ["c"],
+        "b": ["a"],
+        "c": ["d"],
+        "d": [],
+    }
+    assert losses_in(files) == ["d.service:1: d.service: After=c.service closes a cycle, and is left out"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from supervisor.config.schema import PROGRAM
 from supervisor.convert.document import Block
+from supervisor.convert.draft import IDLE, set_idle
 from supervisor.convert.servers import is_held_by_shell, suggest_preset, suggestion
 from supervisor.convert.supervisord.environment import environment_of, shared_environment
 from supervisor.convert.supervisord.output import set_output
@@ -45,10 +47,17 @@ def convert_program(options: Options, common: Common) -> None:
     _set_stop(options, program)
     set_output(options, program)
     options.group("serverurl", default="auto")
-    if not options.flag("autostart", True):
-        program.is_off = True
-        options.lose("autostart", BY_HAND)
+    _set_autostart(options, program)
     options.finish()
+
+
+def _set_autostart(options: Options, program: Block) -> None:
+    text = options.text("autostart")
+    is_unset = text is not None and text.literal is None and options.scope.value_now(text) is None
+    if IDLE in PROGRAM.keys and text is not None and is_unset:
+        set_idle(program, text.written)
+    elif not options.flag("autostart", True) and not set_idle(program):
+        options.lose("autostart", BY_HAND)
 
 
 def _set_command(options: Options, program: Block) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.convert.draft import Draft
+from supervisor.convert.draft import IDLE, Draft
 from supervisor.convert.supervisord.environment import shared_environment
 from supervisor.convert.supervisord.expansion import ExpansionScope
 from supervisor.convert.supervisord.files import PROGRAMS, read_sections
@@ -89,7 +89,7 @@ class _Conversion:
         self.places |= dict.fromkeys(programs, section.place)
         self.used_names |= instances.used_names
         self.used_variables |= instances.used_variables
-        names = tuple(name for name, block in programs.items() if not block.is_off)
+        names = tuple(name for name, block in programs.items() if not block.is_off and IDLE not in block.entries)
         if names:
             self.ranks.append(Rank(names, instances.group.name, instances.group.priority, instances.priority))
 

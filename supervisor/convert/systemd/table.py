@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from supervisor.convert.findings import Findings
-    from supervisor.convert.systemd.unit import Unit
 
 FAILURES = "A program that fails for good ends the container; under systemd the other units run on."
 SCOPE = "A stop signal goes to the main process first, then to what is left; systemd sends it to all (KillMode)."
@@ -52,8 +51,7 @@ def convert_units(paths: Iterable[str], findings: Findings) -> Block:
     for service in services:
         names[service.unit.file_name] = draft.add(service.unit.name, service.convert(), service.unit.place)
     by_file = {service.unit.file_name: service for service in services}
-    for service in services:
-        _set_order(service, by_file, names, draft)
+    _set_order(by_file, names, draft)
     for folder in {os.path.dirname(unit.path) for unit in units}:
         for name in sorted(os.listdir(folder or ".")):
             if name.endswith((".timer", ".socket", ".path")) and f"{name.rpartition('.')[0]}.service" in names:
@@ -62,26 +60,50 @@ def convert_units(paths: Iterable[str], findings: Findings) -> Block:
     return draft.finish()
 
 
-def _set_order(service: ServiceUnit, services: dict[str, ServiceUnit], names: dict[str, str], draft: Draft) -> None:
-    """Turn After= and Requires= into depends_on, as far as the units are there."""
-    unit = service.unit
-    wanted = {
-        word: key
-        for key in ("Requires", "Wants", "BindsTo", "Requisite", "After")
-        for word in unit.words(f"Unit.{key}")
-    }
-    before = [file for file, other in services.items() if unit.file_name in other.unit.words("Unit.Before")]
-    conditions = Block()
-    for word in [*wanted, *before]:
-        word = word if "." in word else f"{word}.service"
-        other = services.get(word)
-        if other is not None and other is not service and not other.block.is_off:
-            conditions.entries[names[word]] = {"condition": _condition(other)}
-        elif other is None and not word.endswith(_ALWAYS_THERE) and not word.startswith(_SYSTEM):
-            place = _place(unit, wanted.get(word, "After"))
-            draft.mention(place, f"{unit.file_name}: {word} is not in the table", service.block)
-    if conditions.entries:
-        service.block.entries["depends_on"] = conditions
+def _set_order(services: dict[str, ServiceUnit], names: dict[str, str], draft: Draft) -> None:
+    """Turn After= and Before= into depends_on, and Requires= and the like where they leave the order open."""
+    after: dict[str, list[str]] = {file: [] for file in services}
+    ordered = [(file, _file(word)) for file, service in services.items() for word in service.unit.words("Unit.After")]
+    ordered += [(_file(word), file) for file, service in services.items() for word in service.unit.words("Unit.Before")]
+    wanted = [
+        (file, _file(word))
+        for key in ("Requires", "BindsTo", "Requisite", "Wants")
+        for file, service in services.items()
+        for word in service.unit.words(f"Unit.{key}")
+    ]
+    for file, other in (*ordered, *wanted):
+        if file not in services or file == other:
+            continue
+        unit = services[file].unit
+        if other not in services:
+            if not other.endswith(_ALWAYS_THERE) and not other.startswith(_SYSTEM):
+                draft.mention(unit.place, f"{file}: {other} is not in the table", services[file].block)
+        elif _reaches(other, file, after):
+            if (file, other) in ordered:
+                draft.lose(unit.place, f"{file}: After={other} closes a cycle, and is left out", services[file].block)
+        elif other not in after[file] and not services[other].block.is_off:
+            after[file].append(other)
+    for file, others in after.items():
+        if others:
+            services[file].block.entries["depends_on"] = conditions = Block()
+            conditions.entries.update((names[other], {"condition": _condition(services[other])}) for other in others)
+
+
+def _file(word: str) -> str:
+    return word if "." in word else f"{word}.service"
+
+
+def _reaches(start: str, end: str, after: dict[str, list[str]]) -> bool:
+    """Whether `start` comes after `end`, directly or through others."""
+    waiting, seen = [start], {start}
+    while waiting:
+        for other in after[waiting.pop()]:
+            if other == end:
+                return True
+            if other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return False
 
 
 def _condition(other: ServiceUnit) -> str:
@@ -89,8 +111,3 @@ def _condition(other: ServiceUnit) -> str:
     if other.kind == "oneshot":
         return "completed"
     return "healthy" if other.kind in ("notify", "notify-reload", "forking") else "started"
-
-
-def _place(unit: Unit, key: str) -> Location:
-    assignments = unit.all(f"Unit.{key}")
-    return assignments[0].place if assignments else unit.place
