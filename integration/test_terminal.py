@@ -125,7 +125,8 @@ def test_ctrl_c_ends_the_wait_and_says_that_it_goes_on(container: Container) -> 
     terminal.expect("STOPPING")
     terminal.type("\x03")
     assert terminal.end() == 130
-    assert terminal.text.endswith("supctl: stopped waiting; the restart goes on, supctl status shows how far it is\r\n")
+    said = "supctl: stopped waiting; the restart continues, supctl status shows how far it is\r\n"
+    assert terminal.text.endswith(said)
     sleep_until(lambda: container.programs()["web"]["state"] == "RUNNING", 10, "web:1 runs again")
 
 

@@ -246,8 +246,39 @@ def test_all_is_every_program(run: Run) -> None:
 def test_what_fails_is_1_and_one_line(run: Run) -> None:
     container = SteeredContainer(oneshot("migrate"))
     result = run(container, "start", "migrate", then=lambda: container.end("migrate", 7))
-    expected = "supctl: cannot start: migrate exited with code 7; supctl logs may say why\n"
+    assert (result.code, result.out, result.err) == (1, "", "supctl: cannot start: migrate exited with code 7\n")
+
+
+def test_what_fails_shows_the_last_lines_of_its_output(run: Run) -> None:
+    container = SteeredContainer(oneshot("migrate")).write("migrate", "no\x1b[2J\ntable\n")
+    result = run(container, "start", "migrate", then=lambda: container.end("migrate", 7))
+    expected = "supctl: cannot start: migrate exited with code 7\n    no [2J\n    table\n"
     assert (result.code, result.out, result.err) == (1, "", expected)
+
+
+def test_the_first_failure_is_shown_at_once_with_or_without_a_terminal(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    container = SteeredContainer(service("web", start_retries=9), obedient=False)
+
+    async def scenario() -> int:
+        async with served(container, path):
+            starting = asyncio.create_task(asyncio.to_thread(supctl.main, ["-s", path, "start", "web"]))
+            await container.asked.wait()
+            while not container.journal.listeners:
+                await asyncio.sleep(0.001)
+            for _ in range(2):
+                container.end("web", 7).wait(5.0)
+            told = ""
+            while "\n" not in told:
+                await asyncio.sleep(0.001)
+                told += capsys.readouterr().err
+            assert not starting.done()
+            assert told == "supctl: web has failed: exited with code 7; it is tried again in 0.1s\n"
+            container.wait(5.0)
+            return await starting
+
+    assert (asyncio.run(scenario()), capsys.readouterr().err) == (0, "")
 
 
 def test_what_does_not_come_about_in_time_is_1(run: Run) -> None:

@@ -105,7 +105,7 @@ def test_start_of_what_is_up_and_unhealthy_does_not_wait_for_a_miracle(socket_pa
     reply = post(container, socket_path, "web/start")
     assert (reply.status, reply.json["error"]["message"]) == (
         409,
-        "cannot start: web is unhealthy: refused; supctl logs may say why",
+        "cannot start: web is unhealthy: refused",
     )
 
 

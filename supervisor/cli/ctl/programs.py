@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli.ctl.call import FAILED, INTERRUPTED, Call, ask, complain, finish
-from supervisor.client.wire import json_object, quote
+from supervisor.cli.ctl.call import FAILED, INTERRUPTED, UNREACHABLE, Call, ask, complain, finish, reach, unanswered
+from supervisor.client.wire import exchange, json_object, quote
 
 INVALID = 422
 
@@ -18,14 +18,22 @@ def change(call: Call) -> int:
     fields: list[tuple[str, str | bool]] = [("wait", "no-wait" not in call.options)]
     if "timeout" in call.options:
         fields.append(("timeout", call.options["timeout"]))
+    target = f"/v1/programs/{_names(call.words)}"
+    connection = reach(call)
+    if isinstance(connection, int):
+        return connection
     meanwhile = None
-    if "no-wait" not in call.options and not call.as_json and sys.stderr.isatty():
-        from supervisor.cli.ctl.progress import Progress
-
-        meanwhile = Progress(call, f"/v1/programs/{_names(call.words)}").show
     try:
-        target = f"/v1/programs/{_names(call.words)}/{call.command}"
-        return finish(call, ask(call, "POST", target, json_object(fields), meanwhile))
+        if "no-wait" not in call.options and not call.as_json:
+            from supervisor.cli.ctl.progress import Progress
+
+            meanwhile = Progress(call, target).show
+        response = exchange(connection, "POST", f"{target}/{call.command}", call.accept, json_object(fields), meanwhile)
+        return finish(call, response)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        return complain(unanswered(call.path, error), UNREACHABLE)
     except KeyboardInterrupt:
         return complain(
             f"stopped waiting; the {call.command} continues, supctl status shows how far it is", INTERRUPTED

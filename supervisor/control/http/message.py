@@ -52,7 +52,10 @@ class Response(Record):
 
 
 class RequestError(SupinitError):
-    """A request is refused, or it failed. `more` stands beside the error in the JSON body."""
+    """A request is refused, or it failed. `more` stands beside the error in the JSON body.
+
+    `lines`: what a program wrote before it failed; in text, they follow the message.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class RequestError(SupinitError):
         message: str,
         headers: tuple[tuple[str, str], ...] = (),
         more: Mapping[str, object] | None = None,
+        lines: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -68,6 +72,7 @@ class RequestError(SupinitError):
         self.message = message
         self.headers = headers
         self.more = more or {}
+        self.lines = lines
 
 
 def json_response(value: Mapping[str, object], status: int = 200) -> Response:
@@ -86,7 +91,8 @@ def text_response(text: str, status: int = 200, headers: tuple[tuple[str, str], 
 def error_response(refused: RequestError, as_text: bool) -> Response:
     """Return an error as text or JSON."""
     if as_text:
-        return text_response(printable(refused.message).strip(), refused.status, refused.headers)
+        quoted = (f"    {printable(line)}" for line in refused.lines)
+        return text_response("\n".join((printable(refused.message).strip(), *quoted)), refused.status, refused.headers)
     error = {"code": refused.code, "message": refused.message}
     answer = json_response({"error": error, **refused.more}, refused.status)
     return Response(answer.status, answer.body, answer.content_type, refused.headers)

@@ -14,6 +14,7 @@ from supervisor.control.resources.view import entries
 from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.signals import parse_signal, signal_name
+from supervisor.core.why import MOST_LINES
 from supervisor.core.wording import short_time
 
 if TYPE_CHECKING:
@@ -135,9 +136,11 @@ def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Ou
     missed = [f"{label(plan, i)} {outcome.reason}" for i, outcome in outcomes.items() if isinstance(outcome, Missed)]
     late = [i for i, outcome in outcomes.items() if isinstance(outcome, InProgress)]
     if missed:
-        more = {"programs": entries(console, outcomes)}
-        hint = "" if wish is Wish.STOP else "; supctl logs may say why"
-        raise RequestError(409, "failed", f"cannot {wish.value}: {', '.join(missed)}{hint}", more=more)
+        failed = next(i for i, outcome in outcomes.items() if isinstance(outcome, Missed))
+        lines = () if wish is Wish.STOP else tuple(console.container.lines_of(failed).splitlines()[-MOST_LINES:])
+        more = {"programs": entries(console, outcomes), "last_lines": list(lines)}
+        sentence = f"cannot {wish.value}: {', '.join(missed)}"
+        raise RequestError(409, "failed", sentence, more=more, lines=lines)
     if late and timeout is not None:
         states = ", ".join(f"{label(plan, i)} is {snapshot.instances[i].state.value}" for i in late)
         sentence = f"cannot {wish.value} within {short_time(timeout)}: {states}; the {wish.value} continues"
