@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gc
+import os
 import signal
 from functools import partial
 
@@ -207,11 +208,13 @@ class Loop:
         """Log the warnings about the table that are not logged yet, one in a turn."""
         from supervisor.config.lint import warnings_on
 
+        plan = self._engine.plan
+        level = "info" if plan.main is not None and os.isatty(0) else "warning"  # somebody is at a prompt there
         try:
-            for warning in warnings_on(self._engine.plan):
+            for warning in warnings_on(plan):
                 if warning not in self._warned:
                     self._warned.add(warning)
-                    self._engine.journal.write("warning", "container.warned", reason=warning)
+                    self._engine.journal.write(level, "container.warned", reason=warning)
                 await asyncio.sleep(0)
         except Exception as error:
             self._engine.faults.note("lint", error)
