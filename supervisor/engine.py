@@ -17,6 +17,7 @@ from collections import deque
 from math import inf
 
 from supervisor.core import fleet as core
+from supervisor.core.actions import Spawn
 from supervisor.core.container import (
     Asked,
     Begun,
@@ -27,6 +28,7 @@ from supervisor.core.container import (
     Fault,
     FleetEvent,
     Happened,
+    Order,
     Over,
     Resumed,
     ShutdownAsked,
@@ -48,7 +50,9 @@ from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
+from supervisor.core.trouble import Troubles
 from supervisor.core.update import compare
+from supervisor.errors import StartError
 from supervisor.faults import Faults
 from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices
@@ -63,7 +67,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.core.container import Fleet, Order, SweepContainer
+    from supervisor.core.container import Fleet, SweepContainer
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
@@ -119,6 +123,9 @@ class Engine:
         self.snapshot = project(plan, self.fleet)
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
+        self.keepers: list[Callable[[], None]] = []
+        """Called by `repair`, to look after other files."""
+        self._lost = Troubles("path", "container.files_lost", "container.files_restored")
         self.turn_limit = inf
         """Seconds that the orders of one turn may take."""
         self.is_update_wanted = False
@@ -171,6 +178,7 @@ class Engine:
 
     def update(self, new: Reading, dry_run: bool = False) -> Difference:
         """Go over to what was read, unless it is a `dry_run`; return what that changes."""
+        self.faults.attempt("repair", self.repair)
         difference = new.difference
         if self.plan is not new.old:
             difference = compare(self.plan, self.fleet.leaving, new.plan, new.stale)
@@ -207,6 +215,7 @@ class Engine:
                 self.feed(ShutdownAsked(f"{name} was received"))
             case Update():
                 self.journal.write("info", "signal.received", signal=name, does="update")
+                self.faults.attempt("repair", self.repair)
                 self.is_update_wanted = True
             case Forward(targets=targets):
                 for program, target in targets:
@@ -289,6 +298,8 @@ class Engine:
             if self.plan is not self._adopted:
                 self.faults.attempt("update", self._adopt)
             self.faults.attempt("publish", self._publish)
+            if any(isinstance(order, Order) and isinstance(order.action, Spawn) for order in self._ordered):
+                self.faults.attempt("repair", self.repair)  # what is started needs its notify socket
             while self._ordered:
                 self._events.extend(self.orders.carry_out(self._ordered.popleft(), self.fleet))
                 if time.monotonic() > end:
@@ -352,9 +363,29 @@ class Engine:
         for note in notes:
             self.journal.put(note)
 
+    def repair(self) -> None:
+        """Make the files of run_dir again where somebody has removed them, or replaced run_dir."""
+        try:
+            was_lost = self.markers.repair()
+            was_lost |= self.notices.repair()
+        except (StartError, OSError) as error:
+            event = self._lost.note(self.plan.settings.run_dir, str(error), time.monotonic())
+        else:
+            event = self._lost.note(self.plan.settings.run_dir, None, time.monotonic())
+            if was_lost:
+                event = event or LogEvent("warning", "container.files_restored", {"path": self.plan.settings.run_dir})
+                self._tell(*self.markers.apply(self.snapshot))
+        if event is not None:
+            self._tell(event)
+        for keeper in self.keepers:
+            keeper()
+
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)
-        self._tell(*self.markers.apply(self.snapshot))
+        troubles = self.markers.apply(self.snapshot)
+        self._tell(*troubles)
+        if troubles:
+            self.repair()  # perhaps run_dir is gone
         self._manager.tell(self.snapshot)
 
     def _hear(self, instance: InstanceId, event: Event) -> None:

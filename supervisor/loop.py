@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from typing import Any
 
+    from supervisor.control.console import Console
     from supervisor.control.http.server import Server
     from supervisor.engine import Engine
     from supervisor.process.inbox import Inbox
@@ -54,6 +55,8 @@ class Loop:
         self._container = RunningContainer(engine, self._tasks, self._loop)
         self._pump_timer: asyncio.TimerHandle | None = None
         self._servers: list[Server] = []
+        self._control: Server | None = None
+        self._console: Console | None = None
         self._warned: set[str] = set()
         """The warnings about the table that have been logged."""
         self._faults = 0
@@ -221,26 +224,49 @@ class Loop:
 
     async def _serve(self) -> None:
         from supervisor.control.console import Console
-        from supervisor.control.http.server import serve, serve_metrics
+        from supervisor.control.http.server import serve_metrics
 
+        self._console = Console(self._container, self._container.usage, self._engine.journal.write)
+        await self._serve_control()
+        self._engine.keepers.append(self._look_after_control)
         settings = self._engine.plan.settings
-        console = Console(self._container, self._container.usage, self._engine.journal.write)
-        mode = settings.socket_mode
-        if mode is None:
-            mode = 0o600 if settings.socket_group is None else 0o660
-        await self._open(settings.socket_path, serve(console, settings.socket_path, mode, settings.socket_group))
         if settings.metrics_listen is not None:
             host, port = settings.metrics_listen
             address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            await self._open(address, serve_metrics(console, host, port))
+            await self._open(address, serve_metrics(self._console, host, port))
 
-    async def _open(self, address: str, opening: Awaitable[Server]) -> None:
-        """A listener that cannot be had is an error in the log: the programs run without it."""
+    async def _serve_control(self) -> None:
+        from supervisor.control.http.server import serve
+
+        assert self._console is not None
+        settings = self._engine.plan.settings
+        mode = settings.socket_mode
+        if mode is None:
+            mode = 0o600 if settings.socket_group is None else 0o660
+        control = serve(self._console, settings.socket_path, mode, settings.socket_group)
+        self._control = await self._open(settings.socket_path, control)
+
+    def _look_after_control(self) -> None:
+        """Make the control socket again where somebody has removed its file. Connections that are open stay."""
+        control = self._control
+        if control is not None and control.is_lost:
+            self._control = None
+            control.stop_listening()
+            self._engine.journal.write(
+                "warning", "container.files_restored", path=self._engine.plan.settings.socket_path
+            )
+            self._tasks.spawn(self._serve_control())
+
+    async def _open(self, address: str, opening: Awaitable[Server]) -> Server | None:
+        """Return an open listener. None: it cannot be opened, which is logged; the programs run without it."""
         try:
-            self._servers.append(await opening)
+            server = await opening
         except OSError as error:
             reason = f"cannot listen on {address}: {error.strerror}"
             self._engine.journal.write("error", "control.failed", reason=reason)
+            return None
+        self._servers.append(server)
+        return server
 
     # ---- internal errors
 

@@ -60,13 +60,37 @@ class Markers:
                 f"that uid {os.geteuid()} can write with supervisor.run_dir or $SUPINIT_RUN_DIR"
             ) from None
 
+    def repair(self) -> bool:
+        """Make run_dir again where somebody has removed or replaced it. Returns whether that was so. Raises StartError.
+
+        No marker stands then; `apply` makes those that are due.
+        """
+        if self._is_whole():
+            return False
+        self._release()
+        self._standing.clear()
+        self.prepare()
+        return True
+
+    def _is_whole(self) -> bool:
+        try:
+            is_ours = self._lock is not None and os.path.samestat(os.stat(self._run_dir), os.fstat(self._lock))
+            return is_ours and os.path.isdir(os.path.join(self._run_dir, "health"))
+        except OSError:
+            return False
+
     def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def apply(self, snapshot: Snapshot) -> list[LogEvent]:
-        """Make the files match the snapshot, removals first. Returns the trouble that is new, or over."""
+        """Make the files match the snapshot, removals first. Returns the trouble that is new, or over.
+
+        Without run_dir's lock nothing is written: it may belong to another supinit by now (`repair`).
+        """
+        if self._lock is None:
+            return []
         wanted: dict[str, float | None] = {
             f"health/{name}": passed_at for name, passed_at in snapshot.healthy_programs.items()
         }

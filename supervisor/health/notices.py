@@ -66,19 +66,36 @@ class Notices:
         self._sockets: dict[InstanceId, socket] = {}
         self._by_descriptor: dict[int, InstanceId] = {}
         self._pipes: dict[int, tuple[InstanceId, int]] = {}
+        self._files: dict[InstanceId, tuple[tuple[int, int], Credentials | None]] = {}
+        """The device and inode of each socket's file, and for whom it was made."""
 
     def fileno(self) -> int:
         return self._epoll.fileno()
 
     def open_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
         """Return the path of the instance's socket, which is made at the first call. Raises OSError."""
-        path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
+        path = self._path(instance)
         if instance not in self._sockets:
             listener = self._listen(path, credentials)
             self._sockets[instance] = listener
+            self._files[instance] = _identity(path), credentials
             self._by_descriptor[listener.fileno()] = instance
             self._epoll.register(listener.fileno(), select.EPOLLIN)
         return path
+
+    def repair(self) -> bool:
+        """Make the sockets again whose files are no longer there. Returns whether there were any. Raises OSError."""
+        lost = [i for i, (identity, _) in self._files.items() if _identity(self._path(i)) != identity]
+        for instance in lost:
+            listener = self._sockets.pop(instance)
+            del self._by_descriptor[listener.fileno()]
+            self._epoll.unregister(listener.fileno())
+            listener.close()
+            self.open_socket(instance, self._files[instance][1])
+        return bool(lost)
+
+    def _path(self, instance: InstanceId) -> str:
+        return os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
 
     def _listen(self, path: str, credentials: Credentials | None) -> socket:
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
@@ -148,6 +165,15 @@ class Notices:
                     pid = array.array("i", content)[0]
             if pid and not flags & MSG_TRUNC:
                 yield Datagram(instance, pid, data)
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return the device and the inode of a file; zeros where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _close_all(content: bytes) -> None:

@@ -75,10 +75,19 @@ class Server:
         self._listeners = [Listener(each, limit.accept, limit.log) for each in bound]
         limit.at_end = self._note_end
 
-    def close(self) -> None:
-        """Stop listening, close every connection and remove the socket file. Works without a running loop."""
+    @property
+    def is_lost(self) -> bool:
+        """Whether the socket's file was removed or replaced, so that nobody can connect any more."""
+        return self._file is not None and self._file.is_lost
+
+    def stop_listening(self) -> None:
+        """Take no more connections; those that are open stay."""
         for listener in self._listeners:
             listener.close()
+
+    def close(self) -> None:
+        """Stop listening, close every connection and remove the socket file. Works without a running loop."""
+        self.stop_listening()
         if self._file is not None:
             self._file.remove()
         self._limit.cut()

@@ -44,6 +44,14 @@ class SocketFile:
         finally:
             os.umask(umask)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the file was removed or replaced, so that nobody can connect any more."""
+        try:
+            return _identity(self.path) != self._identity
+        except OSError:
+            return True
+
     def remove(self) -> None:
         """Remove the file, unless another one has taken its place."""
         try:
