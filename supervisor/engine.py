@@ -45,7 +45,6 @@ from supervisor.core.log_events import (
     describe_shutdown,
     describe_update,
 )
-from supervisor.core.program import Scope
 from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
@@ -59,8 +58,6 @@ from supervisor.health.notices import Notices
 from supervisor.launcher import Launcher
 from supervisor.orders import Orders
 from supervisor.process.children import Children
-from supervisor.process.procfs import own_children
-from supervisor.process.sweep import send
 from supervisor.reports import Reports
 
 TYPE_CHECKING = False
@@ -76,6 +73,7 @@ if TYPE_CHECKING:
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
+    from supervisor.process.children import Main
 
 LONG_PAUSE = 1.0
 """Seconds of a pause that is worth a word."""
@@ -116,7 +114,8 @@ class Engine:
         self.counters = Counters()
         self.faults = Faults(journal, self.counters)
         self.launcher = Launcher(plan, self.children, pump, self.notices, own)
-        self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self._hear)
+        self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self.counters, self._hear)
+        self.children.meet_end = self._meet_end
         self.reports = Reports(self.children, self.launcher, self.notices, pump, journal, self.faults)
         self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
         self.fleet = core.new_fleet(plan)
@@ -227,14 +226,13 @@ class Engine:
             case Ignore():
                 self.journal.write("debug", "signal.ignored", signal=name)
 
-    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
-        """Signal the main process of an instance. False: it has none."""
-        run = self.fleet.lives[instance].run
-        if run is None or run.pid not in self.children.pids:
-            return False
+    def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
+        """Signal the main process of an instance. Return what prevented it, as a clause, or None."""
         self.reports.disclaim(signal)
-        send(run.pid, signal, Scope.MAIN, frozenset(), ())
-        return True
+        return self.orders.signalling.send_to_main(instance, signal, self.fleet)
+
+    def _meet_end(self, owner: Main, pid: int) -> None:
+        self.faults.attempt("sweep", self.orders.signalling.meet_end, owner, pid, self.plan, self.fleet)
 
     def listen(self) -> None:
         """Take in what programs have said through their notify sockets and in their output."""
@@ -249,15 +247,14 @@ class Engine:
         """Reap the dead and take in what that means, after what they have said last. True: more may be dead."""
         self.faults.attempt("notify", self._take_notices)
         self.faults.attempt("terminal", self.launcher.share_stop)
+        self.orders.signalling.forget_scan()
         more = self.reports.reap()
+        self.orders.signalling.forget_scan()
         self.counters.orphans_reaped = self.children.orphans_reaped
-        if self.reports.has_deaths:
-            self.orders.look_around()
         self._events.extend(self.reports.take_deaths(self.fleet))
         self._events.extend(self.orders.sweep_again(self.fleet))
         self.go_on()
-        self.orders.is_alone = None
-        if isinstance(self.fleet.container_phase, Closing) and not own_children():
+        if isinstance(self.fleet.container_phase, Closing) and self.children.is_childless:
             self.feed(ContainerSwept())
         return more
 
@@ -291,6 +288,7 @@ class Engine:
     def _turn(self, end: float) -> None:
         """Decide and carry out until nothing is left, or until `end`. At least one event and one order are done."""
         while self._events or self._ordered:
+            self.orders.signalling.forget_scan()
             while self._events:
                 self._decide(self._events[0])
                 if time.monotonic() > end:

@@ -7,28 +7,27 @@ own deadlines.
 from __future__ import annotations
 
 from functools import partial
-from signal import SIGHUP, SIGTERM
 
 from supervisor.core.actions import RunCommand, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
 from supervisor.core.container import ContainerSwept, Happened, Order
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
 from supervisor.core.life import Goal
-from supervisor.core.program import Scope
 from supervisor.core.record import assert_never
 from supervisor.launcher import Launcher, chance
 from supervisor.process.children import Children, Main
 from supervisor.process.fifo import write_fifo
-from supervisor.process.procfs import ignores
 from supervisor.process.subreaper import is_init
-from supervisor.process.sweep import is_alone, kill_everything, kill_stragglers, send
+from supervisor.process.sweep import kill_everything
+from supervisor.signalling import Signalling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from supervisor.core.container import Fleet, FleetEvent, SweepContainer
+    from supervisor.core.counters import Counters
     from supervisor.core.events import Event
-    from supervisor.core.program import InstanceId, Signal
+    from supervisor.core.program import InstanceId
     from supervisor.faults import Faults
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
@@ -41,7 +40,14 @@ class Orders:
     """Carries out orders for one container. `hear` is told what a program says in its output later on."""
 
     def __init__(
-        self, children: Children, launcher: Launcher, pump: Pump, journal: Journal, faults: Faults, hear: Hear
+        self,
+        children: Children,
+        launcher: Launcher,
+        pump: Pump,
+        journal: Journal,
+        faults: Faults,
+        counters: Counters,
+        hear: Hear,
     ) -> None:
         self._children = children
         self._launcher = launcher
@@ -51,9 +57,7 @@ class Orders:
         self._hear = hear
         self.pending_tasks: list[PendingTask] = []
         """Probes and commands that wait for the loop."""
-        self.is_alone: bool | None = None
-        """Whether every child is known to have been started here; None: nobody has looked."""
-        self._sweeps: dict[InstanceId, Sweep] = {}
+        self.signalling = Signalling(children, launcher, journal, counters)
 
     def carry_out(self, order: Order | SweepContainer, fleet: Fleet) -> Iterable[FleetEvent]:
         """Carry out one order and return what came of it."""
@@ -73,13 +77,15 @@ class Orders:
                 if life is None or life.goal is Goal.DOWN:  # it was stopped while the order waited for its turn
                     return (Happened(instance, SpawnFailed(generation, "no longer wanted", None)),)
                 return (Happened(instance, self._launcher.start(instance, generation, partial(self._hear, instance))),)
-            case SendSignal(pid=pid, signal=signal, scope=scope):
-                self._send(instance, pid, signal, scope)
-                return ()
+            case SendSignal():
+                return tuple(self.signalling.send(instance, action, fleet))
             case WriteFifo(path=path, data=data):
+                self.signalling.begin_step(instance, fleet)
                 problem = write_fifo(path, data)
                 return () if problem is None else (self.fail_step(instance, action, problem),)
             case RunCommand() | RunProbe():
+                if isinstance(action, RunCommand):
+                    self.signalling.begin_step(instance, fleet)
                 self.pending_tasks.append((instance, action))
                 return ()
             case Sweep():
@@ -101,20 +107,10 @@ class Orders:
             case Sweep(generation=generation, final=True):
                 return (Happened(instance, Swept(generation, chance())),)
             case Sweep():
-                self._sweeps[instance] = action
+                self.signalling.postpone(instance, action)
                 return ()
             case _:
                 return ()
-
-    # ---- signals
-
-    def _send(self, instance: InstanceId, pid: int, signal: Signal, scope: Scope) -> None:
-        if pid not in self._children.pids:
-            return
-        marks = self._launcher.marks_of(instance) if scope is Scope.TREE else frozenset[bytes]()
-        send(pid, signal, scope, marks, self._children.pids)
-        if signal == SIGTERM and self._launcher.has_terminal(pid) and ignores(pid, SIGTERM):
-            send(pid, SIGHUP, scope, marks, self._children.pids)  # an interactive shell ends on SIGHUP only
 
     def fail_step(self, instance: InstanceId, action: WriteFifo | RunCommand, reason: str) -> FleetEvent:
         """Log that a step of a stop sequence failed, and return the event that moves on to the next step."""
@@ -123,28 +119,16 @@ class Orders:
 
     # ---- sweeps
 
-    def look_around(self) -> None:
-        """Note whether every child was started here: then sweeps have nothing to look for until `forget_look`."""
-        self.is_alone = self._faults.attempt("sweep", is_alone, self._children.pids)
-
     def sweep_again(self, fleet: Fleet) -> Iterable[FleetEvent]:
         """Repeat the sweeps that still found processes."""
-        for instance, sweep in tuple(self._sweeps.items()):
+        for instance, sweep in self.signalling.postponed:
             yield from self.carry_out(Order(instance, sweep), fleet)
 
     def _sweep(self, instance: InstanceId, action: Sweep) -> Iterable[FleetEvent]:
-        """Kill what is left of a tree. It is done when a look finds nothing, so that nothing new escapes either."""
-        left = 0
-        if not self.is_alone:
-            left = kill_stragglers(action.pid, self._launcher.marks_of(instance), self._children.pids)
-        if left and not action.final:
-            self._sweeps[instance] = action
-            return ()
-        if left:
-            self._journal.write("error", "program.left_behind", program=instance[0], processes=left)
-        self._sweeps.pop(instance, None)
-        self._faults.attempt("output", self._pump.drain, instance)
-        return (Happened(instance, Swept(action.generation, chance())),)
+        events = tuple(self.signalling.sweep(instance, action))
+        if any(isinstance(event.event, Swept) for event in events):
+            self._faults.attempt("output", self._pump.drain, instance)
+        return events
 
     def _sweep_container(self) -> Iterable[FleetEvent]:
         return () if kill_everything(is_init()) else (ContainerSwept(),)

@@ -102,7 +102,7 @@ class RunningContainer:
     def ask(self, event: Asked | ShutdownAsked) -> None:
         self._engine.ask(event)
 
-    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+    def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
         return self._engine.send_signal(instance, signal)
 
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:

@@ -158,7 +158,8 @@ class Tasks:
     async def _reload(self, instance: InstanceId) -> str | None:
         how = self._engine.plan.programs[instance[0]].reload
         if isinstance(how, int):
-            return None if self._engine.send_signal(instance, how) else f"{instance[0]} has no process"
+            problem = self._engine.send_signal(instance, how)
+            return None if problem is None else f"{instance[0]}: {problem}"
         return await self._try(instance, how, RELOAD_LIMIT)
 
     async def _try(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:

@@ -154,6 +154,7 @@ class Turned:
         for descriptor in (*notices._pipes, *self.pump._pipes, self.pump.null, *self.outputs):
             os.close(descriptor)
         self.pump._epoll.close()
+        self.engine.orders.signalling.close()
         self.markers._release()
 
     # ---- looking at it

@@ -399,8 +399,8 @@ def test_a_signal_that_nobody_names_changes_nothing(turned: Turn) -> None:
 def test_a_program_without_a_process_cannot_be_signalled(turned: Turn) -> None:
     container = turned(program("once", "true"), program("web")).begin()
     container.run_until(lambda: isinstance(container.phase("once"), Exited))
-    assert not container.engine.send_signal(("once", 1), signal.SIGTERM)
-    assert container.engine.send_signal(("web", 1), signal.SIGKILL)
+    assert container.engine.send_signal(("once", 1), signal.SIGTERM) == "it has no process"
+    assert container.engine.send_signal(("web", 1), signal.SIGKILL) is None
     container.run_until(lambda: isinstance(container.phase("web"), Fatal))
     container.shut_down()
 

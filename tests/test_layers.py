@@ -14,6 +14,7 @@ ADAPTERS = frozenset({"config", "process", "health", "logs", "control"})
 TOP = frozenset(
     {
         "boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "pauses", "reports", "running_container",
+        "signalling",
         "tasks",
     }
 )  # fmt: skip

@@ -206,7 +206,7 @@ def test_a_second_shutdown_signal_ends_the_loop_where_nothing_can_be_killed(
     monkeypatch.setattr("supervisor.loop.HURRY_LIMIT", 0.5)
 
     def meddle(container: Turned, _: Loop) -> None:
-        container.engine.orders._send = lambda *_: None  # type: ignore[method-assign]
+        container.engine.orders.signalling.send = lambda *_: iter(())  # type: ignore[method-assign]
 
     ending = run(open_folder, asker(times=5), meddle=meddle)
     assert (ending["result"], ending["errors"]) == ("not over", {})

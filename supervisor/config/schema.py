@@ -39,6 +39,7 @@ from supervisor.core.program import (
     Limit,
     ProgramType,
     ShutdownOn,
+    StopLeftovers,
 )
 
 
@@ -139,6 +140,13 @@ PROGRAM = Section(
         "stop",
         STOP_STEPS,
         "Stop sequence, instead of stop_signal and stop_grace_period. SIGKILL follows the last step.",
+    ),
+    Key(
+        "stop_leftovers",
+        words(StopLeftovers),
+        "Processes left when the main process ends during a stop. signal: they get the step's signal and the rest of"
+        " its wait, then SIGKILL. kill: SIGKILL at once.",
+        "signal",
     ),
     Key(
         "signals",

@@ -121,8 +121,8 @@ class Container(Protocol):
         """Hand in a request; the snapshot shows it before this returns."""
         ...
 
-    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
-        """Send a signal to the main process. False: there is none."""
+    def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
+        """Send a signal to the main process. Return what prevented it, as a clause, or None."""
         ...
 
     def reload(self, instance: InstanceId) -> Awaitable[str | None]:

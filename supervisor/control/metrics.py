@@ -172,6 +172,7 @@ def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
     starts = _counter("starts", "Starts of the main process.")
     restarts = _counter("restarts", "Restarts that nobody asked for.")
     kills = _counter("kills", "Stops that took SIGKILL at the end of the stop sequence.")
+    leftovers = _counter("leftovers_killed", "Processes that were killed after their main process had ended.")
     failures = _counter("healthcheck_failures", "Health checks that did not pass.")
     for row in rows:
         for code, count in row.counts.exits.items():
@@ -179,8 +180,9 @@ def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
         starts.add_metric(row.labels, row.counts.starts)
         restarts.add_metric(row.labels, row.view.restarts)
         kills.add_metric(row.labels, row.counts.kills)
+        leftovers.add_metric(row.labels, row.counts.leftovers_killed)
         failures.add_metric(row.labels, row.counts.probe_failures)
-    yield from (exits, starts, restarts, kills, failures)
+    yield from (exits, starts, restarts, kills, leftovers, failures)
 
 
 def _outputs(outputs: Iterable[Output]) -> Iterator[Metric]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL
+
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -39,10 +41,11 @@ class RunProbe(Record):
 
 
 class Sweep(Record):
-    """Kill what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
+    """Signal what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
 
     generation: int
     pid: int
+    signal: Signal = SIGKILL
     final: bool = False
 
 

@@ -40,6 +40,8 @@ class InstanceCounters:
         """By code ("7") or signal name ("SIGKILL")."""
         self.kills = 0
         """Stops that needed SIGKILL."""
+        self.leftovers_killed = 0
+        """Processes that were killed after their main process had ended."""
         self.oom_kills = 0
         """Main processes that the kernel killed for lack of memory."""
         self.stop_seconds = Histogram()

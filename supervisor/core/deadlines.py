@@ -6,6 +6,7 @@ While supinit is paused (SIGSTOP, `docker pause`), nobody can report anything in
 from __future__ import annotations
 
 from math import inf
+from signal import SIGKILL
 
 from supervisor.core.actions import RunProbe, Sweep
 from supervisor.core.health import postpone_probes, start_probe
@@ -29,7 +30,7 @@ from supervisor.core.program import ProgramType
 from supervisor.core.record import assert_never, replace
 from supervisor.core.reports import give_up, note_ready
 from supervisor.core.requests import ask_spawn
-from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, take_step
+from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, kill_leftovers, take_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ def postpone(life: Life, seconds: float) -> Life:
             phase = replace(life.phase, silent_until=silent_until + seconds)
         case Pending(held_until=held_until) if held_until is not None:
             phase = replace(life.phase, held_until=held_until + seconds)
-        case Stopping(deadline=deadline):
-            phase = replace(life.phase, deadline=deadline + seconds)
+        case Stopping(deadline=deadline, stuck_at=stuck_at):
+            phase = replace(life.phase, deadline=deadline + seconds, stuck_at=stuck_at + seconds)
         case Sweeping(deadline=deadline, give_up=give_up_at):
             phase = replace(life.phase, deadline=deadline + seconds, give_up=give_up_at + seconds)
         case Backoff(until=until):
@@ -97,16 +98,26 @@ def pass_deadline(program: Program, life: Life, now: float) -> Transition:
             return ask_spawn(life, Spawning(was_held=True), life.since)
         case Stopping(deadline=deadline, step_index=step_index) if now >= deadline:
             return take_step(program, life, life.phase, step_index + 1, now)
-        case Sweeping(run=run, deadline=deadline, give_up=give_up_at) if now >= deadline:
-            final = now >= give_up_at
-            phase = replace(life.phase, deadline=now + KILL_INTERVAL)
-            return replace(life, phase=phase), (Sweep(life.generation, run.pid, final),)
+        case Sweeping(deadline=deadline) if now >= deadline:
+            return _repeat_sweep(life, life.phase, now)
         case Backoff(until=until) if now >= until:
             return enter(life, Pending(), now), ()
         case Starting() | Running() if life.health_state is not None and now >= _probe_due(life):
             return replace(life, health_state=start_probe(life.health_state, now)), (RunProbe(life.generation),)
         case _:
             return life, ()
+
+
+def _repeat_sweep(life: Life, phase: Sweeping, now: float) -> Transition:
+    """Kill what is left, and give up at the limit.
+
+    A wanted program whose leftovers cannot be seen is not given up: it would be started beside them.
+    """
+    if phase.signal != SIGKILL:
+        return kill_leftovers(life, phase, now)
+    final = now >= phase.give_up and not (phase.unknown and life.is_wanted)
+    life = replace(life, phase=replace(phase, deadline=now + KILL_INTERVAL))
+    return life, (Sweep(life.generation, phase.run.pid, final=final),)
 
 
 def _end_start(program: Program, life: Life, phase: Starting, now: float) -> Transition:

@@ -124,6 +124,12 @@ class StepFailed(Record):
     step_index: int
 
 
+class SignalRefused(Record):
+    """The kernel does not permit supinit to signal the main process (kill(2), EPERM)."""
+
+    generation: int
+
+
 class ProcessExited(Record):
     """The main process has been reaped. `memory_was_short`: the kernel has just killed a process for lack of memory."""
 
@@ -138,6 +144,13 @@ class Swept(Record):
 
     generation: int
     jitter: float = 0.0
+
+
+class LookFailed(Record):
+    """It cannot be seen what is left of its tree, and why. Empty: it can be seen again."""
+
+    generation: int
+    reason: str
 
 
 class Redefined(Record):
@@ -169,8 +182,10 @@ Event = (
     | StartFailed
     | Probed
     | StepFailed
+    | SignalRefused
     | ProcessExited
     | Swept
+    | LookFailed
     | Redefined
     | DeadlinePassed
 )

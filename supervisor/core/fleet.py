@@ -209,10 +209,10 @@ def _settle(turn: Settling) -> None:
         _apply_rules(turn)
         if turn.lives and turn.have_all_ended():
             finish(turn)
-    if isinstance(turn.container_phase, Draining) and not turn.is_any_alive():
+    if isinstance(turn.container_phase, Draining) and not turn.is_any_waited_for():
         stop_all(turn, turn.container_phase)  # nothing is left that could serve
         _apply_rules(turn)
-    if isinstance(turn.container_phase, ShuttingDown) and not turn.is_any_alive():
+    if isinstance(turn.container_phase, ShuttingDown) and not turn.is_any_waited_for():
         close(turn)
 
 

@@ -1,8 +1,9 @@
 """Which programs hold back the stop of what they depend on.
 
-A program holds its dependencies back while it is alive and is to stop. A program that is not running does so while it
-is held back itself, so that the order reaches through it: with db ← migrate ← web, where migrate has completed, db
-waits for web. A program that runs and is to stay up holds nothing back: whoever stops its dependency wants that.
+A program holds its dependencies back while it is alive and is to stop, unless it is stuck. A program that is not
+running does so while it is held back itself, so that the order reaches through it: with db ← migrate ← web, where
+migrate has completed, db waits for web. A program that runs and is to stay up holds nothing back: whoever stops its
+dependency wants that.
 
 The numbers of holders are kept from turn to turn (`Fleet.held`), since looking along every chain at each death would be
 quadratic.
@@ -45,7 +46,7 @@ def count_holds(plan: Plan, lives: Lives) -> dict[str, int]:
 
 
 def _holds(lives: Iterable[Life], is_held: bool) -> bool:
-    alive = [life for life in lives if life.is_alive]
+    alive = [life for life in lives if life.is_waited_for]
     return any(life.goal is Goal.DOWN for life in alive) if alive else is_held
 
 
@@ -62,6 +63,6 @@ def _pass_on(plan: Plan, lives: Lives, held: dict[str, int], name: str, holds: b
             if not after:
                 del held[target]
                 freed.append(target)
-            if not any(lives[instance].is_alive for instance in plan.programs[target].instances):
+            if not any(lives[instance].is_waited_for for instance in plan.programs[target].instances):
                 pending.append(target)
     return freed

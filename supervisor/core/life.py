@@ -9,6 +9,8 @@ Times are seconds on the monotonic clock.
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
+from signal import SIGKILL
 
 from supervisor.core.health import Health
 from supervisor.core.record import Record
@@ -108,18 +110,31 @@ class Stopping(Record):
     deadline: float
     pace: float = 1.0
     blame: Blame | None = None
+    is_refused: bool = False
+    """Whether supinit is not permitted to signal the process, so that each step is followed by the next one at once."""
+    stuck_at: float = inf
+    """When it counts as stuck if SIGKILL has not ended it by then."""
+    is_stuck: bool = False
+    """Whether SIGKILL cannot end it: supinit may not signal it, or it is in uninterruptible sleep."""
 
 
 class Sweeping(Record):
-    """Its main process is gone, others may be left. The sweep is repeated at `deadline`, until `give_up`."""
+    """Its main process is gone, others of its tree may be left.
+
+    They have got `signal`. Unless that is SIGKILL, they have until `deadline`. SIGKILL is repeated at each `deadline`,
+    until `give_up`.
+    """
 
     run: Run
     exit: Exit
     deadline: float
     give_up: float
+    signal: Signal = SIGKILL
     asked: bool = False
     """Whether the exit ended a stop sequence that somebody asked for."""
     blame: Blame | None = None
+    unknown: str = ""
+    """Why it cannot be seen what is left. Empty: it can."""
 
 
 class Backoff(Record):
@@ -181,6 +196,16 @@ class Life(Record):
                 return run
             case _:
                 return None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it has a process that not even SIGKILL ends, so that nothing is gained by waiting for it."""
+        return isinstance(self.phase, Stopping) and self.phase.is_stuck
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether others wait for its end while it is to stop."""
+        return self.is_alive and not self.is_stuck
 
     @property
     def is_alive(self) -> bool:

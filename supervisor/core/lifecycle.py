@@ -7,7 +7,8 @@ Rule 1: every event is accepted in every phase, and `advance` never raises. An e
         changes nothing.
 Rule 2: a wanted instance is never forgotten: it has a process, it waits for something that has a name, it has a
         deadline, or it has ended for good with a reason.
-Rule 3: every stop ends, at the latest with the SIGKILL that follows its stop sequence (stop_sequence.py).
+Rule 3: every stop ends, at the latest with the SIGKILL that follows its stop sequence (stop_sequence.py). What
+        SIGKILL cannot end is stuck, and holds nothing back in a shutdown.
 Rule 4: a deadline that has not come changes nothing.
 
 The table. An instance has a goal (up or down) and a phase. The phases and the ways out of them:
@@ -25,7 +26,8 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
     Stopping   the wait of a step is over          → Stopping, at the next step; SIGKILL is the last
     Starting, Running, Stopping
                the main process has exited         → Sweeping (action: Sweep)
-    Sweeping   nothing of its tree is left         → Stopped, Pending, Backoff, Exited or Fatal (restart_policy.py)
+    Sweeping   the wait of the step is over        → Sweeping, with SIGKILL; it begins with that unless a stop is on
+               nothing of its tree is left         → Stopped, Pending, Backoff, Exited or Fatal (restart_policy.py)
     Backoff    its delay is over                   → Pending
     Exited, Fatal
                start requested                     → Pending
@@ -63,12 +65,14 @@ from supervisor.core.events import (
     DependencyFailed,
     Event,
     Hurried,
+    LookFailed,
     MainChanged,
     Notified,
     Probed,
     ProcessExited,
     Redefined,
     RestartRequested,
+    SignalRefused,
     Spawned,
     SpawnFailed,
     SpawnHeld,
@@ -82,7 +86,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.life import Blame, Exit, Goal, Life, Spawning, Starting
 from supervisor.core.record import assert_never, replace
-from supervisor.core.stop_sequence import Transition, has_killed, skip_step
+from supervisor.core.stop_sequence import Transition, has_killed, note_refusal, skip_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,7 +146,11 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
             return skip_step(program, life, step_index, now)
         case ProcessExited(code=code, signal=signal, memory_was_short=short):
             out_of_memory = short and signal == SIGKILL and not has_killed(program, life)
-            return reports.note_exit(life, Exit(code, signal, now, out_of_memory), now)
+            return reports.note_exit(program, life, Exit(code, signal, now, out_of_memory), now)
+        case SignalRefused():
+            return note_refusal(program, life, now)
+        case LookFailed(reason=reason):
+            return reports.note_look(life, reason), ()
         case Swept(jitter=jitter):
             return reports.note_swept(program, life, jitter, now), ()
         case _:

@@ -22,7 +22,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.record import Record, assert_never
-from supervisor.core.restart_policy import exit_sentence
+from supervisor.core.restart_policy import exit_sentence, unknown_sentence
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import state_of
 from supervisor.core.update import UpdateAction
@@ -65,6 +65,12 @@ def _describe(program: Program, before: Life, after: Life) -> Iterator[_Describe
         yield from _describe_health(after)
     if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Pending):
         yield from _describe_phase(program, before, after)
+    if (unknown := _unknown(after)) and not _unknown(before):
+        yield "warning", "program.sweep_failed", {"reason": unknown_sentence(unknown)}
+
+
+def _unknown(life: Life) -> str:
+    return life.phase.unknown if isinstance(life.phase, Sweeping) else ""
 
 
 def _describe_health(after: Life) -> Iterator[_Described]:
@@ -119,10 +125,15 @@ def _spawn_failure(before: Life) -> str | None:
 
 def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Described]:
     earlier = before.phase.step_index if isinstance(before.phase, Stopping) else -1
+    if phase.is_stuck and not before.is_stuck:
+        reason = "supinit may not signal it" if phase.is_refused else "SIGKILL has not ended it"
+        yield "error", "program.left_behind", {"pid": phase.run.pid, "reason": reason}
     if phase.step_index == earlier:
         return
     if earlier < 0 and phase.blame is not None:
         yield "warning", "program.given_up", {"reason": phase.blame.sentence}
+    if phase.is_refused:
+        return  # the engine has logged the refusal
     if phase.step_index >= len(program.stop):
         yield "warning", "program.killed", {"pid": phase.run.pid}
         return

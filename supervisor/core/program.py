@@ -77,6 +77,15 @@ class Scope(Enum):
     TREE = "tree"
 
 
+class StopLeftovers(Enum):
+    """What is done with processes that are left when the main process has ended during a stop."""
+
+    SIGNAL = "signal"
+    """They get the signal of the step and the rest of its wait, then SIGKILL."""
+    KILL = "kill"
+    """They get SIGKILL at once."""
+
+
 class SignalStep(Record):
     signal: Signal
     wait: float
@@ -287,6 +296,7 @@ class Program(Record):
     clear_before_start: tuple[str, ...] = ()
     stop: tuple[Step, ...] = (SignalStep(SIGTERM, 10.0),)
     """The stop sequence; never empty. SIGKILL to the whole tree follows the last step."""
+    stop_leftovers: StopLeftovers = StopLeftovers.SIGNAL
     signals: tuple[tuple[Signal, Signal | None], ...] = ()
     """Pairs of the signal that the container receives and the one that this program gets. None: it gets none."""
     reload: Signal | tuple[str, ...] = SIGHUP

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL
+
 from supervisor.core.actions import Sweep
 from supervisor.core.health import Health, begin_health_checks, note_probe
 from supervisor.core.life import (
@@ -27,15 +29,21 @@ from supervisor.core.life import (
 from supervisor.core.program import OnUnhealthy
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import is_exhausted, restart_delay, run_sentence, wants_restart
-from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, begin_stop, enter, extend
+from supervisor.core.stop_sequence import (
+    KILL_INTERVAL,
+    KILL_LIMIT,
+    Transition,
+    begin_stop,
+    enter,
+    extend,
+    leftovers_signal,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.notice import Notice
     from supervisor.core.program import Program
 
-SWEEP_LIMIT = 10.0
-"""Seconds after which a process that SIGKILL does not remove (in uninterruptible sleep) is left behind."""
 RELOADING = "reloading"
 """The status text of a process that reloads and sends no text of its own, until it is ready again (sd_notify(3))."""
 
@@ -162,7 +170,7 @@ def give_up(program: Program, life: Life, blame: Blame, now: float) -> Transitio
 # ---- the end
 
 
-def note_exit(life: Life, exit_: Exit, now: float) -> Transition:
+def note_exit(program: Program, life: Life, exit_: Exit, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             asked, blame = False, None
@@ -170,9 +178,20 @@ def note_exit(life: Life, exit_: Exit, now: float) -> Transition:
             asked = blame is None
         case _:
             return life, ()
-    phase = Sweeping(run, exit_, now + KILL_INTERVAL, now + SWEEP_LIMIT, asked=asked, blame=blame)
+    signal = leftovers_signal(program, life)
+    deadline = life.phase.deadline if isinstance(life.phase, Stopping) and signal != SIGKILL else now + KILL_INTERVAL
+    phase = Sweeping(run, exit_, deadline, now + KILL_LIMIT, signal, asked, blame)
     life = replace(life, health_state=None, last_exit=exit_)
-    return enter(life, phase, now), (Sweep(life.generation, run.pid),)
+    return enter(life, phase, now), (Sweep(life.generation, run.pid, signal),)
+
+
+def note_look(life: Life, reason: str) -> Life:
+    """Note whether it can be seen what is left of the tree."""
+    match life.phase:
+        case Sweeping(unknown=unknown) if unknown != reason:
+            return replace(life, phase=replace(life.phase, unknown=reason))
+        case _:
+            return life
 
 
 def note_swept(program: Program, life: Life, jitter: float, now: float) -> Life:

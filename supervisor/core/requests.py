@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from math import inf
+from signal import SIGKILL
 
 from supervisor.core.actions import Spawn
 from supervisor.core.health import begin_health_checks
@@ -24,7 +25,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.record import assert_never, replace
-from supervisor.core.stop_sequence import Transition, begin_stop, enter, shorten, take_step
+from supervisor.core.stop_sequence import Transition, begin_stop, enter, kill_leftovers, shorten, take_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def stop(program: Program, life: Life, within: float | None, now: float) -> Tran
             return begin_stop(program, life, run, within, None, now)
         case Stopping():
             return shorten(program, life, life.phase, within, now), ()
+        case Sweeping(signal=signal, deadline=deadline) if signal != SIGKILL and within is not None:
+            return replace(life, phase=replace(life.phase, deadline=min(deadline, now + within))), ()
         case _:
             return retire(life, now)
 
@@ -105,6 +108,8 @@ def kill(program: Program, life: Life, now: float) -> Transition:
             return kill(program, life, now)
         case Stopping(step_index=step_index) if step_index < len(program.stop):
             return take_step(program, life, life.phase, len(program.stop), now)
+        case Sweeping(signal=signal) if signal != SIGKILL:
+            return kill_leftovers(life, life.phase, now)
         case _:
             return retire(life, now)
 

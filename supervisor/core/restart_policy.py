@@ -57,6 +57,11 @@ def exit_sentence(exit_: Exit) -> str:
     return f"{sentence}, out of memory" if exit_.out_of_memory else sentence
 
 
+def unknown_sentence(reason: str) -> str:
+    """Say why a program is neither down nor started again: it cannot be seen what is left of it."""
+    return f"cannot see which of its processes are left: {reason}"
+
+
 def obstacle(life: Life) -> str:
     """Say why a program is not up, as a predicate: "waits for db", "is not healthy: refused"."""
     phase = life.phase

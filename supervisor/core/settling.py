@@ -79,7 +79,7 @@ class Settling:
         self.changes.append(Change(instance, before, after))
         self.touched.append(instance[0])
         self.came_up = self.came_up or (after.was_up and not before.was_up)
-        if before.is_alive is not after.is_alive or before.goal is not after.goal:
+        if before.is_waited_for is not after.is_waited_for or before.goal is not after.goal:
             self.freed += note_hold(self.plan, self.lives, self.held, instance, before)
         if instance[0] in self.leaving and not after.is_alive:
             self.continue_at = self.now
@@ -100,9 +100,10 @@ class Settling:
         self.continue_at = self.now
         return False
 
-    def is_any_alive(self) -> bool:
+    def is_any_waited_for(self) -> bool:
+        """Whether a shutdown has anything to wait for."""
         # from the end: they die in about the order in which they were told to, so the first look finds one
-        return any(life.is_alive for life in reversed(self.lives.values()))
+        return any(life.is_waited_for for life in reversed(self.lives.values()))
 
     def have_all_ended(self) -> bool:
         return all(life.has_ended for life in self.lives.values())

@@ -22,6 +22,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.record import Record, assert_never
+from supervisor.core.restart_policy import unknown_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,6 +218,8 @@ def _reason(life: Life) -> str | None:
             return reason
         case Pending(held_until=held_until, held_by=held_by) if held_until is not None:
             return held_by
+        case Sweeping(unknown=unknown) if unknown:
+            return unknown_sentence(unknown)
         case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
             return blame.sentence
         case _:

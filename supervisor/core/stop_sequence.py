@@ -6,15 +6,21 @@
 
 from __future__ import annotations
 
-from signal import SIGCONT, SIGKILL
+from signal import SIGCONT, SIGKILL, SIGTERM
 
-from supervisor.core.actions import Action, RunCommand, SendSignal, WriteFifo
-from supervisor.core.life import Blame, Life, Phase, Run, Starting, Stopping
-from supervisor.core.program import CommandStep, Program, Scope, SignalStep, WriteStep
+from supervisor.core.actions import Action, RunCommand, SendSignal, Sweep, WriteFifo
+from supervisor.core.life import Blame, Life, Phase, Run, Starting, Stopping, Sweeping
+from supervisor.core.program import CommandStep, Program, Scope, SignalStep, StopLeftovers, WriteStep
 from supervisor.core.record import assert_never, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import Signal
 
 KILL_INTERVAL = 1.0
 """Seconds between two SIGKILLs to a process that is still there, and between two sweeps of its tree."""
+KILL_LIMIT = 10.0
+"""Seconds after which a process that SIGKILL does not end (in uninterruptible sleep) is not waited for any more."""
 
 Transition = tuple[Life, tuple[Action, ...]]
 
@@ -25,10 +31,12 @@ def enter(life: Life, phase: Phase, now: float) -> Life:
 
 
 def stop_time_left(program: Program, life: Life, now: float) -> float:
-    """Return the seconds until SIGKILL if no step helps. 0.0: no stop sequence is under way."""
+    """Return the seconds until SIGKILL if no signal helps. 0.0: no stop sequence is under way."""
     match life.phase:
         case Stopping(step_index=step_index, deadline=deadline, pace=pace) if step_index < len(program.stop):
             return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[step_index + 1 :])
+        case Sweeping(signal=signal, deadline=deadline) if signal != SIGKILL:
+            return max(0.0, deadline - now)
         case _:
             return 0.0
 
@@ -68,7 +76,14 @@ def take_step(program: Program, life: Life, phase: Stopping, step_index: int, no
     """
     pid = phase.run.pid
     if step_index >= len(program.stop):
-        phase = replace(phase, step_index=len(program.stop), deadline=now + KILL_INTERVAL)
+        stuck_at = phase.stuck_at if phase.step_index == len(program.stop) else now + KILL_LIMIT
+        phase = replace(
+            phase,
+            step_index=len(program.stop),
+            deadline=now + KILL_INTERVAL,
+            stuck_at=stuck_at,
+            is_stuck=phase.is_stuck or now >= stuck_at,
+        )
         return replace(life, phase=phase), (SendSignal(pid, SIGKILL, Scope.TREE),)
     step = program.stop[step_index]
     life = replace(life, phase=replace(phase, step_index=step_index, deadline=now + step.wait * phase.pace))
@@ -81,6 +96,38 @@ def take_step(program: Program, life: Life, phase: Stopping, step_index: int, no
             return life, (RunCommand(life.generation, step_index, command),)
         case _:
             assert_never(step)
+
+
+def note_refusal(program: Program, life: Life, now: float) -> Transition:
+    """Take the next step after a signal that was not permitted. After SIGKILL, it is stuck."""
+    match life.phase:
+        case Stopping(step_index=step_index) if step_index < len(program.stop):
+            return take_step(program, life, replace(life.phase, is_refused=True), step_index + 1, now)
+        case Stopping(is_stuck=False):
+            return replace(life, phase=replace(life.phase, is_refused=True, is_stuck=True)), ()
+        case _:
+            return life, ()
+
+
+def leftovers_signal(program: Program, life: Life) -> Signal:
+    """Return the signal for what is left of the tree, if the main process ends now.
+
+    Only a stop that was not at its SIGKILL yet spares them: after a crash nothing waits for them.
+    """
+    match life.phase:
+        case Stopping(step_index=step_index) if (
+            step_index < len(program.stop) and program.stop_leftovers is StopLeftovers.SIGNAL
+        ):
+            step = program.stop[step_index]
+            return step.signal if isinstance(step, SignalStep) else SIGTERM
+        case _:
+            return SIGKILL
+
+
+def kill_leftovers(life: Life, phase: Sweeping, now: float) -> Transition:
+    """Send SIGKILL to what is left of the tree."""
+    phase = replace(phase, signal=SIGKILL, deadline=now + KILL_INTERVAL, give_up=now + KILL_LIMIT)
+    return replace(life, phase=phase), (Sweep(life.generation, phase.run.pid),)
 
 
 def has_killed(program: Program, life: Life) -> bool:

@@ -1,7 +1,8 @@
 """The owner of every process that supinit starts, and the only place that waits for one.
 
 Rule 1: a process is registered as soon as it is spawned, so its exit never precedes its registration.
-Rule 2: sweep before reap. While the main process is a zombie, its process group keeps its number, so it is killed then.
+Rule 2: the tree is dealt with before the main process is reaped: while that is a zombie, its process group keeps its
+        number.
 Rule 3: the exit of an unregistered process is an orphan's. It is counted and never mistaken for a program's exit.
 """
 
@@ -11,12 +12,12 @@ import os
 import signal
 
 from supervisor.core.record import Record
-from supervisor.process.procfs import own_children
 from supervisor.process.spawn import spawn
+from supervisor.process.sweep import kill_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Protocol, TypeAlias
 
     from supervisor.core.program import InstanceId
@@ -31,12 +32,19 @@ if TYPE_CHECKING:
             """What its processes are listed under."""
             ...
 
+        @property
+        def marks(self) -> frozenset[bytes]:
+            """What the processes of its tree carry (procfs.carries)."""
+            ...
+
         def finish(self, death: Death) -> None:
             """Take in the end of its process."""
             ...
 
     ProcessOwner: TypeAlias = "Main | Helper"
 
+NO_MARKS = frozenset((b"\0",))
+"""Marks that no process carries: the tree is known by its session and its descendants only."""
 BATCH = 256
 """Zombies reaped in one turn, so that a burst of them does not starve the rest of the loop."""
 OWN_BATCH = 32
@@ -48,6 +56,11 @@ class Main(Record):
 
     instance: InstanceId
     generation: int
+
+    @property
+    def marks(self) -> frozenset[bytes]:
+        """None: only the launcher knows what the processes of a program carry."""
+        return NO_MARKS
 
     @property
     def name(self) -> Owner:
@@ -73,6 +86,10 @@ class Children:
         self._owners: dict[int, ProcessOwner] = {}
         self._spared: set[int] = set()
         self._deaths: list[Death] = []
+        self.meet_end: Callable[[Main, int], None] | None = None
+        """Called for the main process of a program while it is a zombie. None: its tree is killed."""
+        self.is_childless = False
+        """Whether the last `reap` found that supinit has no child at all."""
         self.orphans_reaped = 0
 
     @property
@@ -99,7 +116,7 @@ class Children:
 
     def adopt(self, owner: ProcessOwner, pid: int) -> bool:
         """Register a process that was not started here for `owner`. False: it is not a child of supinit."""
-        if pid in self._owners or pid not in own_children():
+        if pid in self._owners or not _is_child(pid):
             return False
         self._owners[pid] = owner
         return True
@@ -118,7 +135,9 @@ class Children:
             try:
                 zombie = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
+                self.is_childless = True
                 return False
+            self.is_childless = False
             if zombie is None:
                 return False
             if zombie.si_pid in self._owners:
@@ -132,24 +151,27 @@ class Children:
         return True
 
     def _reap_own(self, pid: int) -> None:
+        owner = self._owners[pid]
         if pid not in self._spared:
-            _kill_group(pid)
+            if type(owner) is Main and self.meet_end is not None:
+                self.meet_end(owner, pid)
+            else:
+                kill_tree(pid, owner.marks, self._owners)
         self._spared.discard(pid)
         _, status = os.waitpid(pid, 0)
-        owner = self._owners.pop(pid)
+        del self._owners[pid]
         if os.WIFSIGNALED(status):
             self._deaths.append(Death(owner, pid, None, _as_signal(os.WTERMSIG(status))))
         else:
             self._deaths.append(Death(owner, pid, os.WEXITSTATUS(status), None))
 
 
-def _kill_group(leader: int) -> None:
+def _is_child(pid: int) -> bool:
     try:
-        group = os.getpgid(leader)  # an adopted process may not be the leader of its group
-        if group != os.getpgrp():
-            os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _as_signal(number: int) -> int:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 
-from supervisor.core.program import Scope
 from supervisor.core.record import Record, replace
 from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
-from supervisor.process.sweep import kill_stragglers, send
+from supervisor.process.children import NO_MARKS
+from supervisor.process.sweep import kill_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +50,7 @@ class Command:
 
     def __init__(self, name: Owner | None = None) -> None:
         self.name = name or Owner(OwnerKind.COMMAND)
+        self.marks = NO_MARKS
         self._ended: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
 
     def finish(self, death: Death) -> None:
@@ -66,6 +66,8 @@ class Command:
         os.set_blocking(read_end, False)
         output = _Tail(read_end)
         try:
+            if self.name.kind is OwnerKind.PROBE:
+                launch = self._marked(launch, read_end)
             pid = children.spawn(self, replace(launch, stdout=write_end, stderr=write_end))
             os.close(write_end)
             write_end = -1
@@ -76,17 +78,25 @@ class Command:
                 return CommandResult(None, None, output.text())
             finally:
                 if not self._ended.done():
-                    send(pid, signal.SIGKILL, Scope.TREE, _NO_MARKS, children.pids)
-            kill_stragglers(pid, _NO_MARKS, children.pids)
+                    kill_tree(pid, self.marks, children.pids)
             return CommandResult(death.code, death.signal, output.text())
         finally:
             if write_end >= 0:
                 os.close(write_end)
             output.close()
 
+    def _marked(self, launch: Launch, output: int) -> Launch:
+        """Return the launch with a variable of its own, so that what a probe starts does not outlive it.
 
-_NO_MARKS = frozenset((b"\0",))
-"""Marks that no process carries: a command is identified by its session and its descendants only."""
+        A command of a stop or reload may leave a process to its program on purpose.
+        """
+        inode = os.fstat(output).st_ino
+        self.marks = frozenset((f"{PROBE}={inode}".encode(), b"pipe:[%d]" % inode))
+        return replace(launch, environment={**launch.environment, PROBE: str(inode)})
+
+
+PROBE = "SUPINIT_PROBE"
+"""The variable that the processes of a probe carry."""
 
 
 class _Tail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from supervisor.core.record import Record
@@ -9,6 +10,10 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors after which it is unknown whether a process exists."""
 
 
 class Process(Record):
@@ -36,14 +41,19 @@ class Process(Record):
 
 
 def read_stat(pid: int) -> tuple[bytes, list[bytes]] | None:
-    """Return a process's name and the fields after it, starting with its state. None: there is no such process."""
+    """Return a process's name and the fields after it, starting with its state. None: there is no such process.
+
+    Raises OSError where no descriptor or no memory is left.
+    """
     try:
         file = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # takes half as long as open()
         try:
             line = os.read(file, 1024)
         finally:
             os.close(file)
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return None
     end = line.rfind(b")")
     fields = line[end + 2 :].split()
@@ -56,8 +66,16 @@ def make_process(pid: int, fields: Sequence[bytes]) -> Process:
     return Process(pid, int(parent), int(group), int(session), state in b"ZXx", int(fields[19]), ticks, int(fields[21]))
 
 
+def name_of(pid: int) -> str:
+    """Return the name of a process's command, of at most 15 bytes. "?": it is gone."""
+    try:
+        return os.fsdecode(_read(f"/proc/{pid}/comm").removesuffix(b"\n"))
+    except OSError:
+        return "?"
+
+
 def read_process(pid: int) -> Process | None:
-    """Return the process. None: it does not exist."""
+    """Return the process. None: it does not exist. Raises OSError where no descriptor or no memory is left."""
     stat = read_stat(pid)
     return None if stat is None else make_process(pid, stat[1])
 
@@ -73,15 +91,12 @@ def ignores(pid: int, number: int) -> bool:
 
 
 def list_pids() -> list[int]:
-    """Return the pids of all visible processes."""
-    try:
-        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
-    except OSError:
-        return []
+    """Return the pids of all visible processes. Raises OSError."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
 
 
 def read_processes() -> dict[int, Process]:
-    """Return every visible process, by pid."""
+    """Return every visible process, by pid. Raises OSError."""
     processes = ((pid, read_process(pid)) for pid in list_pids())
     return {pid: process for pid, process in processes if process is not None}
 
@@ -90,12 +105,12 @@ def own_children() -> list[int]:
     """Return the pids of supinit's children, including zombies and adopted orphans.
 
     The kernel's list is complete, because only supinit removes children from it, by waiting for them. Kernels without
-    CONFIG_PROC_CHILDREN have no such list; all processes are read there.
+    CONFIG_PROC_CHILDREN have no such list; all processes are read there. Raises OSError.
     """
     own = os.getpid()
     try:
         return [int(pid) for pid in _read(f"/proc/self/task/{own}/children").split()]
-    except OSError:
+    except FileNotFoundError:
         return [process.pid for process in read_processes().values() if process.parent == own]
 
 
@@ -129,11 +144,22 @@ def carries(pid: int, marks: frozenset[bytes]) -> bool:
     """Whether a process has all of the variables in `marks`, or one of the pipes as its stdout or stderr.
 
     Variables are written as in /proc/PID/environ, b"NAME=value", and pipes as in /proc/PID/fd, b"pipe:[inode]". A
-    server that writes its title over its environment (nginx, PostgreSQL) is still identified by its pipes.
+    server that writes its title over its environment (nginx, PostgreSQL) is still identified by its pipes. Raises
+    OSError where no descriptor or no memory is left.
     """
+    return is_marked(signs_of(pid), marks)
+
+
+def is_marked(signs: frozenset[bytes], marks: frozenset[bytes]) -> bool:
+    """Whether a process with these variables and outputs carries the marks."""
     pipes = pipes_among(marks)
     wanted = marks - pipes
-    return not pipes.isdisjoint(outputs_of(pid)) or (bool(wanted) and wanted <= variables_of(pid))
+    return not pipes.isdisjoint(signs) or (bool(wanted) and wanted <= signs)
+
+
+def signs_of(pid: int) -> frozenset[bytes]:
+    """Return the variables of a process and the files behind its stdout and stderr. Raises OSError as above."""
+    return frozenset(outputs_of(pid) | variables_of(pid))
 
 
 def pipes_among(marks: frozenset[bytes]) -> frozenset[bytes]:
@@ -152,9 +178,11 @@ def outputs_of(pid: int) -> set[bytes]:
 
 
 def variables_of(pid: int) -> set[bytes]:
-    """Return a process's environment, as far as it is visible."""
+    """Return a process's environment, as far as it is visible. Raises OSError as above."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             return set(file.read().split(b"\0"))
-    except OSError:
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return set()

@@ -11,6 +11,7 @@ import signal
 
 from supervisor.core.program import Scope
 from supervisor.process.procfs import (
+    EXHAUSTED,
     Process,
     carries,
     descendants,
@@ -18,36 +19,17 @@ from supervisor.process.procfs import (
     read_process,
     read_processes,
 )
+from supervisor.process.scan import scan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
     from supervisor.core.program import Signal
 
 
-def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], started: Collection[int]) -> None:
-    """Signal a program whose main process, `leader`, is not reaped yet.
-
-    `marks` identify its processes (procfs.carries). `started` are the pids that supinit started itself.
-    """
-    if scope is Scope.TREE:
-        for process in belongings(leader, marks, started):
-            signal_process(process, number)
-    # its group has received it one by one then; to many servers a second SIGTERM means "at once"
-    reaches_group = scope is Scope.GROUP or number == signal.SIGKILL
-    try:
-        group = os.getpgid(leader)  # a successor (MAINPID=) may not lead its group
-        if scope is not Scope.MAIN and reaches_group and group != os.getpgrp():
-            os.killpg(group, number)
-        else:
-            os.kill(leader, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
 def is_alone(started: Collection[int]) -> bool:
-    """Whether no process can be left of a program whose main process is reaped.
+    """Whether no process can be left of a program whose main process is dead. Raises OSError.
 
     supinit adopts every survivor when its parent dies. So where supinit has no unknown child, there is no survivor, and
     reading one short file is enough.
@@ -55,72 +37,122 @@ def is_alone(started: Collection[int]) -> bool:
     return all(pid in started for pid in own_children())
 
 
-def kill_stragglers(leader: int, marks: frozenset[bytes], started: Collection[int]) -> int:
-    """Kill what is left of a program whose main process is reaped. Return the number of processes."""
-    if is_alone(started):
-        return 0
-    processes = read_processes()
-    # the kernel does not reuse the number of a group or session that exists, so a new holder is a stranger
-    left = _belongings(processes, None if leader in processes else leader, marks, started)
-    for process in left:
-        signal_process(process, signal.SIGKILL)
-    return len(left)
+def kill_tree(leader: int, marks: frozenset[bytes], started: Collection[int]) -> None:
+    """Kill everything of a tree, its main process included. Where /proc cannot be read, its process group."""
+    try:
+        others = [] if _is_dead(leader) and is_alone(started) else scan().tree_of(leader, marks, started)
+    except OSError:
+        others = []
+    for process in others:
+        try:
+            signal_process(process, signal.SIGKILL)
+        except OSError:
+            pass
+    signal_group(leader, signal.SIGKILL)
 
 
-def belongings(leader: int, marks: frozenset[bytes], started: Collection[int]) -> list[Process]:
-    """Return the living processes of a program except its main process, which is not reaped yet."""
-    return _belongings(read_processes(), leader, marks, started)
+def send(leader: int, number: Signal, scope: Scope, marks: frozenset[bytes], started: Collection[int]) -> None:
+    """Signal a program whose main process, `leader`, is not reaped yet. Raises OSError."""
+    others = scan().tree_of(leader, marks, started) if scope is Scope.TREE else []
+    for process in others:
+        try:
+            signal_process(process, number)
+        except PermissionError:
+            pass
+    if scope is Scope.GROUP or (scope is Scope.TREE and number == signal.SIGKILL):
+        signal_group(leader, number)
+    else:
+        os.kill(leader, number)
 
 
-def _belongings(
-    processes: Mapping[int, Process], leader: int | None, marks: frozenset[bytes], started: Collection[int]
-) -> list[Process]:
-    own = os.getpid()
-    roots = {pid for pid, process in processes.items() if leader in (process.group, process.session)}
-    roots |= {
-        pid
-        for pid, process in processes.items()
-        if process.parent == own and pid not in started and pid not in roots and carries(pid, marks)
-    }
-    found = roots | descendants(processes, roots if leader is None else roots | {leader})
-    others = found - {leader, own}
-    return [processes[pid] for pid in others if pid not in started and not processes[pid].is_zombie]
+def _is_dead(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def signal_group(leader: int, number: Signal) -> None:
+    """Signal the process group of a main process that is not reaped yet; itself, where it is in supinit's own group.
+
+    Raises PermissionError where supinit may signal none of it.
+    """
+    try:
+        group = os.getpgid(leader)  # a successor (MAINPID=) may not lead its group
+        if group != os.getpgrp():
+            os.killpg(group, number)
+        else:
+            os.kill(leader, number)
+    except ProcessLookupError:
+        pass
 
 
 def is_of(pid: int, leader: int, marks: frozenset[bytes], started: Collection[int]) -> bool:
     """Whether a process is a program's main process, `leader`, or belongs to the program."""
     own = os.getpid()
-    process = read_process(pid)
-    while process is not None:
-        if leader in (process.pid, process.group, process.session):
-            return True
-        if process.parent in (0, own):
-            return process.pid not in started and carries(process.pid, marks)
-        process = read_process(process.parent)
+    try:
+        process = read_process(pid)
+        while process is not None:
+            if leader in (process.pid, process.group, process.session):
+                return True
+            if process.parent in (0, own):
+                return process.pid not in started and carries(process.pid, marks)
+            process = read_process(process.parent)
+    except OSError:
+        pass  # out of descriptors: what cannot be proven is not believed
     return False
 
 
 def kill_everything(is_init: bool) -> int:
-    """Kill everything left in the container. Return how many processes are still visible; 0 at its end.
+    """Kill everything left in the container. Return how many processes it reached; 0 where none is left to wait for.
 
-    PID 1 owns its namespace, so kill(2) with -1 reaches all of it. A subreaper owns its descendants.
+    PID 1 owns its namespace, so kill(2) with -1 reaches all of it. A subreaper owns its descendants. What supinit may
+    not signal is not waited for.
     """
     if is_init:
         try:
             os.kill(-1, signal.SIGKILL)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):
             return 0
-        return sum(1 for pid in own_children() if pid != os.getpid())
-    processes = read_processes()
-    left = descendants(processes, [os.getpid()])
-    for pid in left:
-        if not processes[pid].is_zombie:
-            signal_process(processes[pid], signal.SIGKILL)
-    return len(left)
+        return sum(1 for pid in _children_left() if may_be_signalled(pid))
+    try:
+        processes = read_processes()
+    except OSError:
+        return len(_children_left())
+    reached = 0
+    for pid in descendants(processes, [os.getpid()]):
+        try:
+            reached += processes[pid].is_zombie or signal_process(processes[pid], signal.SIGKILL)
+        except OSError:
+            pass
+    return reached
+
+
+def _children_left() -> list[int]:
+    """Return the children of supinit; at least one that is there, where /proc cannot be read."""
+    try:
+        return own_children()
+    except OSError:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return []
+        return [os.getpid()]
+
+
+def may_be_signalled(pid: int) -> bool:
+    """Whether the kernel permits supinit to signal a process. True, too, where it is gone."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return False
+    except ProcessLookupError:
+        pass
+    return True
 
 
 def signal_process(process: Process, number: Signal) -> bool:
-    """Signal a process only if it is still the one that was read. False: it is gone."""
+    """Signal a process only if it is still the one that was read. False: it is gone.
+
+    Raises PermissionError where supinit may not signal it, and OSError where no descriptor is left.
+    """
     try:
         descriptor = os.pidfd_open(process.pid)
     except ProcessLookupError:
@@ -132,20 +164,25 @@ def signal_process(process: Process, number: Signal) -> bool:
         if now is None or now.started != process.started:
             return False
         signal.pidfd_send_signal(descriptor, number)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return False
+    except OSError as error:
+        if error.errno not in EXHAUSTED:
+            raise
+    else:
+        return True
     finally:
         os.close(descriptor)
-    return True
+    return _signal_by_number(process, number)
 
 
 def _signal_by_number(process: Process, number: Signal) -> bool:
-    """Signal without a pidfd (old kernels, gVisor). The pid could be recycled between check and kill."""
+    """Signal without a pidfd: old kernels, gVisor, no descriptor left. The pid could be recycled before the kill."""
     now = read_process(process.pid)
     if now is None or now.started != process.started:
         return False
     try:
         os.kill(process.pid, number)
-    except (ProcessLookupError, PermissionError):
+    except ProcessLookupError:
         return False
     return True

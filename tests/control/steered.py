@@ -121,6 +121,8 @@ class SteeredContainer:
         """Set whenever somebody waits for a change."""
         self._watchers: list[asyncio.Future[None]] = []
         self._next_pid = 100
+        self.signal_problem: str | None = None
+        """What prevents signals."""
 
     # ---- what the control plane needs
 
@@ -129,9 +131,9 @@ class SteeredContainer:
         self.take(event)
         self.asked.set()
 
-    def send_signal(self, instance: InstanceId, signal: Signal) -> bool:
+    def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
         self.signals.append((instance, signal))
-        return self.snapshot.instances[instance].pid is not None
+        return self.signal_problem
 
     async def reload(self, instance: InstanceId) -> str | None:
         self.reloads.append(instance)

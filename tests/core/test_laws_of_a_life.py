@@ -41,8 +41,7 @@ from supervisor.core.life import (
 from supervisor.core.lifecycle import advance
 from supervisor.core.program import Program
 from supervisor.core.record import Record, replace
-from supervisor.core.reports import SWEEP_LIMIT
-from supervisor.core.stop_sequence import KILL_INTERVAL, stop_time_left
+from supervisor.core.stop_sequence import KILL_INTERVAL, KILL_LIMIT, stop_time_left
 
 from .chance import SECONDS, every_answer, every_event, random_notice, random_program
 
@@ -156,7 +155,10 @@ def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) ->
 @pytest.mark.parametrize(
     "request_", [StopRequested(), StopRequested(3.0), StopRequested(0.0), Hurried()], ids=["stop", "3 s", "0 s", "now"]
 )
-def test_a_stop_ends_within_its_sequence_even_if_only_sigkill_works(stops: list[Stop], request_: Event) -> None:
+@pytest.mark.parametrize("main_obeys", [False, True], ids=["main process", "leftovers"])
+def test_a_stop_ends_within_its_sequence_even_if_only_sigkill_works(
+    stops: list[Stop], request_: Event, main_obeys: bool
+) -> None:
     for stop in stops:
         if isinstance(stop.life.phase, Spawning):
             continue
@@ -164,7 +166,7 @@ def test_a_stop_ends_within_its_sequence_even_if_only_sigkill_works(stops: list[
         limit = 0.0 if isinstance(request_, Hurried) else max(stop.program.stop_time, extended)
         if isinstance(request_, StopRequested) and request_.within is not None:
             limit = min(limit, request_.within)
-        life, ended_at = _stubborn_end(stop, request_)
+        life, ended_at = _stubborn_end(stop, request_, main_obeys)
         assert not life.is_alive, stop
         assert ended_at <= stop.now + limit + 1e-6 or _was_at_its_last_step(stop, ended_at), (stop, ended_at)
 
@@ -176,16 +178,19 @@ def _was_at_its_last_step(stop: Stop, ended_at: float) -> bool:
     return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL
 
 
-def _stubborn_end(stop: Stop, request_: Event) -> tuple[Life, float]:
-    """Stop a process that ignores all but SIGKILL, with nothing but the passing of its deadlines."""
+def _stubborn_end(stop: Stop, request_: Event, main_obeys: bool) -> tuple[Life, float]:
+    """Stop a tree that ignores all but SIGKILL, with nothing but the passing of its deadlines.
+
+    `main_obeys`: its main process ends at the first signal, only what it leaves behind is stubborn.
+    """
     life, now = stop.life, stop.now
     life, actions = advance(stop.program, life, request_, now)
     for _ in range(20):
         answer: Event
         match actions:
-            case (SendSignal(signal=signal), *_) if signal == SIGKILL:
-                answer = ProcessExited(life.generation, None, SIGKILL)
-            case (Sweep(), *_):
+            case (SendSignal(signal=signal), *_) if signal == SIGKILL or main_obeys:
+                answer = ProcessExited(life.generation, None, signal)
+            case (Sweep(signal=signal), *_) if signal == SIGKILL:
                 answer = Swept(life.generation)
             case _:
                 deadline = next_deadline(life)
@@ -254,9 +259,14 @@ def test_a_sweep_is_given_up_after_its_limit(stops: list[Stop]) -> None:
     for stop in stops:
         phase = stop.life.phase
         if isinstance(phase, Sweeping):
-            late = max(phase.deadline, stop.life.since + SWEEP_LIMIT)
-            _, actions = advance(stop.program, stop.life, DeadlinePassed(), late)
-            assert actions == (Sweep(stop.life.generation, phase.run.pid, final=True),), stop
+            life, late = stop.life, max(phase.deadline, phase.give_up)
+            if phase.signal != SIGKILL:
+                life, actions = advance(stop.program, life, DeadlinePassed(), late)
+                assert actions == (Sweep(life.generation, phase.run.pid),), stop
+                late += KILL_LIMIT
+            _, actions = advance(stop.program, life, DeadlinePassed(), late)
+            would_start = bool(phase.unknown) and life.is_wanted
+            assert actions == (Sweep(life.generation, phase.run.pid, final=not would_start),), stop
 
 
 def test_an_announced_stop_leaves_a_process_alone(stops: list[Stop]) -> None:

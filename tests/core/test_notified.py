@@ -264,7 +264,7 @@ def test_another_main_process_takes_over_what_the_first_one_was(before: tuple[Ev
 def test_another_main_process_is_the_one_that_is_stopped_and_swept() -> None:
     web = _up().tell(MainChanged(1, 700), StopRequested())
     assert web.actions == (SendSignal(700, SIGTERM, Scope.MAIN), SendSignal(700, SIGCONT, Scope.MAIN))
-    assert web.tell(ProcessExited(1, 0)).actions == (Sweep(1, 700),)
+    assert web.tell(ProcessExited(1, 0)).actions == (Sweep(1, 700, SIGTERM),)
 
 
 # ---- nobody is there, or somebody else

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM
+from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGWINCH
 
 import pytest
 
@@ -16,9 +16,11 @@ from supervisor.core.events import (
     DependencyFailed,
     Event,
     Hurried,
+    LookFailed,
     Probed,
     ProcessExited,
     RestartRequested,
+    SignalRefused,
     Spawned,
     SpawnFailed,
     StartFailed,
@@ -29,7 +31,7 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.life import Blame, Exit, Fatal, Goal, Pending, Run, Spawning, Starting, Stopped, Stopping, Sweeping
-from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, WriteStep
+from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, StopLeftovers, WriteStep
 from supervisor.core.record import replace
 from supervisor.core.stop_sequence import stop_time_left
 
@@ -89,14 +91,107 @@ def test_sigkill_is_repeated_until_the_process_is_gone() -> None:
     web = OneLife(WEB).spawn()
     _steps_of(web, StopRequested())
     assert [web.tell(DeadlinePassed(), at=time).actions for time in (11.0, 12.0, 13.0)] == [KILL, KILL, KILL]
-    assert web.life.phase == Stopping(RUN, 1, 14.0)
+    assert web.life.phase == Stopping(RUN, 1, 14.0, stuck_at=20.0)
 
 
-def test_a_process_that_is_gone_is_swept_before_the_life_goes_on() -> None:
-    web = OneLife(WEB).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM), at=3.0)
-    assert web.actions == (Sweep(1, 100),)
-    assert web.phase == Sweeping(RUN, Exit(None, SIGTERM, 3.0), 4.0, 13.0, asked=True)
-    assert web.tell(Swept(1), at=3.5).phase == Stopped()
+def test_the_tree_is_swept_before_a_program_is_down() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested(), at=3.0).tell(ProcessExited(1, None, SIGTERM), at=4.0)
+    assert isinstance(web.phase, Sweeping)
+    assert web.tell(Swept(1), at=4.5).phase == Stopped()
+
+
+# ---- what is left when the main process has ended in a stop
+
+
+QUIT, WINCH_LATER = SignalStep(SIGQUIT, 30.0, Scope.GROUP), SignalStep(SIGWINCH, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "signal"),
+    [
+        (QUIT, SIGQUIT),
+        (SignalStep(SIGINT, 30.0, Scope.TREE), SIGINT),
+        (WriteStep("/run/web.fifo", b"q", 30.0), SIGTERM),
+        (CommandStep(("web", "stop"), 30.0), SIGTERM),
+    ],
+    ids=["signal", "tree", "write", "command"],
+)
+def test_leftovers_get_the_signal_of_the_step_and_the_rest_of_its_wait(step: Step, signal: int) -> None:
+    web = OneLife(replace(WEB, stop=(step, WINCH_LATER))).spawn().tell(StopRequested(), at=3.0)
+    web.tell(ProcessExited(1, 0), at=10.0)
+    assert web.actions == (Sweep(1, 100, signal),)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 10.0), 33.0, 20.0, signal, asked=True)
+    assert stop_time_left(web.program, web.life, 10.0) == 23.0
+
+
+def test_after_that_they_are_killed_and_no_further_step_is_taken() -> None:
+    web = OneLife(replace(WEB, stop=(QUIT, WINCH_LATER))).spawn()
+    web.tell(StopRequested(), ProcessExited(1, 0))
+    assert web.tell(DeadlinePassed(), at=30.0).actions == (Sweep(1, 100, SIGKILL),)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 0.0), 31.0, 40.0, SIGKILL, asked=True)
+    assert web.tell(DeadlinePassed(), at=40.0).actions == (Sweep(1, 100, SIGKILL, final=True),)
+
+
+@pytest.mark.parametrize(
+    "subject", [replace(WEB, stop_leftovers=StopLeftovers.KILL), WEB], ids=["asked for", "past the last step"]
+)
+def test_leftovers_are_killed_at_once_where(subject: Program) -> None:
+    web = OneLife(subject).spawn().tell(StopRequested())
+    if subject is WEB:
+        _steps_of(web)
+    web.tell(ProcessExited(1, 0), at=11.0)
+    assert web.actions == (Sweep(1, 100, SIGKILL),)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 11.0), 12.0, 21.0, SIGKILL, asked=True)
+
+
+def test_a_second_request_for_a_shutdown_kills_leftovers_at_once() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested(), ProcessExited(1, 0), at=3.0)
+    assert web.tell(Hurried(), at=4.0).actions == (Sweep(1, 100, SIGKILL),)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 3.0), 5.0, 14.0, SIGKILL, asked=True)
+    assert web.refuses(Hurried())
+
+
+@pytest.mark.parametrize(("within", "deadline"), [(2.0, 6.0), (0.0, 4.0), (100.0, 13.0), (None, 13.0)])
+def test_a_budget_shortens_the_wait_for_leftovers(within: float | None, deadline: float) -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested(), ProcessExited(1, 0), at=3.0)
+    web.tell(StopRequested(within), at=4.0)
+    assert web.actions == ()
+    assert next_deadline(web.life) == deadline
+
+
+# ---- what cannot be signalled, killed or seen
+
+
+def test_a_signal_that_is_refused_is_followed_by_the_next_step_at_once_and_sigkill_leaves_it_stuck() -> None:
+    web = OneLife(replace(WEB, stop=(SignalStep(SIGQUIT, 30.0), SignalStep(SIGTERM, 5.0)))).spawn()
+    web.tell(StopRequested(), SignalRefused(1))
+    assert web.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
+    assert web.tell(SignalRefused(1)).actions == KILL
+    assert not web.life.is_stuck
+    assert web.tell(SignalRefused(1)).actions == ()
+    assert web.life.is_stuck
+    assert web.life.is_alive
+    assert web.tell(ProcessExited(1, 0), Swept(1)).phase == Stopped()
+
+
+def test_a_process_that_sigkill_does_not_end_is_stuck_after_ten_seconds() -> None:
+    web = OneLife(WEB).spawn()
+    _steps_of(web, StopRequested())
+    assert [web.tell(DeadlinePassed(), at=at).life.is_stuck for at in (11.0, 19.0, 20.0, 21.0)] == [
+        False, False, True, True,
+    ]  # fmt: skip
+
+
+def test_a_wanted_program_whose_leftovers_cannot_be_seen_is_not_started_beside_them() -> None:
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7), LookFailed(1, "cannot read /proc"))
+    assert web.tell(DeadlinePassed(), at=60.0).actions == (Sweep(1, 100, SIGKILL),)
+    web.tell(LookFailed(1, ""))
+    assert web.tell(DeadlinePassed(), at=61.0).actions == (Sweep(1, 100, SIGKILL, final=True),)
+
+
+def test_a_program_that_is_to_stop_is_given_up_whether_its_leftovers_can_be_seen_or_not() -> None:
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7), LookFailed(1, "cannot read /proc"), StopRequested())
+    assert web.tell(DeadlinePassed(), at=60.0).actions == (Sweep(1, 100, SIGKILL, final=True),)
 
 
 def test_a_crash_is_swept_too() -> None:

@@ -372,6 +372,8 @@ class Finishing:
 
     name = Owner(OwnerKind.COMMAND)
 
+    marks = frozenset((b"\0",))
+
     def finish(self, _death: object) -> None:
         pass
 

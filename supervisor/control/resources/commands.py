@@ -48,8 +48,10 @@ def signal(console: Console, request: Request, name: str) -> Response:
     names = [_with_instance(part, body.get("instance")) for part in name.split(",")]
     targets = _with_process(console, "signal", names)
     note(console, request, f"signal {signal_name(number)}", name)
-    for instance in targets:
-        console.container.send_signal(instance, number)
+    sent = [console.container.send_signal(instance, number) for instance in targets]
+    if problems := [problem for problem in sent if problem is not None]:
+        sentence = f"cannot signal {name}: {', '.join(problems)}"
+        raise RequestError(409, "failed", sentence, more={"programs": entries(console, targets)})
     return show_entries(console, request, targets, 200)
 
 

@@ -1,23 +1,31 @@
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
 from supervisor.core.program import Scope
 from supervisor.core.record import replace
-from supervisor.process import sweep
+from supervisor.process import trees
 from supervisor.process.children import Children, Main
 from supervisor.process.environment import marks_of
 from supervisor.process.procfs import own_children, read_process
-from supervisor.process.sweep import belongings, kill_everything, kill_stragglers, send, signal_process
+from supervisor.process.scan import Scan, scan
+from supervisor.process.sweep import kill_everything, signal_process
+from supervisor.process.trees import Left, Trees
 
-from .nursery import Nursery, is_gone, marks, sleep_until
+from .nursery import Nursery, is_gone, marks, open_descriptors, sleep_until
 
-MARKS = marks_of(("web", 1), "own")
+T = TypeVar("T")
+
+WEB = ("web", 1)
+MARKS = marks_of(WEB, "own")
 
 TREE = """
 import os, signal
@@ -40,15 +48,23 @@ PYTHON = (sys.executable, "-I", "-S", "-c")
 
 
 class Household:
-    """Programs as the engine runs them: registered, marked, with their orphans adopted."""
+    """Programs as the engine runs them: registered, marked, with their orphans adopted.
+
+    `spared`: what is left of a program when its main process is reaped is not killed yet.
+    """
 
     def __init__(self, nursery: Nursery) -> None:
         self.children = Children()
+        self.trees = Trees(self.children, lambda _: MARKS)
         self.nursery = nursery
+        self.spared = True
+        self.children.meet_end = lambda owner, pid: self.trees.meet_end(
+            owner, pid, signal.SIGTERM if self.spared else signal.SIGKILL
+        )
 
     def start(self, *command: str, environment: dict[str, str] | None = None) -> int:
         launch = self.nursery.launch(*command, environment=marks() if environment is None else environment)
-        return self.children.spawn(Main(("web", 1), 1), launch)
+        return self.children.spawn(Main(WEB, 1), launch)
 
     def hear_pids(self, count: int) -> dict[str, int]:
         return {name: int(pid) for name, pid in map(str.split, self.nursery.ear.lines(count))}
@@ -63,17 +79,29 @@ class Household:
     def reap(self, pid: int) -> None:
         def reap() -> bool:
             self.children.reap()
+            self.trees.forget_scan()
             return read_process(pid) is None
 
         sleep_until(reap)
 
-    def kill_stragglers(self, leader: int) -> int:
-        return kill_stragglers(leader, MARKS, self.children.pids)
+    def send(self, leader: int, number: int, scope: Scope) -> bool:
+        self.trees.forget_scan()
+        return self.trees.signal(WEB, leader, number, scope)
+
+    def sweep(self, leader: int, number: int = signal.SIGKILL) -> Left:
+        self.trees.forget_scan()
+        return self.trees.sweep(WEB, leader, number)
+
+    def kill_leftovers(self, leader: int) -> int:
+        """Kill what is left, and return how many processes that was."""
+        return len(self.sweep(leader).commands)
 
 
 @pytest.fixture
 def household(nursery: Nursery, adopting: None) -> Iterator[Household]:
-    yield Household(nursery)
+    household = Household(nursery)
+    yield household
+    household.trees.close()
 
 
 DAEMON = "setsid sh -c 'echo $$; exec sleep 1000'"
@@ -95,7 +123,7 @@ def test_a_signal_reaches_exactly_its_scope(household: Household, scope: Scope, 
     """SIGUSR2, sent afterwards, shows that the others received no SIGUSR1."""
     household.start(*PYTHON, TREE)
     pids = household.hear_pids(3)
-    send(pids["leader"], signal.SIGUSR1, scope, MARKS, household.children.pids)
+    assert household.send(pids["leader"], signal.SIGUSR1, scope)
     heard = {household.nursery.ear.line() for _ in reached}
     assert heard == {f"{name} heard" for name in reached}
     for pid in pids.values():
@@ -107,14 +135,14 @@ def test_signalling_a_program_that_is_gone_is_not_an_error(household: Household)
     pid = household.start("true")
     household.reap(pid)
     for scope in Scope:
-        send(pid, signal.SIGTERM, scope, MARKS, household.children.pids)
+        assert household.send(pid, signal.SIGTERM, scope)
 
 
 def test_the_whole_tree_can_be_killed_while_its_leader_is_stopped(household: Household) -> None:
     household.start(*PYTHON, TREE)
     pids = household.hear_pids(3)
     os.kill(pids["leader"], signal.SIGSTOP)
-    send(pids["leader"], signal.SIGKILL, Scope.TREE, MARKS, household.children.pids)
+    assert household.send(pids["leader"], signal.SIGKILL, Scope.TREE)
     sleep_until(lambda: all(map(is_gone, pids.values())))
 
 
@@ -124,23 +152,23 @@ def test_the_whole_tree_can_be_killed_while_its_leader_is_stopped(household: Hou
 def test_the_main_process_itself_is_not_among_its_belongings(household: Household) -> None:
     household.start(*PYTHON, TREE)
     pids = household.hear_pids(3)
-    found = belongings(pids["leader"], MARKS, household.children.pids)
+    found = scan().tree_of(pids["leader"], MARKS, household.children.pids)
     assert {process.pid for process in found} == {pids["member"], pids["stray"]}
 
 
 def test_a_daemon_that_carries_the_marks_is_found_and_killed(household: Household) -> None:
     leader, daemon = household.leave_behind(DAEMON)
     assert read_process(daemon) is not None
-    assert household.kill_stragglers(leader) == 1
+    assert household.kill_leftovers(leader) == 1
     household.reap(daemon)
-    assert household.kill_stragglers(leader) == 0
+    assert household.kill_leftovers(leader) == 0
 
 
 def test_children_of_a_daemon_are_killed_even_without_marks(household: Household) -> None:
     leader, daemon = household.leave_behind("setsid sh -c 'env -i /bin/sleep 1000 & echo $$; echo $!; wait'")
     below = int(household.nursery.ear.line())
     sleep_until(lambda: b"SUPINIT" not in environ(below))
-    assert household.kill_stragglers(leader) == 2
+    assert household.kill_leftovers(leader) == 2
     household.reap(daemon)
     household.reap(below)
 
@@ -162,7 +190,7 @@ def environ(pid: int) -> bytes:
 )
 def test_a_daemon_with_other_marks_is_left_alone(household: Household, environment: dict[str, str]) -> None:
     leader, daemon = household.leave_behind(DAEMON, environment)
-    assert household.kill_stragglers(leader) == 0
+    assert household.kill_leftovers(leader) == 0
     os.kill(daemon, signal.SIGUSR1)
     _, status = os.waitpid(daemon, 0)
     assert os.WTERMSIG(status) == signal.SIGUSR1
@@ -170,7 +198,7 @@ def test_a_daemon_with_other_marks_is_left_alone(household: Household, environme
 
 def test_a_daemon_that_dropped_its_marks_and_left_the_session_is_left_alone(household: Household) -> None:
     leader, daemon = household.leave_behind(f"env -i PATH=/bin:/usr/bin {DAEMON}")
-    assert household.kill_stragglers(leader) == 0
+    assert household.kill_leftovers(leader) == 0
     os.kill(daemon, signal.SIGUSR1)
     _, status = os.waitpid(daemon, 0)
     assert os.WTERMSIG(status) == signal.SIGUSR1
@@ -191,7 +219,7 @@ def test_a_group_of_its_own_in_the_leaders_session_is_killed_even_without_marks(
     leader = household.start(*PYTHON, script)
     member = int(household.nursery.ear.line())
     household.reap(leader)
-    assert household.kill_stragglers(leader) == 1
+    assert household.kill_leftovers(leader) == 1
     household.reap(member)
 
 
@@ -200,7 +228,7 @@ def test_the_main_processes_of_other_programs_are_never_stragglers(household: Ho
     household.reap(leader)
     twin = household.start("sleep", "1000")
     orphan = household.leave_behind(DAEMON, {})[1]
-    assert household.kill_stragglers(leader) == 0
+    assert household.kill_leftovers(leader) == 0
     assert not is_gone(twin)
     assert not is_gone(orphan)
 
@@ -209,7 +237,7 @@ def test_a_recycled_leader_pid_makes_no_stranger_a_leftover(household: Household
     """The kernel does not reuse the number of a live group or session, so its new holder has no part in the program."""
     stranger = household.leave_behind("setsid sh -c 'sleep 1000 & echo $$; echo $!; wait'", marks(("cron", 1)))[1]
     child = int(household.nursery.ear.line())
-    assert household.kill_stragglers(stranger) == 0
+    assert household.kill_leftovers(stranger) == 0
     os.kill(child, signal.SIGUSR1)
     sleep_until(lambda: is_gone(child))
     os.kill(stranger, signal.SIGKILL)
@@ -224,11 +252,177 @@ def test_without_an_unknown_child_not_all_processes_are_read(
     household.reap(leader)
     household.start("sleep", "1000")
 
-    def read_processes() -> dict[int, object]:
+    def scan() -> Scan:
         raise AssertionError("every process was read")
 
-    monkeypatch.setattr(sweep, "read_processes", read_processes)
-    assert household.kill_stragglers(leader) == 0
+    monkeypatch.setattr(trees, "scan", scan)
+    assert household.kill_leftovers(leader) == 0
+
+
+# ---- what is left when a main process ends in a stop
+
+
+CRON = """
+import os, signal, sys
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        os.write(1, f"job {os.getpid()}\\n".encode())
+        null = os.open("/dev/null", os.O_RDWR)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.execve("/bin/sleep", ["sleep", "1000"], {})
+    os.write(1, f"member {os.getpid()}\\n".encode())
+    signal.pause()
+signal.pause()
+"""
+"""As cron does it: a member of the group, and below it a job with its own session, environment and output."""
+
+
+def started_cron(household: Household) -> tuple[int, dict[str, int]]:
+    leader = household.start(*PYTHON, CRON)
+    pids = household.hear_pids(2)
+    sleep_until(lambda: environ(pids["job"]) == b"")
+    return leader, pids
+
+
+@pytest.mark.parametrize("spared", [True, False], ids=["in a stop", "after a crash"])
+def test_a_job_that_left_everything_is_known_by_its_ancestors(household: Household, spared: bool) -> None:
+    """Once the member is killed, the job is an orphan like any other."""
+    household.spared = spared
+    leader, pids = started_cron(household)
+    os.kill(leader, signal.SIGKILL)
+    household.reap(leader)
+    assert sorted(household.sweep(leader).killed) == ["python", "sleep"]
+    for pid in pids.values():
+        household.reap(pid)
+    assert household.sweep(leader) == Left()
+
+
+def test_a_job_is_remembered_from_before_its_ancestors_were_signalled(household: Household) -> None:
+    leader, pids = started_cron(household)
+    household.trees.begin_step(WEB, leader)
+    household.send(leader, signal.SIGTERM, Scope.GROUP)
+    household.reap(leader)
+    household.reap(pids["member"])
+    assert household.sweep(leader).killed == ("sleep",)
+    household.reap(pids["job"])
+
+
+EARS = """
+import os, signal, sys, time
+def hear(number, _):
+    os.write(1, f"{name} {signal.Signals(number).name}\\n".encode())
+    if name == "stubborn" and number == signal.SIGTERM:
+        return
+    os._exit(0)
+name = "leader"
+for word in ("member", "stubborn"):
+    if os.fork() == 0:
+        name = word
+        break
+for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCONT):
+    signal.signal(number, hear if number != signal.SIGCONT else signal.SIG_DFL)
+os.write(1, f"{name} {os.getpid()}\\n".encode())
+while True:
+    signal.pause()
+"""
+
+
+def test_leftovers_get_the_signal_once_and_are_reported(household: Household) -> None:
+    household.start(*PYTHON, EARS)
+    pids = household.hear_pids(3)
+    household.trees.begin_step(WEB, pids["leader"])
+    household.send(pids["leader"], signal.SIGTERM, Scope.MAIN)
+    household.reap(pids["leader"])
+    left = household.sweep(pids["leader"], signal.SIGTERM)
+    assert (left.signalled, left.killed) == (("python",) * 2, ())
+    household.reap(pids["member"])
+    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=("python",))
+    assert household.sweep(pids["leader"]) == Left(commands=("python",), killed=("python",))
+    household.reap(pids["stubborn"])
+    assert household.sweep(pids["leader"]) == Left()
+    heard = [household.nursery.ear.line() for _ in range(3)]
+    assert sorted(heard) == ["leader SIGTERM", "member SIGTERM", "stubborn SIGTERM"]
+
+
+@pytest.mark.parametrize("scope", [Scope.GROUP, Scope.TREE], ids=["group", "tree"])
+def test_leftovers_that_the_step_has_reached_do_not_get_its_signal_again(household: Household, scope: Scope) -> None:
+    """A second SIGTERM means "at once" to many servers."""
+    household.start(*PYTHON, EARS)
+    pids = household.hear_pids(3)
+    household.trees.begin_step(WEB, pids["leader"])
+    household.send(pids["leader"], signal.SIGTERM, scope)
+    household.reap(pids["leader"])
+    household.reap(pids["member"])
+    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=("python",))
+    os.kill(pids["stubborn"], signal.SIGUSR1)
+    household.reap(pids["stubborn"])
+    heard = [household.nursery.ear.line() for _ in range(4)]
+    assert sorted(heard) == ["leader SIGTERM", "member SIGTERM", "stubborn SIGTERM", "stubborn SIGUSR1"]
+
+
+def test_a_stopped_leftover_is_continued(household: Household) -> None:
+    household.start(*PYTHON, EARS)
+    pids = household.hear_pids(3)
+    os.kill(pids["member"], signal.SIGSTOP)
+    os.kill(pids["leader"], signal.SIGKILL)
+    household.reap(pids["leader"])
+    household.sweep(pids["leader"], signal.SIGTERM)
+    household.reap(pids["member"])
+
+
+def test_what_the_last_sigkill_of_a_stop_has_killed_is_not_counted_as_left(household: Household) -> None:
+    household.start(*PYTHON, EARS)
+    pids = household.hear_pids(3)
+    household.send(pids["leader"], signal.SIGKILL, Scope.TREE)
+    household.reap(pids["leader"])
+    assert household.sweep(pids["leader"]).killed == ()
+
+
+# ---- what cannot be read or signalled
+
+
+def without_descriptors(act: Callable[[], T]) -> T:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(open_descriptors())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, limit[1]), limit[1]))
+    fillers: list[int] = []
+    try:
+        while True:
+            try:
+                fillers.append(os.dup(0))
+            except OSError:
+                break
+        return act()
+    finally:
+        for filler in fillers:
+            os.close(filler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+        assert max(open_descriptors()) == highest
+
+
+def test_without_descriptors_leftovers_are_seen_and_killed_by_the_reserve(household: Household) -> None:
+    leader, daemon = household.leave_behind(DAEMON)
+    assert without_descriptors(lambda: household.sweep(leader)).commands != ()
+    household.reap(daemon)
+    assert household.sweep(leader) == Left()
+
+
+def test_what_cannot_be_read_is_unknown_and_never_taken_for_gone(
+    household: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, daemon = household.leave_behind(DAEMON)
+
+    def list_pids() -> list[int]:
+        raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("supervisor.process.scan.list_pids", list_pids)
+        unknown = household.sweep(leader)
+    assert unknown == Left(unknown="cannot read /proc: Too many open files in system")
+    assert household.kill_leftovers(leader) == 1
+    household.reap(daemon)
 
 
 # ---- one process
