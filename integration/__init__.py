@@ -1,1 +1,1 @@
-"""Black box: the installed commands, as a real PID 1, with real programs and real signals."""
+"""Black-box tests: the installed commands, as a real PID 1, with real programs and real signals."""

@@ -1,4 +1,4 @@
-"""How long the control socket takes to answer, measured on the bare socket: no client library is in the way."""
+"""How long the control socket takes to answer, measured on the bare socket, without a client library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REQUEST = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
 
 
 def ask_status(container: Container, limit: float = 10.0) -> float:
-    """Return the seconds that GET /v1/status has taken, connection and all."""
+    """Return the seconds that GET /v1/status takes, connection included."""
     began = time.monotonic()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(limit)
@@ -25,10 +25,10 @@ def ask_status(container: Container, limit: float = 10.0) -> float:
 
 
 def share(times: list[float], part: float) -> float:
-    """Return the time that `part` of them are not above: 0.5 gives the median."""
+    """Return the quantile `part`: 0.5 is the median."""
     return sorted(times)[min(len(times) - 1, int(len(times) * part))]
 
 
 def told(times: list[float]) -> str:
-    """Say in milliseconds how long it has taken."""
+    """Describe the times in milliseconds."""
     return f"{share(times, 0.5) * 1e3:.1f} ms (95 %: {share(times, 0.95) * 1e3:.1f} ms)"

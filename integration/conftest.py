@@ -1,4 +1,4 @@
-"""Fixtures: a container, as PID 1 or not, that is gone after the test."""
+"""Fixtures: a container, as PID 1 or not, that ends with the test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEASURED = pytest.StashKey[list[str]]()
 
 
 def pytest_configure() -> None:
-    """Have children start with default actions, also where pytest runs in the background of a script or under nohup."""
+    """Make children start with default signal actions, even if pytest runs in the background or under nohup."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
@@ -30,7 +30,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Measured:
-    """Take a sentence with figures, which stands at the end of pytest's output."""
+    """Take a sentence with figures, which is shown at the end of pytest's output."""
     return request.config.stash.setdefault(MEASURED, []).append
 
 
@@ -41,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def namespaces() -> None:
-    """Skip where no PID namespace can be had."""
+    """Skip where no PID namespace can be created."""
     try:
         trial = subprocess.run([*UNSHARE, "true"], capture_output=True, text=True, timeout=30, check=False)
     except FileNotFoundError:

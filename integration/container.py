@@ -1,4 +1,4 @@
-"""One supinit under test: as PID 1 of a PID namespace of its own, or plainly, as any process of this machine.
+"""One supinit under test: as PID 1 of its own PID namespace, or as an ordinary process of this machine.
 
 Every table is written as JSON, which YAML reads, with a run_dir of its own.
 """
@@ -59,7 +59,7 @@ class Stream:
         return any(part in line for line in list(self.lines))
 
     def position(self, part: str) -> int:
-        """Return the number of the first line with `part`; AssertionError if there is none."""
+        """Return the index of the first line with `part`; AssertionError if there is none."""
         for number, line in enumerate(self.lines):
             if part in line:
                 return number
@@ -69,7 +69,7 @@ class Stream:
         return self.times[self.position(part)]
 
     def finish(self, limit: float) -> None:
-        """Wait for the end of the output: nothing that writes to it is left."""
+        """Wait for the end of the output: no process can write to it any more."""
         self._thread.join(limit)
         assert not self._thread.is_alive(), "somebody still holds the container's output"
 
@@ -170,7 +170,7 @@ class Container:
     # ---- the control socket
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """Ask the control socket, once it is there; return the status and the JSON, or the text."""
+        """Send a request to the control socket, once it exists; return the status and the JSON, or the text."""
         self.await_socket()
         return self._ask(method, path, body)
 
@@ -191,7 +191,7 @@ class Container:
         sleep_until(self.is_reachable, limit, "the control socket answers")
 
     def programs(self) -> dict[str, dict[str, Any]]:
-        """Return the status entries, by NAME, or NAME:NUMBER beyond the first."""
+        """Return the status entries by NAME, or NAME:NUMBER for instances after the first."""
         _, status = self.request("GET", "/v1/status")
         return {p["name"] + (f":{p['instance']}" if p["instance"] > 1 else ""): p for p in status["programs"]}
 
@@ -221,7 +221,7 @@ class Container:
     # ---- at the end of a test
 
     def destroy(self) -> None:
-        """Leave nothing behind, whatever has happened."""
+        """Leave nothing behind, whatever happened."""
         if self._process.poll() is None:
             if self.init != self._process.pid:
                 _kill(self.init)
@@ -233,7 +233,7 @@ class Container:
         self.err.finish(10)
 
     def _end_subreaper(self) -> None:
-        """A plain supinit leaves its programs behind when it is killed, so it is asked twice first."""
+        """A supinit that is not PID 1 leaves its programs behind when it is killed, so it is asked twice first."""
         _kill(self.init, signal.SIGCONT)
         for _ in range(2):
             _kill(self.init, signal.SIGTERM)

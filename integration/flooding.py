@@ -1,4 +1,4 @@
-"""What children/flood.py writes, and what supinit says to have lost of a program."""
+"""What children/flood.py writes, and what supinit reports as lost of a program's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""supinit without a table beside the two that it stands in for, and where each of them claims the same."""
+"""supinit without a table, beside tini and dumb-init, which it replaces."""
 
 from __future__ import annotations
 

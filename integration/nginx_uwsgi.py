@@ -92,14 +92,14 @@ class Site:
 
 
 class Download(threading.Thread):
-    """One request. `began`: its first piece is here."""
+    """One request. `began`: its first bytes have arrived."""
 
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
         self._port = port
         self.began = threading.Event()
         self.body: bytes | None = None
-        """The whole answer; None if it was cut short."""
+        """The whole response; None if it was cut short."""
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)

@@ -11,7 +11,7 @@ Stat = tuple[int, str, int]
 
 
 def stat_of(pid: int) -> Stat | None:
-    """Return what a process is doing. None: there is none."""
+    """Return the state of a process. None: it does not exist."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
@@ -41,7 +41,7 @@ def family_of(pid: int) -> list[int]:
 
 
 def zombies_under(pid: int) -> list[int]:
-    """Return the children of a process that are dead and not reaped."""
+    """Return the zombies among a process's children."""
     stats = (stat_of(child) for child in children_of(pid))
     return [stat[0] for stat in stats if stat is not None and stat[1] == "Z"]
 

@@ -1,4 +1,4 @@
-"""A pipe that is a container's output: read when the test wants to, and as bytes, of which a million lines are few."""
+"""A pipe as a container's output. The test decides when it is read, as bytes: there may be a million lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BLOCK = 1 << 18
 
 
 class Tap:
-    """`outlet` is what the container writes to. Nobody reads it before `blocks` or `open` is called."""
+    """`outlet` is the container's output. It is not read before `blocks` or `open` is called."""
 
     def __init__(self) -> None:
         self._inlet, self.outlet = os.pipe2(os.O_CLOEXEC)
@@ -19,7 +19,7 @@ class Tap:
         self._thread: threading.Thread | None = None
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield what comes, until nobody holds the other end."""
+        """Yield what arrives, until the other end is closed."""
         inlet, self._inlet = self._inlet, -1
         try:
             while data := os.read(inlet, BLOCK):
@@ -28,7 +28,7 @@ class Tap:
             os.close(inlet)
 
     def open(self) -> None:
-        """Begin to read, beside the test."""
+        """Begin to read, in a thread."""
         self._thread = threading.Thread(target=lambda: self.pieces.extend(self.blocks()), daemon=True)
         self._thread.start()
 
@@ -37,7 +37,7 @@ class Tap:
         return b"".join(self.pieces)
 
     def finish(self, limit: float = 20.0) -> bytes:
-        """Return everything, once nobody holds the other end."""
+        """Return everything, once the other end is closed."""
         if self._thread is None:
             self.open()
         assert self._thread is not None
@@ -46,7 +46,7 @@ class Tap:
         return self.data
 
     def close(self) -> None:
-        """Let there be no reader, unless somebody has begun to read: then it is closed at the end."""
+        """Close the reading end, unless reading has begun: then it is closed at the end."""
         if self._inlet >= 0:
             os.close(self._inlet)
             self._inlet = -1

@@ -1,4 +1,4 @@
-"""Pseudo-terminals: what has appeared on one, and a command that runs on one of its own."""
+"""Pseudo-terminals: what is shown on one, and a command that runs on one of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from integration.waiting import NeverCame, sleep_until
 
 
 class Screen:
-    """A pseudo-terminal as the person in front of it sees it. `line` is the end that commands are started on."""
+    """A pseudo-terminal as its user sees it. `line` is the end on which commands run."""
 
     def __init__(self, columns: int = 80, lines: int = 24) -> None:
         self._master, self.line = pty.openpty()
@@ -50,7 +50,7 @@ class Screen:
 
     @property
     def foreground(self) -> int:
-        """The process group that Ctrl-C reaches, 0 where there is none."""
+        """The process group that Ctrl-C reaches; 0: there is none."""
         return int.from_bytes(fcntl.ioctl(self._master, termios.TIOCGPGRP, bytes(4)), sys.byteorder)
 
     def expect(self, part: str, limit: float = 10.0) -> None:
@@ -60,7 +60,7 @@ class Screen:
             raise NeverCame(f"{part!r} is not on the terminal, where there is {self.text[-500:]!r}") from None
 
     def finish(self, limit: float = 10.0) -> None:
-        """Read what is left, once nobody has it open any more."""
+        """Read what is left, once no process has it open any more."""
         self._reader.join(limit)
         assert not self._reader.is_alive(), "somebody still has the terminal open"
         os.close(self._master)

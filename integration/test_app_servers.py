@@ -1,4 +1,4 @@
-"""uWSGI, gunicorn and php-fpm: asked in their own language, and stopped with a request in flight."""
+"""uWSGI, gunicorn and php-fpm: probed in their own protocols, and stopped with a request in flight."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_php_fpm_without_a_ping_page_is_unhealthy(run: Run, place: Path) -> None
 
 
 def test_a_log_file_of_a_php_fpm_of_another_user_can_be_its_own_stderr(run: Run, place: Path) -> None:
-    """As PHP's own images have it: what it opens through /proc is a pipe that supinit made."""
+    """As in PHP's own images: what it opens through /proc is a pipe that supinit made."""
     entry = php_fpm(place)
     config = place / "php" / "php-fpm.conf"
     config.write_text(config.read_text().replace(str(place / "php" / "php.log"), "/proc/self/fd/2"))
@@ -121,7 +121,7 @@ def test_uwsgi_that_answers_in_its_own_language_is_healthy_without_a_web_server(
 
 
 def test_a_uwsgi_without_its_application_is_up_and_unhealthy(run: Run, place: Path) -> None:
-    """Without need-app it stays as an empty shell, which answers 500."""
+    """Without need-app it keeps running without an application, and answers 500."""
     entry = uwsgi(place, module="broken_app", need_app=False)
     check = entry["healthcheck"] | PACE | {"interval": "100ms", "start_period": "0s"}
     container = run({"uwsgi": entry | {"healthcheck": check}})
@@ -136,7 +136,7 @@ def test_a_uwsgi_without_its_application_is_up_and_unhealthy(run: Run, place: Pa
 
 
 def test_the_preset_of_uwsgi_ends_an_empty_shell_with_a_verdict(run: Run, place: Path) -> None:
-    """Its own SIGTERM: a q in the FIFO is sometimes lost on a uWSGI that is just starting its workers."""
+    """It uses SIGTERM, because a uWSGI that is just starting its workers sometimes loses a q in the FIFO."""
     entry = uwsgi(place, module="broken_app", need_app=False) | {"preset": "uwsgi", "restart": "no"}
     del entry["stop"]
     container = run({"uwsgi": entry})

@@ -1,4 +1,4 @@
-"""The example with boot tasks, as it stands in docs/examples: nginx, uWSGI, a worker with a queue, and a migration."""
+"""The example with boot tasks, as it is in docs/examples: nginx, uWSGI, a worker with a queue, and a migration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLE = Path(__file__).parent.parent / "docs" / "examples" / "boot-tasks"
 
 
 class Service:
-    """The example with its files in one directory, on a port of its own, and with a queue of its own."""
+    """The example with its files in one directory, its own port and its own queue."""
 
     def __init__(self, place: Path) -> None:
         need("nginx", "apt-get install nginx-light")

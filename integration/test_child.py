@@ -15,7 +15,7 @@ from integration.container import child
 
 
 def facts_of(run: Run, program: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """Run children/report.py with the keys of `program` and return what it says."""
+    """Run children/report.py with the keys of `program` and return its report."""
     table = {"a": {"command": child("report.py"), "restart": "no", "log": {"mode": "raw"}} | program}
     container = run(table, **options)
     assert container.end() == 0, container.output

@@ -24,7 +24,7 @@ VARIABLES = {
 
 
 def run(command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of a row; CMD says hello and ends with 3."""
+    """Run a command of a row; CMD prints hello and exits with 3."""
     script = re.sub(r"\bCMD$", "sh -c 'echo hello; exit 3'", command)
     environment = ENVIRONMENT | {"PATH": f"{BIN}:{os.environ['PATH']}"}
     return subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, timeout=30)

@@ -1,4 +1,4 @@
-"""A converted supervisord.conf does under supinit what it did under supervisord, which runs here as well."""
+"""A converted supervisord.conf behaves under supinit as under supervisord, which runs here as well."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Supervisord:
 
 
 class Seen:
-    """What there is to see of a run: the lines of all programs, without pids; the report; the order of the starts."""
+    """What a run shows: the lines of all programs, without pids; the report; the order of the starts."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -157,7 +157,7 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture
 def scene(site: Site, tmp_path: Path) -> Callable[[str], tuple[Path, dict[str, str]]]:
-    """Make a place of its own for a run, with its environment."""
+    """Make a directory for a run, with its environment."""
 
     def make(name: str) -> tuple[Path, dict[str, str]]:
         place = tmp_path / name
@@ -203,7 +203,7 @@ def under_supinit(namespaces: None, scene: Callable[[str], tuple[Path, dict[str,
 
 
 def start_converted(file: Path, env: Mapping[str, str]) -> Container:
-    """Convert a file, and run what comes out as PID 1."""
+    """Convert a file, and run the result as PID 1."""
     conversion = subprocess.run([SUPINIT, "convert", file], capture_output=True, text=True, check=True, env=env)
     print(conversion.stdout)
     table, run_dir = file.with_name("table.yaml"), file.with_name("run")
@@ -231,7 +231,7 @@ def test_a_converted_table_serves_starts_by_priority_and_stops_in_reverse(under_
 
 
 def test_a_converted_table_does_what_supervisord_did(under_supervisord: Seen, under_supinit: Seen) -> None:
-    """Who is started again and who is not, who gets which signal, in which order all stop, and as what each runs."""
+    """Who is restarted, who gets which signal, in which order they stop, and as which user each runs."""
     assert_in_order(under_supervisord)
     assert_in_order(under_supinit)
     assert under_supinit.report == under_supervisord.report
@@ -239,7 +239,7 @@ def test_a_converted_table_does_what_supervisord_did(under_supervisord: Seen, un
 
 
 def test_every_option_of_supervisords_own_sample_is_known(tmp_path: Path) -> None:
-    """With all that is commented out in it. What is unknown is said to be no key, or no section, of supervisord's."""
+    """With everything that is commented out. What is unknown is reported as an unknown key or section."""
     path = shutil.which("echo_supervisord_conf")
     if path is None:
         pytest.skip("supervisord is not installed (Debian's package supervisor, or PyPI's in an environment)")

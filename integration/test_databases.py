@@ -88,7 +88,7 @@ def test_redis_saves_when_it_is_stopped_and_has_it_after_a_restart(run: Run, pla
 
 
 def test_celery_finishes_its_task_although_redis_depends_on_nobody(run: Run, place: Path) -> None:
-    """TERM reaches celery's main process alone, and redis is there until celery has told it that the task is done."""
+    """SIGTERM reaches only celery's main process, and redis runs until celery has reported that the task is done."""
     container, release, done = _celery_at_work(run, place)
     container.signal(signal.SIGTERM)
     container.expect("worker: Warm shutdown")

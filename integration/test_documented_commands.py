@@ -33,14 +33,14 @@ NOT_RUN = {
     r".*manage\.py": "runs a program of the reader's own",
     r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",
 }
-"""What is not run, and why not, by regular expressions."""
+"""Commands that are not run, as regular expressions, and why."""
 ENDLESS = re.compile(r"\b(logs|events)\b.* -f\b|follow=1")
-"""What goes on until it is stopped: it has to say something, and to be there still, after PATIENCE seconds."""
+"""Commands that run until they are stopped: after PATIENCE seconds they must have printed something and still run."""
 PATIENCE = 3.0
 WITHOUT_TABLE = re.compile(r"supinit (-\w+ |\w+:\w+ )*sh ")
-"""What is run where there is no table."""
+"""Commands that run without a table."""
 CODES = {r"(docker exec app )?supctl status$": 3}
-"""The exit codes that are not 0."""
+"""Exit codes other than 0."""
 NEEDED = ("curl", "jq", "ps")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:supctl|supinit|curl|test -f)\s[^`\[|]+)`")
@@ -57,7 +57,7 @@ esac
 
 
 class Command(Record):
-    """A command of a page, with what its block says before it."""
+    """A command of a page, with the aliases of its block."""
 
     page: str
     text: str

@@ -18,7 +18,7 @@ def follow(container: Container, *arguments: str) -> tuple[subprocess.Popen[byte
 
 
 def test_a_life_is_told_from_its_start_to_the_end_of_the_container(run: Run) -> None:
-    """Though the log itself is silent; and whoever follows has the last word, too."""
+    """Even if the log is silent. A follower gets the last event, too."""
     container = run({"web": {"command": child("witness.py"), "min_uptime": 0}}, settings={"log": {"level": "error"}})
     container.await_ready()
     container.await_socket()

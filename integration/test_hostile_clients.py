@@ -1,4 +1,4 @@
-"""Clients with bad manners cost a bounded amount, keep nobody out, and delay neither reaping nor anybody's answer."""
+"""Hostile clients cost a bounded amount, lock nobody out, and delay neither reaping nor other answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from integration.waiting import sleep_until
 
 ASKED, CRASHES = 100, 5
 MEDIAN, SLOWEST, REAPED = 0.1, 2.0, 1.0
-"""Seconds. The slowest of a hundred is allowed what a busy machine may take; the median is what was promised."""
+"""Seconds. The median is the promise; the slowest of a hundred has the allowance of a busy machine."""
 KINDS = ["garbage", "huge heads", "pipelined", "slow", "half-closed", "deaf"]
 
 
@@ -49,7 +49,7 @@ def attacked(request: pytest.FixtureRequest, container: Container) -> Iterator[C
 
 
 def ask(path: Path, target: str) -> bytes:
-    """Return the head of the answer, read to its end."""
+    """Return the head of the response, which is read to its end."""
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
         client.settimeout(10)
@@ -83,7 +83,7 @@ def test_others_are_answered_and_the_dead_are_reaped(
 
 
 def reaping_time(container: Container) -> float:
-    """Kill a program and return how long it was dead before it was reaped."""
+    """Kill a program and return how long it was a zombie."""
     pid = next(pid for pid in programs_of(container) if pid)
     began = time.monotonic()
     os.kill(pid, signal.SIGKILL)

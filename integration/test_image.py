@@ -89,7 +89,7 @@ def healthy(engine: Engine, start: Start) -> str:
 
 
 def health(engine: Engine, name: str) -> int:
-    """Return what the image's own HEALTHCHECK says now. Docker has no command for that, so it is run by hand there."""
+    """Return the exit code of the image's HEALTHCHECK. Docker has no command for that, so it is run by hand there."""
     if "podman" in engine("--version", check=False).stdout.lower():
         return engine("healthcheck", "run", name, check=False).returncode
     return engine("exec", name, "supctl", "healthcheck", check=False).returncode
@@ -164,7 +164,7 @@ def test_it_runs_as_it_stands_with(options: tuple[str, ...], engine: Engine, sta
 
 
 def test_nothing_has_to_be_compiled_at_its_start(engine: Engine, healthy: str) -> None:
-    """Every module that supinit has to import lies there compiled; sources may be newer, which the flag rules out."""
+    """Every module that supinit imports is compiled, whatever the times of the sources."""
     code = (
         "import os, supervisor.loop, supervisor.control.http.server, supervisor.cli.supctl, asyncio, yaml, h11, sys;"
         "print([m for m in list(sys.modules.values()) if (c := getattr(getattr(m, '__spec__', 0), 'cached', 0))"
@@ -187,7 +187,7 @@ def test_stop_ends_it_in_time_with_0_and_kills_nothing(engine: Engine, healthy: 
 
 
 def test_it_can_be_started_again(engine: Engine, healthy: str) -> None:
-    """What the first life has left in /run does not hurt the second, even after a kill."""
+    """What the first run has left in /run does not hurt the second, even after a kill."""
     engine("kill", healthy)
     sleep_until(lambda: engine("inspect", "-f", "{{.State.Running}}", healthy).stdout.strip() == "false", 20)
     engine("start", healthy)

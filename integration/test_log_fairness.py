@@ -1,4 +1,4 @@
-"""Who writes a lot takes nothing away from anybody else: other programs, the control socket, the idle container."""
+"""A program that writes a lot does not slow down other programs, the control socket or an idle container."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from integration.test_speed import is_at_rest, switches_of
 from integration.waiting import sleep_until
 
 FLOODED = 4.0
-"""Seconds in which it is looked at what a flood does to others."""
+"""Seconds during which the effect of a flood on others is measured."""
 TICKERS, TICK = 5, 0.05
-"""Programs that write a line, and the seconds between two of these."""
+"""Programs that write a line now and then, and the seconds between two lines."""
 BREATH = 0.02
 """Seconds between two looks."""
 STATUS, LINE = 0.05, 0.2
-"""Seconds that an answer, and a line of somebody else's, may take at the median while it is flooded."""
+"""Median seconds that an answer, and a line of another program, may take during a flood."""
 RATE = 1 << 20
 LIMITED = 40_000
-"""Lines of a flood that is held to RATE, which is some 4 MB."""
+"""Lines of a flood that is limited to RATE: about 4 MB."""
 IDLE = 5.0
 
 
 class Ear:
-    """Reads what comes, forgets it, and remembers only how old the ticks were, by who ticked."""
+    """Reads everything, and keeps only the age of each tick, by its writer."""
 
     def __init__(self, tap: Tap) -> None:
         self.ages: dict[str, list[float]] = {f"tick{number}": [] for number in range(TICKERS)}
@@ -61,7 +61,7 @@ class Ear:
 def test_floods_keep_no_other_line_and_no_request_waiting(
     run: Run, tap: Tap, tmp_path: Path, mode: str, floods: int, measured: Measured
 ) -> None:
-    """The test reads no faster than it can, so the container's stdout is congested most of the time."""
+    """The test reads slowly, so the container's stdout is congested most of the time."""
     flood = {"command": child("flood.py", tmp_path / "record", 10**9)}
     file = {"mode": "none", "file": str(tmp_path / "log"), "max_size": "10mb", "keep": 1, "compress": "gzip"}
     table: dict[str, Any] = {f"flood{number}": flood | {"log": {"mode": mode}} for number in range(floods)}

@@ -1,4 +1,4 @@
-"""What lines become on their way: blacked out, joined, packed, coloured; and two outputs that are the same file."""
+"""What happens to lines: redaction, multi-line messages, compression, colour, and two outputs in one file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_secret_is_not_seen_where_a_line_that_is_too_long_is_cut(run: Run, bef
 
 
 def test_a_secret_that_is_longer_than_a_line_may_be_is_not_seen_in_part(run: Run) -> None:
-    """As a token of some hundred bytes is where max_line is small."""
+    """For example, a token of some hundred bytes when max_line is small."""
     secret = "0123456789" * 15
     container = run(
         {"a": pieces(f"the password={secret} is long\n", "more\n", mode="raw", redact=[PASSWORD], max_line=64)}
@@ -78,7 +78,7 @@ def test_a_secret_that_is_longer_than_a_line_may_be_is_not_seen_in_part(run: Run
 
 
 def test_a_traceback_is_one_message_however_it_is_written(run: Run) -> None:
-    """It is let go without a line after it, and none of its lines is taken for the next one."""
+    """It is written without a line after it, and none of its lines is taken for the next message."""
     text = "".join(f"{line}\n" for line in TRACEBACK)
     first = ["12:00 up\n12:01 bad\n" + text[:50], text[50:90], text[90:]]
     container = run({"a": pieces(*first, "12:02 on\n", "12:03 bad again\n" + text, mode="json", multiline=r"^\d\d:")})

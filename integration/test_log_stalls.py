@@ -1,4 +1,4 @@
-"""What stalls or breaks where the logs go: nobody reads, the reader is gone, the disk is full, the file was moved."""
+"""Log destinations that stall or fail: nobody reads, the reader is gone, the disk is full, the file was moved."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from integration.tap import Tap
 from integration.waiting import sleep_until
 
 CRASHING, LINES = 200, 20
-"""Programs, and lines by each of their runs."""
+"""Programs, and lines of each of their runs."""
 FLOODS, FLOOD = 3, 400_000
-"""Programs, and lines by each of them, which is some 40 MB."""
+"""Programs, and lines of each of them: about 40 MB."""
 STALL = 10.0
 BREATH = 0.02
-"""Seconds between two looks, so that looking is not what keeps the init busy."""
+"""Seconds between two looks, so that looking does not keep the init busy."""
 SOON, LATE, ABSURD = 0.05, 0.5, 2.0
 """Seconds until the dead are reaped: at the median, for 95 % of them, and for all, on a busy machine."""
 FLUSH_LIMIT, TOLERANCE = 2.0, 1.5
-"""Seconds that the last lines may take, and that a busy machine may take besides."""
+"""Seconds that the last lines may take, and that a busy machine may add."""
 ANSWER = "import signal, time\n" + (
     "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n"
     "while signal.sigwait([signal.SIGUSR1]):\n"
@@ -49,11 +49,11 @@ ANSWER = "import signal, time\n" + (
 )
 """A program that writes down when signals come."""
 MEMORY = 64 << 20
-"""What the init may hold: 16 MB for a place that stalls, 64 KB of each program's end, and itself."""
+"""Memory that the init may use: 16 MB for a stalled destination, 64 KB for each tail, and its own."""
 
 
 def crashing(record: Path, log: dict[str, Any], lines: int = LINES, longest: str = "4s") -> dict[str, Any]:
-    """Return programs that crash again and again, and out of step."""
+    """Return programs that crash again and again, at different times."""
     command = ["bash", str(CHILDREN / "crash.bash"), str(record), str(lines)]
     crash = {"command": command, "start_retries": None, "log": log}
     delays = [{"initial": f"{100 + number}ms", "max": longest} for number in range(CRASHING)]
@@ -67,7 +67,7 @@ def runs_in(record: Path) -> dict[tuple[str, int], float]:
 
 
 class Scene:
-    """200 programs that crash, three that flood, one that is asked for its health and one that takes signals."""
+    """200 programs that crash, three that flood, one with a health check and one that receives signals."""
 
     def __init__(self, run: Run, tap: Tap, folder: Path, when_full: str) -> None:
         self.record, self.answers, self.pulse = folder / "record", folder / "answers", folder / "pulse"
@@ -90,7 +90,7 @@ class Scene:
         self.container.await_socket()
 
     def watch(self, seconds: float) -> None:
-        """Ask, signal and measure, again and again: what is measured by time is that nobody reads so long."""
+        """Send requests and signals and measure, again and again, while nobody reads."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             self.statuses.append(ask_status(self.container))
@@ -122,7 +122,7 @@ class Scene:
         return reaped
 
     def finish(self) -> None:
-        """Let the floods come to their end, and stop everything in order."""
+        """Let the floods end, and stop everything in order."""
         sleep_until(lambda: self.record.read_text().count("lines") == FLOODS, 60, "the floods are over")
         self.container.signal(signal.SIGTERM)
         assert self.container.end(60) == 0
@@ -145,7 +145,7 @@ class Scene:
 
 
 def memory_of(pid: int) -> int:
-    """Return the bytes of memory that a process holds."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -214,7 +214,7 @@ def count(sums: list[int], lines: Sequence[str]) -> None:
 
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
-    """Let supinit have 1024 descriptors, as it mostly has."""
+    """Give supinit a limit of 1024 descriptors, the usual one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, soft), hard))
     yield
@@ -224,7 +224,7 @@ def few_descriptors() -> Iterator[None]:
 def test_runs_that_leave_much_unread_take_neither_descriptors_nor_memory_without_end(
     few_descriptors: None, run: Run, tap: Tap, tmp_path: Path, measured: Measured
 ) -> None:
-    """Each run leaves as much in its pipe as that holds, which nobody reads."""
+    """Each run fills its pipe, which nobody reads."""
     record, lines = tmp_path / "record", 1200
     record.touch()
     container = run(crashing(record, {"mode": "raw"}, lines, "1s"), stdout=tap.outlet)
@@ -282,7 +282,7 @@ def is_in_order(lines: Sequence[str], source: str) -> bool:
 def test_a_shutdown_while_nobody_reads_ends_within_its_time_and_no_line_is_torn_in_two(
     run: Run, tap: Tap, tmp_path: Path, measured: Measured
 ) -> None:
-    """Of what nobody reads, as much is there afterwards as the pipe has taken; only its end may be cut off."""
+    """What nobody reads is kept as far as the pipe holds it; only its end may be cut off."""
     (tmp_path / "record").touch()
     log = {"mode": "raw"}
     table = {
@@ -306,21 +306,21 @@ def test_a_shutdown_while_nobody_reads_ends_within_its_time_and_no_line_is_torn_
 
 
 def is_stalled(container: Container, names: Iterable[str]) -> bool:
-    """Whether all of these programs wait for somebody to read what they write: supinit reads nothing more of them."""
+    """Whether all of these programs are blocked in a write: supinit does not read from them any more."""
     before = bytes_read(container)
     time.sleep(0.2)  # longer than any pause of the pump
     return before == bytes_read(container) and all(before[name] > 0 for name in names)
 
 
 def bytes_read(container: Container) -> dict[str, float]:
-    """Return how much each program has written to stdout, as far as supinit has read it."""
+    """Return how many bytes of each program's stdout supinit has read."""
     text = container.request("GET", "/metrics")[1]
     pattern = r'^supinit_program_log_bytes_total\{(?=.*stream="stdout").*program="([^"]+)".*\} (\S+)$'
     return {name: float(value) for name, value in re.findall(pattern, text, re.MULTILINE)}
 
 
 def test_the_containers_own_descriptor_never_becomes_non_blocking(run: Run, tap: Tap) -> None:
-    """A program with mode inherit shares its description, and would get EAGAIN."""
+    """A program with mode inherit shares the open file description, and would get EAGAIN."""
     copy = os.dup(tap.outlet)
     try:
         shell = {"command": ["/bin/sh", "-c", "echo out; exec sleep 1000"]}
@@ -352,7 +352,7 @@ def test_when_the_reader_goes_away_it_is_said_once_and_the_programs_run_on(run: 
 
 
 def talk(container: Container, record: Path, turns: int) -> None:
-    """Have a talker write its next lines, and wait until supinit has read so many turns."""
+    """Make a talker write its next lines, and wait until supinit has read that many turns."""
     container.request("POST", "/v1/programs/talker/signal", {"signal": "SIGUSR1"})
     sleep_until(lambda: record.exists() and len(record.read_text().split()) >= turns, 10, "it has written")
     written = int(record.read_text().split()[-1])
@@ -481,14 +481,14 @@ def test_a_terminal_or_a_socket_that_is_read_late_gets_every_line(run: Run, kind
 
 
 def terminal() -> tuple[int, int]:
-    """Return the two ends of a terminal that changes nothing."""
+    """Return the two ends of a terminal that does not change its output."""
     reader, outlet = pty.openpty()
     tty.setraw(outlet)
     return reader, outlet
 
 
 def test_a_log_file_that_takes_nothing_holds_only_its_own_program_up(run: Run, tmp_path: Path) -> None:
-    """A FIFO without a reader is as a disk that hangs: not even opening it comes back."""
+    """A FIFO without a reader behaves like a disk that hangs: even open() does not return."""
     fifo, record = tmp_path / "fifo", tmp_path / "record"
     os.mkfifo(fifo)
     record.touch()

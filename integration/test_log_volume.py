@@ -1,4 +1,4 @@
-"""A million lines of ten writers, in every mode: not one is lost, doubled, torn, or out of order in its stream."""
+"""A million lines from ten writers, in every mode: none is lost, repeated, torn, or out of order in its stream."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from integration.waiting import sleep_until
 
 WRITERS = 10
 LINES = 100_000
-"""By each writer: 1,000,000 in all."""
+"""Lines of each writer: 1,000,000 in all."""
 PIPE_BUF = 4096
-"""So much is written to a pipe at once, or not at all (pipe(7))."""
+"""A write of up to this many bytes to a pipe is atomic (pipe(7))."""
 TIME = re.compile(rb'(?m)^\{"time": "\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", ')
 RUN = {
     "raw": rb'(?:\{")?w(\d)\b[^\n]*+\n(?:(?:\{")?w\1\b[^\n]*+\n)*+',
     "prefix": rb"w(\d) \|[^\n]*+\n(?:w\1 \|[^\n]*+\n)*+",
     "json": rb'"program": "w(\d)",[^\n]*+\n(?:"program": "w\1",[^\n]*+\n)*+',
 }
-"""As many whole lines of one writer as stand together. Those in JSON have lost their time before."""
+"""Consecutive whole lines of one writer. The times of lines in JSON were removed before."""
 
 
 def lines_of(writer: int) -> list[str]:
@@ -54,7 +54,7 @@ def as_json(writer: int, line: str) -> str:
 
 
 def wanted(writer: int, mode: str) -> bytes:
-    """Return what is to come of a writer, without the times of lines in JSON."""
+    """Return what is expected of a writer, without the times of lines in JSON."""
     lines = lines_of(writer)
     if mode == "prefix":
         lines = [f"w{writer} | {line}" for line in lines]
@@ -64,7 +64,7 @@ def wanted(writer: int, mode: str) -> bytes:
 
 
 class Comparison:
-    """Compares what comes with what is wanted, as it comes and in long pieces, so that the test keeps up."""
+    """Compares what arrives with what is expected, at once and in long pieces, so that the test keeps up."""
 
     def __init__(self, mode: str) -> None:
         self._wanted = [wanted(writer, mode) for writer in range(WRITERS)]
@@ -142,7 +142,7 @@ def test_a_million_lines_all_come_whole_once_and_in_order(
 
 
 def test_inherit_lets_a_million_lines_by_untouched(run: Run, tap: Tap, sources: list[Path]) -> None:
-    """Whole lines and no more than PIPE_BUF at once, since nobody keeps the writers apart."""
+    """Whole lines of at most PIPE_BUF bytes, because nothing separates the writers."""
     container = run(writers(sources, {"mode": "inherit"}, PIPE_BUF), stdout=tap.outlet)
     comparison = Comparison("raw")
     for block in tap.blocks():
@@ -182,7 +182,7 @@ def test_a_million_lines_are_in_the_rotated_files_whole_once_and_in_order(
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Return all log files of a folder, of each log the oldest first."""
+    """Return all log files of a folder, the oldest of each log first."""
 
     def age(path: Path) -> tuple[str, int]:
         number = path.suffix[1:]
@@ -193,7 +193,7 @@ def files_of(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Path:
-    """Where a process that is left behind says how much it has written."""
+    """Where a process that is left behind notes how much it has written."""
     path = tmp_path / "record"
     path.write_bytes(bytes(8))
     return path
@@ -215,7 +215,7 @@ def family(run: Run, tap: Tap, kind: str, record: Path) -> Container:
 
 
 def end_program(container: Container) -> float:
-    """Have the program end, and return how long that took to be seen."""
+    """Make the program end, and return how long it took until that was visible."""
     container.request("POST", "/v1/programs/successor/signal", {"signal": "SIGUSR1"})
     return sleep_until(lambda: container.programs()["successor"]["pid"] is None, 5, "the program has ended")
 
@@ -229,7 +229,7 @@ def expected(count: int) -> list[bytes]:
 
 
 def assert_all_is_there(data: bytes, record: Path) -> None:
-    """Whoever is killed may have written one line more than it could count."""
+    """A process that is killed may have written one line more than it has counted."""
     (count,) = struct.unpack("Q", record.read_bytes())
     lines = numbered(data)
     assert len(lines) in (count, count + 1)

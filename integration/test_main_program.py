@@ -1,4 +1,4 @@
-"""The main program beside the table: it has stdin and the terminal, and its end and its code are the container's."""
+"""The main program beside the table: its stdin and terminal, its end and its exit code."""
 
 from __future__ import annotations
 

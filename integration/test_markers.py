@@ -1,4 +1,4 @@
-"""The marker files in run_dir appear and vanish with what they stand for."""
+"""The marker files in run_dir exist exactly while their conditions hold."""
 
 from __future__ import annotations
 

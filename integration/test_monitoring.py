@@ -1,4 +1,4 @@
-"""What Prometheus and Grafana are given in docs/ fits the metrics that a container really has."""
+"""The alerting rules and the dashboard in docs/ fit the metrics of a real container."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def promtool(*arguments: object, text: str | None = None) -> subprocess.Complete
 
 @pytest.fixture
 def container(run: Run) -> Container:
-    """One that has something to say in every metric: a healthy program, and one that has ended."""
+    """A container with a value for every metric: a healthy program, and one that has ended."""
     container = run(
         {
             "web": {"command": ["sh", "-c", "echo hello; exec sleep 1000"], "healthcheck": {"test": "true"}},
@@ -52,7 +52,7 @@ def scrape(container: Container) -> str:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Every query of ours, with where it stands."""
+    """Every query in docs/, with its place."""
     dashboard = json.loads(DASHBOARD.read_text())
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
@@ -70,7 +70,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def test_promtool_finds_nothing_wrong_with_a_live_scrape(container: Container) -> None:
-    """Of the Prometheus text; OpenMetrics is more than promtool reads ("unknown metric type info")."""
+    """For the Prometheus text; promtool does not read OpenMetrics ("unknown metric type info")."""
     result = promtool("check", "metrics", text=scrape(container))
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
@@ -83,7 +83,7 @@ def test_every_metric_that_is_asked_for_is_there(container: Container) -> None:
 
 
 def test_every_query_is_one(tmp_path: Path) -> None:
-    """Grafana's variables are put in as Grafana does; label_values is its own."""
+    """Grafana's variables are filled in as Grafana does; label_values is Grafana's own function."""
     recorded = [
         {"record": f"query:{number}", "expr": re.sub(r"\[\$\w+\]", "[5m]", query)}
         for number, (_, query) in enumerate(queries())

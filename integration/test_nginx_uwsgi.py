@@ -1,4 +1,4 @@
-"""The main job: real nginx in front of real uWSGI, stopped without losing a request."""
+"""The main use case: real nginx in front of real uWSGI, stopped without losing a request."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_requests_that_come_while_both_are_up_are_answered(run: Run, tmp_path: P
 def test_an_application_that_cannot_be_imported_ends_the_container_with_a_verdict(
     run: Run, tmp_path: Path, retry: dict[str, object]
 ) -> None:
-    """No empty shell: need-app makes uWSGI give up, and the table makes the container follow."""
+    """need-app makes uWSGI exit, and the table makes the container end with it."""
     site = Site(tmp_path / "site", module="broken_app")
     site.programs["uwsgi"] |= retry
     container = run(site.programs)

@@ -1,4 +1,4 @@
-"""Programs that say themselves that they are ready, and supinit that says it of the whole container."""
+"""Programs that report that they are ready, and supinit, which reports it for the whole container."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_systemd_notify_makes_its_program_ready_lets_dependants_start_and_its_st
 
 
 def test_systemd_notify_is_answered_at_once(run: Run) -> None:
-    """It waits for its descriptor to be closed (BARRIER=1), for five seconds if nobody does."""
+    """It waits until its descriptor is closed (BARRIER=1), for five seconds at most."""
     notify = need("systemd-notify", "apt-get install systemd")
     container = run({"app": {"command": script(f"{notify} --ready; echo answered; exec sleep 1000"), "ready": NOTIFY}})
     container.expect("app | answered", 3)
@@ -92,7 +92,7 @@ def test_uwsgi_says_by_itself_that_it_is_ready(run: Run, tmp_path: Path) -> None
 
 
 def test_a_stranger_cannot_make_a_program_ready(run: Run, tmp_path: Path) -> None:
-    """Neither a process outside of the container nor another program in it."""
+    """Neither a process outside the container nor another program in it."""
     release = tmp_path / "release"
     app = {"command": program("notifying.py", release), "ready": NOTIFY}
     path = tmp_path / "container-0" / "notify" / "app.1"
@@ -126,7 +126,7 @@ def test_a_program_that_never_says_ready_has_failed_to_start(run: Run) -> None:
 
 
 class Manager:
-    """What systemd or podman is to a container: the socket that is told how it is."""
+    """The notify socket that systemd or podman gives a container."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -135,7 +135,7 @@ class Manager:
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
 
     def listen(self) -> list[dict[str, str]]:
-        """Return all that has been said, each datagram as its fields."""
+        """Return all datagrams that were received, each as its fields."""
         try:
             while True:
                 text = self._socket.recv(65536).decode()

@@ -1,4 +1,4 @@
-"""Containers that share a directory do a boot task once: a migration, once for each release."""
+"""Containers that share a directory run a boot task once, such as a migration for each release."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from integration.waiting import sleep_until
 
 CONTAINERS = 5
 AT_ONCE = 1.5
-"""Seconds within which a waiting container has seen, on a busy machine, that its turn has come."""
+"""Seconds within which a waiting container notices its turn, on a busy machine."""
 
 
 class Deploy:
@@ -61,7 +61,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
 
 
 def await_turn(container: Container) -> dict[str, Any]:
-    """Wait until a container waits for another one; return how its migration shows that."""
+    """Wait until a container waits for another one; return the entry of its migration."""
     sleep_until(lambda: container.programs()["migrate"]["reason"], 10, "it waits for the other container")
     entry = container.programs()["migrate"]
     assert "another container" in entry["reason"]
@@ -144,7 +144,7 @@ def test_a_container_killed_in_the_middle_leaves_no_record_and_the_waiting_one_r
 def test_a_migration_that_outlives_its_killed_supinit_is_not_run_a_second_time_beside_it(
     run: Run, deploy: Deploy
 ) -> None:
-    """Where supinit is not PID 1, nobody kills its programs with it."""
+    """When supinit is not PID 1, its programs are not killed with it."""
     first = run(deploy.table("first"), pid1=False)
     deploy.await_begun("first")
     first.signal(signal.SIGKILL)

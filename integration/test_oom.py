@@ -1,4 +1,4 @@
-"""A program that the kernel kills because memory is short: the container runs in a memory cgroup of its own."""
+"""A program that the kernel kills because memory ran out. The container runs in its own memory cgroup."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from integration.waiting import sleep_until
 
 LIMIT = 96 * 1024 * 1024
 ROOTS = {"/sys/fs/cgroup/memory": "memory.limit_in_bytes", "/sys/fs/cgroup": "memory.max"}
-"""Where the memory controller may be (v1, v2), and the file of its limit."""
+"""The paths of the memory controller (v1, v2), and the file with its limit."""
 HOG = "hoard = []\nwhile True: hoard.append(b'x' * 2**20)"
 
 
 def make_cgroup() -> Path:
-    """Make a memory cgroup that holds little. Skips where none can be made."""
+    """Make a memory cgroup with a small limit. Skips where that is not possible."""
     problem = "no memory controller is mounted"
     for root, limit in ROOTS.items():
         path = Path(root) / f"supinit-test-{os.getpid()}"
@@ -74,7 +74,7 @@ def test_a_program_that_the_kernel_kills_is_told_from_one_that_somebody_kills(cg
 
 
 def counted(container: Container) -> dict[str, float]:
-    """Return the kernel's count, by program, and of the whole container by an empty name."""
+    """Return the kernel's count by program; the empty name is the whole container."""
     _, text = container.request("GET", "/metrics")
     samples = (s for f in text_string_to_metric_families(text) for s in f.samples if s.name.endswith("oom_kills_total"))
     return {sample.labels.get("program", ""): sample.value for sample in samples}

@@ -1,4 +1,4 @@
-"""What docs/openapi.yaml allows, and much that it does not, is answered as it says: schemathesis makes the requests.
+"""Requests that docs/openapi.yaml allows, and many that it does not, are answered as it says. schemathesis makes them.
 
 What is left out, and why: `follow=1` has no end, so it is always 0; a wait has a limit, because "stopped" without a
 name never comes. Every endpoint has a container of its own, so that shutdown, asked for once, takes no other with it.
@@ -37,7 +37,7 @@ LIMIT = "20ms"
 
 
 class UnixAdapter(HTTPAdapter):
-    """Speaks to a Unix socket, whatever the host."""
+    """Connects to a Unix socket, whatever the host."""
 
     def __init__(self, path: str) -> None:
         super().__init__()
@@ -104,5 +104,5 @@ def test_every_answer_is_as_the_document_says(run: Run, path: str, method: str, 
 
 
 def test_the_document_leaves_no_endpoint_out() -> None:
-    """Or schemathesis would find nothing wrong with it."""
+    """Otherwise schemathesis would find no errors."""
     assert len(OPERATIONS) == len(list(SCHEMA.get_all_operations()))

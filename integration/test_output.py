@@ -1,4 +1,4 @@
-"""The programs' output on the container's: whole lines, all of them, in each mode."""
+"""The programs' output on the container's output: all of it, in whole lines, in each mode."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integration.container import child
 
 WRITERS = 5
 LINES = 4000
-"""By each writer: 20,000 in all."""
+"""Lines of each writer: 20,000 in all."""
 
 
 def writers(mode: str) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def test_every_line_of_five_busy_writers_is_whole_and_none_is_lost(run: Run, mod
 
 
 def first_difference(lines: list[str], expected: list[str]) -> str | None:
-    """Say in one line where two lists of thousands differ. None: nowhere."""
+    """Return one line that says where two long lists differ. None: they are equal."""
     for number, (line, other) in enumerate(zip_longest(lines, expected)):
         if line != other:
             return f"line {number} of {len(lines)} is {line!r}; expected {len(expected)} lines, this one as {other!r}"

@@ -1,4 +1,4 @@
-"""All the usual servers in one table: up in order by health alone, and down by their own rules."""
+"""All the usual servers in one table: started in order by their health, and stopped by their own rules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def await_up(container: Container, limit: float = 60.0) -> float:
 
 
 def assert_in_order(container: Container, table: dict[str, dict[str, object]]) -> None:
-    """Nothing was started before what it depends on was healthy, or stopped after it."""
+    """Nothing was started before its dependencies were healthy, or stopped after them."""
     log = container.err
     for name, entry in table.items():
         dependencies = entry.get("depends_on", {})

@@ -1,4 +1,4 @@
-"""supctl run from outside: a command as the program would run it, which does not belong to the program."""
+"""supctl run from outside: a command runs as the program would, and does not belong to the program."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_signal_during_start_up_stops_what_has_started_in_order(run: Run) -> N
 
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1], ids=lambda delay: f"{delay:g}s")
 def test_a_signal_as_early_as_the_handlers_are_there_ends_it_well(run: Run, delay: float) -> None:
-    """Before them, PID 1 cannot be reached by it at all (pid_namespaces(7)), so it is sent until it has ended."""
+    """Before they are installed, the signal cannot reach PID 1 (pid_namespaces(7)), so it is sent until it ends."""
     container = run({"a": {"command": ["sleep", "1000"]}, "b": {"command": ["sleep", "1000"], "depends_on": ["a"]}})
     sleep_until(lambda: time.monotonic() > container.started_at + delay, 5)
 

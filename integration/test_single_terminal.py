@@ -75,7 +75,7 @@ def await_echo(terminal: Terminal, word: str) -> None:
 
 
 def has_stopped(shell: Terminal, times: int) -> bool:
-    """Whether the shell reports a stopped job and cat really is stopped: in another session it would still run."""
+    """Whether the shell reports a stopped job and cat really is stopped; in another session it would still run."""
     cats = [pid for pid in family_of(shell.pid) if arguments_of(pid)[:1] == ["cat"]]
     return shell.text.count("Stopped") == times and [state(pid) for pid in cats] == ["T"]
 

@@ -1,4 +1,4 @@
-"""How fast the first program is there, and how quiet an idle container is."""
+"""How fast the first program starts, and how quiet an idle container is."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from integration.waiting import sleep_until
 
 ROUNDS = 15
 GOAL, LIMIT = 1.0, 1.5
-"""Of the time of the reference: what is aimed at, and what a busy machine is allowed."""
+"""Multiples of the reference's time: the goal, and the limit on a busy machine."""
 IDLE = 10.0
 IMPORTS = [sys.executable, "-I", "-c", "import asyncio, yaml"]
 
 
 def test_the_first_child_runs_before_python_could_import_asyncio_and_yaml(tmp_path: Path, measured: Measured) -> None:
-    """From exec of supinit to the child's own reading of the clock, against the whole run of IMPORTS, side by side."""
+    """From exec of supinit until the child reads the clock, compared with the whole run of IMPORTS, in turn."""
     table = tmp_path / "table.yaml"
     program = {"command": ["/bin/date", "+%s.%N"], "type": "oneshot", "log": {"mode": "inherit"}}
     table.write_text(json.dumps({"supervisor": {"run_dir": str(tmp_path / "run")}, "programs": {"stamp": program}}))
@@ -74,7 +74,7 @@ def test_an_idle_container_of_ten_programs_makes_no_system_call(run: Run, tmp_pa
 
 
 def is_at_rest(pid: int) -> bool:
-    """Whether a process has slept through half a second."""
+    """Whether a process has slept for half a second."""
     before = switches_of(pid)
     time.sleep(0.5)
     stat = stat_of(pid)
@@ -82,7 +82,7 @@ def is_at_rest(pid: int) -> bool:
 
 
 def switches_of(pid: int) -> int:
-    """Return how often a process has given up the processor, in all of its threads."""
+    """Return how many context switches a process has made, over all of its threads."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         for line in Path(f"/proc/{pid}/task/{thread}/status").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Not as PID 1: the same, for the descendants of supinit, and for nobody else."""
+"""When not PID 1, supinit does the same for its own descendants, and for nobody else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from integration.waiting import sleep_until
 
 @pytest.fixture
 def bystander() -> Iterator[Stream]:
-    """A process of this machine that looks as if it were one of the program's, and tells which signals it gets."""
+    """A process of this machine that looks like one of the program's, and prints the signals it gets."""
     marks = {"SUPINIT_PROGRAM": "parent", "SUPINIT_INSTANCE": "1", "SUPINIT_ID": "someone-else"}
     with subprocess.Popen(child("witness.py", "--stay"), stdout=subprocess.PIPE, env=os.environ | marks) as process:
         assert process.stdout is not None
@@ -78,7 +78,7 @@ def test_the_failure_of_a_program_ends_it_with_its_code_and_leaves_no_process(st
 
 
 def test_a_supinit_inside_another_keeps_its_own_children(run: Run, tmp_path: Path) -> None:
-    """The outer one leaves what the inner one has started to it, also when a program of its own has ended."""
+    """The outer supinit leaves the inner one's processes alone, even after one of its own programs has ended."""
     from integration.container import SUPINIT
 
     inner = tmp_path / "inner.yaml"

@@ -174,7 +174,7 @@ def test_no_supervisor_is_69(tmp_path: Path, verb: list[str]) -> None:
 
 
 def test_another_user_is_77(container: Container) -> None:
-    """nobody, who may read everything (the interpreter may lie in root's home) but write to no socket of root's."""
+    """The user nobody, who can read everything (the interpreter may be in root's home) but not use root's socket."""
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed (util-linux)")
     rights = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "-all,+dac_read_search"]

@@ -1,4 +1,4 @@
-"""How fast supctl is, as multiples of a Python that does nothing: in turn, so that both see the same machine."""
+"""How fast supctl is, as multiples of a Python that does nothing. They run in turn, under the same conditions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from integration.waiting import sleep_until
 
 ROUNDS = 15
 SLACK = 1.6
-"""What a busy machine is allowed beyond a goal."""
+"""How far a busy machine may miss a goal."""
 NOTHING = [sys.executable, "-I", "-c", "pass"]
 PAUSE = 1.0
-"""Seconds before each status: what it shows of CPU and memory is measured anew then."""
+"""Seconds before each status: CPU and memory are measured again after this time."""
 
 
 def container_of(run: Run, programs: int) -> Container:
@@ -56,7 +56,7 @@ def test_supctl_takes_little_more_than_python_itself(
 
 
 def test_supctl_is_installed_without_a_wrapper_that_takes_longer_than_itself() -> None:
-    """Wherever it is installed by pip: pyproject.toml has the script, not an entry point."""
+    """However pip installs it: pyproject.toml has the script, not an entry point."""
     assert "import re" not in Path(SUPCTL).read_text().splitlines()
 
 

@@ -1,4 +1,4 @@
-"""supctl on a terminal: status --watch, and the progress of what takes its time."""
+"""supctl on a terminal: status --watch, and the progress of commands that wait."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""supctl tree from outside: every process of a real PID 1, and whose it is."""
+"""supctl tree from outside: every process of a real PID 1, and its owner."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY = 2000
 
 
 def branches(container: Container) -> dict[str, list[dict[str, Any]]]:
-    """The processes, by what `supctl tree` calls their owner."""
+    """The processes, by the owner that `supctl tree` shows."""
     result = container.supctl("tree", "--json")
     assert result.returncode == 0, result.stderr
     found = {}
@@ -36,7 +36,7 @@ def commands(processes: list[dict[str, Any]]) -> list[str]:
 
 @contextmanager
 def entered(container: Container, *command: str) -> Iterator[None]:
-    """Start something in the container as `docker exec` does; at its end it is gone, with the container or before."""
+    """Start a process in the container as `docker exec` does; it ends with the container or before."""
     entering = ["nsenter", "--pid", "--mount", "--target", str(container.init), *command]
     entry = subprocess.Popen(entering, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

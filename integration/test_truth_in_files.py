@@ -1,4 +1,4 @@
-"""The marker files of a whole life, as the kernel saw them come and go, and as the programs themselves see them."""
+"""The marker files from start to end, as inotify reports them and as the programs themselves see them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from integration.waiting import sleep_until
 from integration.watching import Watcher
 
 PROMPT = 0.5
-"""Seconds within which a marker is gone whose program has crashed, on a busy machine."""
+"""Seconds within which the marker of a crashed program is removed, on a busy machine."""
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """Where the first container's markers will be; made here, so that it can be watched from the start."""
+    """The run_dir of the first container; created here, so that it can be watched from the start."""
     path = tmp_path / "container-0"
     (path / "health").mkdir(parents=True)
     return path
@@ -39,7 +39,7 @@ def watcher(run_dir: Path) -> Iterator[Watcher]:
 
 
 def honest(run_dir: Path, name: str, ok: Path) -> dict[str, Any]:
-    """A program that is healthy while `ok` is there, which it makes itself, and says which of its markers stand."""
+    """A program that is healthy while the file `ok` exists. It creates the file, and prints which markers exist."""
     check = {"file": {"path": str(ok)}, "interval": "50ms", "timeout": "2s", "retries": 2}
     command = program("honest.py", run_dir / "health" / name, run_dir / "healthy", "--touch", ok)
     return {
@@ -51,7 +51,7 @@ def honest(run_dir: Path, name: str, ok: Path) -> dict[str, Any]:
 
 
 def standing(run_dir: Path, watcher: Watcher) -> list[set[str]]:
-    """Return the markers that stood, one set for each moment at which that changed."""
+    """Return the markers that existed, one set for each change."""
     names = {run_dir / "healthy", run_dir / "ready"}
     moments: list[set[str]] = [set()]
     for what, path in watcher.seen():
@@ -66,7 +66,7 @@ def standing(run_dir: Path, watcher: Watcher) -> list[set[str]]:
 
 
 def assert_coherent(moments: list[set[str]], *programs: str) -> None:
-    """`healthy` never stood without the marker of each program."""
+    """`healthy` never existed without the marker of each program."""
     each = {f"health/{name}" for name in programs}
     lies = [moment for moment in moments if "healthy" in moment and not each <= moment]
     assert not lies, moments
@@ -172,7 +172,7 @@ def test_a_worker_that_crashes_shortly_after_its_start_is_never_healthy_between_
 def test_a_marker_file_of_the_run_before_does_not_make_a_crashing_worker_healthy(
     run: Run, tmp_path: Path, run_dir: Path, watcher: Watcher
 ) -> None:
-    """The worker has touched its own marker once, long ago; what crashes since has never done so."""
+    """The worker touched its own marker once, long ago. Later runs crash before they do."""
     ok = tmp_path / "worker.ok"
     ok.touch()
     worker = {

@@ -1,4 +1,4 @@
-"""Another table for a running container, by supctl and by SIGHUP."""
+"""A new table for a running container, by supctl and by SIGHUP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Table = dict[str, Any]
 
 
 def rewrite(container: Container, programs: Table, **settings: Any) -> None:
-    """Write another table over the one that the container was started with."""
+    """Write a new table over the one that the container was started with."""
     supervisor = {"run_dir": str(container.run_dir)} | settings
     Path(f"{container.run_dir}.yaml").write_text(json.dumps({"supervisor": supervisor, "programs": programs}))
 
@@ -180,7 +180,7 @@ def test_more_and_fewer_instances(container: Container) -> None:
 
 
 def test_nginx_keeps_serving_while_another_program_is_replaced(run: Run, tmp_path: Path) -> None:
-    """And is replaced itself without losing a request that it has begun to answer."""
+    """It is replaced without losing a request that it has begun to answer."""
     site = Site(tmp_path / "site")
     container = run(site.programs | {"worker": quick()})
     container.await_ready(30)

@@ -1,4 +1,4 @@
-"""How a container ends, and what its last line says about that; and what a program costs that fails for ever."""
+"""How a container ends, what its last line says, and what a program costs that keeps failing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integration.container import Container
 
 NEVER = {"test": ["CMD", "false"], "interval": "50ms", "start_period": "1m"}
 STORM = 10.0
-"""Seconds that a program fails at once, again and again."""
+"""Seconds during which a program fails at once, again and again."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,7 +28,7 @@ def sleeper(**keys: Any) -> dict[str, Any]:
 
 
 def verdict(container: Container) -> str:
-    """Return the one line that says how it ended."""
+    """Return the line that says how it ended."""
     lines = [line for line in container.err.lines if "container.ended" in line]
     assert len(lines) == 1 and lines[0] == container.err.lines[-1]
     return lines[0]
@@ -149,6 +149,6 @@ def test_a_restart_storm_costs_pid_1_little(run: Run, measured: Measured) -> Non
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return what a process itself has used (proc_pid_stat(5): utime and stime)."""
+    """Return the CPU time of a process (proc_pid_stat(5): utime and stime)."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(words[11]) + int(words[12])) / TICKS

@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a time."""
+"""Wait for a condition, never for a time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 
 class NeverCame(AssertionError):
-    """What was waited for has not come about."""
+    """The condition did not come true in time."""
 
 
 def sleep_until(condition: Callable[[], object], limit: float = 10.0, about: str = "") -> float:
-    """Return as soon as `condition()` is true, with the seconds that it took. Raises NeverCame after `limit`."""
+    """Return when `condition()` is true, with the seconds it took. Raises NeverCame after `limit`."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > limit:

@@ -1,4 +1,4 @@
-"""What happens to the files of a directory, in the kernel's own order (inotify(7))."""
+"""What happens to the files of a directory, in the order of the kernel (inotify(7))."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS = {_MOVED_TO: "+", _CREATED: "created", _DELETED: "-", _MOVED_FROM: "-", 
 
 
 class Watcher:
-    """Collects what happens from now on in some directories, which must be there."""
+    """Collects what happens from now on in some directories, which must exist."""
 
     def __init__(self, *folders: Path) -> None:
         self._descriptor = _LIBC.inotify_init1(_NON_BLOCKING)
@@ -33,7 +33,7 @@ class Watcher:
         os.close(self._descriptor)
 
     def seen(self) -> list[tuple[str, Path]]:
-        """Return all that has happened: "+" it is there at once and whole, "-" it is gone, "created", "touched"."""
+        """Return all that has happened: "+" appeared in one piece, "-" was removed, "created", "touched"."""
         while True:
             try:
                 data = os.read(self._descriptor, 1 << 16)

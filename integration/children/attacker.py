@@ -1,4 +1,4 @@
-"""attacker.py KIND SOCKET: a client with bad manners, until it is killed. Says "at it" once it is."""
+"""attacker.py KIND SOCKET: a hostile client, until it is killed. Prints "at it" when it has begun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATUS = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def connect() -> socket.socket:
-    """Return a connection that waits for nothing."""
+    """Return a non-blocking connection."""
     client = socket.socket(socket.AF_UNIX)
     client.setblocking(False)
     client.connect(PATH)
@@ -21,7 +21,7 @@ def connect() -> socket.socket:
 
 
 def send_to_the_end(data: bytes) -> None:
-    """Send what is taken, and read until the end, for a few seconds at most."""
+    """Send as much as is accepted, and read to the end, for a few seconds at most."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)
         client.connect(PATH)
@@ -47,7 +47,7 @@ crowd: list[socket.socket] = []
 
 
 def crowded(data: bytes, half_closed: bool = False) -> None:
-    """Keep a crowd of connections open that all have sent this; each that is cut off is replaced."""
+    """Keep many connections open that have all sent this; replace each one that is cut off."""
     while len(crowd) < CROWD:
         try:
             client = connect()
@@ -68,7 +68,7 @@ def crowded(data: bytes, half_closed: bool = False) -> None:
 
 
 def slow() -> None:
-    """Slowloris: a letter of a head now and then."""
+    """Slowloris: one byte of a head now and then."""
     crowded(b"GET /livez HTTP/1.1\r\nX: ")
     for client in crowd:
         try:

@@ -1,4 +1,4 @@
-"""Greet on stdout and complain in JSON on stderr, ten times a second, whatever signal comes but TERM."""
+"""Write a greeting to stdout and a complaint in JSON to stderr, ten times a second. Only SIGTERM ends it."""
 
 import signal
 import sys

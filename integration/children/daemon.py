@@ -1,4 +1,4 @@
-"""Leave a daemon behind that has forked twice and has a session of its own; then wait, or crash on SIGUSR1."""
+"""Start a daemon that forks twice and has its own session; then wait, or crash on SIGUSR1."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import sys
 import time
 
 WORD = sys.argv[1]
-"""An argument by which the daemon is found."""
+"""An argument that identifies the daemon."""
 
 
 def become_daemon() -> None:

@@ -1,4 +1,4 @@
-"""Say the number of every signal that comes, as "leader N", and as "member N" in a child in the same group.
+"""Print the number of every signal received, as "leader N", and as "member N" in a child of the same group.
 
 SIGKILL ends it. With --left, the leader goes away with code 3 at once; there are also "job N", a group of its own in
 the same session, and "stranger N", which has a session of its own.

@@ -1,11 +1,11 @@
-"""flood.py RECORD COUNT: write COUNT numbered lines as fast as they go, say so in RECORD, and stay."""
+"""flood.py RECORD COUNT: write COUNT numbered lines as fast as possible, note that in RECORD, and stay."""
 
 import os
 import signal
 import sys
 
 BLOCK = 500
-"""Lines that are written at once; their end is rarely where a pipe is full."""
+"""Lines in one write; a pipe is rarely full at their end."""
 
 name, count = os.environ["SUPINIT_PROGRAM"], int(sys.argv[2])
 for first in range(0, count, BLOCK):

@@ -1,4 +1,4 @@
-"""health.py KIND PLACE: be what a health check of that kind asks; SIGUSR1 makes it sick, SIGUSR2 well again.
+"""health.py KIND PLACE: answer a health check of that kind. SIGUSR1 makes it fail, SIGUSR2 makes it pass again.
 
 It is a listening socket (tcp: PLACE is a port, unix: a path) that is closed when sick, or an HTTP server that says 503.
 """

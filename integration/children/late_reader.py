@@ -1,4 +1,4 @@
-"""Does nothing until a file is there, then writes what it reads. It has no children, which would stop on their own."""
+"""Waits until a file exists, then writes what it reads. It has no children, which would stop on their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pieces.py TEXT…: write each text at once, and each but the first when supinit has read the one before; then stay."""
+"""pieces.py TEXT…: write each text in one piece, when supinit has read the one before; then stay."""
 
 import array
 import fcntl
@@ -10,7 +10,7 @@ import time
 
 
 def has_been_read() -> bool:
-    """Whether nothing is left in the pipe."""
+    """Whether the pipe is empty."""
     left = array.array("i", [0])
     fcntl.ioctl(1, termios.FIONREAD, left)
     return left[0] == 0

@@ -1,4 +1,4 @@
-"""pour.py FILE SEED [MOST]: write a file to stdout in pieces of random sizes, few of which end where a line does.
+"""pour.py FILE SEED [MOST]: write a file to stdout in pieces of random sizes, few of which end with a line.
 
 Now and then some small ones follow, each once the one before has been read, so that lines come in several parts. With
 MOST, every piece is whole lines of at most so many bytes instead, and the last line gets a newline.
@@ -14,11 +14,11 @@ import time
 
 LARGEST, SMALL = 1 << 17, 40
 IN_PARTS = 0.02
-"""How probably a piece is followed by small ones."""
+"""The probability that small pieces follow."""
 
 
 def await_reading() -> None:
-    """Return when nothing is left in the pipe, or at once where there is none."""
+    """Return when the pipe is empty, or at once if there is no pipe."""
     left = array.array("i", [1])
     while left[0]:
         try:

@@ -1,4 +1,4 @@
-"""Puts the terminal on stdin in raw mode, says so, and does what the argument says.
+"""Put the terminal on stdin into raw mode, report it, and do what the argument says.
 
 draw: writes one dot for each byte that is typed, and ends at q. die: kills itself.
 """

@@ -1,4 +1,4 @@
-"""Say everything about this process that a table can set, as one JSON line."""
+"""Print everything about this process that a table can set, as one JSON line."""
 
 import json
 import os

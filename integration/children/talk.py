@@ -1,4 +1,4 @@
-"""talk.py RECORD COUNT: write COUNT numbered lines at each SIGUSR1, and in RECORD how many bytes that makes by now."""
+"""talk.py RECORD COUNT: write COUNT numbered lines at each SIGUSR1, and the total number of bytes to RECORD."""
 
 import os
 import signal

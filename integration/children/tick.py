@@ -1,4 +1,4 @@
-"""tick.py: write its name and the monotonic clock's time, which all of a machine have in common, 20 times a second."""
+"""tick.py: write its name and the time of the machine's monotonic clock, 20 times a second."""
 
 import os
 import time

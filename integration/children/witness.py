@@ -1,4 +1,4 @@
-"""Say which signals come, and end on the usual ones after --linger seconds; --stay: on none of them.
+"""Print which signals arrive, and end on the usual ones after --linger seconds; with --stay, on none of them.
 
 With --name, every line begins with it.
 """
@@ -18,7 +18,7 @@ options = parser.parse_args()
 
 
 def say(text: str) -> None:
-    """Write a whole line at once: others may write to the same pipe."""
+    """Write a whole line in one piece, because others may write to the same pipe."""
     os.write(1, f"{options.name}: {text}\n".encode() if options.name else f"{text}\n".encode())
 
 

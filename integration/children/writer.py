@@ -1,4 +1,4 @@
-"""writer.py NAME COUNT: write COUNT numbered lines to stdout, every tenth one to stderr besides; the last unended."""
+"""writer.py NAME COUNT: write COUNT numbered lines to stdout, each tenth also to stderr; the last has no newline."""
 
 import sys
 

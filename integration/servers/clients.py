@@ -10,14 +10,14 @@ from integration.waiting import sleep_until
 
 
 class Request(threading.Thread):
-    """One GET. `began`: its first piece is here."""
+    """One GET. `began`: its first bytes have arrived."""
 
     def __init__(self, port: int, path: str) -> None:
         super().__init__(daemon=True)
         self._port, self._path = port, path
         self.began = threading.Event()
         self.body: bytes | None = None
-        """The whole answer; None if it was cut short."""
+        """The whole response; None if it was cut short."""
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
@@ -34,7 +34,7 @@ class Request(threading.Thread):
 
 
 def begin(port: int, path: str) -> Request:
-    """Return a request once it is being answered."""
+    """Return a request once the response has begun."""
     request = Request(port, path)
     request.start()
     sleep_until(request.began.is_set, 10, f"{path} is being answered")
@@ -42,7 +42,7 @@ def begin(port: int, path: str) -> Request:
 
 
 def status_of(port: int, path: str) -> int | None:
-    """Return the status of an answer. None: nobody answers."""
+    """Return the status of a response. None: there is none."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", path)
@@ -54,7 +54,7 @@ def status_of(port: int, path: str) -> int | None:
 
 
 def ask_redis(port: int, *words: str) -> str:
-    """Say one command to redis and return what it answers, unparsed."""
+    """Send one command to redis and return the raw reply."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         command = f"*{len(words)}\r\n" + "".join(f"${len(word.encode())}\r\n{word}\r\n" for word in words)
         connection.sendall(command.encode())

@@ -1,4 +1,4 @@
-"""honest.py MARKER...: say which of these markers stand: at the start, at SIGTERM, and --linger seconds after that.
+"""honest.py MARKER...: print which of these markers exist: at the start, at SIGTERM, and --linger seconds later.
 
 Once it has said the first, it makes the file --touch.
 With --crash-after it ends by itself after so many seconds, with 3.

@@ -1,4 +1,4 @@
-"""Which servers this machine has. Where one is missing the test is skipped; with CI=true it fails."""
+"""The servers of this machine. Where one is missing, its test is skipped; with CI=true it fails."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def need_celery() -> str:
 
 @contextmanager
 def open_place() -> Iterator[Path]:
-    """Make a directory that every user may enter, with a short name; pytest's own are closed to all but root."""
+    """Make a directory that every user may enter, with a short name; pytest's own are for root only."""
     with tempfile.TemporaryDirectory(prefix="supinit-", ignore_cleanup_errors=True) as name:
         place = Path(name)
         place.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A celery application: one task, which says that it has begun, waits to be let go, and says that it is done.
+"""A celery application with one task, which reports its beginning, waits to be released, and reports its end.
 
 As a program it puts that task into the queue: queue_tasks.py BEGUN RELEASE DONE, three paths.
 """

@@ -73,7 +73,7 @@ def php_fpm(place: Path) -> Entry:
 
 
 def uwsgi(place: Path, module: str = "slow_app", need_app: bool = True) -> Entry:
-    """It is asked in its own language, with no web server between."""
+    """It is probed in its own protocol, without a web server in between."""
     ini = fill("uwsgi.ini", place / "uwsgi.ini", place=place, children=CHILDREN, module=module)
     if need_app:
         ini.write_text(f"{ini.read_text()}need-app = true\n")
@@ -95,7 +95,7 @@ def gunicorn(port: int) -> Entry:
 
 
 def celery(place: Path, redis_port: int) -> Entry:
-    """Its marker file is there once the worker is connected to its queue."""
+    """Its marker file exists once the worker is connected to its queue."""
     marker = place / "celery.ok"
     options = ["worker", "--loglevel", "info", "--concurrency", "2", "--without-gossip", "--without-mingle"]
     return {
@@ -111,7 +111,7 @@ def queue_environment(redis_port: int) -> dict[str, str]:
 
 
 def ask_for_task(redis_port: int, *arguments: object) -> tuple[list[str], dict[str, str]]:
-    """Return the command, and its environment, that puts a task into celery's queue."""
+    """Return the command that puts a task into celery's queue, and its environment."""
     command = [sys.executable, str(SERVERS / "queue_tasks.py"), *map(str, arguments)]
     return command, os.environ | queue_environment(redis_port)
 
