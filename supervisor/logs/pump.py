@@ -48,6 +48,8 @@ LONGEST_TURN = 0.02
 """Seconds after which a turn ends before every pipe that is ready was read: patterns take their time."""
 SLOW_PAUSE = 60.0
 """Seconds between two reports about the patterns of a program that are too slow."""
+LOOK_AGAIN = 0.1
+"""Seconds after which a pipe that was not empty when its last line was due is looked at again."""
 OVERFLOW = 16 << 20
 """Bytes kept for a destination that stalls when processes end and their pipes are to be closed."""
 
@@ -248,8 +250,11 @@ class Pump:
             del self._resting[pipe]
             self._wake_up(pipe)
         for pipe in [pipe for pipe, until in self._holding.items() if until <= now]:
-            pipe.pass_on(now)
-            self._hold(pipe)
+            if _has_unread(pipe.descriptor):  # the rest of the line may be there: only supinit has not read it yet
+                self._holding[pipe] = now + LOOK_AGAIN
+            else:
+                pipe.pass_on(now)
+                self._hold(pipe)
         self._destinations.await_readers()
         self._destinations.report_failures(self.report)
         for losses in self._unreported():
@@ -380,6 +385,12 @@ class Pump:
         for bucket in self._buckets.values():
             if bucket.losses:
                 yield bucket.losses
+
+
+def _has_unread(descriptor: int) -> bool:
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _give_to(descriptor: int, credentials: Credentials) -> None:

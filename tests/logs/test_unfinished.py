@@ -96,6 +96,19 @@ def test_a_line_that_ends_in_time_is_written_once(prompting: Prompting) -> None:
     assert prompting.pump.deadline is None
 
 
+def test_a_line_whose_rest_is_written_and_not_read_yet_is_not_shown(prompting: Prompting) -> None:
+    """A congested destination or a busy machine keeps supinit from reading; the program has not paused."""
+    prompting.add("app")
+    prompting.write("app", b"be")
+    os.write(prompting._ends["app"], b"gun\n")
+    assert prompting.wait() == b""
+    due = prompting.pump.deadline
+    assert due is not None and due > time.monotonic(), "it is looked at again, and not in a busy loop"
+    prompting.pump.turn()
+    assert prompting.out.read() == b"app | begun\n"
+    assert prompting.pump.deadline is None
+
+
 def test_the_rest_continues_the_line(prompting: Prompting) -> None:
     prompting.add("app")
     prompting.write("app", b"10 %")
