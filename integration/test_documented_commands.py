@@ -28,7 +28,9 @@ NOT_RUN = {
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"\.venv/bin/supctl": "asks the demo, which integration/test_examples.py runs",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
-    r"supctl reload$|supinit -c FILE$|supinit convert PATH$|supinit COMMAND$": "is the name of a command",
+    r"supctl (reload|start)$|supinit (-c|convert) [A-Z]+$|supinit COMMAND$": "is the name of a command",
+    r"supinit convert [^/]+$": "converts a file of the reader's own",
+    r"supinit --drill$": "starts the reader's table (test_drill.py has some)",
     r"supinit .*\bCMD$": "stands for a command without a table (test_coming_from.py runs it)",
     r".*manage\.py": "runs a program of the reader's own",
     r"eval .*completion": "belongs into the files of three shells (tests/cli/test_completion.py runs them)",
@@ -39,7 +41,7 @@ ENDLESS = re.compile(r"\b(logs|events)\b.* -f\b|follow=1")
 PATIENCE = 3.0
 WITHOUT_TABLE = re.compile(r"supinit (-\w+ |\w+:\w+ )*sh ")
 """Commands that run without a table."""
-CODES = {r"(docker exec app )?supctl status$": 3}
+CODES = {r"(docker exec app )?supctl (status|why)$": 3}
 """Exit codes other than 0."""
 NEEDED = ("curl", "jq", "ps")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)

@@ -140,6 +140,28 @@ def test_an_invalid_table_is_78_and_starts_nothing(drill: Drill) -> None:
     assert "surely_not" in result.stderr
 
 
+def test_a_run_dir_that_another_supinit_uses_is_named(drill: Drill, tmp_path: Path) -> None:
+    """And it is not asked about its own programs, or told to stop."""
+    table = tmp_path / "other.yaml"
+    table.write_text(
+        json.dumps(
+            {"supervisor": {"run_dir": str(tmp_path / "run")}, "programs": {"other": {"command": ["sleep", "99"]}}}
+        )
+    )
+    with subprocess.Popen([SUPINIT, "-c", str(table)], stderr=subprocess.PIPE, text=True) as other:
+        try:
+            assert other.stderr is not None
+            for line in other.stderr:
+                if "container.became_ready" in line:
+                    break
+            result = drill({"web": {"command": ["sleep", "99"]}})
+            assert failures(result) == ["- supinit exited with code 78"]
+            assert str(tmp_path / "run") in result.stderr
+            assert other.poll() is None
+        finally:
+            other.terminate()
+
+
 def test_nothing_of_the_drill_is_left_when_it_is_stopped(tmp_path: Path) -> None:
     table = tmp_path / "supinit.yaml"
     table.write_text(

@@ -117,11 +117,8 @@ class _Container:
         """Wait until everything is up, or cannot come up; return when that was, and what was not up."""
         entries: list[Entry] = []
         while self._process.poll() is None and time.monotonic() < self._began + limit:
-            try:
-                entries = self._client.programs("all")
-            except ClientError:
-                pass  # the socket is not there yet, or not any more
-            else:
+            if (found := self._entries()) is not None:
+                entries = found
                 if all(map(_is_up, entries)):
                     return time.monotonic() - self._began, ()
                 if all(_is_up(entry) or entry["state"] == "FATAL" for entry in entries):
@@ -130,6 +127,14 @@ class _Container:
         if self._process.poll() == 0:
             return time.monotonic() - self._began, ()  # every program ended well
         return None, tuple(map(_why_not_up, (entry for entry in entries if not _is_up(entry))))
+
+    def _entries(self) -> list[Entry] | None:
+        """Return the status. None: the socket is not there, or belongs to another supinit that uses this run_dir."""
+        try:
+            status = self._client.status()
+        except ClientError:
+            return None
+        return status["programs"] if status["pid"] == self._process.pid else None
 
     def _orphans(self) -> tuple[str, ...]:
         try:
