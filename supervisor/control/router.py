@@ -29,7 +29,7 @@ class Route(Record):
 
 
 def _metrics(console: Console, request: Request) -> Awaitable[Response]:
-    from supervisor.control.metrics import scrape  # 25 ms, so not before the first scrape
+    from supervisor.control.metrics.scrape import scrape  # not before the first scrape
 
     return scrape(console, request)
 

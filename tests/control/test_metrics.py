@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterable
 from signal import SIGKILL
 
@@ -45,6 +47,14 @@ def busy() -> SteeredContainer:
     output = container.outputs["web", 1] = Output(("web", 1))
     output.read, output.dropped, output.invalid = [1000, 20], 30, 4
     return container
+
+
+def test_a_scrape_imports_nothing_of_other_peoples() -> None:
+    """prometheus_client cost PID 1 9.5 MB for good: it brings HTTP servers along."""
+    script = "import sys, supervisor.control.metrics.scrape; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "supervisor.control.metrics.exposition" in loaded
+    assert {"prometheus_client", "http.server", "urllib.request", "wsgiref"}.isdisjoint(loaded)
 
 
 def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> float | None:

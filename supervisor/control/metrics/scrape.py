@@ -1,22 +1,12 @@
-"""The metrics: a projection of snapshot, counters and usage, made at each scrape. Nothing is counted here."""
+"""What the metrics are: their names, labels and texts, and where their values come from."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-)
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
-
 from supervisor.control.http.message import Request, Response
+from supervisor.control.metrics.exposition import END, Family, choose_format
 from supervisor.control.resources.view import version_body
 from supervisor.core.counters import BUCKETS, InstanceCounters
 from supervisor.core.output import STREAMS
@@ -24,8 +14,6 @@ from supervisor.core.snapshot import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-
-    from prometheus_client.metrics_core import Metric
 
     from supervisor.control.console import Console
     from supervisor.core.counters import Histogram
@@ -35,26 +23,21 @@ if TYPE_CHECKING:
     from supervisor.core.tree import Usage
 
 BY = ("program", "instance")
-OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-"""Asked for in these words whatever the client's are: the library trusts a version that it is given."""
-END = b"# EOF\n"
 
 
 async def scrape(console: Console, request: Request) -> Response:
     """Return all metrics in the format that the client accepts, by default the Prometheus text.
 
-    With hundreds of programs, the encoding takes a while: the loop turns after each metric.
+    With hundreds of programs this takes a while, so the loop turns after each metric.
     """
-    kinds = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
-    encode, content_type = choose_encoder(OPENMETRICS if OPENMETRICS.partition(";")[0] in kinds else "")
+    format_ = choose_format(request.headers.get("accept", ""))
     parts: list[bytes] = []
-    for metric in _Projection(console).collect():
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Single(metric))
-        parts.append(encode(registry).removesuffix(END))
+    for family in _Projection(console).collect():
+        parts.append(family.encode(format_))
         await asyncio.sleep(0)
-    end = END if content_type.startswith(OPENMETRICS.partition(";")[0]) else b""
-    return Response(200, b"".join((*parts, end)), content_type)
+    if format_.is_open:
+        parts.append(END)
+    return Response(200, b"".join(parts), format_.content_type)
 
 
 class _Row:
@@ -67,21 +50,11 @@ class _Row:
         self.counts = counts
 
 
-class _Single(Collector):
-    """Gives one metric, which there is already."""
-
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
-
-    def collect(self) -> Iterable[Metric]:
-        return (self._metric,)
-
-
 class _Projection:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def collect(self) -> Iterator[Metric]:
+    def collect(self) -> Iterator[Family]:
         rows = self._rows()
         instances = self._console.container.snapshot.instances
         yield from self._about_container()
@@ -103,45 +76,47 @@ class _Projection:
             for i, view in snapshot.instances.items()
         ]
 
-    def _about_container(self) -> Iterator[Metric]:
+    def _about_container(self) -> Iterator[Family]:
         container = self._console.container
         version = {key: str(value or "") for key, value in version_body(self._console).items()}
-        yield InfoMetricFamily("supinit_build", "The version of supinit and the revision of the container.", version)
-        yield GaugeMetricFamily(
-            "supinit_start_time_seconds", "When supinit started, since the epoch.", container.started_at
+        yield Family("info", "supinit_build", "The version of supinit and the revision of the container.").add_info(
+            version
         )
-        yield GaugeMetricFamily("supinit_ready", "Whether the container is ready.", float(container.snapshot.ready))
-        yield CounterMetricFamily(
-            "supinit_orphans_reaped", "Processes of no program that were reaped.", container.counters.orphans_reaped
-        )
-        errors = CounterMetricFamily(
-            "supinit_internal_errors", "Errors of supinit's own, by the part of it that failed.", labels=("where",)
+        started = Family("gauge", "supinit_start_time_seconds", "When supinit started, since the epoch.")
+        yield started.add((), container.started_at)
+        yield Family("gauge", "supinit_ready", "Whether the container is ready.").add((), container.snapshot.ready)
+        reaped = Family("counter", "supinit_orphans_reaped", "Processes of no program that were reaped.")
+        yield reaped.add((), container.counters.orphans_reaped)
+        errors = Family(
+            "counter",
+            "supinit_internal_errors",
+            "Errors of supinit's own, by the part of it that failed.",
+            labels=("where",),
         )
         for where, count in container.counters.internal_errors.items():
-            errors.add_metric((where,), count)
+            errors.add((where,), count)
         yield errors
 
-    def _times(self, rows: Iterable[_Row]) -> Iterator[Metric]:
+    def _times(self, rows: Iterable[_Row]) -> Iterator[Family]:
         family = _gauge("start_time_seconds", "When the main process was started, since the epoch.")
         for row in rows:
             if row.view.started_at is not None:
-                family.add_metric(row.labels, round(self._console.clock.wall(row.view.started_at), 3))
+                family.add(row.labels, round(self._console.clock.wall(row.view.started_at), 3))
         yield family
 
-    def _oom_kills(self, rows: Iterable[_Row]) -> Iterator[Metric]:
-        """Absent where nobody counts: a 0 would be a lie."""
+    def _oom_kills(self, rows: Iterable[_Row]) -> Iterator[Family]:
+        """Absent where the kernel's count cannot be read: a 0 would be wrong."""
         total = self._console.container.oom_kills
         if total is None:
             return
-        yield CounterMetricFamily(
-            "supinit_oom_kills", "Processes that the kernel killed in the cgroup because memory was short.", total
-        )
+        about = "Processes that the kernel killed in the cgroup because memory was short."
+        yield Family("counter", "supinit_oom_kills", about).add((), total)
         kills = _counter("oom_kills", "Main processes that the kernel killed because memory was short.")
         for row in rows:
-            kills.add_metric(row.labels, row.counts.oom_kills)
+            kills.add(row.labels, row.counts.oom_kills)
         yield kills
 
-    def _usages(self, rows: Iterable[_Row]) -> Iterator[Metric]:
+    def _usages(self, rows: Iterable[_Row]) -> Iterator[Family]:
         usages = self._console.usage()
         cpu = _counter("cpu_seconds", "CPU time of the process tree.")
         memory = _gauge("resident_memory_bytes", "Resident memory of the process tree.")
@@ -149,25 +124,25 @@ class _Projection:
         for row in rows:
             usage: Usage | None = usages.get((row.view.name, row.view.instance))
             if usage is not None and row.view.pid is not None:
-                cpu.add_metric(row.labels, usage.cpu_seconds)
-                memory.add_metric(row.labels, usage.memory_bytes)
-                processes.add_metric(row.labels, usage.processes)
+                cpu.add(row.labels, usage.cpu_seconds)
+                memory.add(row.labels, usage.memory_bytes)
+                processes.add(row.labels, usage.processes)
         yield from (cpu, memory, processes)
 
 
-def _states(rows: Iterable[_Row]) -> Iterator[Metric]:
-    states = GaugeMetricFamily("supinit_program_state", "1 for the state that it is in, else 0.", labels=(*BY, "state"))
+def _states(rows: Iterable[_Row]) -> Iterator[Family]:
+    states = Family("gauge", "supinit_program_state", "1 for the state that it is in, else 0.", labels=(*BY, "state"))
     healthy = _gauge("healthy", "Whether it is RUNNING and, with a health check, healthy.")
     for row in rows:
         for state in State:
-            states.add_metric((*row.labels, state.value), float(row.view.state is state))
-        healthy.add_metric(row.labels, float(row.life.is_up))
+            states.add((*row.labels, state.value), float(row.view.state is state))
+        healthy.add(row.labels, float(row.life.is_up))
     yield from (states, healthy)
 
 
-def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
-    exits = CounterMetricFamily(
-        "supinit_program_exits", "Ends of main processes, by code or signal name.", labels=(*BY, "code")
+def _counters(rows: Iterable[_Row]) -> Iterator[Family]:
+    exits = Family(
+        "counter", "supinit_program_exits", "Ends of main processes, by code or signal name.", labels=(*BY, "code")
     )
     starts = _counter("starts", "Starts of the main process.")
     restarts = _counter("restarts", "Restarts that nobody asked for.")
@@ -176,34 +151,34 @@ def _counters(rows: Iterable[_Row]) -> Iterator[Metric]:
     failures = _counter("healthcheck_failures", "Health checks that did not pass.")
     for row in rows:
         for code, count in row.counts.exits.items():
-            exits.add_metric((*row.labels, code), count)
-        starts.add_metric(row.labels, row.counts.starts)
-        restarts.add_metric(row.labels, row.view.restarts)
-        kills.add_metric(row.labels, row.counts.kills)
-        leftovers.add_metric(row.labels, row.counts.leftovers_killed)
-        failures.add_metric(row.labels, row.counts.probe_failures)
+            exits.add((*row.labels, code), count)
+        starts.add(row.labels, row.counts.starts)
+        restarts.add(row.labels, row.view.restarts)
+        kills.add(row.labels, row.counts.kills)
+        leftovers.add(row.labels, row.counts.leftovers_killed)
+        failures.add(row.labels, row.counts.probe_failures)
     yield from (exits, starts, restarts, kills, leftovers, failures)
 
 
-def _outputs(outputs: Iterable[Output]) -> Iterator[Metric]:
-    read = CounterMetricFamily("supinit_program_log_bytes", "Bytes that it has written.", labels=(*BY, "stream"))
+def _outputs(outputs: Iterable[Output]) -> Iterator[Family]:
+    read = Family("counter", "supinit_program_log_bytes", "Bytes that it has written.", labels=(*BY, "stream"))
     dropped = _counter("log_dropped_bytes", "Bytes that did not reach a place that they were meant for.")
     invalid = _counter("log_invalid_utf8", "Replacement characters that stand for what was not UTF-8, in JSON.")
     for output in outputs:
         name, number = output.instance
         for stream, size in zip(STREAMS, output.read, strict=True):
-            read.add_metric((name, str(number), stream), size)
-        dropped.add_metric((name, str(number)), output.dropped)
-        invalid.add_metric((name, str(number)), output.invalid)
+            read.add((name, str(number), stream), size)
+        dropped.add((name, str(number)), output.dropped)
+        invalid.add((name, str(number)), output.invalid)
     yield from (read, dropped, invalid)
 
 
-def _counter(name: str, documentation: str) -> CounterMetricFamily:
-    return CounterMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
+def _counter(name: str, documentation: str) -> Family:
+    return Family("counter", f"supinit_program_{name}", documentation, labels=BY)
 
 
-def _gauge(name: str, documentation: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
+def _gauge(name: str, documentation: str) -> Family:
+    return Family("gauge", f"supinit_program_{name}", documentation, labels=BY)
 
 
 def _stop_seconds(row: _Row) -> Histogram:
@@ -216,12 +191,9 @@ def _probe_seconds(row: _Row) -> Histogram:
 
 def _histogram(
     name: str, documentation: str, rows: Iterable[_Row], histogram_of: Callable[[_Row], Histogram]
-) -> HistogramMetricFamily:
-    family = HistogramMetricFamily(f"supinit_program_{name}", documentation, labels=BY)
-    bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+) -> Family:
+    family = Family("histogram", f"supinit_program_{name}", documentation, labels=BY)
     for row in rows:
         histogram = histogram_of(row)
-        family.add_metric(
-            row.labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.total_seconds
-        )
+        family.add_histogram(row.labels, BUCKETS, histogram.counts, histogram.total_seconds)
     return family
