@@ -105,12 +105,17 @@ def _failures_in(events: Events) -> Iterator[str]:
                 yield f"{_label(event)} became unhealthy: {event.get('detail')}"
             case "program.killed":
                 yield f"{_label(event)} was killed: it did not end within its stop sequence"
-            case "program.leftovers" if event.get("killed", event.get("level") == "warning"):
+            case "program.leftovers":
                 yield f"{_label(event)} left processes that were killed{_names(event)}"
             case "program.left_behind":
-                yield f"{_label(event)} left processes that even SIGKILL did not end"
-            case "container.update_refused" | "internal.failed" | "control.failed" | "marker.failed":
-                yield f"{event['event']}: {event.get('reason')}"
+                yield f"{_label(event)} left processes that were not killed: {event.get('reason')}{_names(event)}"
+            case "program.step_failed":
+                yield f"{_label(event)} could not be stopped as the table says: {event.get('reason')}"
+            case "container.shutdown_begun" | "container.ended":
+                pass  # what brought the container down is an event of its own
+            case name if event.get("level") == "error":
+                about = f" of {_label(event)}" if "name" in event else ""
+                yield f"{name}{about}: {event.get('reason')}"
 
 
 def _failures_of_the_end(drill: Drill) -> Iterator[str]:
@@ -167,15 +172,13 @@ def _table(drill: Drill) -> Iterator[str]:
 def _killed(events: Events) -> tuple[str, ...]:
     killed = [_label(event) for _, event in events if event["event"] == "program.killed"]
     leftovers = [
-        f"what {_label(event)} left{_names(event)}"
-        for _, event in events
-        if event["event"] == "program.leftovers" and event.get("killed", event.get("level") == "warning")
+        f"what {_label(event)} left{_names(event)}" for _, event in events if event["event"] == "program.leftovers"
     ]
     return (*killed, *leftovers)
 
 
 def _names(event: Event) -> str:
-    names = event.get("names") or event.get("commands")
+    names = event.get("names")
     return f" ({names})" if names else ""
 
 

@@ -75,8 +75,16 @@ def test_the_report_has_each_program_in_the_order_of_the_table() -> None:
             "web left processes that were killed (sleep)",
         ),
         (
-            with_event(event="program.left_behind", level="error", name="web"),
-            "web left processes that even SIGKILL did not end",
+            with_event(event="program.left_behind", level="error", name="web", reason="no permission", names="sh"),
+            "web left processes that were not killed: no permission (sh)",
+        ),
+        (
+            with_event(event="program.step_failed", level="warning", name="web", reason="no such FIFO"),
+            "web could not be stopped as the table says: no such FIFO",
+        ),
+        (
+            with_event(event="program.signal_refused", level="error", name="web", reason="no CAP_KILL"),
+            "program.signal_refused of web: no CAP_KILL",
         ),
         (replace(FINE, orphans=("cron -f",)), "cron -f belonged to no program"),
         (replace(FINE, left=("sleep 60",)), "sleep 60 survived supinit"),
@@ -99,7 +107,7 @@ def test_what_should_not_have_happened_fails_the_drill(drill: Drill, failure: st
     "drill",
     [
         with_event(event="program.failed", level="info", name="main", reason="exited with code 0"),
-        with_event(event="program.leftovers", level="info", name="web", names="sleep", killed=0),
+        with_event(event="program.leftovers_signalled", level="info", name="web", names="sleep"),
         replace(FINE, stop_took=30.0, shutdown_timeout=40.0),
         replace(FINE, code=143, events=((2.0, {"event": "container.ended", "cause": "asked", "name": "main"}),)),
     ],
