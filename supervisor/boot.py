@@ -59,6 +59,7 @@ def run(options: Options) -> int:
     nofile = raise_limit()
     markers = Markers(settings.run_dir)
     markers.prepare()
+    remains = 0 if is_init() else _end_remains(settings.run_dir)
     inbox = Inbox()
     inbox.open(signals_named_by(plan))
     if not is_init() and not become_subreaper():
@@ -67,6 +68,10 @@ def run(options: Options) -> int:
     journal = Journal(settings.log, pump.sinks[1])
     engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options, True))
     engine.launcher.nofile = nofile
+    if not is_init():
+        _keep_register(engine)
+    if remains:
+        journal.write("warning", "container.remains_ended", processes=remains)
     has_failed = False
     try:
         engine.begin()
@@ -76,6 +81,8 @@ def run(options: Options) -> int:
         has_failed = True
     try:
         code, reason = _end(engine, inbox, has_failed)
+        if engine.children.register is not None:
+            engine.children.register.remove()
         engine.launcher.take_terminal_back()
         journal.open()
         pump.flush(FLUSH_LIMIT)
@@ -98,6 +105,22 @@ def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
     if verdict is None or has_failed:
         return INTERNAL_ERROR, "internal error"
     return verdict.code, verdict.reason
+
+
+def _end_remains(run_dir: str) -> int:
+    """End what a supinit that was killed has left running; return how many processes that was. Raises StartError."""
+    from supervisor.process.remains import end_remains
+
+    return end_remains(run_dir)
+
+
+def _keep_register(engine: Engine) -> None:
+    """Note what belongs to this supinit, in case it is killed: its processes would live on."""
+    from supervisor.process.remains import Register
+
+    register = Register(engine.plan.settings.run_dir, engine.launcher.identity, engine.children.mains)
+    engine.children.register = register
+    engine.keepers.append(register.look_after)
 
 
 def _plan(options: Options, is_running: bool = False) -> Plan:

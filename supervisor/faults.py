@@ -36,7 +36,7 @@ class Faults:
                 self._journal.write(
                     "error", "internal.failed", where=where, reason=_sentence(error), traceback=_trace(error)
                 )
-            elif is_power_of_ten(count):
+            elif _is_power_of_ten(count):
                 self._journal.write("error", "internal.repeated", where=where, reason=_sentence(error), count=count)
         except Exception:
             pass  # there is nobody left to tell
@@ -50,7 +50,7 @@ class Faults:
             return None
 
 
-def is_power_of_ten(count: int) -> bool:
+def _is_power_of_ten(count: int) -> bool:
     """Whether an error is logged again at its `count`th time."""
     return str(count).strip("0") == "1"
 

@@ -9,7 +9,6 @@ Rule 3: nothing is armed while nothing is due: an idle container makes no system
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import os
 import signal
@@ -18,7 +17,6 @@ from functools import partial
 from supervisor.core.container import Fault
 from supervisor.core.routing import signals_named_by
 from supervisor.core.shutdown import HURRY_AFTER
-from supervisor.faults import is_power_of_ten
 from supervisor.pauses import PauseSelector
 from supervisor.running_container import RunningContainer
 from supervisor.tasks import Tasks
@@ -37,7 +35,6 @@ TURN_LIMIT = 0.02
 """Seconds that the orders of one turn may take before signals, output and requests are looked at again."""
 HURRY_LIMIT = 10.0
 """Seconds after a second shutdown signal in which everything has to be killed, swept and over."""
-SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 MAX_FAULTS = 100
 """Unhandled errors after which the loop is taken to be beyond help."""
 
@@ -60,7 +57,6 @@ class Loop:
         self._warned: set[str] = set()
         """The warnings about the table that have been logged."""
         self._faults = 0
-        self._refusals = 0
         self._is_failing = False
         self._is_broken = False
         self._goes_on = False
@@ -302,12 +298,6 @@ class Loop:
     def _note_unhandled(self, context: Mapping[str, Any]) -> None:
         """Note an error that asyncio itself reports: it concerns one connection or one transport, never a program."""
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in SCARCE:  # asyncio accepts again a second later
-            self._refusals += 1
-            if is_power_of_ten(self._refusals):
-                reason = f"cannot accept a connection: {error.strerror}"
-                self._engine.journal.write("warning", "control.failed", reason=reason, count=self._refusals)
-            return
         if not isinstance(error, BaseException):
             error = RuntimeError(context["message"])
         self._engine.faults.note("asyncio", error)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.program import InstanceId
     from supervisor.core.tree import Owner
+    from supervisor.process.remains import Register
     from supervisor.process.spawn import Launch
 
     class Helper(Protocol):
@@ -90,6 +91,8 @@ class Children:
         """Called for the main process of a program while it is a zombie. None: its tree is killed."""
         self.is_childless = False
         """Whether the last `reap` found that supinit has no child at all."""
+        self.register: Register | None = None
+        """Where the main processes are noted for the next supinit; None: PID 1 leaves nothing behind."""
         self.orphans_reaped = 0
 
     @property
@@ -103,8 +106,17 @@ class Children:
     def spawn(self, owner: ProcessOwner, launch: Launch) -> int:
         """Start a process for `owner` and return its pid. Raises SpawnError."""
         pid = spawn(launch)
-        self._owners[pid] = owner
+        self._own(pid, owner)
         return pid
+
+    def _own(self, pid: int, owner: ProcessOwner) -> None:
+        self._owners[pid] = owner
+        if self.register is not None and isinstance(owner, Main):
+            self.register.add(pid)
+
+    def mains(self) -> list[int]:
+        """Return the pids of the main processes."""
+        return [pid for pid, owner in self._owners.items() if isinstance(owner, Main)]
 
     def pid_of(self, owner: ProcessOwner) -> int | None:
         """Return the pid of an owner's process. None: it has none."""
@@ -118,7 +130,7 @@ class Children:
         """Register a process that was not started here for `owner`. False: it is not a child of supinit."""
         if pid in self._owners or not _is_child(pid):
             return False
-        self._owners[pid] = owner
+        self._own(pid, owner)
         return True
 
     def reap(self) -> tuple[list[Death], bool]:
