@@ -106,3 +106,11 @@ def test_a_dependant_starts_once_its_dependency_is_healthy(run: Run, tmp_path: P
     assert container.programs()["web"]["waiting_for"]
     file.touch()
     container.expect("web | ready")
+
+
+def test_a_server_that_needs_a_moment_is_healthy_soon_with_every_key_at_its_default(run: Run, tmp_path: Path) -> None:
+    """The second probe comes after start_interval (1 s), not after interval (30 s)."""
+    file = tmp_path / "ok"
+    command = ["bash", "-c", f"sleep 0.5; touch {file}; exec sleep 1000"]
+    container = run({"web": {"command": command, "healthcheck": {"test": ["CMD", "test", "-f", str(file)]}}})
+    container.await_health("web", "healthy", 10)

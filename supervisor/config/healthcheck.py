@@ -29,6 +29,7 @@ from supervisor.core.program import (
     UnixProbe,
     UwsgiProbe,
 )
+from supervisor.core.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def _health_check(disable: bool = False, **given: Any) -> HealthCheck | None:
     if disable:
         return None
     probe = next(given.pop(name) for name in _PROBES if name in given)
-    return None if probe is None else HealthCheck(probe, **given)
+    if probe is None:
+        return None
+    check = HealthCheck(probe, **given)
+    is_default = "start_interval" not in given
+    return replace(check, start_interval=min(check.start_interval, check.interval)) if is_default else check
 
 
 _test_schema: Schema = {
@@ -111,11 +116,15 @@ HEALTHCHECK = Section(
     Key("fastcgi", _FASTCGI, "FastCGI request."),
     Key("uwsgi", _UWSGI, "Request over the uwsgi protocol."),
     Key("disable", FLAG, "true: no health check, like test: [NONE].", False),
-    Key("interval", duration(may_be_zero=False), "Time between two probes. The first one runs at once.", "30s"),
+    Key("interval", duration(may_be_zero=False), "Time between two probes once one has passed.", "30s"),
     Key("timeout", duration(may_be_zero=False), "Longest duration of one probe.", "30s"),
     Key("retries", integer(1), "Failures in a row that make it unhealthy.", 3),
     Key("start_period", duration(), "Time after a start during which failures do not count.", "0s"),
-    Key("start_interval", duration(may_be_zero=False), "Time between two probes during start_period.", "5s"),
+    Key(
+        "start_interval",
+        duration(may_be_zero=False),
+        "Time between two probes until the first one passes. Default: 1s, or interval if that is shorter.",
+    ),
     Key("on_unhealthy", words(OnUnhealthy), "Action when it becomes unhealthy.", "none"),
     make=_health_check,
     rules=(ExactlyOne(*_PROBES, unless="disable"),),

@@ -204,7 +204,7 @@ class HealthCheck(Record):
     timeout: float = 30.0
     retries: int = 3
     start_period: float = 0.0
-    start_interval: float = 5.0
+    start_interval: float = 1.0
     on_unhealthy: OnUnhealthy = OnUnhealthy.NONE
 
 

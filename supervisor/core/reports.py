@@ -56,7 +56,7 @@ def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transiti
         return life, ()
     run = Run(pid, since=now)
     if program.healthcheck is not None:
-        life = replace(life, health_state=begin_health_checks(now))
+        life = replace(life, health_state=begin_health_checks(program.healthcheck, now))
     if life.goal is Goal.DOWN:
         return begin_stop(program, life, run, None, None, now)
     return enter(life, Starting(run, deadline=now + program.start_patience), now), ()

@@ -9,7 +9,7 @@ from math import inf
 from signal import SIGKILL
 
 from supervisor.core.actions import Spawn
-from supervisor.core.health import begin_health_checks
+from supervisor.core.health import begin_health_checks, restart_health_checks
 from supervisor.core.life import (
     Backoff,
     Exited,
@@ -128,9 +128,8 @@ def redefine(program: Program, life: Life, has_new_check: bool, now: float) -> L
     if program.healthcheck is None:
         return replace(life, health_state=None)
     if life.health_state is None:
-        return replace(life, health_state=begin_health_checks(now))
-    is_under_way = life.health_state.due is None
-    return replace(life, health_state=replace(life.health_state, failures=0, due=None if is_under_way else now))
+        return replace(life, health_state=begin_health_checks(program.healthcheck, now))
+    return replace(life, health_state=restart_health_checks(program.healthcheck, life.health_state, now))
 
 
 def check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Transition:

@@ -10,11 +10,13 @@ from supervisor.core.record import replace
 
 CHECK = HealthCheck(TcpProbe("127.0.0.1", 1), interval=30.0, retries=3, start_period=0.0, start_interval=5.0)
 GRACE = replace(CHECK, start_period=20.0)
+SLOW_START = replace(CHECK, start_interval=40.0)
+SLOW_GRACE = replace(GRACE, start_interval=40.0)
 
 
 def _after(check: HealthCheck, *probes: tuple[float, bool]) -> HealthState:
     """Return the health state after probes that took no time: when, and whether it passed."""
-    health_state = begin_health_checks(0.0)
+    health_state = begin_health_checks(check, 0.0)
     for at, passed in probes:
         health_state = note_probe(check, start_probe(health_state, at), passed, "", at)
     return health_state
@@ -29,18 +31,27 @@ FAIL = False
     [
         pytest.param(CHECK, [], Health.STARTING, 0, 0.0, id="the first probe comes at once"),
         pytest.param(CHECK, [(1.0, PASS)], Health.HEALTHY, 0, 31.0, id="one success is healthy"),
-        pytest.param(CHECK, [(0.0, FAIL)], Health.STARTING, 1, 30.0, id="one failure is not unhealthy"),
-        pytest.param(CHECK, [(0.0, FAIL)] * 2, Health.STARTING, 2, 30.0, id="one less than retries"),
-        pytest.param(CHECK, [(0.0, FAIL)] * 3, Health.UNHEALTHY, 3, 30.0, id="retries failures in a row"),
-        pytest.param(CHECK, [(0.0, FAIL)] * 4, Health.UNHEALTHY, 4, 30.0, id="and on"),
-        pytest.param(CHECK, [(0.0, FAIL), (0.0, FAIL), (1.0, PASS)], Health.HEALTHY, 0, 31.0, id="forgets failures"),
+        pytest.param(CHECK, [(0.0, FAIL)], Health.STARTING, 0, 5.0, id="until the first pass: start_interval"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(6)], Health.STARTING, 0, 30.0, id="the first interval"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(7)], Health.STARTING, 1, 35.0, id="one failure counts"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(12)], Health.STARTING, 1, 60.0, id="one in an interval"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(18)], Health.STARTING, 2, 90.0, id="less than retries"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(19)], Health.UNHEALTHY, 3, 95.0, id="as under Compose"),
+        pytest.param(CHECK, [(n * 5.0, FAIL) for n in range(25)], Health.UNHEALTHY, 4, 125.0, id="unhealthy: and on"),
+        pytest.param(
+            CHECK, [*[(n * 5.0, FAIL) for n in range(25)], (121.0, PASS)], Health.HEALTHY, 0, 151.0, id="one success"
+        ),
+        pytest.param(CHECK, [(0.0, PASS), (9.0, FAIL)], Health.HEALTHY, 1, 39.0, id="after a pass: interval"),
         pytest.param(CHECK, [(0.0, PASS), *[(9.0, FAIL)] * 2], Health.HEALTHY, 2, 39.0, id="healthy until retries"),
         pytest.param(CHECK, [(0.0, PASS), *[(9.0, FAIL)] * 3], Health.UNHEALTHY, 3, 39.0, id="healthy to unhealthy"),
-        pytest.param(CHECK, [*[(0.0, FAIL)] * 3, (1.0, PASS)], Health.HEALTHY, 0, 31.0, id="recovers with one success"),
+        pytest.param(SLOW_START, [(30.0, FAIL)], Health.STARTING, 1, 60.0, id="start_interval above interval"),
         pytest.param(GRACE, [(1.0, FAIL)] * 9, Health.STARTING, 0, 6.0, id="start_period: failures do not count"),
         pytest.param(GRACE, [(19.0, FAIL)], Health.STARTING, 0, 24.0, id="start_period: start_interval to its end"),
-        pytest.param(GRACE, [(20.0, FAIL)], Health.STARTING, 1, 50.0, id="start_period: over, failures count"),
-        pytest.param(GRACE, [(20.0, FAIL)] * 3, Health.UNHEALTHY, 3, 50.0, id="start_period: over, retries"),
+        pytest.param(GRACE, [(20.0, FAIL)], Health.STARTING, 1, 25.0, id="start_period: over, a failure counts"),
+        pytest.param(GRACE, [(20.0, FAIL), (25.0, FAIL)], Health.STARTING, 1, 30.0, id="start_period: over, one each"),
+        pytest.param(
+            GRACE, [(20.0, FAIL), (50.0, FAIL), (80.0, FAIL)], Health.UNHEALTHY, 3, 85.0, id="start_period: retries"
+        ),
         pytest.param(GRACE, [(1.0, PASS)], Health.HEALTHY, 0, 31.0, id="start_period: a success goes by interval"),
         pytest.param(
             GRACE, [(1.0, PASS), (2.0, FAIL)], Health.HEALTHY, 1, 32.0, id="start_period: ended by the first success"
@@ -48,9 +59,7 @@ FAIL = False
         pytest.param(
             GRACE, [(1.0, PASS), *[(2.0, FAIL)] * 3], Health.UNHEALTHY, 3, 32.0, id="start_period: unhealthy inside it"
         ),
-        pytest.param(
-            GRACE, [(1.0, FAIL), *[(21.0, FAIL)] * 2], Health.STARTING, 2, 51.0, id="start_period: not counted later"
-        ),
+        pytest.param(SLOW_GRACE, [(1.0, FAIL)], Health.STARTING, 0, 41.0, id="start_period: its own interval"),
     ],
 )
 def test_probes_make_health(
@@ -62,17 +71,26 @@ def test_probes_make_health(
 
 def test_a_failure_counts_by_when_its_probe_began() -> None:
     """As in dockerd (`handleProbeResult`): a probe that outlives start_period was still begun inside it."""
-    health_state = note_probe(GRACE, start_probe(begin_health_checks(0.0), 10.0), False, "timed out", 40.0)
-    assert (health_state.failures, health_state.due) == (0, 70.0)
+    health_state = note_probe(GRACE, start_probe(begin_health_checks(GRACE, 0.0), 10.0), False, "timed out", 40.0)
+    assert (health_state.failures, health_state.due) == (0, 45.0)
 
 
 def test_a_probe_under_way_is_not_due() -> None:
-    assert start_probe(begin_health_checks(3.0), 4.0) == HealthState(since=3.0, due=None, started_at=4.0)
+    assert start_probe(begin_health_checks(CHECK, 3.0), 4.0) == HealthState(
+        since=3.0, due=None, started_at=4.0, counts_from=33.0
+    )
 
 
 def test_a_result_keeps_when_it_passed_last_and_the_last_words() -> None:
-    health_state = note_probe(CHECK, start_probe(begin_health_checks(0.0), 1.0), True, "200", 2.0)
+    health_state = note_probe(CHECK, start_probe(begin_health_checks(CHECK, 0.0), 1.0), True, "200", 2.0)
     health_state = note_probe(CHECK, start_probe(health_state, 32.0), False, "refused", 33.0)
     assert health_state == HealthState(
-        since=0.0, health=Health.HEALTHY, failures=1, due=63.0, ended_at=33.0, last_pass_at=2.0, detail="refused"
+        since=0.0,
+        health=Health.HEALTHY,
+        failures=1,
+        due=63.0,
+        ended_at=33.0,
+        last_pass_at=2.0,
+        detail="refused",
+        counts_from=33.0,
     )

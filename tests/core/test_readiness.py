@@ -149,10 +149,10 @@ def test_on_unhealthy_restart_restarts_whatever_the_restart_policy_says(restart:
 def test_on_unhealthy_restart_is_the_end_after_start_retries_of_what_never_came_up() -> None:
     check = replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)
     program = replace(WEB, restart=Restart(RestartWhen.NEVER), healthcheck=check, start_retries=2)
-    web = OneLife(program).spawn().tell(Probed(1, False, "x"), Probed(1, False, "refused"), at=1.0).end(0, at=2.0)
-    assert (web.phase, web.life.failures) == (Backoff(2.1), 1)
-    web.tell(DeadlinePassed(), at=3.0).spawn().tell(Probed(2, False, "x"), Probed(2, False, "refused"), at=4.0)
-    assert web.end(0, at=5.0).phase == Fatal("was unhealthy (refused)", 1)
+    web = OneLife(program).spawn().tell(Probed(1, False, "x"), at=30.0).tell(Probed(1, False, "refused"), at=60.0)
+    assert (web.end(0, at=61.0).phase, web.life.failures) == (Backoff(61.1), 1)
+    web.tell(DeadlinePassed(), at=62.0).spawn().tell(Probed(2, False, "x"), at=92.0)
+    assert web.tell(Probed(2, False, "refused"), at=122.0).end(0, at=123.0).phase == Fatal("was unhealthy (refused)", 1)
 
 
 # ---- a oneshot is up when it has completed
