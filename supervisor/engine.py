@@ -58,7 +58,7 @@ from supervisor.health.notices import Notices
 from supervisor.launcher import Launcher
 from supervisor.orders import Orders
 from supervisor.process.children import Children
-from supervisor.reports import Reports
+from supervisor.reports import LAST_LINES, Reports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,8 +77,6 @@ if TYPE_CHECKING:
 
 LONG_PAUSE = 1.0
 """Seconds of a pause that is worth a word."""
-LAST_LINES = 10
-"""Lines of the program that brings the container down that the verdict quotes."""
 
 
 class Reading(Record):

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from supervisor.process.children import Children, Death
     from supervisor.process.oom import OomKills
 
+LAST_LINES = 10
+"""Lines of output that are quoted with the end of a program and of the container."""
+
 
 class Reports:
     """The reports of one container's processes."""
@@ -112,7 +115,15 @@ class Reports:
         if self._launcher.has_terminal(death.pid):
             self._faults.attempt("terminal", self._launcher.take_terminal_back)
         is_short = self._faults.attempt("reap", self._was_memory_short, death) or False
-        return Happened(owner.instance, ProcessExited(owner.generation, death.code, death.signal, is_short))
+        lines = self._faults.attempt("output", self._last_lines, owner.instance, fleet) or ()
+        return Happened(owner.instance, ProcessExited(owner.generation, death.code, death.signal, is_short, lines))
+
+    def _last_lines(self, instance: InstanceId, fleet: Fleet) -> tuple[str, ...]:
+        """Return the end of what an instance has written since its process was started."""
+        life = fleet.lives.get(instance)
+        run_since = life.run.since if life is not None and life.run is not None else time.monotonic()
+        text = self._pump.last_lines(instance, time.time() - (time.monotonic() - run_since))
+        return tuple(text.splitlines()[-LAST_LINES:])
 
     def disclaim(self, signal: Signal) -> None:
         """Note a signal that somebody sends, so that a kill of theirs is not taken for the kernel's."""

@@ -44,6 +44,8 @@ class Entry(TypedDict):
     restarts: int
     """Restarts that nobody asked for."""
     last_exit: LastExit | None
+    last_lines: list[str]
+    """The end of the output of the run that ended last, at most 10 lines."""
     reason: str | None
     """Why it is in this state, where that is not obvious."""
     waiting_for: list[str]

@@ -107,6 +107,8 @@ class Fleet(Record):
     """How many programs the rules may still start or stop before the rest waits for TimePassed."""
     unsettled: tuple[str, ...] = ()
     """Programs to which the rules have not been applied yet, because there were no steps left."""
+    killed: int = 0
+    """How many instances needed SIGKILL since a shutdown began."""
     continue_at: float | None = None
     """When the rest of the work is to be done: programs that are unsettled, or entries that can be replaced."""
 

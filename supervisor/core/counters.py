@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisor.core.life import Spawning, Stopping
 from supervisor.core.signals import signal_name
+from supervisor.core.stop_sequence import has_come_to_kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.container import Change
     from supervisor.core.health import HealthState
-    from supervisor.core.life import Exit, Life
+    from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId, Program
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -73,8 +74,7 @@ class Counters:
             entry.oom_kills += after.last_exit.out_of_memory
             if isinstance(before.phase, Stopping):
                 entry.stop_seconds.observe(after.since - before.since)
-        last_step = len(programs[change.instance[0]].stop)
-        if _step(after) == last_step and _step(before) != last_step:
+        if has_come_to_kill(programs[change.instance[0]], before, after):
             self.of(change.instance).kills += 1
         if before.health_state is not None and after.health_state is not None:
             self._note_probe(change.instance, before.health_state, after.health_state)
@@ -85,10 +85,6 @@ class Counters:
         entry = self.of(instance)
         entry.probe_seconds.observe(max(0.0, after.ended_at - before.started_at))
         entry.probe_failures += after.last_pass_at != after.ended_at
-
-
-def _step(life: Life) -> int | None:
-    return life.phase.step_index if isinstance(life.phase, Stopping) else None
 
 
 def exit_key(exit_: Exit) -> str:

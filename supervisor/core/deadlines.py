@@ -78,7 +78,7 @@ def postpone(life: Life, seconds: float) -> Life:
         case Sweeping(deadline=deadline, give_up=give_up_at):
             phase = replace(life.phase, deadline=deadline + seconds, give_up=give_up_at + seconds)
         case Backoff(until=until):
-            phase = Backoff(until + seconds)
+            phase = replace(life.phase, until=until + seconds)
         case _:
             return life
     return replace(life, phase=phase)

@@ -137,6 +137,8 @@ class ProcessExited(Record):
     code: int | None
     signal: Signal | None = None
     memory_was_short: bool = False
+    last_lines: tuple[str, ...] = ()
+    """The end of what it has written in this run."""
 
 
 class Swept(Record):

@@ -38,6 +38,8 @@ class Exit(Record):
     signal: Signal | None
     at: float
     out_of_memory: bool = False
+    last_lines: tuple[str, ...] = ()
+    """The end of its output, at most 10 lines."""
 
     @property
     def shell_code(self) -> int:
@@ -138,9 +140,10 @@ class Sweeping(Record):
 
 
 class Backoff(Record):
-    """Ended, starts again at `until`."""
+    """Ended, or could not be started; starts again at `until`. `reason`: why, as a predicate."""
 
     until: float
+    reason: str
 
 
 class Exited(Record):

@@ -144,9 +144,9 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
             return reports.note_probe_result(program, life, passed, detail, now)
         case StepFailed(step_index=step_index):
             return skip_step(program, life, step_index, now)
-        case ProcessExited(code=code, signal=signal, memory_was_short=short):
+        case ProcessExited(code=code, signal=signal, memory_was_short=short, last_lines=lines):
             out_of_memory = short and signal == SIGKILL and not has_killed(program, life)
-            return reports.note_exit(program, life, Exit(code, signal, now, out_of_memory), now)
+            return reports.note_exit(program, life, Exit(code, signal, now, out_of_memory, lines), now)
         case SignalRefused():
             return note_refusal(program, life, now)
         case LookFailed(reason=reason):

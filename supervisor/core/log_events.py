@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from supervisor.core.container import Change, Fleet, Verdict
-    from supervisor.core.life import Life
+    from supervisor.core.life import Exit, Life
     from supervisor.core.program import Program
     from supervisor.core.update import Difference
 
@@ -102,9 +102,9 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
             why = {"reason": "out of memory"} if exit_.out_of_memory else {}
             ran_for = _seconds(exit_.at - run.since)
-            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": ran_for, **why}
-        case Backoff(until=until):
-            reason = _spawn_failure(before)
+            lines = {} if is_expected else _lines(exit_)
+            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": ran_for, **why, **lines}
+        case Backoff(until=until, reason=reason):
             yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}
         case Stopped():
             yield "info", "program.stopped", {}
@@ -112,15 +112,16 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             yield "info", "program.completed", {"reason": reason} if reason is not None else {}
         case Fatal(reason=reason, exit=exit_):
             level = "info" if program.is_main and exit_ is not None else "error"
-            yield level, "program.failed", {"reason": reason}
+            lines = _lines(before.phase.exit) if isinstance(before.phase, Sweeping) else {}
+            yield level, "program.failed", {"reason": reason, **lines}
         case Spawning():
             pass
         case _:
             assert_never(after.phase)
 
 
-def _spawn_failure(before: Life) -> str | None:
-    return "cannot be started" if isinstance(before.phase, Spawning) else None
+def _lines(exit_: Exit) -> dict[str, object]:
+    return {"last_lines": list(exit_.last_lines)} if exit_.last_lines else {}
 
 
 def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Described]:
@@ -192,6 +193,8 @@ def describe_container_phase(before: Fleet, after: Fleet, last_lines: str = "") 
             values["program"] = verdict.instance[0]
         if verdict.exit is not None:
             values["exit"] = exit_sentence(verdict.exit)
+        if after.killed:
+            values["killed"] = after.killed
         if last_lines:
             values["last_lines"] = last_lines
         yield LogEvent("error" if verdict.is_failure else "info", "container.ended", values)

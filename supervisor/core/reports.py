@@ -28,7 +28,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.program import OnUnhealthy
 from supervisor.core.record import replace
-from supervisor.core.restart_policy import is_exhausted, restart_delay, run_sentence, wants_restart
+from supervisor.core.restart_policy import end_reason, is_exhausted, restart_delay, run_sentence, wants_restart
 from supervisor.core.stop_sequence import (
     KILL_INTERVAL,
     KILL_LIMIT,
@@ -226,4 +226,4 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
         return enter(life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
-    return enter(life, Backoff(until), now)
+    return enter(life, Backoff(until, end_reason(exit_, blame)), now)

@@ -76,12 +76,16 @@ def obstacle(life: Life) -> str:
     return "has not completed" if isinstance(phase, Starting) and phase.deadline == inf else "is not ready"
 
 
+def end_reason(exit_: Exit | None, blame: Blame | None) -> str:
+    """Say why a run or a start has ended, as a predicate: "exited with code 7", "was not ready within 60 s"."""
+    if blame is not None:
+        return blame.sentence
+    return exit_sentence(exit_) if exit_ is not None else "could not be started"
+
+
 def run_sentence(program: Program, life: Life, exit_: Exit | None, blame: Blame | None) -> str:
     """Say why the program has ended for good, as a predicate."""
-    if blame is not None:
-        sentence = blame.sentence
-    else:
-        sentence = exit_sentence(exit_) if exit_ is not None else "could not be started"
+    sentence = end_reason(exit_, blame)
     if program.restart.when is RestartWhen.NEVER:
         return sentence
     if life.failures > 1 and life.failures == program.start_retries:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from supervisor.core import lifecycle
-from supervisor.core.container import Change, ContainerReady, Fleet, Order, Turn
+from supervisor.core.container import Change, ContainerReady, Fleet, Order, Serving, Turn
 from supervisor.core.holds import note_hold
 from supervisor.core.restart_policy import obstacle
+from supervisor.core.stop_sequence import has_come_to_kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Settling:
         self.steps_left = fleet.steps_left
         self.unsettled = dict.fromkeys(fleet.unsettled)
         self.continue_at = fleet.continue_at
+        self.killed = fleet.killed
         self.orders: list[Order | SweepContainer] = []
         self.changes: list[Change | ContainerReady | ShutdownBegun] = []
         self.judged = 0
@@ -60,6 +62,7 @@ class Settling:
             self.held,
             self.steps_left,
             tuple(self.unsettled),
+            self.killed,
             self.continue_at,
         )
         plan = self.plan if self.plan is not self.old_plan else None
@@ -81,6 +84,8 @@ class Settling:
         self.came_up = self.came_up or (after.was_up and not before.was_up)
         if before.is_waited_for is not after.is_waited_for or before.goal is not after.goal:
             self.freed += note_hold(self.plan, self.lives, self.held, instance, before)
+        if not isinstance(self.container_phase, Serving) and has_come_to_kill(program, before, after):
+            self.killed += 1
         if instance[0] in self.leaving and not after.is_alive:
             self.continue_at = self.now
 

@@ -212,7 +212,7 @@ def state_of(life: Life) -> State:
 
 def _reason(life: Life) -> str | None:
     match life.phase:
-        case Fatal(reason=reason):
+        case Fatal(reason=reason) | Backoff(reason=reason):
             return reason
         case Exited(reason=reason):
             return reason

@@ -142,6 +142,15 @@ def has_killed(program: Program, life: Life) -> bool:
             return False
 
 
+def has_come_to_kill(program: Program, before: Life, after: Life) -> bool:
+    """Whether this change is the first SIGKILL after the steps of a stop sequence."""
+    return _is_past_its_steps(program, after) and not _is_past_its_steps(program, before)
+
+
+def _is_past_its_steps(program: Program, life: Life) -> bool:
+    return isinstance(life.phase, Stopping) and life.phase.step_index >= len(program.stop)
+
+
 def skip_step(program: Program, life: Life, step_index: int, now: float) -> Transition:
     """Take the next step after one that had no effect, if that is still the last one taken."""
     match life.phase:

@@ -141,7 +141,10 @@ def _wording() -> Callable[[LogEvent], str]:
 
     def write(note: LogEvent) -> str:
         mark = "" if note.level in ("debug", "info") else f"{note.level}: "
-        return f"{mark}{note.event} {render(None, '', note.values)}".rstrip()
+        values = {key: "\n".join(value) if isinstance(value, list) else value for key, value in note.values.items()}
+        if note.event == "program.exited":
+            values.pop("last_lines", None)  # the program's own output stands above
+        return f"{mark}{note.event} {render(None, '', values)}".rstrip()
 
     return write
 

@@ -144,9 +144,12 @@ class Pump:
         inodes = (os.fstat(descriptor).st_ino for descriptor in self._by_instance.get(instance, ()))
         return frozenset(b"pipe:[%d]" % inode for inode in inodes)
 
-    def last_lines(self, instance: InstanceId) -> str:
-        """Return the end of an instance's output: whole lines of both streams, in the order they were read."""
-        kept = self.tails.of(instance).end(KEPT)
+    def last_lines(self, instance: InstanceId, since: float = 0.0) -> str:
+        """Return the end of an instance's output: whole lines of both streams, in the order they were read.
+
+        `since`: leave out what was read before, in seconds since the epoch.
+        """
+        kept = self.tails.of(instance).end(KEPT, since)
         text = kept.decode(errors="replace")
         if len(kept) == KEPT:
             text = text.partition("\n")[2]

@@ -55,12 +55,12 @@ class Tail:
         if not last.endswith(b"\n"):
             self.append(stream, b"\n")
 
-    def end(self, size: int) -> bytes:
-        """Return the last bytes of both streams, as they were read."""
+    def end(self, size: int, since: float = 0.0) -> bytes:
+        """Return the last bytes of both streams, as they were read, without what was read before `since`."""
         found: list[bytes] = []
         missing = size
-        for _, _, data in reversed(self.entries):
-            if missing <= 0:
+        for at, _, data in reversed(self.entries):
+            if missing <= 0 or at < since:
                 break
             found.append(data[-missing:])
             missing -= len(data)

@@ -62,7 +62,7 @@ def test_stop_is_reached_when_nothing_of_it_is_left(
         (Pending(("db",)), InProgress()),
         (Starting(RUN, 9.0), InProgress()),
         (Stopping(RUN, 0, 9.0), InProgress()),
-        (Backoff(9.0), InProgress()),
+        (Backoff(9.0, "exited with code 7"), InProgress()),
         (Running(RUN), Reached()),
         (Exited(), Reached()),
         (Fatal("exited with code 7", 7), Missed("exited with code 7")),

@@ -73,6 +73,7 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "uptime_seconds": 5.5,
         "restarts": 0,
         "last_exit": None,
+        "last_lines": [],
         "reason": None,
         "waiting_for": [],
         "starts_again_at": None,
@@ -126,7 +127,8 @@ def test_what_had_nothing_to_run_says_why(socket_path: str) -> None:
 
 
 def test_a_health_check_that_fails_says_what_it_saw(socket_path: str) -> None:
-    shown = entry(SteeredContainer(service("web", checked=True)).begin().probe("web", False, "refused"), socket_path)
+    container = SteeredContainer(service("web", checked=True)).begin().probe("web", False)
+    shown = entry(container.wait(30).probe("web", False, "refused"), socket_path)
     assert (shown["health"], shown["health_detail"], shown["health_failures"]) == ("unhealthy", "refused", 1)
 
 

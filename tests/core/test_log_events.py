@@ -7,7 +7,7 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.container import Cause, Over, ShutdownAsked, Verdict
-from supervisor.core.events import MainChanged, Notified, StartRequested
+from supervisor.core.events import MainChanged, Notified, ProcessExited, StartRequested
 from supervisor.core.fleet import advance
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
 from supervisor.core.notice import Notice
@@ -149,6 +149,70 @@ def test_the_end_is_told_once_with_its_verdict() -> None:
     ]
     assert isinstance(world.fleet.container_phase, Over)
     assert list(describe_container_phase(world.fleet, world.fleet)) == []
+
+
+def _notes(world: World, name: str = "web") -> list[tuple[str, str, object]]:
+    subject = world.plan.programs[name]
+    changes = [change for change in world.changes if change.instance[0] == name]
+    notes = [note for change in changes for note in describe_change(subject, change)]
+    return [(note.level, note.event, note.values) for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("retries", "level", "event", "values"),
+    [
+        (10, "warning", "program.restart_delayed", {"seconds": 0.1}),
+        (1, "error", "program.failed", {}),
+    ],
+)
+def test_the_first_event_of_a_failed_start_says_why(
+    retries: int, level: str, event: str, values: dict[str, object]
+) -> None:
+    reason = "cannot change to /srv: No such file or directory"
+    web = replace(WEB, start_retries=retries)
+    world = World(plan_of(web, program("other")), unspawnable={"web": (reason, None)}).begin()
+    assert _notes(world) == [(level, event, {"program": "web", **values, "reason": reason})]
+
+
+@pytest.mark.parametrize(
+    ("restart", "last"),
+    [
+        (WEB.restart, ("warning", "program.restart_delayed", {"seconds": 0.1, "reason": "exited with code 7"})),
+        (NEVER, ("error", "program.failed", {"reason": "exited with code 7", "last_lines": ["one", "two"]})),
+    ],
+    ids=["restarted", "failed"],
+)
+def test_a_crash_tells_the_last_lines_of_output(restart: Restart, last: tuple[str, str, dict[str, object]]) -> None:
+    world = _world(replace(WEB, restart=restart), program("other"))
+    world.changes.clear()
+    world.death(("web", 1), 7)
+    world.happens("web", ProcessExited(1, 7, None, last_lines=("one", "two")))
+    exited = {"program": "web", "pid": 101, "code": 7, "ran_for": 0.0, "last_lines": ["one", "two"]}
+    level, event, values = last
+    assert _notes(world) == [
+        ("warning", "program.exited", exited),
+        (level, event, {"program": "web", **values}),
+    ]
+
+
+def test_an_expected_exit_tells_no_lines() -> None:
+    world = _world(WEB, program("other"), web=()).stop("web")
+    world.changes.clear()
+    world.death(("web", 1), 0)
+    world.happens("web", ProcessExited(1, 0, None, last_lines=("bye",)))
+    assert [event for _, event, _ in _notes(world)] == ["program.exited", "program.stopped"]
+    assert "bye" not in repr(_notes(world))
+
+
+def test_the_end_of_the_container_says_how_many_instances_were_killed() -> None:
+    """In the shutdown, not before."""
+    plan = plan_of(replace(WEB, scale=2), program("other"), program("third"))
+    world = World(plan, obeys={"web": (), "third": ()}).begin().stop("third").pass_to(20.0)
+    world.tell(ShutdownAsked("SIGTERM was received"))
+    before = world.fleet
+    world.run_out()
+    about = {"code": 0, "cause": "asked", "reason": "SIGTERM was received", "killed": 2}
+    assert list(describe_container_phase(before, world.fleet)) == [LogEvent("info", "container.ended", about)]
 
 
 def test_a_shutdown_that_was_asked_for_is_info() -> None:

@@ -158,7 +158,7 @@ def test_a_silent_process_is_restarted_whatever_the_restart_policy_says(restart:
     web = _up(replace(WATCHED, restart=Restart(restart))).tell(DeadlinePassed(), at=31.0)
     blame = Blame("sent no WATCHDOG=1 for 30 s", asks_restart=True)
     assert web.phase == Stopping(Run(100, 0.0, 1.0), 0, 41.0, blame=blame)
-    assert web.end(0, at=32.0).phase == Backoff(32.1)
+    assert web.end(0, at=32.0).phase == Backoff(32.1, "sent no WATCHDOG=1 for 30 s")
     assert (web.life.restarts, web.life.failures) == (1, 0)
 
 
@@ -190,7 +190,7 @@ def test_a_process_that_says_that_it_is_stuck_is_stopped_as_one_that_is_silent(r
     web = OneLife(replace(WATCHED, restart=NEVER)).spawn().tell(_notice(ready=ready)).tell(Notified(1, STUCK), at=2.0)
     assert isinstance(web.phase, Stopping)
     assert web.phase.blame == Blame("said that it is stuck (WATCHDOG=trigger)", asks_restart=True)
-    assert web.end(0, at=3.0).phase == Backoff(3.1)
+    assert web.end(0, at=3.0).phase == Backoff(3.1, "said that it is stuck (WATCHDOG=trigger)")
 
 
 def test_where_no_watchdog_asks_for_a_restart_the_policy_decides_on_what_is_stuck() -> None:

@@ -94,7 +94,7 @@ def test_not_ready_in_time_is_a_failed_start(program: Program) -> None:
 
 def test_a_failed_start_is_tried_again_as_one_that_did_not_come_up() -> None:
     web = OneLife(NOTIFIED).spawn().tell(DeadlinePassed(), at=60.0).end(0, at=61.0)
-    assert web.phase == Backoff(61.1)
+    assert web.phase == Backoff(61.1, "was not ready within 60 s")
     assert (web.life.failures, web.life.restarts) == (1, 1)
 
 
@@ -131,7 +131,7 @@ def test_on_unhealthy_restart_stops_it_as_a_failure_and_starts_it_again() -> Non
     web = _unhealthy()
     run = Run(100, 0.0, ready_at=1.0)
     assert web.phase == Stopping(run, 0, 40.0, blame=Blame("was unhealthy (refused)", asks_restart=True))
-    assert web.end(0, at=31.0).phase == Backoff(31.1)
+    assert web.end(0, at=31.0).phase == Backoff(31.1, "was unhealthy (refused)")
     assert (web.life.restarts, web.life.failures) == (1, 0)
 
 
@@ -143,16 +143,22 @@ def test_on_unhealthy_restart_keeps_the_health_in_sight_until_the_process_is_gon
 
 @pytest.mark.parametrize("restart", RestartWhen, ids=lambda restart: restart.value)
 def test_on_unhealthy_restart_restarts_whatever_the_restart_policy_says(restart: RestartWhen) -> None:
-    assert _unhealthy(restart).end(0, at=31.0).phase == Backoff(31.1)
+    assert _unhealthy(restart).end(0, at=31.0).phase == Backoff(31.1, "was unhealthy (refused)")
 
 
 def test_on_unhealthy_restart_is_the_end_after_start_retries_of_what_never_came_up() -> None:
     check = replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)
     program = replace(WEB, restart=Restart(RestartWhen.NEVER), healthcheck=check, start_retries=2)
-    web = OneLife(program).spawn().tell(Probed(1, False, "x"), at=30.0).tell(Probed(1, False, "refused"), at=60.0)
-    assert (web.end(0, at=61.0).phase, web.life.failures) == (Backoff(61.1), 1)
-    web.tell(DeadlinePassed(), at=62.0).spawn().tell(Probed(2, False, "x"), at=92.0)
-    assert web.tell(Probed(2, False, "refused"), at=122.0).end(0, at=123.0).phase == Fatal("was unhealthy (refused)", 1)
+    web = (
+        OneLife(program)
+        .spawn()
+        .tell(Probed(1, False, "x"))
+        .tell(Probed(1, False, "x"), at=10.0)
+        .tell(Probed(1, False, "refused"), at=20.0)
+    )
+    assert (web.end(0, at=21.0).phase, web.life.failures) == (Backoff(21.1, "was unhealthy (refused)"), 1)
+    web.tell(DeadlinePassed(), at=22.0).spawn().tell(Probed(2, False, "x")).tell(Probed(2, False, "x"), at=32.0)
+    assert web.tell(Probed(2, False, "refused"), at=42.0).end(0, at=43.0).phase == Fatal("was unhealthy (refused)", 1)
 
 
 # ---- a oneshot is up when it has completed

@@ -30,7 +30,11 @@ ALWAYS = Restart(RestartWhen.ALWAYS)
 ON_FAILURE = Restart(RestartWhen.ON_FAILURE)
 NEVER = Restart(RestartWhen.NEVER)
 
-AGAIN = Backoff(60.1)
+
+def again(reason: str) -> Backoff:
+    return Backoff(60.1, reason)
+
+
 KILLED = Fatal("was terminated by SIGKILL", 137, Exit(None, SIGKILL, 60.0))
 
 
@@ -42,18 +46,20 @@ def _failed(code: int, more: str = "", *, at: float = 60.0) -> Fatal:
 @pytest.mark.parametrize(
     ("program", "restart", "code", "signal", "phase"),
     [
-        pytest.param(WEB, ALWAYS, 0, None, AGAIN, id="service always ends well"),
-        pytest.param(WEB, ALWAYS, 7, None, AGAIN, id="service always fails"),
+        pytest.param(WEB, ALWAYS, 0, None, again("exited with code 0"), id="service always ends well"),
+        pytest.param(WEB, ALWAYS, 7, None, again("exited with code 7"), id="service always fails"),
         pytest.param(WEB, ON_FAILURE, 0, None, Exited(), id="service on-failure ends well"),
-        pytest.param(WEB, ON_FAILURE, 7, None, AGAIN, id="service on-failure fails"),
-        pytest.param(WEB, ON_FAILURE, None, SIGTERM, AGAIN, id="service on-failure is killed"),
+        pytest.param(WEB, ON_FAILURE, 7, None, again("exited with code 7"), id="service on-failure fails"),
+        pytest.param(
+            WEB, ON_FAILURE, None, SIGTERM, again("was terminated by SIGTERM"), id="service on-failure is killed"
+        ),
         pytest.param(WEB, NEVER, 0, None, Exited(), id="service no ends well"),
         pytest.param(WEB, NEVER, 7, None, _failed(7), id="service no fails"),
         pytest.param(WEB, NEVER, None, SIGKILL, KILLED, id="service no is killed"),
         pytest.param(MIGRATE, ALWAYS, 0, None, Exited(), id="oneshot always ends well"),
-        pytest.param(MIGRATE, ALWAYS, 7, None, AGAIN, id="oneshot always fails"),
+        pytest.param(MIGRATE, ALWAYS, 7, None, again("exited with code 7"), id="oneshot always fails"),
         pytest.param(MIGRATE, ON_FAILURE, 0, None, Exited(), id="oneshot on-failure ends well"),
-        pytest.param(MIGRATE, ON_FAILURE, 7, None, AGAIN, id="oneshot on-failure fails"),
+        pytest.param(MIGRATE, ON_FAILURE, 7, None, again("exited with code 7"), id="oneshot on-failure fails"),
         pytest.param(MIGRATE, NEVER, 0, None, Exited(), id="oneshot no ends well"),
         pytest.param(MIGRATE, NEVER, 7, None, _failed(7), id="oneshot no fails"),
     ],
@@ -69,9 +75,9 @@ def test_the_restart_policy_decides_what_follows_a_long_run(
 @pytest.mark.parametrize(
     ("restart", "code", "phase"),
     [
-        pytest.param(ALWAYS, 0, Backoff(0.6), id="always"),
+        pytest.param(ALWAYS, 0, Backoff(0.6, "exited with code 0"), id="always"),
         pytest.param(ON_FAILURE, 0, Exited(), id="on-failure ends well"),
-        pytest.param(ON_FAILURE, 7, Backoff(0.6), id="on-failure"),
+        pytest.param(ON_FAILURE, 7, Backoff(0.6, "exited with code 7"), id="on-failure"),
         pytest.param(NEVER, 0, Exited(), id="no ends well"),
         pytest.param(NEVER, 7, _failed(7, at=0.5), id="no"),
     ],
@@ -211,7 +217,7 @@ def test_a_command_that_cannot_be_executed_or_found_is_fatal_at_once(restart: Re
 def test_another_spawn_failure_is_tried_again_as_a_start_that_did_not_come_up() -> None:
     web = OneLife(replace(WEB, start_retries=2)).tell(StartRequested(), DependenciesChecked())
     web.tell(SpawnFailed(1, "cannot be started: out of memory", None))
-    assert web.phase == Backoff(0.1)
+    assert web.phase == Backoff(0.1, "cannot be started: out of memory")
     web.tell(DeadlinePassed(), DependenciesChecked(), at=0.1).tell(SpawnFailed(2, "cannot be started: EAGAIN", None))
     assert web.phase == Fatal("cannot be started: EAGAIN; gave up after 2 starts in a row that did not come up", 1)
 

@@ -66,7 +66,7 @@ def _detail(view: InstanceView, now: float) -> str:
     if view.waiting_for:
         return f"waits for {', '.join(view.waiting_for)}"
     if view.starts_again_at is not None:
-        return f"starts again in {short_time(view.starts_again_at - now)}"
+        return f"{view.reason}; starts again in {short_time(view.starts_again_at - now)}"
     if view.reason is not None:
         return view.reason
     is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0

@@ -77,6 +77,7 @@ def _entry(console: Console, instance: InstanceId) -> Json:
         "uptime_seconds": None if view.started_at is None else round(max(0.0, clock.now() - view.started_at), 3),
         "restarts": view.restarts,
         "last_exit": _exit(view.last_exit, clock),
+        "last_lines": [] if view.last_exit is None else list(view.last_exit.last_lines),
         "reason": view.reason,
         "waiting_for": list(view.waiting_for),
         "starts_again_at": clock.date(view.starts_again_at),
