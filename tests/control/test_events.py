@@ -143,7 +143,8 @@ def test_events_since_a_time_are_those_that_came_later(socket_path: str) -> None
 
 
 def test_an_event_that_changes_an_instance_carries_its_state_and_health(socket_path: str) -> None:
-    steered = SteeredContainer(service("web", checked=True)).begin().probe("web", False)
+    steered = SteeredContainer(service("web", checked=True)).begin().probe("web", False).wait(31)
+    steered.probe("web", False)
     lines = [json.loads(line) for line in events(socket_path, steered, "").text.splitlines()]
     assert [(line["event"], line["state"], line["health"]) for line in lines] == [
         ("program.started", "STARTING", "starting"),

@@ -15,7 +15,9 @@ from .steered import SteeredContainer, service
 def ill() -> SteeredContainer:
     web = Program("web", ("true",), depends_on=(Dependency("app", Condition.HEALTHY),))
     container = SteeredContainer(web, service("app", checked=True), service("db")).begin()
-    return container.write("app", "no route\x1b[2J\nto db\n").probe("app", False, "HTTP 500")
+    return (
+        container.write("app", "no route\x1b[2J\nto db\n").probe("app", False).wait(31).probe("app", False, "HTTP 500")
+    )
 
 
 APP = "app is unhealthy: HTTP 500 from 127.0.0.1:80; its health check has never passed."

@@ -51,7 +51,9 @@ def test_what_is_up_needs_no_explanation() -> None:
 def test_the_chain_leads_to_the_cause_and_its_last_lines() -> None:
     app = replace(program("app", "db"), healthcheck=CHECK)
     world = begin(program("web", "app", condition=Condition.HEALTHY), app, program("db")).pass_to(2.0)
-    world.probed("app", False).pass_to(8.0).probed("app", False)
+    for second in range(3, 13):
+        world.probed("app", False).pass_to(float(second))
+    world.probed("app", False)
     assert explain(world, "web", lines="no\nconnection") == Explanation(
         ("web", 1),
         (
