@@ -40,9 +40,13 @@ PRESETS: dict[str, dict[str, Written]] = {
     "gunicorn": {"stop": _steps(("SIGTERM", "35s"), ("SIGQUIT", "5s")), "reload_signal": "SIGHUP"},
     # TERM to the main process only is the warm shutdown, QUIT the cold one
     "celery": {"stop": _steps(("SIGTERM", "60s"), ("SIGQUIT", "10s"))},
-    # WINCH is graceful-stop, USR1 graceful; a stale PID file prevents a start
+    # WINCH is graceful-stop, USR1 graceful; a stale PID file prevents a start. apache2ctl is a shell around the server,
+    # which ignores WINCH, so the group gets it; a worker that does stops accepting as it would for its parent
     "apache": {
-        "stop": _steps(("SIGWINCH", "30s"), ("SIGTERM", "5s")),
+        "stop": [
+            {"signal": "SIGWINCH", "wait": "30s", "scope": "group"},
+            {"signal": "SIGTERM", "wait": "5s", "scope": "group"},
+        ],
         "reload_signal": "SIGUSR1",
         "clear_before_start": ["/run/apache2/apache2.pid", "/usr/local/apache2/logs/httpd.pid"],
     },
