@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration.container import SUPINIT, UNSHARE
-from integration.inits import ENVIRONMENT, PLAIN, TO_GROUP, available, running
+from integration.inits import ENVIRONMENT, PLAIN, SUPINIT_ALONE, TO_GROUP, available, running
 from integration.processes import is_alive, stat_of
 from integration.waiting import sleep_until
 
@@ -83,6 +83,18 @@ def test_126_and_127_are_those_of_tini(init: tuple[str, ...], command: str, code
     assert code_of([*available(init), command]) == code
 
 
+REMAPS = {"supinit": (SUPINIT_ALONE, "--remap-exit"), "tini": (("tini",), "-e")}
+
+
+@pytest.mark.parametrize(("init", "option"), REMAPS.values(), ids=REMAPS)
+def test_a_remapped_exit_code_is_0_whether_it_is_a_code_or_a_signal(init: tuple[str, ...], option: str) -> None:
+    """Java exits with 143 after SIGTERM."""
+    init = available(init)[:-1]
+    scripts = ("exit 143", "kill -TERM $$", "exit 7", "exit 3", "exit 0")
+    codes = [code_of([*init, option, "143", option, "7", "--", "sh", "-c", script]) for script in scripts]
+    assert codes == [0, 0, 0, 3, 0]
+
+
 @pytest.mark.parametrize("init", TO_GROUP.values(), ids=TO_GROUP)
 def test_a_script_without_an_interpreter_is_run_by_sh(init: tuple[str, ...], tmp_path: Path) -> None:
     """execvp(3) does it, and entrypoints of images rely on it."""
@@ -99,6 +111,8 @@ def test_a_script_without_an_interpreter_is_run_by_sh(init: tuple[str, ...], tmp
         (["-rFOO:1"], "cannot rewrite FOO:1: unknown signal FOO"),
         (["-g", "--single-child"], "--process-group and --single-child cannot be used together"),
         (["-gx"], "unknown option -x in -gx"),
+        (["--remap-exit", "256"], "cannot remap the exit code 256: write a number from 0 to 255"),
+        (["--remap-exit=-1"], "cannot remap the exit code -1: write a number from 0 to 255"),
     ],
     ids=" ".join,
 )

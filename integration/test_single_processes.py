@@ -17,7 +17,7 @@ import pytest
 
 from integration.conftest import Measured
 from integration.container import SUPINIT, UNSHARE, child
-from integration.inits import ENVIRONMENT, PLAIN, SUPINIT_ALONE, TO_CHILD, Options, available, running
+from integration.inits import ENVIRONMENT, PLAIN, SUPINIT_ALONE, TO_CHILD, TO_GROUP, Options, available, running
 from integration.processes import arguments_of, children_of, stat_of, zombies_under
 from integration.waiting import sleep_until
 
@@ -148,22 +148,54 @@ def test_descriptors_and_stdin_pass_through(init: Options) -> None:
         assert (run.out.lines, pipe.read()) == (["piped"], "passed\n")
 
 
-@pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
-def test_no_signal_is_blocked_or_ignored_whatever_supinit_was_started_with(mode: tuple[str, ...]) -> None:
-    odd = {signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP}
+@pytest.mark.parametrize("init", [*TO_CHILD.values(), TO_GROUP["supinit"]], ids=[*TO_CHILD, "supinit -g"])
+def test_the_command_ignores_and_blocks_the_signals_that_its_init_was_started_with(init: Options) -> None:
+    """As under nohup, and below a shell that starts it in the background. dumb-init resets them."""
+    ignored, blocked = {signal.SIGHUP, signal.SIGINT, signal.SIGUSR2}, {signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1}
 
-    def be_odd() -> None:
-        for number in odd:
+    def prepare() -> None:
+        for number in ignored:
             signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_BLOCK, odd)
+        signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
 
-    command = [*SUPINIT_ALONE, *mode, *child("report.py")]
-    with running(command, preexec_fn=be_odd) as run:
+    with running([*available(init), *child("report.py")], preexec_fn=prepare) as run:
+        assert run.end() == 0
+        run.out.finish(10)
+    facts = json.loads(run.out.lines[0])
+    passes = init[0] != "dumb-init"
+    assert facts["ignored"] == (mask_of(ignored) if passes else 0)
+    assert facts["blocked"] == (mask_of(blocked) if passes else 0)
+    assert facts["descriptors"] == [0, 1, 2]
+
+
+def mask_of(numbers: set[signal.Signals]) -> int:
+    """Return the signals as /proc/PID/status writes them."""
+    return sum(1 << number - 1 for number in numbers)
+
+
+@pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
+def test_a_parent_that_ignores_sigchld_loses_no_exit_code(mode: tuple[str, ...]) -> None:
+    """supinit has to hear of its children, and the command still gets what it was started with."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    with running([*SUPINIT_ALONE, *mode, *child("report.py")], preexec_fn=ignore) as run:
+        assert run.end() == 0
+        run.out.finish(10)
+    facts = json.loads(run.out.lines[0])
+    assert (facts["ignored"], facts["group"], facts["session"]) == (mask_of({signal.SIGCHLD}), True, bool(mode))
+    with running([*SUPINIT_ALONE, *mode, "sh", "-c", "exit 9"], preexec_fn=ignore) as run:
+        assert run.end() == 9
+
+
+@pytest.mark.parametrize("mode", [(), ("-g",)], ids=["child", "session"])
+def test_the_command_leads_its_group_and_with_g_its_session(mode: tuple[str, ...]) -> None:
+    with running([*SUPINIT_ALONE, *mode, *child("report.py")]) as run:
         assert run.end() == 0
         run.out.finish(10)
     facts = json.loads(run.out.lines[0])
     assert (facts["blocked"], facts["ignored"], facts["group"], facts["session"]) == (0, 0, True, bool(mode))
-    assert facts["descriptors"] == [0, 1, 2]
 
 
 def test_it_can_be_started_with_its_descriptors_closed() -> None:
@@ -176,14 +208,20 @@ def test_it_can_be_started_with_its_descriptors_closed() -> None:
 
 
 def test_a_signal_that_arrives_before_the_command_exists_is_kept_for_it() -> None:
-    """The parent blocks the signal, as supinit does right after its start."""
+    """The parent blocks the signal, as supinit does right after its start. So it is pending in the command."""
 
     def block() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         os.kill(os.getpid(), signal.SIGTERM)
 
+    def pending(pid: int) -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("ShdPnd")).split()[1], 16)
+
     with running([*SUPINIT_ALONE, "sleep", "1000"], preexec_fn=block) as run:
-        assert run.end() == 143
+        sleep_until(lambda: pending(run.child) == mask_of({signal.SIGTERM}), 10, "it is forwarded")
+        os.kill(run.child, signal.SIGKILL)
+        assert run.end() == 137
 
 
 # ---- speed

@@ -1,4 +1,4 @@
-"""`-r FROM:TO`: forward one signal in place of another."""
+"""Single-command mode: signals that are forwarded as another one, and exit codes that are turned into 0."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from supervisor.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 else:
     import _signal as signal  # without the enums, so that -r does not slow the start down
 
@@ -15,6 +15,14 @@ else:
 def parse_rewrites(texts: Iterable[str]) -> dict[int, int]:
     """Map each received signal to the one to forward, 0 for none. The last rewrite wins. Raises UsageError."""
     return dict(_parse(text) for text in texts)
+
+
+def parse_exit_codes(texts: Collection[str]) -> frozenset[int]:
+    """Return the exit codes for which supinit exits with 0. Raises UsageError."""
+    for text in texts:
+        if not (text.isascii() and text.isdecimal() and int(text) <= 255):
+            raise UsageError(f"cannot remap the exit code {text}: write a number from 0 to 255")
+    return frozenset(map(int, texts))
 
 
 def _parse(text: str) -> tuple[int, int]:

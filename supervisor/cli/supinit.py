@@ -28,6 +28,7 @@ options:
   -g, --process-group      COMMAND without a table: signal its whole process group, in a session of its own
   -r, --rewrite FROM:TO    COMMAND without a table: forward TO for FROM; TO 0 drops it
       --single-child       COMMAND without a table: signal nothing but the child (the default)
+      --remap-exit CODE    COMMAND without a table: exit with 0 for this exit code, such as 143 for Java; repeatable
       --timeout TIME       --drill: how long everything may take to become ready and healthy (60s)
       --log-format FORMAT  plain or json: format of supinit's own messages
       --log-level LEVEL    debug, info, warning or error: least severe level to log
@@ -36,13 +37,13 @@ options:
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
-VALUES = ("--config", "--rewrite", "--timeout", *CHOICES)
+VALUES = ("--config", "--remap-exit", "--rewrite", "--timeout", *CHOICES)
 FLAGS = (
     *("--subreaper", "--process-group", "--single-child"),
     *("--check", "--drill", "--expand", "--schema", "--version", "--help"),
 )
 LETTERS = {"c": "--config", "g": "--process-group", "h": "--help", "r": "--rewrite", "s": "--subreaper"}
-SINGLE_ONLY = ("--process-group", "--rewrite", "--single-child")
+SINGLE_ONLY = ("--process-group", "--remap-exit", "--rewrite", "--single-child")
 
 
 def main() -> NoReturn:
@@ -77,11 +78,12 @@ def _main(arguments: list[str]) -> int:
 class CommandLine:
     """The parsed command line. Flags have an empty value. Rewrites are in order. An empty command means none."""
 
-    __slots__ = ("command", "options", "rewrites")
+    __slots__ = ("command", "options", "remapped", "rewrites")
 
     def __init__(self) -> None:
         self.options: dict[str, str] = {}
         self.rewrites: list[str] = []
+        self.remapped: list[str] = []
         self.command: tuple[str, ...] = ()
 
 
@@ -100,6 +102,8 @@ def parse(arguments: list[str]) -> CommandLine:
             for name, value in _read(word, rest):
                 if name == "--rewrite":
                     line.rewrites.append(value)
+                elif name == "--remap-exit":
+                    line.remapped.append(value)
                 options[name] = value
         elif word == "convert":
             if len(rest) != 1 or rest[0].startswith("-"):
@@ -190,19 +194,19 @@ def _run(line: CommandLine) -> int:
 
 
 def _run_command(line: CommandLine) -> int:
-    from supervisor.cli.rewriting import parse_rewrites
+    from supervisor.cli.rewriting import parse_exit_codes, parse_rewrites
     from supervisor.process.foreground import say
     from supervisor.process.single import run
     from supervisor.process.subreaper import become_subreaper, is_init
 
     options = line.options
-    rewrites = parse_rewrites(line.rewrites)
+    rewrites, remapped = parse_rewrites(line.rewrites), parse_exit_codes(line.remapped)
     adopts = is_init() or ("--subreaper" in options and become_subreaper())
     if not adopts and options.get("--log-level") != "error":
         why = "the kernel refused -s" if "--subreaper" in options else "use -s to reap them"
         say(f"not PID 1: orphans will not be reaped ({why})")
     try:
-        return run(line.command, rewrites, "--process-group" in options)
+        return run(line.command, rewrites, "--process-group" in options, remapped)
     except SpawnError as error:
         say(f"the command {error}")
         return error.code or 126

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 
-from supervisor.process.foreground import start_in_group, start_in_session
+from supervisor.process.foreground import OF_PYTHON, RESET, Dispositions, start_in_group, start_in_session
 from supervisor.process.terminal import Terminal, controlling, is_leader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 else:
     import _signal as signal  # without the enums, which take as long to create as everything else here
 
@@ -23,20 +23,26 @@ ALL = frozenset(signal.valid_signals())
 SUSPENDING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 
 
-def run(command: tuple[str, ...], rewrites: Mapping[int, int], in_session: bool) -> int:
+def run(command: tuple[str, ...], rewrites: Mapping[int, int], in_session: bool, remapped: Collection[int] = ()) -> int:
     """Run the command until it ends. Return its exit code, or 128 + its signal. Raises SpawnError.
 
     `rewrites` maps a received signal to the one that is forwarded; 0 drops it. `in_session`: the command leads its own
-    session, and signals go to its whole process group.
+    session, and signals go to its whole process group. `remapped` are exit codes for which 0 is returned.
     """
+    code = _run(command, rewrites, in_session)
+    return 0 if code in remapped else code
+
+
+def _run(command: tuple[str, ...], rewrites: Mapping[int, int], in_session: bool) -> int:
+    ignored = frozenset(number for number in RESET if signal.getsignal(number) == signal.SIG_IGN) - OF_PYTHON
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where the parent ignores it, it would never arrive
-    signal.pthread_sigmask(signal.SIG_SETMASK, ALL)
+    inherited = Dispositions(ignored, signal.pthread_sigmask(signal.SIG_SETMASK, ALL))
     if in_session:
         # the other three do not stop a session leader
         rewrites = {**dict.fromkeys(SUSPENDING, signal.SIGSTOP), **rewrites}
-        return Single(start_in_session(command), rewrites, True, None).run()
+        return Single(start_in_session(command, inherited), rewrites, True, None).run()
     terminal = controlling()
-    return Single(start_in_group(command, terminal), rewrites, False, terminal).run()
+    return Single(start_in_group(command, terminal, inherited), rewrites, False, terminal).run()
 
 
 class Single:

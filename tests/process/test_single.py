@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
 import pytest
 
-from supervisor.process.single import has_been_stopped
+from supervisor.process.single import has_been_stopped, run
 
-from .nursery import Nursery
+from .nursery import Nursery, elsewhere
+from .syscalls import CLONE3, refuse
 
 
 @pytest.fixture
@@ -44,3 +46,11 @@ def test_a_dead_unreaped_command_has_not_been_stopped(sleeper: int) -> None:
     os.kill(sleeper, signal.SIGKILL)
     os.waitid(os.P_PID, sleeper, os.WEXITED | os.WNOWAIT)
     assert not has_been_stopped(sleeper)
+
+
+def test_where_clone3_is_refused_the_command_is_started_by_a_fork() -> None:
+    def act() -> int:
+        refuse(CLONE3, errno.EPERM)
+        return run(("sh", "-c", "exit 7"), {}, in_session=False)
+
+    assert elsewhere(act) == 7
