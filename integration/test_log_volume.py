@@ -250,7 +250,7 @@ def test_a_member_of_the_group_dies_with_the_program_and_what_it_has_written_is_
     assert end_program(container) < 2.0
     container.await_state("successor", "EXITED", "FATAL", "STOPPED", "COMPLETED")
     (count,) = struct.unpack("Q", record.read_bytes())
-    sleep_until(lambda: tap.data.count(b"\n") > count, 5, "its last line is there while the container goes on")
+    sleep_until(lambda: tap.data.count(b"\n") > count, 5, "its last line is there while the container runs")
     container.signal(signal.SIGTERM)
     assert container.end() == 0
     assert_all_is_there(tap.finish(), record)

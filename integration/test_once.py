@@ -57,7 +57,7 @@ class Deploy:
 def deploy(tmp_path: Path) -> Iterator[Deploy]:
     deploy = Deploy(tmp_path)
     yield deploy
-    deploy.release.touch()  # nothing of a test that has failed goes on waiting for it
+    deploy.release.touch()  # nothing that a failed test has left waits for it
 
 
 def await_turn(container: Container) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_the_second_of_two_containers_waits_and_goes_on_at_once_without_running_
     late = second.err.time_of("program.completed program=migrate") - first.err.time_of(
         "program.completed program=migrate"
     )
-    measured(f"a container that waits for another one's migration goes on {late * 1000:.0f} ms after it")
+    measured(f"a container that waits for another one's migration continues {late * 1000:.0f} ms after it")
     assert late < AT_ONCE
     for container in (first, second):
         container.await_ready()

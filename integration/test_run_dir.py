@@ -24,7 +24,7 @@ while True:
     try:
         speaker.sendto(b"WATCHDOG=1", os.environ["NOTIFY_SOCKET"])
     except FileNotFoundError:
-        pass  # as libsystemd does: whoever cannot say so is not heard
+        pass  # as libsystemd does: a failure to notify is ignored
     time.sleep(0.1)
 """
 BEAT: dict[str, Any] = {

@@ -272,7 +272,7 @@ def test_a_terminal_given_to_another_job_meanwhile_is_not_taken_back(shell: Term
     shell.expect("Stopped")
     shell.type("bg; cat\n")
     cat = in_front(shell.pid, "cat")
-    sleep_until(lambda: state(command) == "S", 10, "it goes on in the background")
+    sleep_until(lambda: state(command) == "S", 10, "it continues in the background")
     os.kill(command, signal.SIGKILL)
     wait_for_end(supinit)
     assert foreground_of(cat) == cat

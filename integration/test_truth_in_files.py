@@ -228,7 +228,7 @@ def test_a_lease_keeps_the_markers_young_as_long_as_the_init_is_alive(run: Run, 
     time.sleep(0.5)  # five leases in which nothing may come
     assert times() == frozen
     container.signal(signal.SIGCONT)
-    sleep_until(lambda: all(new > old for old, new in zip(frozen, times(), strict=True)), 5, "it goes on")
+    sleep_until(lambda: all(new > old for old, new in zip(frozen, times(), strict=True)), 5, "it continues")
     container.signal(signal.SIGTERM)
     assert container.end() == 0
     assert not list(run_dir.glob("*ready")) and not list(run_dir.glob("*healthy"))

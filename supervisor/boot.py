@@ -140,7 +140,7 @@ def _has_terminal() -> bool:
 
 
 def _loop(engine: Engine, inbox: Inbox) -> None:
-    """Load asyncio and run its loop. Without ssl, which asyncio can do without, it costs 4 MB and 4 ms less."""
+    """Load asyncio and run its loop. asyncio works without ssl, which saves 4 MB and 4 ms."""
     if engine.is_over:
         return
     if "asyncio" not in sys.modules and "ssl" not in sys.modules:

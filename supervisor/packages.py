@@ -2,7 +2,7 @@
 
 The `__init__` of PyYAML and of structlog imports everything that the package has, which takes longer than all the rest
 of a start (docs/decisions/0019). So an empty package of the same name, which can find its modules, stands in
-`sys.modules` while the wanted modules are imported. Afterwards it is removed, and whoever imports the package later
+`sys.modules` while the wanted modules are imported. Afterwards it is removed, and code that imports the package later
 gets all of it. Whenever anything goes wrong, the package is imported as usual.
 """
 

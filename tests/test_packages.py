@@ -36,7 +36,7 @@ def whole() -> ModuleType:
 
 
 def is_whole() -> bool:
-    """Whether whoever imports the package now gets all of it."""
+    """Whether an import of the package now gets all of it."""
     return bool(__import__(NAME).was_run)
 
 

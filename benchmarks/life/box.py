@@ -109,7 +109,7 @@ class Box:
         return found
 
     def supervisors(self) -> list[int]:
-        """Return the processes that are not a child's: the init, and whoever else it needs."""
+        """Return the processes that do not belong to a child: the init and its helpers."""
         return [pid for pid, is_child in self.pids().items() if not is_child or pid == self.init]
 
     def rest(self) -> None:

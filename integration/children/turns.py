@@ -1,6 +1,6 @@
 """Run supinit, and keep the CPU time of its longest turn, in seconds, in a file. Arguments: FILE, supinit's own.
 
-CPU time, so that what else the machine does is not counted. Whoever removes the file begins anew.
+CPU time, so that what else the machine does is not counted. Removing the file begins a new measurement.
 """
 
 from __future__ import annotations

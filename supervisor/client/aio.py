@@ -11,7 +11,7 @@ async with aclosing(client.events(follow=True)) as events:
         print(event["time"], event["event"])
 ```
 
-Cancelling a call closes its connection. That ends a wait; what was asked for goes on.
+Cancelling a call closes its connection. That ends a wait; what was asked for continues.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class Container(Protocol):
         ...
 
     def tree(self) -> Awaitable[Sequence[Branch]]:
-        """Read all processes of the container, in slices, so that the loop goes on."""
+        """Read all processes of the container, in slices, so that the loop is not held up."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:

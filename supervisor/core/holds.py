@@ -2,8 +2,8 @@
 
 A program holds its dependencies back while it is alive and is to stop, unless it is stuck. A program that is not
 running does so while it is held back itself, so that the order reaches through it: with db ← migrate ← web, where
-migrate has completed, db waits for web. A program that runs and is to stay up holds nothing back: whoever stops its
-dependency wants that.
+migrate has completed, db waits for web. A program that runs and is to stay up holds nothing back: an operator who
+stops its dependency wants that.
 
 The numbers of holders are kept from turn to turn (`Fleet.held`), since looking along every chain at each death would be
 quadratic.

@@ -271,7 +271,7 @@ class RotatedFile:
 def _target_of(path: str) -> str | None:
     """Return the path of the file that a path leads to through links, whether it is there or not.
 
-    None: it leads through a descriptor of some process, which goes on writing to the file wherever it is moved.
+    None: it leads through a descriptor of some process, which continues to write to the file wherever it is moved.
     """
     for _ in range(MOST_LINKS):
         folder, name = os.path.split(path)

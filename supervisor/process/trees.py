@@ -73,7 +73,7 @@ class Trees:
         self._reserve = Reserve()
 
     def forget_scan(self) -> None:
-        """Read /proc again at the next look. Whoever has killed, reaped or waited calls it."""
+        """Read /proc again at the next look. To be called after every kill, reap or wait."""
         self._scan = None
         self._is_alone = None
 

@@ -58,7 +58,7 @@ def test_the_configuration_of_nginx_is_read(tmp_path: Path, content: str, senten
         ("[uwsgi]\nmaster = true\nneed-app = false\n", [NEED_APP]),
         ("[uwsgi]\nini = other.ini\n", []),
     ],
-    ids=["both", "commented out", "switched off", "goes on elsewhere"],
+    ids=["both", "commented out", "switched off", "continues elsewhere"],
 )
 def test_the_ini_file_of_uwsgi_is_read(tmp_path: Path, content: str, sentences: list[str]) -> None:
     ini = tmp_path / "app.ini"

@@ -194,7 +194,7 @@ def test_restart_fails_if_somebody_stops_it_before_its_turn(socket_path: str) ->
         ("all", (("web", 1), ("web", 2), ("db", 1))),
     ],
 )
-def test_whoever_is_named_is_asked_in_one_event(
+def test_all_named_instances_are_asked_in_one_event(
     socket_path: str,
     verb: str,
     event: StartRequested | StopRequested | RestartRequested,
@@ -370,7 +370,7 @@ def test_shutdown_is_asked_for_and_answered_at_once(socket_path: str) -> None:
 
 
 def test_the_answer_to_shutdown_is_sent_before_the_container_can_end(socket_path: str) -> None:
-    """With nothing up, the shutdown is over in the same turn of the loop; whoever asked must still hear of it."""
+    """With nothing up, the shutdown is over in the same turn of the loop; the client must still get its answer."""
 
     class Ending(SteeredContainer):
         def ask(self, event: Asked | ShutdownAsked) -> None:

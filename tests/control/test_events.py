@@ -1,4 +1,4 @@
-"""/v1/events: what the log was told, then what follows, to whoever takes it in time."""
+"""/v1/events: the kept events, then new ones, for clients that read in time."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_refused(socket_path: str, query: str, status: in
     assert (reply.status, reply.error_code) == (status, code)
 
 
-# ---- where a client goes on
+# ---- where a client continues
 
 
 def events(path: str, container: SteeredContainer, query: str) -> Reply:

@@ -105,7 +105,7 @@ def test_one_connection_more_than_there_may_be_is_told_so_and_the_others_are_ser
     asyncio.run(scenario())
 
 
-def test_whoever_keeps_everybody_waiting_longest_makes_room_for_the_next(socket_path: str) -> None:
+def test_the_slowest_client_makes_room_for_the_next(socket_path: str) -> None:
     """Half a request, or an answer that is not taken, keeps nobody out; one that is being served keeps its place."""
 
     async def scenario() -> None:

@@ -1,4 +1,4 @@
-"""/v1/logs: what is kept, then what follows, to whoever takes it in time."""
+"""/v1/logs: the kept lines, then new ones, for clients that read in time."""
 
 from __future__ import annotations
 

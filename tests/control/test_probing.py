@@ -84,7 +84,7 @@ DRAINED = Settings(drain_delay=5.0)
 
 
 def test_while_draining_it_is_healthy_and_not_ready(socket_path: str) -> None:
-    """Whoever sends traffic shall send no more; whoever restarts what is ill has no reason to."""
+    """A load balancer should send no more requests; an orchestrator has no reason to restart the container."""
     container = SteeredContainer(service("web", checked=True), service("db"), settings=DRAINED, obedient=False).begin()
     container.probe("web", True).take(ShutdownAsked("test"))
     assert verdict(container, socket_path, "/readyz") == (503, "not ready: the container is stopping\n")

@@ -1,4 +1,4 @@
-"""Root and supinit's own user may everything, members of socket_group may read, all others nothing."""
+"""Root and supinit's own user may do everything, members of socket_group may read, all others nothing."""
 
 from __future__ import annotations
 

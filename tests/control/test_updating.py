@@ -142,7 +142,7 @@ def test_a_container_that_stops_takes_no_other_table(socket_path: str) -> None:
 @pytest.mark.parametrize(
     ("target", "status"), [("/v1/wait?name=db&for=healthy", 409), ("/v1/wait?name=db&for=stopped", 200)]
 )
-def test_whoever_waits_for_what_an_update_takes_away_is_answered(socket_path: str, target: str, status: int) -> None:
+def test_a_wait_for_what_an_update_removes_is_answered(socket_path: str, target: str, status: int) -> None:
     async def scenario() -> None:
         update = container(WEB, obedient=False)
         async with served(update, socket_path) as control:

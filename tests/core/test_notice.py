@@ -1,4 +1,4 @@
-"""One datagram of the systemd notify protocol, from whoever can write to the socket."""
+"""One datagram of the systemd notify protocol, from any process that can write to the socket."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def test_once_programs_are_being_stopped_no_marker_stands() -> None:
 
 
 def test_while_draining_only_the_ready_marker_is_gone() -> None:
-    """Whoever sends traffic shall send no more; whoever restarts what is ill has no reason to."""
+    """A load balancer should send no more requests; an orchestrator has no reason to restart the container."""
     plan = plan_of(WEB, OTHER, settings=Settings(drain_delay=5.0))
     world = World(plan, obeys={"web": (), "other": ()}).begin().pass_to(5.0).tell(ShutdownAsked("SIGTERM"))
     assert _markers(world) == (["web", "other"], True, False)

@@ -1,4 +1,4 @@
-"""From one table to another, in a container that goes on."""
+"""From one table to another, while the container runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What supinit says to whoever started it. A socket of the test's stands in for systemd's or conmon's."""
+"""What supinit reports to the manager that started it. A socket of the test stands in for that of systemd or conmon."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READY = "READY=1\nSTATUS=ready"
 
 
 class Manager:
-    """Whoever started supinit."""
+    """The manager that started supinit."""
 
     def __init__(self, address: str) -> None:
         self.address = address

@@ -354,7 +354,7 @@ def leave_pipes(output: Path) -> str:
 
 
 def away(text: str, environment: str, output: Path | None = None) -> str:
-    """Return a script that leaves its session, is adopted by supinit, and goes on as `text` with that environment.
+    """Return a script that leaves its session, is adopted by supinit, and continues as `text` with that environment.
 
     With `output` it leaves the pipes that it was given, too.
     """
@@ -672,7 +672,7 @@ def test_the_program_itself_has_the_promised_descriptor_and_no_other(turned: Tur
 
 
 def daemon(text: str, leave: str = "barrier(); os._exit(0)", session: str = "os.setsid()") -> str:
-    """Return a script that forks a daemon, which goes on as `text`, names it as its successor and leaves."""
+    """Return a script that forks a daemon, which continues as `text`, names it as its successor and leaves."""
     return (
         f"read_end, write_end = os.pipe()\npid = os.fork()\nif pid == 0:\n"
         f"    {session}\n    os.write(write_end, b'x')\n"

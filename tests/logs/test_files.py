@@ -155,7 +155,7 @@ def test_a_link_that_leads_elsewhere_later_is_followed(tmp_path: Path) -> None:
 
 
 def test_a_file_that_some_process_writes_to_is_not_rotated(tmp_path: Path) -> None:
-    """It goes on writing to the file under whatever name (/proc/PID/fd, and so /dev/stdout)."""
+    """It continues to write to the file under any name (/proc/PID/fd, and so /dev/stdout)."""
     path, link = tmp_path / "output", tmp_path / "log"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
     try:

@@ -69,7 +69,7 @@ def through(lines: Formatted, data: bytes, at: list[int] | None = None) -> bytes
 
 
 def one_by_one(data: bytes, max_line: int) -> list[tuple[bytes, bool, bool]]:
-    """Return (piece, goes on, is a whole line) for everything that is to be written of `data`."""
+    """Return (piece, continues, is a whole line) for everything of `data` that is written."""
     whole_lines = data.split(b"\n")
     if not whole_lines[-1]:
         whole_lines.pop()

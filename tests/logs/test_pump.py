@@ -207,7 +207,7 @@ def test_a_flood_starves_nobody(works: Waterworks) -> None:
 
 
 def test_a_turn_ends_however_much_there_is(works: Waterworks) -> None:
-    """Whoever drops is read for ever; a turn is over after its time all the same, and asks for the next at once."""
+    """A program that drops lines is always read; a turn ends after its time all the same, and asks for the next one."""
     program = replace(web(LogMode.RAW, "flood"), log=LogSettings(mode=LogMode.RAW, when_full=WhenFull.DROP))
     works.start("yes", program=program)
     sleep_until(lambda: works.pump._epoll.poll(0))

@@ -69,7 +69,7 @@ def test_a_stalled_reader_holds_nobody_up_and_gets_everything_in_order_later(dra
 
 
 def test_the_descriptor_itself_is_never_switched_to_non_blocking(drain: Drain) -> None:
-    """Its description is shared with whoever started supinit, and with children that inherit it."""
+    """Its description is shared with the process that started supinit, and with children that inherit it."""
     sink = drain.sink()
     assert is_blocking(drain.end)
     for line in LINES[:5000]:
