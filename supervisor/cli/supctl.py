@@ -45,6 +45,7 @@ WATCH = {"watch": "[SECONDS]"}
 WAITING = {"no-wait": "", "timeout": "TIME"}
 COMMANDS = {
     "status": Subcommand("showing:status", "[NAME...]", "show what is up; exit code 3 if something is not", WATCH),
+    "top": Subcommand("top:top", "[NAME...]", "watch programs in a full-screen table"),
     "why": Subcommand("showing:why", "[NAME...]", "say why something is not up; exit code 3 if so"),
     "start": Subcommand("programs:change", "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Subcommand("programs:change", "NAME...", "stop, and wait until it is gone", WAITING, 1),

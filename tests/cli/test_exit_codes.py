@@ -15,8 +15,8 @@ from ..control.dialogue import served
 from .test_supctl import path as path  # a fixture
 from .test_supctl import up
 
-ASKING = [name for name in COMMANDS if name != "completion"]
-"""Those that need a supervisor."""
+ASKING = [name for name in COMMANDS if name not in ("completion", "top")]
+"""Those that need a supervisor, and no terminal."""
 NAMING = [name for name in ASKING if "NAME" in COMMANDS[name].words]
 
 

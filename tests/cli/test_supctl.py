@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from signal import SIGUSR1
@@ -113,6 +114,32 @@ def test_why_is_3_and_says_why_where_something_is_not_up(run: Run) -> None:
     assert (result.code, result.err) == (3, "")
     assert result.out.startswith("db is in BACKOFF: exited with code 1; tries again in ")
     assert run(up().end("db", 1), "why", "web").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("top",), "top needs a terminal (docker exec -it)"),
+        (("--json", "top"), "top has no --json; supctl --json status has the figures"),
+    ],
+)
+def test_top_without_a_terminal_is_wrong_use(
+    path: str, words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert supctl.main(["-s", path, *words]) == 2
+    assert capsys.readouterr() == ("", f"supctl: {sentence}\n")
+
+
+def test_top_without_its_extra_says_how_to_get_it(
+    path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("supervisor.cli.ctl.top_screen", "rich.text", "textual.app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "rich.text", None)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert supctl.main(["-s", path, "top"]) == 1
+    assert "install it with pip install 'supinit[top]'" in capsys.readouterr().err
 
 
 # ---- logs
