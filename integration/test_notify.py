@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -112,6 +114,53 @@ def test_a_stranger_cannot_make_a_program_ready(run: Run, tmp_path: Path) -> Non
     ready = container.err.position("program.became_ready program=app")
     assert all("program=app" in line for line in container.err.lines[:ready] if "notice_refused" in line)
     assert container.err.has("program.notice_refused program=app")
+
+
+USERS = [None, "65534:65534"]
+
+
+@pytest.mark.parametrize("user", USERS, ids=["root", "user"])
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "systemd-notify --ready",
+        "systemd-notify --no-block --ready",
+        "python3 -IS -c 'import os; from socket import *; "
+        'socket(AF_UNIX, SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])\'',
+    ],
+    ids=["systemd-notify", "no-block", "python"],
+)
+def test_a_helper_of_a_script_that_has_exited_is_believed(
+    run: Run, tmp_path: Path, helper: str, user: str | None
+) -> None:
+    """It is gone, and reaped by its script, before supinit reads what it has sent."""
+    if helper.startswith("systemd-notify") and not shutil.which("systemd-notify"):
+        pytest.skip("systemd-notify is not installed")
+    if user is not None and os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o711)  # so that the user comes to the socket
+    app: dict[str, Any] = {"command": script(f"{helper}; exec sleep 1000"), "scale": 10, "restart": "no"}
+    app |= {"ready": {"notify": "systemd", "timeout": "20s"}} | ({} if user is None else {"user": user})
+    container = run({"app": app})
+    container.await_ready(30)
+    assert not container.err.has("notice_refused")
+
+
+def test_a_datagram_that_is_refused_is_a_warning_once_in_a_run(run: Run, tmp_path: Path) -> None:
+    app = {"command": ["sleep", "1000"], "ready": {"notify": "systemd", "timeout": "60s"}}
+    path = tmp_path / "container-0" / "notify" / "app.1"
+    lie = f"from socket import *; socket(AF_UNIX, SOCK_DGRAM).sendto(b'READY=1', {str(path)!r})"
+    other = WEB | {
+        "command": script(f"for i in 1 2 3; do python3 -c {shlex.quote(lie)}; done; echo lied; exec sleep 1000"),
+        "depends_on": ["app"],
+    }
+    container = run({"app": app, "other": other})
+    container.expect("other | lied")
+    container.expect("program.notice_refused")
+    container.signal(signal.SIGTERM)
+    container.end()
+    assert sum("program.notice_refused program=app" in line for line in container.err.lines) == 1
 
 
 def test_a_program_that_never_says_ready_has_failed_to_start(run: Run) -> None:

@@ -214,7 +214,7 @@ class Launcher:
             ours.append(write_end)
             launch = replace(launch, extra=((write_end, notify),))
         if notify == "systemd" or program.watchdog is not None:
-            socket = self._notices.open_socket(instance, program.credentials)
+            socket = self._notices.open_private_socket(instance, program.credentials)
             launch = replace(launch, environment={**launch.environment, **notify_variables(program, socket)})
         return launch
 

@@ -16,6 +16,7 @@ from supervisor.core.life import Stopping
 from supervisor.core.notice import parse_notice
 from supervisor.health.notices import ReadinessNewline
 from supervisor.process.children import Main
+from supervisor.process.procfs import read_process
 from supervisor.process.successors import Successors
 from supervisor.process.sweep import is_of
 
@@ -52,6 +53,8 @@ class Reports:
         self._successors = Successors(children)
         self._deaths: deque[Death] = deque()
         """Reaped, and not reported yet."""
+        self._refused: dict[InstanceId, int] = {}
+        """The run in which a datagram was refused last."""
         self.oom_kills: OomKills | None = None
         """Set by the loop, after the first programs have been started."""
 
@@ -66,18 +69,35 @@ class Reports:
                 yield from self._read(notice, fleet)
 
     def _read(self, said: Datagram, fleet: Fleet) -> Iterator[FleetEvent]:
-        """Believe a datagram only where it comes from a process of the program whose socket it came through."""
+        """Accept a datagram only if it comes from a process of the program whose socket it came through.
+
+        A sender that has exited cannot be looked up any more. It is accepted if it knew the private socket.
+        """
         life = fleet.lives.get(said.instance)
         notice = parse_notice(said.datagram)
         if notice is None or life is None:
             return
-        if life.run is None or not self._is_of(said.instance, said.pid, life.run.pid):
-            self._journal.write("debug", "program.notice_refused", program=said.instance[0], sender=said.pid)
+        if life.run is None or not self._is_from(said, life.run.pid):
+            self._refuse(said, life.generation)
             return
         successor = notice.main_pid
         if successor is not None and successor != life.run.pid and self._is_of(said.instance, successor, life.run.pid):
             self._successors.add(said.instance, life.run.pid, successor)
         yield Happened(said.instance, Notified(life.generation, notice))
+
+    def _is_from(self, said: Datagram, main_pid: int) -> bool:
+        """Return whether a datagram was sent by the program."""
+        if not said.is_gone and self._is_of(said.instance, said.pid, main_pid):
+            return True
+        return said.is_private and (said.is_gone or read_process(said.pid) is None)
+
+    def _refuse(self, said: Datagram, generation: int) -> None:
+        """Log that a datagram was not accepted: as a warning once in each run."""
+        level = "debug" if self._refused.get(said.instance) == generation else "warning"
+        self._refused[said.instance] = generation
+        is_gone = said.is_gone or read_process(said.pid) is None
+        reason = "its sender has exited" if is_gone else "its sender does not belong to the program"
+        self._journal.write(level, "program.notice_refused", program=said.instance[0], sender=said.pid, reason=reason)
 
     def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
         return is_of(pid, main_pid, self._launcher.marks_of(instance), self._children.pids)

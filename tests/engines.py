@@ -173,6 +173,10 @@ class Turned:
     def socket_of(self, name: str, number: int = 1) -> str:
         return str(self.run_dir / "notify" / f"{name}.{number}")
 
+    @property
+    def private_sockets(self) -> list[str]:
+        return [str(path) for path in (self.run_dir / "notify" / "private").glob("*")]
+
     def states(self) -> dict[str, State]:
         return {name: view.state for (name, _), view in self.engine.snapshot.instances.items()}
 

@@ -71,7 +71,7 @@ def test_a_process_is_told_of_its_socket_and_its_watchdog_if_it_has_them(
     assert isinstance(event, Spawned)
     environment = environment_of(event.pid)
     has_socket = ready == SYSTEMD or watchdog is not None
-    assert environment.get("NOTIFY_SOCKET") == (container.socket_of("web") if has_socket else None)
+    assert container.private_sockets == ([environment["NOTIFY_SOCKET"]] if has_socket else [])
     assert environment.get("WATCHDOG_USEC") == (None if watchdog is None else "1500000")
     assert "WATCHDOG_PID" not in environment
 
@@ -80,7 +80,7 @@ def test_its_socket_stands_above_its_own_environment(turned: Turn) -> None:
     container = turned(program("web", ready=SYSTEMD, environment=(("NOTIFY_SOCKET", "/mine"),)))
     event = start(container)
     assert isinstance(event, Spawned)
-    assert environment_of(event.pid)["NOTIFY_SOCKET"] == container.socket_of("web")
+    assert [environment_of(event.pid)["NOTIFY_SOCKET"]] == container.private_sockets
 
 
 def test_what_runs_beside_a_program_is_not_told_of_its_socket(turned: Turn) -> None:

@@ -2,6 +2,9 @@
 
 Rule 1: the kernel tells the sender of a datagram (SCM_CREDENTIALS); the engine decides whether to accept it. So any
         user may send: a server that was started as root sends as another user later (uWSGI, mariadbd).
+        A helper such as systemd-notify has often exited when its datagram is read, and the kernel no longer tells whose
+        child it was. So each instance gets a private socket besides, with a random name that only its own processes
+        know: they have it from $NOTIFY_SOCKET.
 Rule 2: descriptors that are sent along are closed at once. For BARRIER that is the answer; FDSTORE is not supported.
 """
 
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 
 DATAGRAMS = 64
 """Datagrams read from one socket in one turn, so that a flood starves no other program."""
+TOKEN_SIZE = 8
+"""Bytes of the random name of a private socket."""
+SO_PASSPIDFD, SCM_PIDFD = 76, 4
+"""Not in Python's socket module (asm-generic/socket.h, linux/socket.h)."""
 _CREDENTIALS_SIZE = 12
 _MAX_DESCRIPTORS = 253
 """SCM_MAX_FD (unix(7))"""
@@ -48,6 +55,10 @@ class Datagram(Record):
     instance: InstanceId
     pid: int
     datagram: bytes
+    is_private: bool = False
+    """Whether it came through the socket that only the instance's processes know."""
+    is_gone: bool = False
+    """Whether its sender had exited, and was reaped, when it was read: the pid may be another process's by now."""
 
 
 class ReadinessNewline(Record):
@@ -63,10 +74,12 @@ class Notices:
     def __init__(self, run_dir: str) -> None:
         self._folder = os.path.join(run_dir, "notify")
         self._epoll = select.epoll()
-        self._sockets: dict[InstanceId, socket] = {}
-        self._by_descriptor: dict[int, InstanceId] = {}
+        self._private = os.path.join(self._folder, "private")
+        self._sockets: dict[str, socket] = {}
+        self._private_paths: dict[InstanceId, str] = {}
+        self._by_descriptor: dict[int, tuple[InstanceId, socket]] = {}
         self._pipes: dict[int, tuple[InstanceId, int]] = {}
-        self._files: dict[InstanceId, tuple[tuple[int, int], Credentials | None]] = {}
+        self._files: dict[str, tuple[tuple[int, int], InstanceId, Credentials | None]] = {}
         """The device and inode of each socket's file, and for whom it was made."""
 
     def fileno(self) -> int:
@@ -74,40 +87,68 @@ class Notices:
 
     def open_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
         """Return the path of the instance's socket, which is made at the first call. Raises OSError."""
-        path = self._path(instance)
-        if instance not in self._sockets:
-            listener = self._listen(path, credentials)
-            self._sockets[instance] = listener
-            self._files[instance] = _identity(path), credentials
-            self._by_descriptor[listener.fileno()] = instance
-            self._epoll.register(listener.fileno(), select.EPOLLIN)
+        path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
+        self._open(path, instance, credentials)
+        return path
+
+    def open_private_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
+        """Return the path of the socket that only the instance's processes know. Raises OSError.
+
+        Where its path would be too long, this is the path of the other one.
+        """
+        public = self.open_socket(instance, credentials)
+        path = self._private_paths.get(instance)
+        if path is None:
+            path = os.path.join(self._private, os.urandom(TOKEN_SIZE).hex())
+            if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+                return public
+            if not self._private_paths:
+                self._clear_private()
+            self._private_paths[instance] = path
+        self._open(path, instance, credentials)
         return path
 
     def repair(self) -> bool:
         """Make the sockets again whose files are no longer there. Returns whether there were any. Raises OSError."""
-        lost = [i for i, (identity, _) in self._files.items() if _identity(self._path(i)) != identity]
-        for instance in lost:
-            listener = self._sockets.pop(instance)
+        lost = [path for path, (identity, _, _) in self._files.items() if _identity(path) != identity]
+        for path in lost:
+            listener = self._sockets.pop(path)
             del self._by_descriptor[listener.fileno()]
             self._epoll.unregister(listener.fileno())
             listener.close()
-            self.open_socket(instance, self._files[instance][1])
+            self._open(path, *self._files[path][1:])
         return bool(lost)
 
-    def _path(self, instance: InstanceId) -> str:
-        return os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
+    def _clear_private(self) -> None:
+        """Remove the private sockets of an earlier supinit."""
+        try:
+            for name in os.listdir(self._private):
+                os.unlink(os.path.join(self._private, name))
+        except FileNotFoundError:
+            pass
+
+    def _open(self, path: str, instance: InstanceId, credentials: Credentials | None) -> None:
+        if path not in self._sockets:
+            listener = self._listen(path, credentials)
+            self._sockets[path] = listener
+            self._files[path] = _identity(path), instance, credentials
+            self._by_descriptor[listener.fileno()] = instance, listener
+            self._epoll.register(listener.fileno(), select.EPOLLIN)
 
     def _listen(self, path: str, credentials: Credentials | None) -> socket:
         if len(os.fsencode(path)) > MAX_SOCKET_PATH:
             sentence = f"the path of its notify socket, {path}, is longer than {MAX_SOCKET_PATH} bytes"
             raise OSError(errno.ENAMETOOLONG, f"{sentence} (choose a shorter supervisor.run_dir)", path)
-        os.makedirs(self._folder, exist_ok=True)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         os.chmod(self._folder, 0o755)  # whatever umask supinit was started with
+        if path.startswith(self._private):
+            os.chmod(self._private, 0o711)  # only root can list it
         if os.path.lexists(path):
             os.unlink(path)
         listener = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
         try:
             listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
+            _ask_for_pidfds(listener)
             listener.bind(path)
             os.chmod(path, 0o666)
             if credentials is not None and credentials.uid != os.geteuid():
@@ -134,8 +175,7 @@ class Notices:
             if descriptor in self._pipes:
                 yield from self._read_pipe(descriptor)
             else:
-                instance = self._by_descriptor[descriptor]
-                yield from self._read_socket(instance, self._sockets[instance])
+                yield from self._read_socket(*self._by_descriptor[descriptor])
 
     def _read_pipe(self, descriptor: int) -> Iterator[ReadinessNewline]:
         try:
@@ -151,20 +191,42 @@ class Notices:
             yield ReadinessNewline(instance, generation)
 
     def _read_socket(self, instance: InstanceId, listener: socket) -> Iterator[Datagram]:
-        space = 64 + _CREDENTIALS_SIZE + 4 * _MAX_DESCRIPTORS
+        is_private = listener is self._sockets.get(self._private_paths.get(instance, ""))
+        space = 96 + _CREDENTIALS_SIZE + 4 * _MAX_DESCRIPTORS
         for _ in range(DATAGRAMS):
             try:
                 data, ancillary, flags, _ = listener.recvmsg(MAX_DATAGRAM + 1, space, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
             except OSError:
                 return
-            pid = 0
+            pid, pidfd = 0, -1
             for level, kind, content in ancillary:
                 if level == SOL_SOCKET and kind == SCM_RIGHTS:
                     _close_all(content)
                 elif level == SOL_SOCKET and kind == SCM_CREDENTIALS and len(content) == _CREDENTIALS_SIZE:
                     pid = array.array("i", content)[0]
+                elif level == SOL_SOCKET and kind == SCM_PIDFD:
+                    pidfd = array.array("i", content)[0]
+            is_gone = _is_gone(pid, pidfd)
             if pid and not flags & MSG_TRUNC:
-                yield Datagram(instance, pid, data)
+                yield Datagram(instance, pid, data, is_private, is_gone)
+
+
+def _ask_for_pidfds(listener: socket) -> None:
+    try:
+        listener.setsockopt(SOL_SOCKET, SO_PASSPIDFD, 1)
+    except OSError:
+        pass  # before Linux 6.5
+
+
+def _is_gone(pid: int, pidfd: int) -> bool:
+    """Return whether a sender is gone, by its pidfd if there is one; closes that."""
+    if pidfd < 0:
+        return pid > 0 and not os.path.exists(f"/proc/{pid}")
+    try:
+        with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
+            return f"Pid:\t{pid}\n".encode() not in file.read()
+    finally:
+        os.close(pidfd)
 
 
 def _identity(path: str) -> tuple[int, int]:

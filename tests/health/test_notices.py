@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import errno
 import os
+import re
 import select
 import shutil
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from supervisor.core.life import Exited, Fatal, Running, Starting, Stopped
+from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.notice import MAX_DATAGRAM
 from supervisor.core.program import (
     Credentials,
@@ -61,10 +63,15 @@ def notices(open_folder: Path) -> Iterator[Notices]:
     notices = Notices(str(open_folder))
     yield notices
     notices._epoll.close()
+    close(notices)
+
+
+def close(notices: Notices) -> None:
     for listener in notices._sockets.values():
         listener.close()
     for descriptor in notices._pipes:
         os.close(descriptor)
+    notices._epoll.close()
 
 
 def send(path: str, *datagrams: bytes, rights: tuple[int, ...] = ()) -> None:
@@ -168,7 +175,55 @@ def test_the_sender_is_the_process_that_has_sent(notices: Notices, nursery: Nurs
     path = notices.open_socket(WEB, None)
     pid = nursery.python(VOICE + f"say('STATUS=a', path={path!r}); say('STATUS=b', path={path!r})")
     assert nursery.end(pid) == 0
-    assert list(notices.take()) == [Datagram(WEB, pid, b"STATUS=a"), Datagram(WEB, pid, b"STATUS=b")]
+    assert list(notices.take()) == [
+        Datagram(WEB, pid, b"STATUS=a", is_gone=True),
+        Datagram(WEB, pid, b"STATUS=b", is_gone=True),
+    ]
+
+
+def test_a_private_socket_is_told_apart_and_its_name_is_no_ones_guess(notices: Notices, open_folder: Path) -> None:
+    private = notices.open_private_socket(WEB, None)
+    assert notices.open_private_socket(WEB, None) == private
+    other = notices.open_private_socket(("other", 1), None)
+    assert {os.path.dirname(path) for path in (private, other)} == {f"{open_folder}/notify/private"}
+    assert len({*map(os.path.basename, (private, other))}) == 2
+    assert all(re.fullmatch(r"[0-9a-f]{16}", os.path.basename(path)) for path in (private, other))
+    for path in (private, notices.open_socket(WEB, None)):
+        send(path, b"READY=1")
+    assert set(notices.take()) == {
+        Datagram(WEB, os.getpid(), b"READY=1", is_private=True),
+        Datagram(WEB, os.getpid(), b"READY=1"),
+    }
+
+
+def test_only_root_can_list_the_private_sockets_and_those_of_an_earlier_supinit_are_removed(
+    notices: Notices, open_folder: Path
+) -> None:
+    before = Notices(str(open_folder))
+    earlier = before.open_private_socket(WEB, None)
+    close(before)
+    private = notices.open_private_socket(WEB, None)
+    folder = open_folder / "notify" / "private"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o711
+    assert [str(path) for path in folder.iterdir()] == [private]
+    assert earlier != private
+
+
+def test_a_private_socket_whose_path_is_too_long_is_the_public_one(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * (MAX_SOCKET_PATH - len(f"{tmp_path}//notify/web.1")))
+    folder.mkdir()
+    notices = Notices(str(folder))
+    assert notices.open_private_socket(WEB, None) == f"{folder}/notify/web.1"
+    close(notices)
+
+
+def test_the_pidfd_of_each_sender_is_closed(notices: Notices) -> None:
+    path = notices.open_private_socket(WEB, None)
+    before = open_descriptors()
+    for _ in range(20):
+        send(path, b"READY=1")
+        assert len(list(notices.take())) == 1
+    assert open_descriptors() == before
 
 
 @needs_root
