@@ -283,3 +283,70 @@ def test_a_converted_procfile_runs_its_release_first_and_stops_what_a_shell_runs
     )
     for line in ("web | web.test.8080: gone", "worker | worker: gone"):
         assert container.out.has(line), container.output
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_a_converted_s6_overlay_tree_starts_in_order_and_runs_its_down_files_last(
+    namespaces: None, tmp_path: Path
+) -> None:
+    witness = f"{sys.executable} -u {CHILDREN / 'witness.py'}"
+    rc = "etc/s6-overlay/s6-rc.d"
+    tree = write_tree(
+        tmp_path / "rootfs",
+        {
+            f"{rc}/prepare/type": "oneshot\n",
+            f"{rc}/prepare/up": f"touch {tmp_path}/prepared\n",
+            f"{rc}/prepare/down": f"mv {tmp_path}/prepared {tmp_path}/undone\n",
+            f"{rc}/db/type": "longrun\n",
+            f"{rc}/db/run": f"#!/command/execlineb -P\nwith-contenv\nimportas -D db N NAME\n{witness} --name $N\n",
+            f"{rc}/db/dependencies.d/prepare": "",
+            f"{rc}/web/type": "longrun\n",
+            f"{rc}/web/run": f"#!/usr/bin/with-contenv bash\nexec {witness} --name web 2>&1\n",
+            f"{rc}/web/dependencies.d/db": "",
+            f"{rc}/user/contents.d/web": "",
+        },
+    )
+    container = start_converted(tree, os.environ)
+    try:
+        container.expect("web: ready")
+        container.expect("db: ready")
+        assert (tmp_path / "prepared").exists()
+        container.signal(signal.SIGTERM)
+        assert container.end() == 0
+    finally:
+        container.destroy()
+    assert (tmp_path / "undone").exists()
+    assert container.err.position("program.completed program=prepare") < container.err.position(
+        "program.started program=db"
+    )
+    assert container.out.position("web | web: gone") < container.out.position("db | db: gone")
+
+
+def test_a_converted_compose_file_runs_its_services_as_programs(namespaces: None, tmp_path: Path) -> None:
+    witness = f"{sys.executable} -u {CHILDREN / 'witness.py'}"
+    file = tmp_path / "compose.yaml"
+    file.write_text(
+        "services:\n"
+        "  web:\n"
+        "    image: app\n"
+        f"    command: {witness} --name web.${{STAGE:-none}}\n"
+        "    depends_on: {migrate: {condition: service_completed_successfully}}\n"
+        "    ports: ['80:80']\n"
+        "  migrate: {image: app, command: [echo, migrated]}\n"
+    )
+    container = start_converted(file, {**os.environ, "STAGE": "test"})
+    try:
+        container.expect("web.test: ready")
+        container.signal(signal.SIGTERM)
+        assert container.end() == 0
+    finally:
+        container.destroy()
+    assert container.out.has("migrate | migrated")
+    assert container.out.has("web | web.test: gone")

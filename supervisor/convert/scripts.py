@@ -40,7 +40,7 @@ class Script(Record):
     def interpreter(self) -> tuple[str, ...]:
         """The words after `#!`, without what only prepares the environment."""
         first = self.text.partition("\n")[0]
-        words = first[2:].split() if first.startswith("#!") else ["/bin/sh"]
+        words = (first[2:].split() if first.startswith("#!") else []) or ["/bin/sh"]
         while len(words) > 1 and words[0].rpartition("/")[2] in ("with-contenv", "env", "withcontenv"):
             words = words[1:]
         return tuple(words)
@@ -167,7 +167,7 @@ class _Shell:
             name, _, value = words.pop(0).partition("=")
             self.unwrapping.environment[name] = value
             may_split = {number - 1 for number in may_split}
-        if not words or words[0] in _KEYWORDS:
+        if not words or words[0] in ("", *_KEYWORDS):
             raise _NotSimpleError
         unwrapping = Unwrapping(words, self.unwrapping.settings, self.unwrapping.environment, may_split)
         unwrapping.is_joined = self.is_joined or last != line

@@ -88,7 +88,7 @@ class Unwrapping:
 
     def command(self, written: Callable[[str], str] = str) -> Command:
         """Return what is left. `written` gives a word as a table has it. Raises ValueError if nothing is left."""
-        if not self.words:
+        if not self.words or not self.words[0]:
             raise ValueError("there is no command")
         if self.environment:
             self.settings["environment"] = {name: written(value) for name, value in self.environment.items()}

@@ -120,6 +120,15 @@ def test_the_command_of_an_image_is_looked_up_in_its_dockerfile(dockerfile: str,
         Path("Dockerfile").unlink()
 
 
+def test_the_command_of_an_earlier_stage_is_not_that_of_the_image() -> None:
+    Path("Dockerfile").write_text('FROM x AS build\nCMD ["build"]\nFROM y\n')
+    try:
+        lost = f"2: web {NO_COMMAND.format('(see its Dockerfile)')}"
+        assert lost in losses_of("services:\n  web: {build: .}\n", FILE)
+    finally:
+        Path("Dockerfile").unlink()
+
+
 def test_what_belongs_to_the_container_is_one_line_and_what_is_lost_comes_first() -> None:
     text = """
         version: "3"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from supervisor.convert.formats import Converted
 from supervisor.errors import ConfigError
 
-from .conversions import converted, table_of
+from .conversions import converted, folder_of, table_of
 
 QUICKLY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-PLACE = re.compile(r"(supervisord\.conf|Procfile):[1-9][0-9]*: [^\n]+")
-ENVIRON = {"NUMBER": "2", "HOSTNAME": "box", "HOME": "/root"}
+PLACE = re.compile(r"(supervisord\.conf|Procfile|web\.service):[1-9][0-9]*: [^\n]+")
+ENVIRON = {"A": "a", "B": "b c", "NUMBER": "2", "HOSTNAME": "box", "HOME": "/root"}
 
 YES, NO = ("true", "ON"), ("false", "0")
 PLAIN: dict[str, tuple[str, ...]] = {
@@ -155,6 +155,141 @@ def test_any_text_is_converted_or_refused_with_its_line(text: str) -> None:
             check(converted(start + text))
         except ConfigError as error:
             assert all(PLACE.fullmatch(problem) for problem in error.problems), error.problems
+
+
+SCRIPT = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "exec",
+                "web",
+                "s6-setuidgid app",
+                "chpst -u a:b -n 1",
+                "-e ./env",
+                "2>&1",
+                "\n",
+                "\n",
+                "cd /srv",
+                "A=1",
+                "$A",
+            ),
+            *(
+                '"$B"',
+                "'$c'",
+                "${D:-x y}",
+                "with-contenv",
+                "importas -D 1 A A",
+                "{",
+                "}",
+                "foreground",
+                "if",
+                "export X y",
+            ),
+            *(
+                "fdmove -c 2 1",
+                "s6-notifyoncheck -c 'nc -z x'",
+                "exec 2>&1",
+                "set -e",
+                "ulimit -n 9",
+                "|",
+                ";",
+                "#",
+                '"',
+                "\\",
+            ),
+        ]
+    ),
+    max_size=9,
+).map(" ".join)
+
+
+@QUICKLY
+@given(st.sampled_from(["#!/bin/sh", "#!/usr/bin/with-contenv bash", "#!/bin/execlineb -P", "#!", ""]), SCRIPT, SCRIPT)
+def test_what_comes_out_of_any_script_is_a_valid_table(first: str, script: str, finish: str) -> None:
+    files = {"etc/service/web/run": f"{first}\n{script}\n", "etc/service/web/finish": finish}
+    conversion = folder_of(files)
+    accounts = "programs.web.user: "
+    try:
+        assert table_of(conversion, **ENVIRON).programs
+    except ConfigError as error:
+        assert all(accounts in problem for problem in error.problems), (conversion.table, error.problems)
+
+
+UNIT = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "ExecStart=web",
+                "ExecStart=",
+                "ExecStart=-web $A ${B} %n",
+                "ExecStart=web %i",
+                'ExecStart=web "',
+                "Type=oneshot",
+            ),
+            *(
+                "Type=forking",
+                "Type=notify",
+                "Type=dbus",
+                "Restart=on-abort",
+                "Restart=always",
+                "RestartSec=soon",
+                "Nice=x",
+            ),
+            *(
+                "Environment=A=1 'B=x y'",
+                "EnvironmentFile=-/etc/x",
+                "LimitNOFILE=1K:2K",
+                "LimitCPU=5h",
+                "TimeoutStopSec=1min",
+            ),
+            *(
+                "ExecStop=/bin/kill -s QUIT $MAINPID",
+                "ExecStop=web stop",
+                "ExecReload=web reload",
+                "ExecStartPre=-web -t",
+            ),
+            *(
+                "KillMode=control-group",
+                "KillSignal=INT",
+                "UMask=0022",
+                "WorkingDirectory=~",
+                "SuccessExitStatus=3 SIGHUP",
+            ),
+            *("StandardOutput=null", "StandardError=file:/x", "RuntimeDirectory=a b", "PIDFile=x.pid", "Odd=1", "bad"),
+        ]
+    ),
+    max_size=8,
+)
+
+
+@QUICKLY
+@given(UNIT)
+def test_what_comes_out_of_a_unit_is_a_valid_table(lines: list[str]) -> None:
+    with suppress(ConfigError):
+        check(converted("\n".join(["[Service]", *lines]), "web.service"))
+
+
+SERVICE = st.dictionaries(
+    st.sampled_from(
+        ["command", "entrypoint", "environment", "depends_on", "restart", "healthcheck", "env_file", "user", "odd"]
+    ),
+    st.sampled_from(["web", "[web, '$$x']", "{a: b}", "[A=1, B]", "null", "'no'", "always", "{test: x}", "5", "root"]),
+    max_size=5,
+)
+
+
+@QUICKLY
+@given(st.lists(SERVICE, min_size=1, max_size=3))
+def test_what_comes_out_of_a_compose_file_is_a_table(services: list[dict[str, str]]) -> None:
+    """What is wrong in the file is wrong in the table: its keys are checked there."""
+    lines = ["services:"]
+    for number, keys in enumerate(services):
+        lines.append(f"  s{number}: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}")
+    with suppress(ConfigError):
+        conversion = converted("\n".join(lines), "compose.yaml")
+        assert all(warning.startswith("compose.yaml:") for warning in conversion.warnings)
+        with suppress(ConfigError):
+            table_of(conversion, **ENVIRON)
 
 
 PROCESS = st.builds(
