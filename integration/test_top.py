@@ -45,7 +45,15 @@ def test_programs_are_shown_and_stopped_by_keys_and_the_terminal_is_left_as_it_w
     container.await_ready()
     container.await_socket()
     top = f"{sys.executable} {SUPCTL} -s {container.socket} top"
-    tmux("new-session", "-d", "-x", str(width), "-y", "24", f"echo before; {top}; echo ended $?; cat")
+    tmux(
+        "new-session",
+        "-d",
+        "-x",
+        str(width),
+        "-y",
+        "24",
+        f"unset COLUMNS LINES; echo before; {top}; echo ended $?; cat",
+    )
     sleep_until(shows("1 of 2 up", "web", "RUNNING", "bad", "BACKOFF"), 30, "the table is there")
     if width == 200:
         sleep_until(shows("THREADS", "FDS", "CONNS"), 10, "every column is there")

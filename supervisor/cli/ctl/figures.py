@@ -1,4 +1,4 @@
-"""The figures of `supctl top`: what psutil sees of each program's processes, read in supctl's own process."""
+"""The figures of `supctl top`: CPU and memory as supinit has them, details as psutil sees them in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from supervisor.core.record import Record
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from supervisor.client.answers import Branch
+    from supervisor.client.answers import Branch, Process
 
 Instance = tuple[str, int]
 
@@ -24,7 +24,7 @@ class Figures(Record):
     """Of one core, since the last look."""
     memory_bytes: int
     processes: int
-    threads: int
+    threads: int | None
     descriptors: int | None
     io_bytes_per_second: float | None
     connections: int | None
@@ -45,38 +45,55 @@ class Meter:
         cpu, io, found = dict[int, float](), dict[int, int](), dict[Instance, Figures]()
         for branch in branches:
             if branch["kind"] == "program" and branch["program"] is not None:
-                pids = [process["pid"] for process in branch["processes"]]
-                found[branch["program"], branch["instance"] or 1] = self._sum(pids, cpu, io, seconds)
+                found[branch["program"], branch["instance"] or 1] = self._sum(branch["processes"], cpu, io, seconds)
         self._cpu, self._io = cpu, io
         return found
 
-    def _sum(self, pids: Sequence[int], cpu: dict[int, float], io: dict[int, int], seconds: float) -> Figures:
-        used, moved, memory, threads, count = 0.0, 0, 0, 0, 0
-        descriptors: int | None = 0
-        connections: int | None = 0
-        has_io = True
-        for pid in pids:
-            try:
-                process = psutil.Process(pid)
-                with process.oneshot():
-                    times = process.cpu_times()
-                    cpu[pid] = times.user + times.system
-                    memory += process.memory_info().rss
-                    threads += process.num_threads()
-                    count += 1
-                used += max(0.0, cpu[pid] - self._cpu.get(pid, cpu[pid]))
-            except psutil.Error:  # it has ended meanwhile
-                continue
-            try:
-                counters = process.io_counters()
-                io[pid] = counters.read_bytes + counters.write_bytes
-                moved += max(0, io[pid] - self._io.get(pid, io[pid]))
-                descriptors = None if descriptors is None else descriptors + process.num_fds()
-                connections = None if connections is None else connections + len(_connections(process))
-            except (psutil.Error, OSError):
-                has_io, descriptors, connections = False, None, None
-        rate = moved / seconds if has_io else None
-        return Figures(100 * used / seconds, memory, count, threads, descriptors, rate, connections)
+    def _sum(self, processes: Sequence[Process], cpu: dict[int, float], io: dict[int, int], seconds: float) -> Figures:
+        used = 0.0
+        details: list[_Details] = []
+        for process in processes:
+            pid = process["pid"]
+            cpu[pid] = process["cpu_seconds"]
+            used += max(0.0, cpu[pid] - self._cpu.get(pid, cpu[pid]))
+            if (seen := _look(process)) is not None:
+                details.append(seen)
+                io[pid] = seen.io_bytes
+        is_complete = len(details) == len(processes)
+        moved = sum(max(0, io[pid] - self._io.get(pid, io[pid])) for pid in (p["pid"] for p in processes) if pid in io)
+        return Figures(
+            cpu_percent=100 * used / seconds,
+            memory_bytes=sum(process["memory_bytes"] for process in processes),
+            processes=len(processes),
+            threads=sum(seen.threads for seen in details) if is_complete else None,
+            descriptors=sum(seen.descriptors for seen in details) if is_complete else None,
+            io_bytes_per_second=moved / seconds if is_complete else None,
+            connections=sum(seen.connections for seen in details) if is_complete else None,
+        )
+
+
+class _Details(Record):
+    threads: int
+    descriptors: int
+    io_bytes: int
+    connections: int
+
+
+def _look(expected: Process) -> _Details | None:
+    """Return what psutil sees of a process; None if it has ended, is not ours to see, or has another pid here.
+
+    supctl may run outside of the container's PID namespace, where the same number is another process.
+    """
+    try:
+        process = psutil.Process(expected["pid"])
+        with process.oneshot():
+            if process.cmdline()[:1] != expected["command"][:1]:
+                return None
+            counters = process.io_counters()
+            moved = counters.read_bytes + counters.write_bytes
+            return _Details(process.num_threads(), process.num_fds(), moved, len(_connections(process)))
+    except (psutil.Error, OSError):
+        return None
 
 
 def _connections(process: psutil.Process) -> Sequence[object]:

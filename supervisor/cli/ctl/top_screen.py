@@ -210,7 +210,7 @@ def _cells(entry: Entry, figures: Figures | None) -> Iterator[Text | str]:
     yield "-" if figures is None else f"{figures.cpu_percent:.1f}"
     yield "-" if figures is None else short_size(figures.memory_bytes)
     yield "-" if figures is None else str(figures.processes)
-    yield "-" if figures is None else str(figures.threads)
+    yield _text(None if figures is None else figures.threads)
     yield _text(None if figures is None else figures.descriptors)
     rate = None if figures is None else figures.io_bytes_per_second
     yield "-" if rate is None else short_size(int(rate))
