@@ -348,6 +348,14 @@ def test_where_one_named_program_has_no_process_nobody_gets_a_signal(socket_path
     assert (reply.status, reply.error_code, container.signals) == (409, "not_running", [])
 
 
+def test_a_signal_that_the_kernel_refuses_is_an_error(socket_path: str) -> None:
+    container = SteeredContainer(service("web")).begin()
+    container.signal_problem = "Operation not permitted"
+    reply = post(container, socket_path, "web/signal", {"signal": "HUP"})
+    assert (reply.status, reply.error_code) == (409, "failed")
+    assert reply.json["error"]["message"] == "cannot signal web: Operation not permitted"
+
+
 @pytest.mark.parametrize("signal", [None, "SIGNOTHING", 0, 99, "", True, [1]])
 def test_an_unknown_signal_is_told_so(socket_path: str, signal: object) -> None:
     container = SteeredContainer(service("web")).begin()

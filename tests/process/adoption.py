@@ -15,6 +15,7 @@ from .nursery import bury_everything
 @pytest.fixture
 def adopting() -> Iterator[None]:
     assert become_subreaper()
+    bury_everything()  # as PID 1, pytest has adopted the orphans of other tests
     try:
         yield
     finally:

@@ -11,7 +11,7 @@ from supervisor.core.tree import Branch, Owner, OwnerKind
 from supervisor.process.environment import marks_of
 from supervisor.process.process_tree import SLICE, ProcessTree
 
-from .nursery import Nursery, marks, sleep_until
+from .nursery import Nursery, elsewhere, marks, sleep_until
 
 WEB, DB = ("web", 1), ("db", 2)
 MARKS = {instance: marks_of(instance, "own") for instance in (WEB, DB)}
@@ -111,6 +111,9 @@ def test_the_tree_is_read_in_slices(nursery: Nursery) -> None:
 
 
 def test_a_subreaper_shows_only_its_descendants(nursery: Nursery) -> None:
-    nursery.start("sleep", "1000")
-    found = branches({})
-    assert 1 not in [pid for branch in found.values() for pid in pids(branch)]
+    def shown() -> tuple[bool, bool]:
+        pid = nursery.start("sleep", "1000")
+        found = [pid for branch in branches({}).values() for pid in pids(branch)]
+        return pid in found, os.getppid() in found
+
+    assert elsewhere(shown) == (True, False)

@@ -28,13 +28,13 @@ WEB = ("web", 1)
 MARKS = marks_of(WEB, "own")
 
 TREE = """
-import os, signal
+import os, signal, time
 def live(name):
     for number, word in ((signal.SIGUSR1, "heard"), (signal.SIGUSR2, "waits")):
         signal.signal(number, lambda *_, word=word: os.write(1, f"{name} {word}\\n".encode()))
     os.write(1, f"{name} {os.getpid()}\\n".encode())
     while True:
-        signal.pause()
+        time.sleep(0.05)  # pause(2) would miss a signal that comes just before it
 if os.fork() == 0:
     if os.fork() == 0:
         os.setsid()
@@ -325,7 +325,7 @@ for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCONT):
     signal.signal(number, hear if number != signal.SIGCONT else signal.SIG_DFL)
 os.write(1, f"{name} {os.getpid()}\\n".encode())
 while True:
-    signal.pause()
+    time.sleep(0.05)  # pause(2) would miss a signal that comes just before it
 """
 
 
@@ -483,9 +483,10 @@ def test_a_subreaper_kills_its_descendants_and_nothing_else(household: Household
     sleep_until(reap)
     assert [pid for pid in (daemon, *pids.values()) if read_process(pid) is not None] == []
     assert own_children() == []
-    parent = read_process(os.getppid())
-    assert parent is not None
-    assert not parent.is_zombie
+    if os.getpid() != 1:  # as PID 1, pytest has no parent
+        parent = read_process(os.getppid())
+        assert parent is not None
+        assert not parent.is_zombie
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own takes root, or user namespaces")
