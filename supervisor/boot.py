@@ -1,8 +1,8 @@
-"""From the command line to the first running program, with nothing imported that this does not need.
+"""Start supinit: from the options to the first running program, importing only what that needs.
 
-The order is the point: configuration, plan, run_dir, signal handlers, the first programs; asyncio, the control socket
-and everything else come afterwards (docs/decisions/0002-staged-start.md; tests/test_boot.py holds the list of what may
-be loaded by then).
+The order matters: configuration, plan, run_dir, signal handlers, the first programs. asyncio, the control socket and
+everything else come afterwards (docs/decisions/0002-staged-start.md; tests/test_boot.py lists what must not be loaded
+by then).
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
 
 FLUSH_LIMIT = 2.0
-"""Seconds that the last lines may take to be written when the container's log reader is stalled."""
+"""Seconds for writing the last lines when the container's log reader is stalled."""
 TERMINATION_LOG = "/dev/termination-log"
-"""Where Kubernetes looks for a container's last words."""
+"""The file that Kubernetes shows as the reason for a container's end."""
 MAX_LAST_WORDS = 3000
 """Characters of last lines; Kubernetes cuts what is longer than 4096 bytes."""
 INTERNAL_ERROR = 70
 
 
 class Options(Record):
-    """What the command line says. None: what the table says."""
+    """What the command line says. None: the table decides."""
 
     config: str
     log_format: str | None = None
@@ -94,7 +94,7 @@ def run(options: Options) -> int:
 
 
 def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
-    """Return the exit code and the reason; stop what is left first, where the container did not get to its end."""
+    """Return the exit code and the reason. If the container is not over, stop what is left first."""
     verdict = engine.fleet.verdict
     if not engine.is_over:
         from supervisor.emergency import stop_everything
@@ -108,14 +108,14 @@ def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
 
 
 def _end_remains(run_dir: str) -> int:
-    """End what a supinit that was killed has left running; return how many processes that was. Raises StartError."""
+    """End the processes that a killed supinit has left running; return their number. Raises StartError."""
     from supervisor.process.remains import end_remains
 
     return end_remains(run_dir)
 
 
 def _keep_register(engine: Engine) -> None:
-    """Note what belongs to this supinit, in case it is killed: its processes would live on."""
+    """Keep a file of what belongs to this supinit, for the next one in case this one is killed."""
     from supervisor.process.remains import Register
 
     register = Register(engine.plan.settings.run_dir, engine.launcher.identity, engine.children.mains)
@@ -124,7 +124,7 @@ def _keep_register(engine: Engine) -> None:
 
 
 def _plan(options: Options, is_running: bool = False) -> Plan:
-    """Read the table. While programs are running, nothing that could hold PID 1 up is read. Raises ConfigError."""
+    """Read the table. While programs are running, refuse files that could block PID 1. Raises ConfigError."""
     plan = make_plan(load(options.config, os.environ, command=options.command, regular_only=is_running))
     own_log = plan.settings.log
     level = options.log_level or own_log.level
@@ -155,11 +155,11 @@ def _loop(engine: Engine, inbox: Inbox) -> None:
 
 
 def leave_last_words(reason: str, last_lines: str) -> None:
-    """Write why the container ended, and the end of its last lines, to /dev/termination-log, where that file exists."""
+    """Write the reason for the end and the last lines to /dev/termination-log, if that file exists."""
     text = reason if not last_lines else f"{reason}\n{last_lines[-MAX_LAST_WORDS:]}"
     if os.path.exists(TERMINATION_LOG):
         try:
             with open(TERMINATION_LOG, "w", encoding="utf-8", errors="replace") as file:
                 file.write(text + "\n")
         except OSError:
-            pass  # somebody else's file; the log line says the same
+            pass  # the log has the same

@@ -44,7 +44,7 @@ def stop_everything(plan: Plan, children: Children, inbox: Inbox, at_once: bool 
         for wave in () if at_once else stop_waves(plan):
             stop.stop_wave(wave)
     except Exception:
-        pass  # what is left is killed
+        pass  # what is left is killed below
     _end_at_once()
 
 
@@ -108,7 +108,13 @@ class _Stop:
             send(pid, signal, scope, _NO_MARKS, self._left)
             send(pid, SIGCONT, Scope.MAIN, _NO_MARKS, self._left)
         except OSError:
-            os.kill(pid, signal)  # the tree cannot be read
+            self._send_to_main(pid, signal)  # the tree cannot be read
+
+    def _send_to_main(self, pid: int, signal: Signal) -> None:
+        try:
+            os.kill(pid, signal)
+        except OSError:
+            pass  # EPERM, or it is gone
 
     def _wait(self, until: float, pids: set[int], is_last: bool = False) -> None:
         """Reap until a time has come, a signal has asked for haste, or none of the processes is left."""

@@ -5,7 +5,7 @@ loop (loop.py) calls in when time has passed, a signal has come or a child has d
 
 Rule 1: the marker files follow a decision before its orders are carried out, so none outlives what it stands for.
 Rule 2: an event leaves the queue, and a decision takes effect, before anything that can fail is done about it.
-Rule 3: signals and starts do not wait for the log: what is said in a turn is written at its end.
+Rule 3: signals and starts never wait for the log: the events of a turn are written at its end.
 Rule 4: a turn ends when its time is up; the orders that are left wait for `go_on`.
 """
 
@@ -76,11 +76,11 @@ if TYPE_CHECKING:
     from supervisor.process.children import Main
 
 LONG_PAUSE = 1.0
-"""Seconds of a pause that is worth a word."""
+"""Seconds from which a pause is logged."""
 
 
 class Reading(Record):
-    """A table as it was read, its `difference` to the `old` one, and the `stale` keys: see `core.container.Updated`."""
+    """A table that was read, its `difference` from the `old` plan, and the `stale` keys (`core.container.Updated`)."""
 
     plan: Plan
     stale: Mapping[str, tuple[str, ...]]
@@ -121,16 +121,16 @@ class Engine:
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
         self.keepers: list[Callable[[], None]] = []
-        """Called by `repair`, to look after other files."""
+        """Called by `repair`, for files that others own."""
         self._lost = Troubles("path", "container.files_lost", "container.files_restored")
         self.turn_limit = inf
         """Seconds that the orders of one turn may take."""
         self.is_update_wanted = False
         """Whether a signal has asked for an update that the loop has not begun yet."""
         self._events: deque[FleetEvent] = deque()
-        """What has happened and is not decided yet."""
+        """Events that are not decided yet."""
         self._ordered: deque[Order | SweepContainer] = deque()
-        """What the core has ordered and is not carried out yet."""
+        """Orders of the core that are not carried out yet."""
         self._is_turning = False
 
     @property
@@ -143,7 +143,7 @@ class Engine:
 
     @property
     def last_lines(self) -> str:
-        """The end of the output of the program that brings the container down, if one does."""
+        """The end of the output of the program that ended the container. Empty: none did."""
         verdict = self.fleet.verdict
         if verdict is None or verdict.instance is None:
             return ""
@@ -159,14 +159,14 @@ class Engine:
         self.feed(Begun())
 
     def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
-        """Take in what somebody wants of the container, before anything else that waits for a decision."""
+        """Decide on a request, before anything else that waits for a decision."""
         self._events.appendleft(event)
         self.feed()
 
     def read_table(self) -> Reading:
-        """Read the table and the files that it names again, and compare it with the present one. Raises ConfigError.
+        """Read the table and the files that it names again, and compare it with the current plan. Raises ConfigError.
 
-        It takes a while and changes nothing, so it may run in a thread of its own.
+        It takes long and changes nothing, so it runs in a thread.
         """
         plan = self._read_plan() if self._read_plan is not None else self.plan
         stale = self.launcher.stale_files(plan)
@@ -174,7 +174,7 @@ class Engine:
         return Reading(plan, stale, old, compare(old, leaving, plan, stale))
 
     def update(self, new: Reading, dry_run: bool = False) -> Difference:
-        """Go over to what was read, unless it is a `dry_run`; return what that changes."""
+        """Apply what was read, unless this is a `dry_run`; return the difference."""
         self.faults.attempt("repair", self.repair)
         difference = new.difference
         if self.plan is not new.old:
@@ -186,7 +186,7 @@ class Engine:
         return difference
 
     def refuse_update(self, error: ConfigError) -> None:
-        """Log the problems of a table that nobody waits for an answer about."""
+        """Log the problems of a table, where no client waits for the answer."""
         for problem in error.problems:
             self.journal.write("error", "container.update_refused", reason=problem)
 
@@ -194,13 +194,13 @@ class Engine:
         self.feed(TimePassed())
 
     def resume(self, paused_for: float) -> None:
-        """Take in that supinit itself could not run for so many seconds. To be told before anything that is due."""
+        """Note that supinit itself could not run for that many seconds. Call it before anything that is due."""
         if paused_for >= LONG_PAUSE:
             self.journal.write("warning", "container.resumed", paused_for=round(paused_for, 3))
         self.feed(Resumed(paused_for))
 
     def happen(self, instance: InstanceId, event: Event) -> None:
-        """Take in what has happened to one instance."""
+        """Decide on an event of one instance."""
         self.feed(Happened(instance, event))
 
     def receive(self, signal: Signal) -> None:
@@ -209,7 +209,7 @@ class Engine:
         match route(self.plan, signal):
             case Shutdown():
                 self.journal.write("info", "signal.received", signal=name, does="shutdown")
-                self.feed(ShutdownAsked(f"{name} was received"))
+                self.ask(ShutdownAsked(f"{name} was received"))
             case Update():
                 self.journal.write("info", "signal.received", signal=name, does="update")
                 self.faults.attempt("repair", self.repair)
@@ -233,7 +233,7 @@ class Engine:
         self.faults.attempt("sweep", self.orders.signalling.meet_end, owner, pid, self.plan, self.fleet)
 
     def listen(self) -> None:
-        """Take in what programs have said through their notify sockets and in their output."""
+        """Decide on what programs have reported through their notify sockets and in their output."""
         self.faults.attempt("notify", self._take_notices)
         self.go_on()
 
@@ -242,7 +242,7 @@ class Engine:
             self._events.append(event)
 
     def reap(self) -> bool:
-        """Reap the dead and take in what that means, after what they have said last. True: more may be dead."""
+        """Reap dead processes and decide on their ends, after their last reports. True: more may be dead."""
         self.faults.attempt("notify", self._take_notices)
         self.faults.attempt("terminal", self.launcher.share_stop)
         self.orders.signalling.forget_scan()
@@ -259,13 +259,13 @@ class Engine:
     # ---- a turn
 
     def go_on(self) -> None:
-        """Decide and do what is left to be decided and done, if anything is."""
+        """Continue with the events and orders that are left, if there are any."""
         if self.has_more:
             self.feed()
 
     @property
     def has_more(self) -> bool:
-        """Whether something is left of the last turn, or programs have said something since."""
+        """Whether events or orders are left."""
         return bool(self._events or self._ordered)
 
     def feed(self, *events: FleetEvent) -> None:
@@ -309,7 +309,7 @@ class Engine:
             turn = core.advance(self.plan, self.fleet, event, time.monotonic())
         except Exception as error:
             self.faults.note("core", error)
-            self._events.popleft()  # if it fails once more, it is the event that cannot be decided on
+            self._events.popleft()  # dropped if the second try fails too
             turn = core.advance(self.plan, self.fleet, event, time.monotonic())
         else:
             self._events.popleft()
@@ -360,7 +360,7 @@ class Engine:
             self.journal.put(note)
 
     def repair(self) -> None:
-        """Make the files of run_dir again where somebody has removed them, or replaced run_dir."""
+        """Create the files in run_dir again if they, or run_dir itself, were removed or replaced."""
         try:
             was_lost = self.markers.repair()
             was_lost |= self.notices.repair()

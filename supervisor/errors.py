@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SupinitError(Exception):
-    """Anything that supinit says to the operator in one sentence."""
+    """An error that is one sentence for the operator."""
 
 
 class UsageError(SupinitError):
@@ -26,8 +26,8 @@ class StartError(SupinitError):
 class SpawnError(SupinitError):
     """A process cannot be started.
 
-    `code` is the shell's: 127 for a command that was not found, 126 for one that cannot be executed, None for a failure
-    around it, which another try may mend.
+    `code` is the exit code that a shell would use: 127 for a command that was not found, 126 for one that cannot be
+    executed. None: something else failed, and another try may succeed.
     """
 
     def __init__(self, sentence: str, code: int | None) -> None:

@@ -39,10 +39,10 @@ class Faults:
             elif _is_power_of_ten(count):
                 self._journal.write("error", "internal.repeated", where=where, reason=_sentence(error), count=count)
         except Exception:
-            pass  # there is nobody left to tell
+            pass  # the log or the memory has failed as well
 
     def attempt(self, where: str, act: Callable[[*Ts], T], *args: *Ts) -> T | None:
-        """Return what `act` returns. None: it failed, which is noted and changes nothing else."""
+        """Return the result of `act`. None: it failed, and the error is noted."""
         try:
             return act(*args)
         except Exception as error:

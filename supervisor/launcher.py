@@ -1,4 +1,4 @@
-"""Start the processes of programs: everything that a process gets, and whether it is to be started at all (`once`)."""
+"""Start the processes of programs with everything they get, and decide whether a oneshot with `once` runs at all."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BUSY_LIMIT = 20
 BUSY_PAUSE = 0.1
 """Seconds between them."""
 LOOK_AGAIN = 0.5
-"""Seconds until what is held back is looked at again: a oneshot that another container is running, for one."""
+"""Seconds until a start that is held back is tried again, such as a oneshot that another container is running."""
 
 
 class Launcher:
@@ -43,7 +43,7 @@ class Launcher:
         self, plan: Plan, children: Children, pump: Pump, notices: Notices, own_environment: Mapping[str, str]
     ) -> None:
         self.plan = plan
-        """Replaced by an update; a process keeps what it was started with."""
+        """An update replaces it; processes keep what they were started with."""
         self._children = children
         self._pump = pump
         self._notices = notices
@@ -54,17 +54,17 @@ class Launcher:
         self._fingerprints: dict[InstanceId, dict[str, int]] = {}
         """What the files of each instance held when it was started."""
         self._terminal: Handover | None = None
-        """The main program's, once there has been one that was given a terminal."""
+        """The terminal of the main program, once one was started with a terminal."""
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
-        """Return what the processes of an instance are known by: their variables, and the pipes they write to."""
+        """Return the marks that identify the processes of an instance: their variables, and the pipes they write to."""
         return marks_of(instance, self.identity) | self._pump.marks_of(instance)
 
     def launch_for(self, instance: InstanceId) -> Launch:
-        """Return what a process in the context of an instance is started with, without output. Raises SpawnError."""
+        """Return the launch of a process in the context of an instance, without output. Raises SpawnError."""
         program = self.plan.programs[instance[0]]
         null = self._pump.null
         return Launch(
@@ -83,16 +83,17 @@ class Launcher:
         )
 
     def start(self, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> Event:
-        """Start the main process of an instance, and return what came of it.
+        """Start the main process of an instance and return the result as an event.
 
-        What its output says of the start later on is told to `hear`.
+        `hear` is called later, with what the output of the process says about the start.
         """
         program = self.plan.programs[instance[0]]
         if self._pump.is_clogged(instance):
-            return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, "nobody takes what it has written")
-        reason = shortage()
-        if reason is not None:
-            return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, reason)
+            return SpawnHeld(
+                generation, time.monotonic() + LOOK_AGAIN, "its output is not being read, and the buffer is full"
+            )
+        if (lack := shortage()) is not None:
+            return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, lack)
         try:
             held = self._claim(instance, generation, program.once) if program.once is not None else None
             started = held or Spawned(generation, self._spawn(program, instance, generation, hear))
@@ -112,9 +113,9 @@ class Launcher:
             return SpawnFailed(generation, "cannot be started: out of memory", None, chance())
 
     def stale_files(self, plan: Plan) -> dict[str, tuple[str, ...]]:
-        """Return the keys of each program that name a file with another content than at its start.
+        """Return, by program, the keys that name a file whose content has changed since the program was started.
 
-        May run in a thread of its own: it reads files, and nothing else that changes.
+        It may run in a thread: it changes nothing.
         """
         stale: dict[str, tuple[str, ...]] = {}
         for instance, before in tuple(self._fingerprints.items()):
@@ -131,18 +132,18 @@ class Launcher:
         return self._terminal is not None and self._terminal.holder == pid
 
     def take_terminal_back(self) -> None:
-        """Have the terminal again, once nobody else does."""
+        """Take the terminal back from the main program."""
         if self._terminal is not None:
             self._terminal.take_back()
             self._pump.share_terminal(False)
 
     def share_stop(self) -> None:
-        """Stop with a main program that was stopped from the terminal, for as long."""
+        """If the main program was stopped from the terminal, stop supinit too until it continues."""
         if self._terminal is not None:
             self._terminal.share_stop()
 
     def note(self, change: Change, once: Once | None) -> str | None:
-        """Record that a oneshot is done, or give its claim up. Returns what went wrong with that, as a sentence."""
+        """Record a completed oneshot, or release its claim. Returns the error as a sentence, if there is one."""
         if once is None or change.after.is_alive:
             return None
         phase = change.after.phase
@@ -156,7 +157,7 @@ class Launcher:
         return None
 
     def _claim(self, instance: InstanceId, generation: int, once: Once) -> Event | None:
-        """Return why a oneshot is not run now; None: it is ours to run."""
+        """Return why a oneshot does not run now. None: it may run."""
         try:
             outcome = self._claims.claim(instance, once)
         except OSError as error:
@@ -207,7 +208,7 @@ class Launcher:
     def _with_notify(
         self, launch: Launch, program: Program, instance: InstanceId, generation: int, ours: list[int]
     ) -> Launch:
-        """Add the ways in which the program says that it is ready."""
+        """Add the descriptor or the socket through which the program reports that it is ready."""
         notify = program.ready.notify
         if isinstance(notify, int):
             write_end = self._notices.open_pipe(instance, generation)
@@ -219,9 +220,9 @@ class Launcher:
         return launch
 
     def _with_claim(self, launch: Launch, instance: InstanceId) -> Launch:
-        """Let a oneshot hold its own lock as well, so that it is held as long as either of us lives.
+        """Pass the lock of a oneshot on to it, so that the lock is held as long as supinit or the oneshot lives.
 
-        The number is one that none of the other descriptors has, and this one is put in its place first.
+        Its descriptor gets a number that no other descriptor has, and is connected first.
         """
         lock = self._claims.lock_of(instance)
         if lock is None:
@@ -232,7 +233,7 @@ class Launcher:
 
 
 def _clear(program: Program) -> None:
-    """Remove what an earlier life has left. Raises SpawnError for what cannot be removed, a directory for one."""
+    """Remove files that an earlier run has left. Raises SpawnError if one cannot be removed, such as a directory."""
     for path in program.clear_before_start:
         try:
             os.unlink(path)
@@ -243,5 +244,5 @@ def _clear(program: Program) -> None:
 
 
 def chance() -> float:
-    """Return a random number in [0, 1), without the module that is for that."""
+    """Return a random number in [0, 1) without importing `random`."""
     return os.urandom(1)[0] / 256

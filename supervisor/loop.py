@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 TURN_LIMIT = 0.02
 """Seconds that the orders of one turn may take before signals, output and requests are looked at again."""
 HURRY_LIMIT = 10.0
-"""Seconds after a second shutdown signal in which everything has to be killed, swept and over."""
+"""Seconds after a second shutdown signal until the loop ends, whatever is left."""
 MAX_FAULTS = 100
-"""Unhandled errors after which the loop is taken to be beyond help."""
+"""Unhandled errors after which the loop gives up."""
 
 
 class Loop:
@@ -97,7 +97,7 @@ class Loop:
                 self._guard(self._tasks.catch_up)()
 
     def _note_shutdown_signal(self) -> None:
-        """Make sure that a second shutdown signal ends the container, even if the core never gets there."""
+        """Make sure that a second shutdown signal ends the container, even if the core does not."""
         now = self._loop.time()
         if self._asked_at is None:
             self._asked_at = now
@@ -109,7 +109,7 @@ class Loop:
             self._loop.call_soon(self._guard(self._reap))
 
     def _note_pause(self, seconds: float) -> None:
-        """Move every deadline before anything is read: a pause of supinit's own is nobody's fault."""
+        """Move every deadline before anything is read: programs are not to blame for a pause of supinit."""
         self._tasks.pauses += 1
         self._guard(partial(self._engine.resume, seconds))()
 
@@ -208,7 +208,7 @@ class Loop:
         from supervisor.config.lint import warnings_on
 
         plan = self._engine.plan
-        level = "info" if plan.main is not None and os.isatty(0) else "warning"  # somebody is at a prompt there
+        level = "info" if plan.main is not None and os.isatty(0) else "warning"  # a person is at the prompt
         try:
             for warning in warnings_on(plan):
                 if warning not in self._warned:
@@ -276,7 +276,7 @@ class Loop:
         return run
 
     def _fail(self, where: str, error: BaseException) -> None:
-        """Note an error that nobody has handled, and stop everything in order, or at once where that fails, too."""
+        """Note an unhandled error and stop everything in order; end the loop if that fails too."""
         self._engine.faults.note(where, error)
         self._faults += 1
         if self._is_failing or self._faults > MAX_FAULTS:
@@ -292,6 +292,7 @@ class Loop:
             self._is_failing = False
 
     def _give_up(self) -> None:
+        """End the loop although the container is not over: `run` raises."""
         self._is_broken = True
         self._loop.stop()
 

@@ -1,7 +1,7 @@
-"""What comes back from processes, as events: what they say about themselves, and how they end.
+"""Turn what processes report about themselves, and their ends, into events.
 
 Rule 1: a death that was reaped is reported, whatever else fails meanwhile.
-Rule 2: what a process said before its death is reported before it.
+Rule 2: what a process reported before its death is decided on before its death.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Reports:
         self.oom_kills: OomKills | None = None
         """Set by the loop, after the first programs have been started."""
 
-    # ---- what they say
+    # ---- notices
 
     def take_notices(self, fleet: Fleet) -> Iterator[FleetEvent]:
-        """Yield what programs have said through their notify sockets and descriptors."""
+        """Yield what programs have reported through their notify sockets and descriptors."""
         for notice in self._notices.take():
             if isinstance(notice, ReadinessNewline):
                 yield Happened(notice.instance, BecameReady(notice.generation))
@@ -102,7 +102,7 @@ class Reports:
     def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
         return is_of(pid, main_pid, self._launcher.marks_of(instance), self._children.pids)
 
-    # ---- how they end
+    # ---- deaths
 
     def reap(self) -> bool:
         """Reap the dead. Returns whether more may be dead; `take_deaths` reports them."""
@@ -115,7 +115,7 @@ class Reports:
         return bool(self._deaths)
 
     def take_deaths(self, fleet: Fleet) -> Iterator[FleetEvent]:
-        """Yield what the deaths mean for the programs, and tell the others their own."""
+        """Yield the ends of main processes, and pass the other deaths on to their owners."""
         while self._deaths:
             death = self._deaths[0]
             match death.owner:
@@ -146,7 +146,7 @@ class Reports:
         return tuple(text.splitlines()[-LAST_LINES:])
 
     def disclaim(self, signal: Signal) -> None:
-        """Note a signal that somebody sends, so that a kill of theirs is not taken for the kernel's."""
+        """Note that somebody sends a signal, so that their SIGKILL is not counted as the kernel's."""
         if signal == SIGKILL and self.oom_kills is not None:
             self.oom_kills.disclaim(time.monotonic())
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SWITCH_INTERVAL = 0.0005
-"""Seconds for which the loop waits for a thread at most, each time that it has something to do (default: 5 ms)."""
+"""Seconds that the loop waits for a running thread at most (Python's default is 5 ms)."""
 RELOAD_LIMIT = 60.0
 """Seconds that a reload command may take."""
 
@@ -41,11 +41,11 @@ class Tasks:
         self._engine = engine
         self._loop = loop
         self._updating = asyncio.Lock()
-        """One update at a time: the later one is compared with what the earlier one has made."""
+        """Updates run one after the other: each is compared with the result of the one before."""
         self._fail = fail
         self._running: set[asyncio.Task[Any]] = set()
         self.pauses = 0
-        """How often supinit itself was paused: a limit that has passed meanwhile says nothing about a program."""
+        """How often supinit itself was paused. A timeout that passed during a pause says nothing about a program."""
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -61,7 +61,7 @@ class Tasks:
             self._fail(error)
 
     def catch_up(self) -> None:
-        """Start what the engine wants to have run, and cancel the probes that nobody waits for any more."""
+        """Start the tasks that the engine has ordered, and cancel probes whose process is gone."""
         for instance, (generation, task) in list(self._probes.items()):
             life = self._engine.fleet.lives.get(instance)
             if task.done():
@@ -81,7 +81,7 @@ class Tasks:
     # ---- updates
 
     async def update(self, dry_run: bool) -> Difference:
-        """Read the table in a thread, then go over to it. Raises ConfigError: nothing has changed."""
+        """Read the table in a thread, then apply it. Raises ConfigError; then nothing has changed."""
         async with self._updating:
             try:
                 new = await self._in_thread(self._engine.read_table)
@@ -99,7 +99,7 @@ class Tasks:
             self._engine.refuse_update(error)
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
-        """Run what takes long in a thread, which gives way to the loop as soon as the loop has something to do."""
+        """Run something slow in a thread, and let the loop interrupt it quickly."""
         from concurrent.futures import ThreadPoolExecutor
 
         interval = sys.getswitchinterval()
