@@ -151,6 +151,8 @@ class Why:
 
     def _lines_of(self, instance: InstanceId) -> tuple[str, ...]:
         view = self._snapshot.instances[instance]
+        if view.pid is None and view.last_exit is not None and view.last_exit.last_lines:
+            return view.last_exit.last_lines[-MOST_LINES:]
         has_failed = view.last_exit is not None or view.health is Health.UNHEALTHY or view.state is State.FATAL
         return tuple(self._last_lines(instance).splitlines()[-MOST_LINES:]) if has_failed else ()
 

@@ -32,6 +32,23 @@ def get(path: str, query: str = "", accept: str | None = None) -> Reply:
     return asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(
+    "target", ["/v1/status", "/v1/programs/all", "/v1/why", "/v1/events", "/healthz", "/readyz", "/v1/wait?timeout=0"]
+)
+def test_no_text_has_anything_that_a_terminal_would_act_on(socket_path: str, target: str) -> None:
+    """Probe output, the lines of a program and what it says of itself are a program's own words."""
+
+    async def scenario() -> Reply:
+        container = SteeredContainer(service("app", checked=True), service("db")).begin()
+        container.say("db", "\x1b]0;x\x07\r").write("app", "\x1b[2Jx\r\n").probe("app", False, "no\x1b[2J\r\x9bK")
+        container.journal.write("warning", "program.step_failed", program="app", reason="\x1b[2J\r\x9bK")
+        async with served(container, socket_path) as control:
+            return await control.ask("GET", target, accept="text/plain")
+
+    text = asyncio.run(scenario()).text
+    assert text.replace("\n", "").isprintable()
+
+
 def test_each_instance_that_is_not_up_has_its_chain_of_causes(socket_path: str) -> None:
     reply = get(socket_path)
     lines = ["no route\x1b[2J", "to db"]

@@ -7,6 +7,7 @@ from signal import SIGKILL
 import pytest
 
 from supervisor.core.container import ShutdownAsked
+from supervisor.core.events import ProcessExited
 from supervisor.core.program import (
     Condition,
     HealthCheck,
@@ -94,6 +95,15 @@ def test_what_has_failed_says_its_reason() -> None:
     assert sentences(world, "web").startswith("web is FATAL: ")
     assert sentences(world, "web").endswith(". It is not tried again.")
     assert explain(world, "web", lines="\n".join(map(str, range(20)))).last_lines == tuple(map(str, range(10, 20)))  # type: ignore[union-attr]
+
+
+def test_the_lines_of_a_failed_run_are_its_own_and_not_those_of_the_run_before() -> None:
+    world = begin(program("web"), program("other")).pass_to(0.5)
+    del world.pids["web", 1]
+    world.happens("web", ProcessExited(1, 7, None, last_lines=("port in use",)))
+    explanation = explain(world, "web", lines="from the run before\nport in use")
+    assert explanation is not None
+    assert explanation.last_lines == ("port in use",)
 
 
 def test_what_was_stopped_and_what_is_stopping_say_so() -> None:
