@@ -139,7 +139,7 @@ def refuse_missed(wish: Wish, console: Console, outcomes: Mapping[InstanceId, Ou
     late = [i for i, outcome in outcomes.items() if isinstance(outcome, InProgress)]
     if missed:
         failed = next(i for i, outcome in outcomes.items() if isinstance(outcome, Missed))
-        lines = () if wish is Wish.STOP else tuple(console.container.lines_of(failed).splitlines()[-MOST_LINES:])
+        lines = () if wish is Wish.STOP else _lines_of(console, failed)
         more = {"programs": entries(console, outcomes), "last_lines": list(lines)}
         sentence = f"cannot {wish.value}: {', '.join(missed)}"
         raise RequestError(409, "failed", sentence, more=more, lines=lines)
@@ -163,6 +163,14 @@ def _with_instance(name: str, instance: object) -> str:
     if not isinstance(instance, int) or isinstance(instance, bool):
         raise RequestError(400, "invalid_body", f"cannot read instance: {instance!r} is not a whole number")
     return f"{name}:{instance}"
+
+
+def _lines_of(console: Console, instance: InstanceId) -> tuple[str, ...]:
+    """Return the last lines of the run that failed, or of the output as a whole where the process is still there."""
+    view = console.container.snapshot.instances[instance]
+    if view.pid is None and view.last_exit is not None and view.last_exit.last_lines:
+        return view.last_exit.last_lines
+    return tuple(console.container.lines_of(instance).splitlines()[-MOST_LINES:])
 
 
 def note(console: Console, request: Request, action: str, name: str) -> None:
