@@ -121,6 +121,17 @@ def test_what_a_passing_health_check_leaves_behind_does_not_pile_up(run: Run, tm
     assert len(alive_with(word)) <= 1
 
 
+def test_without_proc_a_program_is_restarted_and_what_is_unknown_is_said(run: Run) -> None:
+    web = {"command": ["sh", "-c", "sleep 1000 & exit 7"], "restart_delay": {"initial": "10ms", "max": "50ms"}}
+    hide = ("sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+    container = run({"web": web | {"start_retries": None}}, inside=hide)
+    sleep_until(lambda: len(events_of(container, "program.started")) >= 4, 10, "it is restarted")
+    assert container.err.has('program.left_behind program=web reason="unknown, cannot read /proc: ')
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+    assert container.left_in_namespace() == []
+
+
 # ---- without CAP_KILL
 
 

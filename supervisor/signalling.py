@@ -110,12 +110,13 @@ class Signalling:
             self._tell("warning", "program.leftovers", instance, left.killed)
             self._counters.of(instance).leftovers_killed += len(left.killed)
         yield Happened(instance, LookFailed(action.generation, left.unknown))
-        is_hopeless = action.signal == SIGKILL and 0 < left.refused == len(left.commands)
+        is_refused = action.signal == SIGKILL and 0 < left.refused == len(left.commands)
+        is_hopeless = is_refused or left.is_lasting
         if (left.commands or left.unknown) and not action.final and not is_hopeless:
             self.postpone(instance, action)
             return
         if left.commands:
-            reason = "supinit may not signal them" if is_hopeless else "SIGKILL has not ended them"
+            reason = "supinit may not signal them" if is_refused else "SIGKILL has not ended them"
             self._tell("error", "program.left_behind", instance, left.commands, reason=reason)
         elif left.unknown:
             self._tell("error", "program.left_behind", instance, (), reason=f"unknown, {left.unknown}")

@@ -16,6 +16,9 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors after which it is unknown whether a process exists."""
 
 
+NOT_MOUNTED = "it is not mounted for this PID namespace"
+
+
 class Process(Record):
     """One line of /proc/PID/stat (proc(5)). `started` is in clock ticks since boot and detects a recycled pid.
 
@@ -111,7 +114,10 @@ def own_children() -> list[int]:
     try:
         return [int(pid) for pid in _read(f"/proc/self/task/{own}/children").split()]
     except FileNotFoundError:
-        return [process.pid for process in read_processes().values() if process.parent == own]
+        processes = read_processes()
+    if own not in processes:
+        raise OSError(errno.ENOENT, NOT_MOUNTED)
+    return [process.pid for process in processes.values() if process.parent == own]
 
 
 def _read(path: str) -> bytes:

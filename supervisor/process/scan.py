@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from supervisor.process.procfs import is_marked, list_pids, make_process, read_stat, signs_of
+from supervisor.process.procfs import NOT_MOUNTED, is_marked, list_pids, make_process, read_stat, signs_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def scan() -> Scan:
         if stat is not None:
             processes[pid] = make_process(pid, stat[1])
     if os.getpid() not in processes:
-        raise OSError(errno.ENOENT, "no process is visible in /proc")
+        raise OSError(errno.ENOENT, NOT_MOUNTED)
     return Scan(processes)
 
 

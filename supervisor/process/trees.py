@@ -15,7 +15,7 @@ from functools import partial
 
 from supervisor.core.program import Scope
 from supervisor.core.record import Record
-from supervisor.process.procfs import name_of, read_process
+from supervisor.process.procfs import EXHAUSTED, name_of, read_process
 from supervisor.process.scan import Reserve, scan
 from supervisor.process.sweep import is_alone, may_be_signalled, signal_group, signal_process
 
@@ -45,6 +45,8 @@ class Left(Record):
     """How many of those left supinit may not signal."""
     unknown: str = ""
     """Why it cannot be seen what is left. Empty: it can."""
+    is_lasting: bool = False
+    """Whether it cannot be seen later either: /proc is not there at all."""
 
 
 class _Tree:
@@ -131,7 +133,7 @@ class Trees:
             if number == signal.SIGKILL:
                 tree.unreported += self._kill(left, tree)
         except OSError:
-            pass  # the sweep will say so
+            number = signal.SIGKILL  # what cannot be seen cannot be waited for; the sweep will say so
         if number == signal.SIGKILL:
             try:
                 signal_group(leader, signal.SIGKILL)
@@ -158,7 +160,8 @@ class Trees:
             else:
                 signalled = self._signal_left(instance, leader, number, tree)
         except OSError as error:
-            return Left(killed=tuple(killed), unknown=f"cannot read /proc: {error.strerror}")
+            unknown = f"cannot read /proc: {error.strerror}"
+            return Left(killed=tuple(killed), unknown=unknown, is_lasting=error.errno not in EXHAUSTED)
         commands = tuple(name_of(process.pid) for process in tree.left)
         refused = sum(1 for process in tree.left if not may_be_signalled(process.pid))
         return Left(commands, tuple(killed), tuple(signalled), refused)
