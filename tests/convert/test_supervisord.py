@@ -363,11 +363,14 @@ def test_what_does_not_start_by_itself_has_autostart_false_and_nothing_depends_o
 
 
 def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
-    text = "[program:a]\ncommand=x\n[fcgi-program:b]\ncommand=y\nsocket=unix:///run/b.sock\n"
-    assert list(programs_of(text)) == ["a"]
-    assert losses_of(text) == [
-        "5: [fcgi-program:b] socket: supinit passes no socket: let the program open its own, and remove the #"
-    ]
+    text = "[program:a]\ncommand=x\n[fcgi-program:b]\ncommand=y\nsocket={}\n"
+    for socket, options in (("unix:///run/b.sock", "-s, /run/b.sock"), ("tcp://127.0.0.1:90", "-a, 127.0.0.1, -p, 90")):
+        assert list(programs_of(text.format(socket))) == ["a"]
+        assert losses_of(text.format(socket)) == [
+            "5: [fcgi-program:b] socket: supinit passes no socket: write command: "
+            f"[spawn-fcgi, -n, {options}, --, COMMAND] and remove the #; "
+            "the web server keeps its address (fastcgi_pass)"
+        ]
 
 
 @pytest.mark.parametrize(

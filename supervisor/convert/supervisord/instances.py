@@ -20,7 +20,9 @@ ONE_INSTANCE = "a program of one instance has the name of its section"
 INSTANCES = "instances are named NAME:1, NAME:2 and so on"
 MOST = 1000
 DEFAULT_PRIORITY = 999
-NO_SOCKET = "supinit passes no socket: let the program open its own, and remove the #"
+NO_SOCKET = (
+    "supinit passes no socket: write command: {} and remove the #; the web server keeps its address (fastcgi_pass)"
+)
 
 
 class Group(Record):
@@ -80,8 +82,9 @@ class Instances:
             options.raw(name)
         if self._section.kind == "fcgi-program":
             block.is_off = True
-            for name in ("socket", "socket_owner", "socket_mode", "socket_backlog"):
-                options.lose(name, NO_SOCKET)
+            options.lose("socket", NO_SOCKET.format(_spawner(options)))
+            for name in ("socket_owner", "socket_mode", "socket_backlog"):
+                options.group(name, "options -u, -M and -b of spawn-fcgi")
         convert_program(options, self._common)
         self.used_names |= scope.used_names
         self.used_variables |= scope.used_variables
@@ -127,3 +130,13 @@ class Instances:
 
     def _add(self, wanted: str, block: Block) -> str:
         return self._draft.add(wanted, block, self._section.place, f"[{self._section.name}]")
+
+
+def _spawner(options: Options) -> str:
+    """Return the command that opens the socket of a FastCGI program, and passes it on."""
+    text = options.text("socket")
+    address = "" if text is None else text.written
+    kind, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    where = f"-s, {rest}" if kind == "unix" else f"-a, {host or '0.0.0.0'}, -p, {port}"
+    return f"[spawn-fcgi, -n, {where}, --, COMMAND]"
