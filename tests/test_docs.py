@@ -110,6 +110,13 @@ def test_every_page_is_in_the_navigation_of_the_site() -> None:
     assert {page for page in pages if not page.startswith("decisions/")} <= named
 
 
+def test_every_decision_has_a_number_of_its_own() -> None:
+    names = [path.name for path in (ROOT / "docs/decisions").glob("*.md")]
+    titles = [(ROOT / "docs/decisions" / name).read_text().partition(" ")[2].partition(".")[0] for name in names]
+    assert [name[:4] for name in names] == [f"{title:0>4}" for title in titles]
+    assert len(set(titles)) == len(titles)
+
+
 @pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_file_that_the_page_names_is_there(page: str) -> None:
     """From the root of the repository, or of supervisor/; a second one on a line also from the folder of the first."""
