@@ -17,7 +17,7 @@ from collections import deque
 from math import inf
 
 from supervisor.core import fleet as core
-from supervisor.core.actions import Spawn
+from supervisor.core.actions import SendSignal, Spawn
 from supervisor.core.container import (
     Asked,
     Begun,
@@ -286,7 +286,10 @@ class Engine:
     def _turn(self, end: float) -> None:
         """Decide and carry out until nothing is left, or until `end`. At least one event and one order are done."""
         while self._events or self._ordered:
-            self.orders.signalling.forget_scan()
+            # the rest of many signals uses the look at /proc that the first of them took: each would fill a turn
+            is_fresh = not (self._ordered and _is_signal(self._ordered[0]))
+            if is_fresh:
+                self.orders.signalling.forget_scan()
             while self._events:
                 self._decide(self._events[0])
                 if time.monotonic() > end:
@@ -297,7 +300,11 @@ class Engine:
             if any(isinstance(order, Order) and isinstance(order.action, Spawn) for order in self._ordered):
                 self.faults.attempt("repair", self.repair)  # what is started needs its notify socket
             while self._ordered:
-                self._events.extend(self.orders.carry_out(self._ordered.popleft(), self.fleet))
+                order = self._ordered.popleft()
+                if not is_fresh and not _is_signal(order):
+                    self.orders.signalling.forget_scan()
+                    is_fresh = True
+                self._events.extend(self.orders.carry_out(order, self.fleet))
                 if time.monotonic() > end:
                     return
             if time.monotonic() > end:
@@ -386,3 +393,7 @@ class Engine:
 
     def _hear(self, instance: InstanceId, event: Event) -> None:
         self._events.append(Happened(instance, event))
+
+
+def _is_signal(order: Order | SweepContainer) -> bool:
+    return isinstance(order, Order) and isinstance(order.action, SendSignal)
