@@ -538,3 +538,27 @@ def test_no_regular_expression_holds_pid_1_up(run: Run, settings: dict[str, Any]
     assert container.err.has("log.pattern_too_slow program=app lines=")
     container.signal(signal.SIGTERM)
     assert container.end(15) == 0
+
+
+def test_the_last_line_is_the_containers_end_where_a_log_file_is_on_a_full_disk(run: Run) -> None:
+    app = {"command": ["seq", "100"], "type": "oneshot", "log": {"file": "/dev/full"}}
+    container = run({"app": app})
+    assert container.end() == 0
+    assert container.err.has('log.write_failed to=/dev/full reason="No space left on device"')
+    assert container.err.has("log.dropped program=app instance=1 to=/dev/full lines=100 bytes=292")
+    assert "container.ended" in container.err.lines[-1]
+
+
+def test_what_a_probe_or_a_line_says_does_not_reach_the_terminal_as_it_is(run: Run) -> None:
+    trick = r"printf '\033]0;owned\007\033[2J\r%s\n' "
+    check = {"test": ["CMD-SHELL", trick + "unwell; exit 1"], "interval": "100ms", "retries": 1, "on_unhealthy": "none"}
+    app = {"command": ["/bin/sh", "-c", trick + "broken; exec sleep 1000"], "ready": {"fail_log": "broken"}}
+    programs = {
+        "app": {**app, "log": {"mode": "none"}, "shutdown_on": "never"},
+        "web": {"command": ["sleep", "1000"], "healthcheck": check},
+    }
+    container = run(programs)
+    container.expect("broken")
+    container.expect("unwell")
+    assert all(line.isprintable() for line in container.err.lines)
+    assert container.err.has(r"\x1b]0;owned\x07\x1b[2J\r")

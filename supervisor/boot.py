@@ -72,6 +72,10 @@ def run(options: Options) -> int:
         _keep_register(engine)
     if remains:
         journal.write("warning", "container.remains_ended", processes=remains)
+    if settings.syslog is not None:
+        from supervisor.logs.syslog import Syslog
+
+        engine.syslog = Syslog(settings.syslog, pump, engine.find_program)
     has_failed = False
     try:
         engine.begin()
@@ -85,10 +89,14 @@ def run(options: Options) -> int:
             engine.children.register.remove()
         engine.launcher.take_terminal_back()
         journal.open()
-        pump.flush(FLUSH_LIMIT)
+        if engine.syslog is not None:
+            engine.syslog.take()
+            engine.syslog.close()
+        pump.flush(FLUSH_LIMIT, journal.close)
         leave_last_words(reason, engine.last_lines)
     except BaseException as error:
         engine.faults.note("supinit", error)
+        engine.faults.attempt("output", journal.close)
         code = INTERNAL_ERROR
     return code
 

@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
+    from supervisor.logs.syslog import Syslog
     from supervisor.process.children import Main
 
 LONG_PAUSE = 1.0
@@ -118,6 +119,8 @@ class Engine:
         self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
+        self.syslog: Syslog | None = None
+        """Set before the first programs start, where the table has one."""
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
         self.keepers: list[Callable[[], None]] = []
@@ -223,6 +226,15 @@ class Engine:
                         self.send_signal(instance, target)
             case Ignore():
                 self.journal.write("debug", "signal.ignored", signal=name)
+
+    def find_program(self, pid: int) -> tuple[Program, InstanceId] | None:
+        """Return the program and the instance that a process belongs to. None: it is gone, or belongs to none."""
+        from supervisor.process.senders import find_instance
+
+        mains = {life.run.pid: instance for instance, life in self.fleet.lives.items() if life.run is not None}
+        instance = find_instance(pid, mains, self.launcher.identity)
+        program = None if instance is None else self.plan.programs.get(instance[0])
+        return None if program is None or instance is None else (program, instance)
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
         """Signal the main process of an instance. Return what prevented it, as a clause, or None."""

@@ -74,6 +74,8 @@ class Loop:
         self._loop.add_reader(self._inbox.fileno(), self._guard(self._take_signals))
         self._listen_to_pump()
         self._loop.add_reader(self._engine.notices.fileno(), self._guard(self._engine.listen))
+        if self._engine.syslog is not None:
+            self._loop.add_reader(self._engine.syslog.fileno(), self._guard(self._take_syslog))
         self._engine.listeners.append(self._after_turn)
         for callback in (self._reap, self._take_signals, self._after_turn, self._settle_in):
             self._loop.call_soon(self._guard(callback))
@@ -124,6 +126,11 @@ class Loop:
             self._loop.remove_reader(self._engine.pump.fileno())
             self._loop.call_later(pause, self._listen_to_pump)
         self._arm_pump()
+
+    def _take_syslog(self) -> None:
+        if self._engine.syslog is not None:
+            self._engine.syslog.take()
+            self._settle_pump()
 
     def _listen_to_pump(self) -> None:
         self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))

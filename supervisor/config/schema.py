@@ -197,6 +197,7 @@ SUPERVISOR = Section(
         "Directory of the control socket and the marker files, created if missing. $SUPINIT_RUN_DIR overrides it.",
         "/run/supinit",
     ),
+    Key("syslog", TEXT, "Path of a socket for programs that only know syslog(3), such as /dev/log. Default: none."),
     Key("socket", TEXT, "Path of the control socket. Default: control.sock in run_dir."),
     Key("socket_mode", MODE, "File mode of the control socket. Default: 0600, or 0660 with socket_group."),
     Key("socket_group", GROUP, "Group whose members may read status, logs and metrics."),

@@ -360,6 +360,8 @@ class Settings(Record):
     socket_group: int | None = None
     metrics_listen: tuple[str, int] | None = None
     start_timeout: float | None = None
+    syslog: str | None = None
+    """Path of the socket for syslog(3)."""
     shutdown_signals: tuple[Signal, ...] = (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGRTMIN + 3)
     drain_delay: float = 0.0
     marker_lease: float | None = None

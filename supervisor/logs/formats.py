@@ -90,10 +90,13 @@ class JsonFormat:
         stream: str,
         note_invalid: Callable[[int], None],
         now: Callable[[], float] = time,
+        severity: str | None = None,
     ) -> None:
         from json import dumps
 
         self._who = f'", "program": {dumps(program)}, "instance": {instance}, "stream": "{stream}", '.encode()
+        if severity is not None:
+            self._who += f'"severity": "{severity}", '.encode()
         self._note_invalid = note_invalid
         self._now = now
         self._scan = _scanner()

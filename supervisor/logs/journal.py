@@ -30,6 +30,8 @@ MOST_WAITING = 16 << 20
 """Bytes that may wait for a reader that stalls. Lines beyond that are dropped and counted."""
 MOST_TOLD = 1000
 """Events that are kept: at some 400 bytes each, about half a megabyte."""
+LAST = "container.ended"
+"""The event that is written last: what is reported while the output is flushed comes before it."""
 LONGEST = 4096
 """Characters of a value that are kept: a reason may quote a program's line."""
 
@@ -42,6 +44,7 @@ class Journal:
         self._sink = sink
         self._output = Output(("supinit", 1))
         self._kept: list[tuple[float, LogEvent]] = []
+        self._last: list[tuple[float, LogEvent]] = []
         self._render: Render | None = None
         self.told: deque[tuple[float, LogEvent]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
@@ -75,9 +78,18 @@ class Journal:
             self._tell(at, note)
         if rank < LEVELS.index(self._settings.level):
             return
+        if note.event == LAST:
+            self._last.append((at, note))
+            return
         self._kept.append((at, note))
         if not self.is_held:
             self._write_kept()
+
+    def close(self) -> None:
+        """Write the line that comes last, whatever else was reported after it."""
+        self._kept += self._last
+        self._last.clear()
+        self._write_kept()
 
     def release(self) -> None:
         """Write the lines that were held."""
@@ -144,9 +156,16 @@ def _wording() -> Callable[[LogEvent], str]:
         values = {key: "\n".join(value) if isinstance(value, list) else value for key, value in note.values.items()}
         if note.event == "program.exited":
             values.pop("last_lines", None)  # the program's own output stands above
-        return f"{mark}{note.event} {render(None, '', values)}".rstrip()
+        return _escaped(f"{mark}{note.event} {render(None, '', values)}".rstrip())
 
     return write
+
+
+def _escaped(line: str) -> str:
+    """Escape what a terminal would act on, such as ESC or CR: a value may quote a line or a probe's answer."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def _json() -> Render:

@@ -61,6 +61,7 @@ class Pipe:
         "lines",
         "output",
         "patterns",
+        "severity",
         "stream",
         "tail",
     )  # fmt: skip
@@ -92,6 +93,8 @@ class Pipe:
         self.bucket: Bucket | None = None
         self.joiner: Joiner | None = None
         self.patterns: ReadinessPatterns | None = None
+        self.severity: str | None = None
+        """Of lines that came through syslog."""
         self._budget: Budget | None = None
         self._note_slow = note_slow
         """Gets the number of lines that the patterns could not search in time."""
@@ -273,4 +276,4 @@ class Pipe:
         def note_invalid(count: int) -> None:
             self.output.invalid += count
 
-        return JsonFormat(*self.instance, STREAMS[self.stream], note_invalid)
+        return JsonFormat(*self.instance, STREAMS[self.stream], note_invalid, severity=self.severity)

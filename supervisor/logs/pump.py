@@ -16,8 +16,8 @@ from functools import partial
 from time import monotonic
 
 from supervisor.core.output import Output
-from supervisor.core.program import LogMode
-from supervisor.core.record import Record
+from supervisor.core.program import LogMode, WhenFull
+from supervisor.core.record import Record, replace
 from supervisor.logs.destinations import Destinations
 from supervisor.logs.pipe import CHUNK, Pipe
 from supervisor.logs.rate import Bucket
@@ -46,6 +46,8 @@ PIPE_MODE = 0o622
 """So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 LONGEST_TURN = 0.02
 """Seconds after which a turn ends before every pipe that is ready was read: patterns take their time."""
+SYSLOG_RATE = 1 << 20
+"""Bytes a second that a program may send to syslog, where it has no `rate_limit`."""
 SLOW_PAUSE = 60.0
 """Seconds between two reports about the patterns of a program that are too slow."""
 LOOK_AGAIN = 0.1
@@ -89,6 +91,8 @@ class Pump:
         """Pipes with a readiness pattern, which are not left alone for long."""
         self._slow: dict[str, tuple[float, int]] = {}
         """By program, when slow patterns were reported last, and how many lines they were too slow for since."""
+        self._inserted: dict[tuple[InstanceId, int, str], Pipe] = {}
+        """The stages for lines that came through syslog, by instance, stream and severity."""
         self._left: list[int] = []
         """Descriptors that were ready when a turn was over."""
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -182,9 +186,39 @@ class Pump:
         self._by_instance.setdefault(instance, set()).add(read_end)
         return write_end
 
+    def insert(self, program: Program, instance: InstanceId, stream: int, severity: str, data: bytes) -> None:
+        """Pass on whole lines that a program did not write to its pipes but sent to syslog.
+
+        Their sender never waits: what a congested destination does not take, and what is over the rate, is lost.
+        """
+        pipe = self._inserted.get((instance, stream, severity))
+        if pipe is None:
+            rate = program.log.rate_limit or SYSLOG_RATE
+            log = replace(program.log, when_full=WhenFull.DROP, rate_limit=rate, flush_after=None)
+            program = replace(program, log=log)
+            output = self.outputs.setdefault(instance, Output(instance))
+            tail = self.tails.of(instance)
+            tail.limit = program.log.tail
+            pipe = Pipe(-1, instance, stream, output, tail, partial(self._note_slow, program.name))
+            pipe.severity = severity
+            pipe.connect(program, self._destinations.of(program, stream), self._bucket_of(program))
+            self._inserted[instance, stream, severity] = pipe
+        pipe.renew_budget()
+        pipe.take(data)
+        if pipe.holds:
+            self._hold(pipe)
+
+    def _end_inserted(self, *instances: InstanceId) -> None:
+        """Pass on what is held of the lines of some instances."""
+        for key in [key for key in self._inserted if key[0] in instances]:
+            pipe = self._inserted.pop(key)
+            self._holding.pop(pipe, None)
+            pipe.finish()
+
     def redefine(self, program: Program) -> None:
         """Apply a program's new `log` settings to its running processes, too."""
         self._buckets.pop(program.name, None)
+        self._end_inserted(*program.instances)
         for instance in program.instances:
             for descriptor in self._by_instance.get(instance, ()):
                 pipe = self._pipes[descriptor]
@@ -197,6 +231,7 @@ class Pump:
 
     def forget(self, instance: InstanceId) -> None:
         """Drop the tail of an instance that an update has removed."""
+        self._end_inserted(instance)
         self.tails.forget(instance)
 
     def _bucket_of(self, program: Program) -> Bucket | None:
@@ -285,10 +320,11 @@ class Pump:
                 if any(each.waiting >= OVERFLOW for each in pipe.destinations) or not self._read(pipe):
                     break
 
-    def flush(self, seconds: float) -> None:
+    def flush(self, seconds: float, write_last: Callable[[], None] = lambda: None) -> None:
         """Write out everything that is in the pipes, or give up in time. A last line gets its newline.
 
-        A congested destination holds back the pipes that write to it, so both are emptied in turn.
+        A congested destination holds back the pipes that write to it, so both are emptied in turn. `write_last` is
+        called when everything has been reported.
         """
         limit = monotonic() + seconds
         self.drain()
@@ -296,9 +332,12 @@ class Pump:
             self.drain()
         for pipe in list(self._pipes.values()):
             self._close(pipe)
+        self._end_inserted(*{instance for instance, _, _ in self._inserted})
         self._destinations.close(limit)
         for losses in (*self._destinations.losses(), *(bucket.losses for bucket in self._buckets.values())):
             losses.report(limit, self.report)
+        self._destinations.report_failures(self.report)
+        write_last()
         self._destinations.flush_sinks(limit)
 
     # ---- pipes

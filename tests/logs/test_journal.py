@@ -76,6 +76,35 @@ def test_values_with_spaces_and_quotes_stay_one_value(book: Book) -> None:
     assert book.lines == ['supinit | program.failed reason="says \\"no\\" = never"']
 
 
+TRICKS = "\x1b]0;owned\x07\x1b[2J\rall is well\x08\x9b31m\u2028\x7f"
+"""What a terminal would act on: a title, a cleared screen, a line written over, and colours."""
+
+
+def test_a_terminal_gets_nothing_that_it_would_act_on(book: Book) -> None:
+    """A reason may quote a line of a program, or the answer of a server that was probed."""
+    book.opened().write("warning", "program.failed", program="web", reason=f"said: {TRICKS}", last_lines=f"a\n{TRICKS}")
+    assert len(book.lines) == 1
+    assert book.lines[0].isprintable()
+    assert r"\x1b]0;owned\x07\x1b[2J\rall is well\x08\x9b31m\u2028\x7f" in book.lines[0]
+
+
+def test_a_json_line_has_no_control_characters(book: Book) -> None:
+    book.opened("json").write("warning", "program.failed", program="web", reason=TRICKS)
+    assert book.lines[0].isprintable() and len(book.lines) == 1
+    assert book.entries[0]["reason"] == TRICKS
+
+
+def test_the_end_of_the_container_is_written_last(book: Book) -> None:
+    """After what was lost is reported, which shows when files are closed."""
+    journal = book.opened()
+    journal.write("info", "container.ended", code=0)
+    journal.write("warning", "log.dropped", lines=1)
+    assert book.lines == ["supinit | warning: log.dropped lines=1"]
+    assert [note.event for _, note in journal.told] == ["container.ended", "log.dropped"]
+    journal.close()
+    assert book.lines[1:] == ["supinit | container.ended code=0"]
+
+
 @pytest.mark.parametrize("format", ["plain", "json"])
 def test_a_value_of_many_lines_stays_on_its_line(book: Book, format: str) -> None:
     book.opened(format).write("error", "internal.failed", traceback="Traceback:\n  line 1\n  line 2\n")

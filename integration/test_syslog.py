@@ -1,0 +1,118 @@
+"""`supervisor.syslog`: programs that only know syslog(3) are heard, each as itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.conftest import Run
+from integration.waiting import sleep_until
+
+SPEAKER = """
+import os, signal, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+    speaker.connect(sys.argv[1])
+    for text in sys.argv[2:]:
+        speaker.send(text.encode())
+    signal.pause()
+"""
+INVALID = 78
+
+
+@pytest.fixture
+def path() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="supinit-syslog-") as folder:
+        yield f"{folder}/log"
+
+
+def speaking(path: str, *texts: str, **keys: Any) -> dict[str, Any]:
+    return {"command": [sys.executable, "-I", "-c", SPEAKER, path, *texts], **keys}
+
+
+def test_each_message_is_a_line_of_its_sender(run: Run, path: str) -> None:
+    info = "<14>Nov 30 02:46:01 job[3]: done"
+    programs = {
+        "a": speaking(path, info, "<11>1 2026-11-30T02:46:01Z host job 7 - - failed"),
+        "b": speaking(path, info, log={"mode": "json"}),
+    }
+    container = run(programs, settings={"syslog": path})
+    container.expect("a | job[7]: failed")
+    container.expect('"message": "job[3]: done"')
+    assert "a | job[3]: done" in container.out.lines
+    assert "a | job[7]: failed" in container.err.lines
+    line = json.loads(next(line for line in container.out.lines if line.startswith("{")))
+    del line["time"]
+    expected = {"program": "b", "instance": 1, "stream": "stdout", "severity": "info", "message": "job[3]: done"}
+    assert line == expected
+    assert "job[3]: done" in container.supctl("logs", "a").stdout
+
+
+def test_the_real_logger_is_heard_although_it_has_exited(run: Run, path: str) -> None:
+    if not shutil.which("logger"):
+        pytest.skip("logger is not installed")
+    script = f"logger -u {path} -t backup -p cron.err no space; exec sleep 1000"
+    container = run({"a": {"command": ["sh", "-c", script]}}, settings={"syslog": path})
+    container.expect("| backup: no space")
+    assert {line.partition(" | ")[0] for line in container.err.lines if "no space" in line} <= {"syslog", "a"}
+
+
+def test_a_real_daemon_is_heard_as_itself(run: Run, tmp_path: Path) -> None:
+    """cron has /dev/log built in, so its own /dev is put together in a mount namespace."""
+    if not shutil.which("cron") or os.geteuid() != 0:
+        pytest.skip("needs cron and root")
+    if os.path.exists("/dev/log"):
+        pytest.skip("something listens on /dev/log already")
+    container = run({"cron": {"command": ["cron", "-f", "-L", "15"]}}, settings={"syslog": "/dev/log"})
+    container.expect("cron | cron[")
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+    assert not os.path.lexists("/dev/log")
+
+
+def test_a_sender_never_waits_for_a_stalled_output(run: Run, path: str, tmp_path: Path) -> None:
+    """Nobody reads the container's output; the sender sends far more than everything on the way can hold."""
+    done = tmp_path / "done"
+    flood = SPEAKER.replace("sys.argv[2:]", "sys.argv[3:] * 20_000").replace(
+        "    signal.pause()", "    open(sys.argv[2], 'x').close()\n    signal.pause()"
+    )
+    program = {"command": [sys.executable, "-I", "-c", flood, path, str(done), "<14>x: " + "y" * 1000]}
+    reader, outlet = os.pipe2(os.O_CLOEXEC)
+    try:
+        container = run({"flood": program}, settings={"syslog": path}, stdout=outlet)
+        sleep_until(done.exists, 60, "the sender has sent everything")
+        container.signal(signal.SIGTERM)
+        assert container.end(20) == 0
+        assert container.err.has("log.dropped program=flood")
+    finally:
+        os.close(reader)
+
+
+def test_the_socket_is_for_everybody_and_is_removed_at_the_end(run: Run, path: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stale:
+        stale.bind(path)
+    container = run({"a": {"command": ["sleep", "1000"]}}, settings={"syslog": path})
+    container.await_socket()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o666
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+    assert not os.path.lexists(path)
+
+
+def test_a_socket_that_another_process_listens_on_is_left_alone(run: Run, path: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(path)
+        container = run({"a": {"command": ["sleep", "1000"]}}, settings={"syslog": path})
+        assert container.end() == INVALID
+        assert os.path.lexists(path)
+    assert container.err.has(f"cannot listen on {path} (supervisor.syslog): another process listens on it")

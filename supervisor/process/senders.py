@@ -1,0 +1,40 @@
+"""Whose process it is that has sent something: the instance it belongs to, by its ancestors or its environment."""
+
+from __future__ import annotations
+
+import os
+
+from supervisor.process.environment import IDENTITY, INSTANCE, PROGRAM
+from supervisor.process.procfs import read_process, variables_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.program import InstanceId
+
+
+def find_instance(pid: int, mains: Mapping[int, InstanceId], identity: str) -> InstanceId | None:
+    """Return the instance that a process belongs to. None: it is gone, or belongs to no program.
+
+    `mains` are the main processes; `identity` is this supinit's own, which its programs' processes carry.
+    """
+    own = os.getpid()
+    process = read_process(pid)
+    while process is not None:
+        for leader in (process.pid, process.group, process.session):
+            if leader in mains:
+                return mains[leader]
+        if process.parent in (0, own):
+            return _named(variables_of(process.pid), identity)
+        process = read_process(process.parent)
+    return None
+
+
+def _named(variables: set[bytes], identity: str) -> InstanceId | None:
+    """Return the instance that an environment names."""
+    values = dict(variable.decode(errors="replace").partition("=")[::2] for variable in variables)
+    number = values.get(INSTANCE, "")
+    if values.get(IDENTITY) != identity or PROGRAM not in values or not number.isdecimal():
+        return None
+    return values[PROGRAM], int(number)
