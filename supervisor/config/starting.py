@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
-from supervisor.config.scalars import ANY_TEXT, REGULAR_EXPRESSION, TEXT, duration, integer, number
+from supervisor.config.scalars import ANY_TEXT, FLAG, REGULAR_EXPRESSION, TEXT, duration, integer, number
 from supervisor.config.sections import Key, Section
 from supervisor.core.program import Condition, Dependency, Once, Readiness, RestartDelay
 
@@ -15,22 +15,24 @@ _CONDITIONS = Choice(
         "service_completed_successfully": Condition.COMPLETED,
     }
 )
-_CONDITION = Section(
+_DEPENDENCY = Section(
     Key(
         "condition",
         _CONDITIONS,
         "started: has a process; healthy: running and healthy; completed: ended successfully.",
         "started",
     ),
-    make=lambda condition=Condition.STARTED: condition,
+    Key("required", FLAG, "false: the program need not exist, and is waited for only while it is on its way up.", True),
+    Key("restart", FLAG, "true: restart this program when an operator or an update restarts that one.", False),
+    make=lambda **given: given,
 )
 DEPENDS_ON = ByShape(
     sequence=ListOf(Made(TEXT, Dependency), unique=lambda dependency: dependency.program),
     mapping=MapOf(
         TEXT,
-        OrNull(_CONDITION, Condition.STARTED, "which means started"),
+        OrNull(_DEPENDENCY, {}, "which means started"),
         "a mapping of program names to conditions",
-        Dependency,
+        lambda name, given: Dependency(name, **given),
     ),
 )
 

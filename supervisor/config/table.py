@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from supervisor.config.reading import Reading
     from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
-    from supervisor.core.program import Credentials, LogSettings
+    from supervisor.core.program import Credentials, Dependency, LogSettings
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
@@ -48,7 +48,7 @@ def read_programs(
     If there are problems, return what could be read of each program, without its dependencies.
     """
     places = {name: place for name, (key, node) in nodes.items() if (place := _read_place(name, key, node, reading))}
-    dependencies = {name: _dependency_places(place) for name, place in places.items()}
+    dependencies = {name: _dependency_places(place, nodes) for name, place in places.items()}
     for name, targets in dependencies.items():
         _check_names(name, targets, nodes, reading)
     _check_cycles(dependencies, reading)
@@ -157,8 +157,11 @@ def _check_cycles(dependencies: dict[str, dict[str, tuple[Node, str]]], reading:
         reading.problem(node, path, f"dependency cycle: {' → '.join(around)}")
 
 
-def _dependency_places(place: SectionReading) -> dict[str, tuple[Node, str]]:
-    """Return the node and the path of each dependency, by its name. Empty if `depends_on` is invalid."""
+def _dependency_places(place: SectionReading, programs: Collection[str]) -> dict[str, tuple[Node, str]]:
+    """Return the node and the path of each dependency, by its name. Empty if `depends_on` is invalid.
+
+    A dependency that is not required, on a program that does not exist, is dropped.
+    """
     node = place.given.get("depends_on")
     path = f"{place.path}.depends_on"
     named: list[tuple[Node, str]] = []
@@ -166,4 +169,9 @@ def _dependency_places(place: SectionReading) -> dict[str, tuple[Node, str]]:
         named = [(item, f"{path}[{number}]") for number, item in enumerate(node.items)]
     elif type(node) is Mapping:
         named = [(key, join(path, name)) for name, (key, _) in node.entries.items()]
-    return {dependency.program: at for dependency, at in zip(place.values.get("depends_on", ()), named, strict=False)}
+    needs: tuple[Dependency, ...] = place.values.get("depends_on", ())
+    at = {dependency.program: at for dependency, at in zip(needs, named, strict=False)}
+    missing = {dependency.program for dependency in needs if not dependency.required} - set(programs)
+    if missing:
+        place.values["depends_on"] = tuple(d for d in needs if d.program not in missing)
+    return {name: where for name, where in at.items() if name not in missing}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from supervisor.core.events import DependenciesChecked, DependencyFailed, StartRequested
+from supervisor.core.events import DependenciesChecked, DependencyFailed, StartRequested, StopAnnounced
 from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Starting
 from supervisor.core.program import Condition
 from supervisor.core.record import assert_never
-from supervisor.core.replacement import is_leaving
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def start_if_met(turn: Settling, name: str) -> None:
     missing: list[str] = []
     for dependency in program.depends_on:
         lives = [turn.lives[instance] for instance in turn.plan.programs[dependency.program].instances]
+        if not dependency.required:
+            lives = [life for life in lives if life.is_wanted and not isinstance(life.phase, Fatal)]
         for life in lives:
             if isinstance(life.phase, Fatal):
                 event = DependencyFailed(f"depends on {dependency.program}, which {life.phase.reason}")
@@ -57,15 +58,36 @@ def start_if_met(turn: Settling, name: str) -> None:
             turn.apply(instance, DependenciesChecked())
 
 
+def restart_dependants(turn: Settling, name: str) -> None:
+    """Announce the restart of what is to restart with a program (`restart: true`), and of what depends on that so."""
+    names = {name: None}
+    pending = [name]
+    for dependency in pending:  # grows while it is read
+        for dependant in turn.plan.dependants[dependency]:
+            program = turn.plan.programs[dependant]
+            if dependant in names or not any(d.program == dependency and d.restart for d in program.depends_on):
+                continue
+            names[dependant] = None
+            pending.append(dependant)
+            for instance in program.instances:
+                life = turn.lives[instance]
+                if (
+                    life.goal is Goal.UP
+                    and isinstance(life.phase, Starting | Running)
+                    and not turn.is_leaving(instance)
+                ):
+                    turn.apply(instance, StopAnnounced(again=True))
+
+
 def start_dependencies(turn: Settling, name: str) -> None:
     """Start everything that is down and keeps a program from starting, what those depend on included."""
     names = {name: None}
     pending = [name]
     for dependant in pending:  # grows while it is read
-        for dependency in turn.dependencies(dependant):
+        for dependency in (d.program for d in turn.plan.programs[dependant].depends_on if d.required):
             for instance in turn.plan.programs[dependency].instances:
                 life = turn.lives[instance]
-                if isinstance(life.phase, Exited) or is_leaving(turn, instance):
+                if isinstance(life.phase, Exited) or turn.is_leaving(instance):
                     continue
                 stays_down = life.goal is Goal.DOWN and not life.again
                 if (stays_down or not life.is_alive) and dependency not in names:

@@ -60,7 +60,7 @@ from supervisor.core.container import (
 )
 from supervisor.core.deadlines import next_deadline as next_deadline_of
 from supervisor.core.deadlines import postpone
-from supervisor.core.dependencies import start_dependencies, start_if_met
+from supervisor.core.dependencies import restart_dependants, start_dependencies, start_if_met
 from supervisor.core.events import (
     DeadlinePassed,
     Event,
@@ -72,7 +72,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.life import Life, Running, Starting
 from supervisor.core.record import assert_never
-from supervisor.core.replacement import is_leaving, replace_gone, update
+from supervisor.core.replacement import replace_gone, update
 from supervisor.core.settling import Settling
 from supervisor.core.shutdown import (
     ask_shutdown,
@@ -160,7 +160,7 @@ def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
     if not isinstance(turn.container_phase, Serving):
         return
     for instance in instances:
-        if instance not in turn.lives or is_leaving(turn, instance):
+        if instance not in turn.lives or turn.is_leaving(instance):
             continue
         if isinstance(event, StartRequested | RestartRequested):
             start_dependencies(turn, instance[0])
@@ -168,6 +168,8 @@ def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
             turn.apply(instance, StopAnnounced(again=isinstance(event, RestartRequested)))
         else:
             turn.apply(instance, event)
+        if isinstance(event, RestartRequested):
+            restart_dependants(turn, instance[0])
 
 
 def _is_to_be_replaced(turn: Settling, instance: InstanceId, event: Event) -> bool:

@@ -39,6 +39,10 @@ class Condition(Enum):
 class Dependency(Record):
     program: str
     condition: Condition = Condition.STARTED
+    required: bool = True
+    """Whether the dependant needs it. If not, it is waited for only while it is on its way up."""
+    restart: bool = False
+    """Whether the dependant is restarted when somebody restarts the dependency, or an update replaces it."""
 
 
 class RestartWhen(Enum):

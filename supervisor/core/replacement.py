@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core.container import Serving
+from supervisor.core.dependencies import restart_dependants
 from supervisor.core.events import Redefined, StartRequested, StopAnnounced
 from supervisor.core.holds import count_holds
 from supervisor.core.life import Life
@@ -25,9 +26,11 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
     old, known = turn.plan, turn.lives
     leaving = leave(old, known, turn.leaving, new, stale)
     _adopt(turn, merge(old, leaving, new), leaving)
-    for going in leaving.values():
+    for name, going in leaving.items():
         for instance in going.instances:
             turn.apply(instance, StopAnnounced())
+        if going.becomes is not None and len(going.instances) == old.programs[name].scale:
+            restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
         if name not in leaving:
             _redefine(turn, old.programs.get(name), program, known)
@@ -53,11 +56,6 @@ def _redefine(turn: Settling, before: Program | None, program: Program, known: C
             turn.apply(instance, Redefined(before.healthcheck != program.healthcheck))
 
 
-def is_leaving(turn: Settling, instance: InstanceId) -> bool:
-    going = turn.leaving.get(instance[0])
-    return going is not None and instance in going.instances
-
-
 def replace_gone(turn: Settling) -> bool:
     """Replace the entries of all programs of which everything that leaves is gone. False: there are none."""
     leaving, before, known = turn.leaving, turn.plan, turn.lives
@@ -71,7 +69,6 @@ def replace_gone(turn: Settling) -> bool:
         if becomes is not None:
             _begin_anew(turn, before.programs[name], becomes, leaving[name], known)
             turn.touched.append(name)
-        turn.touched += [dependant for dependant in before.dependants[name] if dependant in turn.plan.programs]
     turn.came_up = True
     return True
 

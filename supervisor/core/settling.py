@@ -110,6 +110,11 @@ class Settling:
         # from the end: they die in about the order in which they were told to, so the first look finds one
         return any(life.is_waited_for for life in reversed(self.lives.values()))
 
+    def is_leaving(self, instance: InstanceId) -> bool:
+        """Whether an update is about to replace or remove this instance."""
+        going = self.leaving.get(instance[0])
+        return going is not None and instance in going.instances
+
     def have_all_ended(self) -> bool:
         return all(life.has_ended for life in self.lives.values())
 

@@ -64,6 +64,11 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("depends_on: []", {}),
     ("depends_on: {db: }", {"depends_on": (Dependency("db"),)}),
     ("depends_on: {db: {}}", {"depends_on": (Dependency("db"),)}),
+    (
+        "depends_on: {db: {required: false, restart: true}}",
+        {"depends_on": (Dependency("db", required=False, restart=True),)},
+    ),
+    ("depends_on: {nobody: {required: false}, db: {}}", {"depends_on": (Dependency("db"),)}),
     ("environment: {A: '1', B: no, C: 1.50}", {"environment": (("A", "1"), ("B", "no"), ("C", "1.50"))}),
     ("environment: {A: , B: ''}", {"environment": (("A", None), ("B", ""))}),
     ("environment: {A: {file: /run/a}}", {"environment": (("A", SecretFile("/run/a")),)}),

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.health import Health, HealthState, begin_health_checks, note_probe, start_probe
+from supervisor.core.health import (
+    Health,
+    HealthState,
+    begin_health_checks,
+    note_probe,
+    restart_health_checks,
+    start_probe,
+)
 from supervisor.core.program import HealthCheck, TcpProbe
 from supervisor.core.record import replace
 
@@ -79,6 +86,13 @@ def test_a_probe_under_way_is_not_due() -> None:
     assert start_probe(begin_health_checks(CHECK, 3.0), 4.0) == HealthState(
         since=3.0, due=None, started_at=4.0, counts_from=33.0
     )
+
+
+def test_a_changed_check_starts_no_second_probe_beside_one_that_is_under_way() -> None:
+    under_way = start_probe(begin_health_checks(CHECK, 0.0), 1.0)
+    assert restart_health_checks(GRACE, under_way, 2.0).due is None
+    waiting = note_probe(CHECK, under_way, False, "", 2.0)
+    assert restart_health_checks(GRACE, waiting, 3.0).due == 3.0
 
 
 def test_a_result_keeps_when_it_passed_last_and_the_last_words() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signal import SIGQUIT, SIGTERM
+from signal import SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
@@ -292,6 +292,35 @@ def test_a_new_entry_that_would_close_a_circle_with_one_that_is_still_leaving_do
     world.pass_to(60.0)
     assert (world.alive, world.fleet.leaving) == (["middle", "quick", "slow"], {})
     assert world.plan.programs["quick"].depends_on == (Dependency("slow"),)
+
+
+def test_a_new_stop_sequence_waits_for_the_end_of_the_one_under_way() -> None:
+    """Its steps are those of the entry that it began with."""
+    world = up(DB, program("other"), obeys={"db": ()}).stop("db")
+    changed = replace(DB, stop=(SignalStep(SIGQUIT, 1.0), SignalStep(SIGTERM, 1.0)))
+    world.update(changed, program("other"))
+    assert world.plan.programs["db"] == DB
+    world.pass_to(12.0)
+    assert [(time, signal) for time, _, signal in world.signals] == [(2.0, SIGTERM), (12.0, SIGKILL)]
+    assert (world.plan.programs["db"], world.phase("db")) == (changed, Stopped())
+
+
+def test_what_waits_for_a_program_that_an_update_removes_starts_when_it_is_gone() -> None:
+    web = program("web", "migrate", condition=Condition.COMPLETED)
+    migrate = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT, restart=NEVER)
+    world = up(migrate, web, program("other"), obeys={"migrate": ()})
+    assert isinstance(world.phase("web"), Pending)
+    world.update(replace(web, depends_on=()), program("other"))
+    assert "web" in world.pass_to(13.0).alive
+
+
+def test_what_waits_for_a_program_starts_when_an_update_has_replaced_it_by_one_that_needs_no_wait() -> None:
+    web = program("web", "db", condition=Condition.HEALTHY)
+    db = replace(DB, healthcheck=CHECK)
+    world = up(db, web)
+    assert isinstance(world.phase("web"), Pending)
+    world.update(replace(db, command=("another",), scale=1, healthcheck=None), web).pass_to(5.0)
+    assert world.alive == ["db", "web"]
 
 
 def test_an_update_once_a_shutdown_has_begun_changes_nothing() -> None:
