@@ -59,10 +59,10 @@ def _redefine(turn: Settling, before: Program | None, program: Program, known: C
 def replace_gone(turn: Settling) -> bool:
     """Replace the entries of all programs of which everything that leaves is gone. False: there are none."""
     leaving, before, known = turn.leaving, turn.plan, turn.lives
-    gone = [name for name, going in leaving.items() if not any(known[i].is_alive for i in going.instances)]
+    others = {name: going for name, going in leaving.items() if any(known[i].is_alive for i in going.instances)}
+    gone = [name for name in leaving if name not in others]
     if not gone:
         return False
-    others = {name: going for name, going in leaving.items() if name not in gone}
     _adopt(turn, replace_entries(before, {name: leaving[name].becomes for name in gone}, others), others)
     for name in gone:
         becomes = leaving[name].becomes
