@@ -22,6 +22,9 @@ from supervisor.process.trees import Left, Trees
 
 from .nursery import Nursery, is_gone, marks, open_descriptors, sleep_until
 
+NAME = os.path.basename(sys.executable)
+"""What the kernel calls a process of this Python: python, or python3."""
+
 T = TypeVar("T")
 
 WEB = ("web", 1)
@@ -293,7 +296,7 @@ def test_a_job_that_left_everything_is_known_by_its_ancestors(household: Househo
     leader, pids = started_cron(household)
     os.kill(leader, signal.SIGKILL)
     household.reap(leader)
-    assert sorted(household.sweep(leader).killed) == ["python", "sleep"]
+    assert sorted(household.sweep(leader).killed) == [NAME, "sleep"]
     for pid in pids.values():
         household.reap(pid)
     assert household.sweep(leader) == Left()
@@ -336,10 +339,10 @@ def test_leftovers_get_the_signal_once_and_are_reported(household: Household) ->
     household.send(pids["leader"], signal.SIGTERM, Scope.MAIN)
     household.reap(pids["leader"])
     left = household.sweep(pids["leader"], signal.SIGTERM)
-    assert (left.signalled, left.killed) == (("python",) * 2, ())
+    assert (left.signalled, left.killed) == ((NAME,) * 2, ())
     household.reap(pids["member"])
-    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=("python",))
-    assert household.sweep(pids["leader"]) == Left(commands=("python",), killed=("python",))
+    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=(NAME,))
+    assert household.sweep(pids["leader"]) == Left(commands=(NAME,), killed=(NAME,))
     household.reap(pids["stubborn"])
     assert household.sweep(pids["leader"]) == Left()
     heard = [household.nursery.ear.line() for _ in range(3)]
@@ -355,7 +358,7 @@ def test_leftovers_that_the_step_has_reached_do_not_get_its_signal_again(househo
     household.send(pids["leader"], signal.SIGTERM, scope)
     household.reap(pids["leader"])
     household.reap(pids["member"])
-    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=("python",))
+    assert household.sweep(pids["leader"], signal.SIGTERM) == Left(commands=(NAME,))
     os.kill(pids["stubborn"], signal.SIGUSR1)
     household.reap(pids["stubborn"])
     heard = [household.nursery.ear.line() for _ in range(4)]
