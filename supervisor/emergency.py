@@ -12,6 +12,7 @@ import select
 import time
 from signal import SIGCONT, SIGKILL, SIGTERM
 
+from supervisor.core.hook import HookStep
 from supervisor.core.plan import stop_waves
 from supervisor.core.program import Scope, SignalStep, WriteStep
 from supervisor.process.children import Main
@@ -136,9 +137,11 @@ class _Stop:
 
 
 def _times_of(program: Program) -> Iterator[tuple[float, Step | None]]:
-    """Yield the steps of a stop sequence with their times from its start; None is SIGKILL."""
+    """Yield the steps of a stop sequence with their times from its start, without hooks; None is SIGKILL."""
     at = 0.0
     for step in program.stop:
+        if isinstance(step, HookStep):
+            continue
         yield at, step
         at += step.wait
     yield at, None

@@ -7,6 +7,7 @@ import time
 
 from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.life import Exited
+from supervisor.core.program import Readiness
 from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.children import Main
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from supervisor.core.container import Change
+    from supervisor.core.hook import Hook
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId, Once, Program
+    from supervisor.core.program import Credentials, InstanceId, Once, Program
     from supervisor.health.notices import Notices
     from supervisor.logs.pump import Pump
     from supervisor.process.children import Children
@@ -65,7 +67,9 @@ class Launcher:
 
     def launch_for(self, instance: InstanceId) -> Launch:
         """Return the launch of a process in the context of an instance, without output. Raises SpawnError."""
-        program = self.plan.programs[instance[0]]
+        return self._launch(self.plan.programs[instance[0]], instance)
+
+    def _launch(self, program: Program, instance: InstanceId) -> Launch:
         null = self._pump.null
         return Launch(
             command=program.command,
@@ -81,6 +85,25 @@ class Launcher:
             oom_score_adj=program.oom_score_adj,
             nofile=self.nofile,
         )
+
+    def launch_hook(
+        self, instance: InstanceId, hook: Hook, variables: Mapping[str, str]
+    ) -> tuple[Launch, tuple[int, ...]]:
+        """Return what a hook is started with, and the descriptors to close then. Raises SpawnError or OSError."""
+        program = self.plan.programs[instance[0]]
+        make_directories(program)
+        program = replace(
+            program,
+            command=hook.command,
+            credentials=hook.credentials or program.credentials,
+            environment=(*program.environment, *hook.environment),
+            working_dir=hook.working_dir or program.working_dir,
+            ready=Readiness(),
+        )
+        launch = self._launch(program, instance)
+        outlet = self._pump.open(program, instance)
+        launch = replace(launch, environment={**launch.environment, **variables})
+        return replace(launch, stdout=outlet.stdout, stderr=outlet.stderr), outlet.ours
 
     def start(self, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> Event:
         """Start the main process of an instance and return the result as an event.
@@ -176,6 +199,7 @@ class Launcher:
         def report(is_good: bool, line: str) -> None:
             hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
 
+        make_directories(program)
         _clear(program)
         self._fingerprints[instance] = fingerprint(program)  # first: a change meanwhile is seen at the next update
         launch = self.launch_for(instance)
@@ -241,6 +265,30 @@ def _clear(program: Program) -> None:
             pass
         except OSError as error:
             raise SpawnError(f"cannot remove {path}: {error.strerror}", None) from None
+
+
+def make_directories(program: Program) -> None:
+    """Make the runtime directories of a program and give them to its user. Raises SpawnError."""
+    for directory in program.runtime_directory:
+        try:
+            os.makedirs(directory.path, exist_ok=True)
+            descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                _own(descriptor, program.credentials, directory.mode)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SpawnError(f"cannot make {directory.path}: {error.strerror}", None) from None
+
+
+def _own(descriptor: int, credentials: Credentials | None, mode: int) -> None:
+    """Set owner and mode of a directory, as far as they differ."""
+    status = os.fstat(descriptor)
+    uid, gid = (os.geteuid(), os.getegid()) if credentials is None else (credentials.uid, credentials.gid)
+    if (status.st_uid, status.st_gid) != (uid, gid):
+        os.fchown(descriptor, uid, gid)
+    if status.st_mode & 0o7777 != mode:
+        os.fchmod(descriptor, mode)
 
 
 def chance() -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from supervisor.core.actions import RunCommand, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
+from supervisor.core.actions import RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
 from supervisor.core.container import ContainerSwept, Happened, Order
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
 from supervisor.core.life import Goal
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
 
-    PendingTask = tuple[InstanceId, RunCommand | RunProbe]
+    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks]
     Hear = Callable[[InstanceId, Event], None]
 
 
@@ -83,7 +83,7 @@ class Orders:
                 self.signalling.begin_step(instance, fleet)
                 problem = write_fifo(path, data)
                 return () if problem is None else (self.fail_step(instance, action, problem),)
-            case RunCommand() | RunProbe():
+            case RunCommand() | RunProbe() | RunHooks():
                 if isinstance(action, RunCommand):
                     self.signalling.begin_step(instance, fleet)
                 self.pending_tasks.append((instance, action))

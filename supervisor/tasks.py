@@ -8,11 +8,16 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from supervisor.core.actions import RunCommand
-from supervisor.core.events import Probed
+from supervisor.core.actions import RunCommand, RunHooks
+from supervisor.core.events import HookEnded, Probed
+from supervisor.core.hook import HookKind
+from supervisor.core.hook_sequence import hook_variables, is_wanted
+from supervisor.core.life import Stopping
 from supervisor.core.record import replace
+from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.errors import ConfigError, SpawnError
+from supervisor.launcher import chance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from supervisor.core.actions import RunProbe
+    from supervisor.core.hook import Hook
     from supervisor.core.program import InstanceId
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
@@ -46,6 +52,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
         self.pauses = 0
         """How often supinit itself was paused. A timeout that passed during a pause says nothing about a program."""
+        self._hooks: list[tuple[InstanceId, RunHooks, asyncio.Task[None]]] = []
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -68,12 +75,15 @@ class Tasks:
                 del self._probes[instance]
             elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
+        self._drop_hooks()
         if self._engine.is_update_wanted:
             self._engine.is_update_wanted = False
             self.spawn(self._update_by_signal())
         pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
         for instance, action in pending:
-            if isinstance(action, RunCommand):
+            if isinstance(action, RunHooks):
+                self._hooks.append((instance, action, self.spawn(self._run_hooks(instance, action))))
+            elif isinstance(action, RunCommand):
                 self.spawn(self._run_step(instance, action))
             else:
                 self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
@@ -110,6 +120,57 @@ class Tasks:
         finally:
             executor.shutdown(wait=False)
             sys.setswitchinterval(interval)
+
+    # ---- hooks
+
+    def _drop_hooks(self) -> None:
+        """End the hooks that nobody waits for any more, with their whole trees."""
+        for entry in list(self._hooks):
+            instance, action, task = entry
+            life = self._engine.fleet.lives.get(instance)
+            if task.done():
+                self._hooks.remove(entry)
+            elif life is None or not is_wanted(action, life):
+                task.cancel()
+
+    async def _run_hooks(self, instance: InstanceId, action: RunHooks) -> None:
+        problem = None
+        for hook in action.hooks:
+            problem = await self._run_hook(instance, action, hook)
+            if problem is not None:
+                self._note_hook(instance, problem)
+        ended = HookEnded(action.generation, action.kind, action.index, problem, chance())
+        self._engine.happen(instance, ended)
+
+    def _note_hook(self, instance: InstanceId, problem: str) -> None:
+        self._engine.journal.write("warning", "program.hook_failed", program=instance[0], reason=problem)
+
+    async def _run_hook(self, instance: InstanceId, action: RunHooks, hook: Hook) -> str | None:
+        """Run one hook and return what went wrong, as a sentence."""
+        from supervisor.process.commands import Command
+
+        name, limit = f"{action.kind.value} {hook.label}", hook.timeout * action.within
+        mark = f"{self._engine.launcher.identity}.{instance[0]}.{instance[1]}.{action.generation}.{name}"
+        variables = {"SUPINIT_HOOK": mark, **hook_variables(action)}
+        marks = frozenset((f"SUPINIT_HOOK={mark}".encode("utf-8", "surrogateescape"),))
+        try:
+            launch, ours = self._engine.launcher.launch_hook(instance, hook, variables)
+            command = Command(Owner(OwnerKind.COMMAND, instance))
+            command.marks = marks
+            code, signal = await command.wait(self._engine.children, launch, limit, ours)
+        except (SpawnError, OSError) as error:
+            return f"{name} {error}"
+        except asyncio.CancelledError:
+            life = self._engine.fleet.lives.get(instance)
+            if action.kind is HookKind.PRE_STOP and life is not None and isinstance(life.phase, Stopping):
+                # its time as a stop step is over
+                self._note_hook(instance, f"{name} took longer than {limit:g} s")
+            raise
+        if code == 0:
+            return None
+        if code is None and signal is None:
+            return f"{name} took longer than {limit:g} s"
+        return f"{name} {end_sentence(code, signal)}"
 
     # ---- health checks
 

@@ -8,6 +8,7 @@ import sys
 
 from supervisor.config.lint import warnings_on, warnings_on_files, warnings_on_programs, warnings_on_python
 from supervisor.config.load import examine, expand
+from supervisor.core.hook import HookStep
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.signals import signal_name
@@ -72,7 +73,8 @@ def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[
 
 def describe_stop_sequence(program: Program) -> str:
     """Return the stop sequence as one line: "SIGQUIT 30s → SIGTERM (group) 5s → SIGKILL"."""
-    return " → ".join((*map(_describe_step, program.stop), "SIGKILL (tree)"))
+    hooks = (f"post_stop {hook.label} {hook.timeout:g}s" for hook in program.post_stop)
+    return " → ".join((*map(_describe_step, program.stop), "SIGKILL (tree)", *hooks))
 
 
 def _describe_step(step: Step) -> str:
@@ -81,6 +83,8 @@ def _describe_step(step: Step) -> str:
             return f"{signal_name(signal)} ({scope.value}) {wait:g}s"
         case WriteStep(path=path, data=data, wait=wait):
             return f"write {data.decode(errors='replace')!r} to {path} {wait:g}s"
+        case HookStep(hook=hook):
+            return f"pre_stop {hook.label} {hook.timeout:g}s"
         case _:
             return f"{' '.join(step.command)} {step.wait:g}s"
 

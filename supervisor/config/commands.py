@@ -77,7 +77,6 @@ def _read_quoted(text: str, start: int, word: list[str]) -> int:
         position = escape + 2
 
 
-COMMAND = ByShape(
-    scalar=Value(_split, "a string, split into words as a shell does", TEXT.json_schema()),
-    sequence=Made(ListOf(ANY_TEXT), _command, ListOf(ANY_TEXT, may_be_empty=False).json_schema()),
-)
+COMMAND_TEXT = Value(_split, "a string, split into words as a shell does", TEXT.json_schema())
+COMMAND_WORDS = Made(ListOf(ANY_TEXT), _command, ListOf(ANY_TEXT, may_be_empty=False).json_schema())
+COMMAND = ByShape(scalar=COMMAND_TEXT, sequence=COMMAND_WORDS)

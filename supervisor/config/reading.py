@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from supervisor.config.tree import Node, Scalar
 
 
+_COMMANDS = ("command", "test", "reload_command", "pre_start", "post_start", "pre_stop", "post_stop")
+
+
 class InvalidValue(Exception):
     """A value is invalid. The reason has been reported."""
 
@@ -71,7 +74,7 @@ class Reading:
 
 def _is_for_shell(path: str) -> bool:
     """Whether a value may be a script with variables of its own."""
-    return any(part.partition("[")[0] in ("command", "test", "reload_command") for part in path.split("."))
+    return any(part.partition("[")[0] in _COMMANDS for part in path.split("."))
 
 
 def join(path: str, key: str) -> str:

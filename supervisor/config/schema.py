@@ -8,6 +8,7 @@ from __future__ import annotations
 from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENV_FILE, ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
+from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
@@ -134,6 +135,16 @@ PROGRAM = Section(
         "Files to remove before each start, such as stale PID files and sockets.",
         [],
     ),
+    Key(
+        "runtime_directory",
+        RUNTIME_DIRECTORIES,
+        "Directories to create before the first start. Their owner is the program's user, also of existing ones.",
+        [],
+    ),
+    Key("pre_start", HOOKS, "Commands to run in order before each start. If one fails, the start has failed.", []),
+    Key("post_start", HOOKS, "Commands to run once it is RUNNING. A failure is a warning.", []),
+    Key("pre_stop", HOOKS, "Commands to run before the first step of a stop. A failure is a warning.", []),
+    Key("post_stop", HOOKS, "Commands to run when all of its processes are gone. A failure is a warning.", []),
     Key("stop_signal", SIGNAL, "Signal that stops it.", "SIGTERM"),
     Key("stop_grace_period", duration(), "Time between stop_signal and SIGKILL.", "10s"),
     Key(

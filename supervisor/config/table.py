@@ -12,6 +12,7 @@ from supervisor.config.reading import InvalidValue, join, quote, suggestion
 from supervisor.config.scalars import PROGRAM_NAME
 from supervisor.config.schema import PROGRAM, SUPERVISOR
 from supervisor.config.tree import Mapping, Sequence
+from supervisor.core.hook import HookStep
 from supervisor.core.plan import find_cycles
 from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Settings, SignalStep
 from supervisor.core.record import replace
@@ -90,6 +91,9 @@ def _program(name: str, given: dict[str, Any]) -> Program:
     if "stop_signal" in given or "stop_grace_period" in given:
         (step,) = Program._defaults["stop"]
         fields["stop"] = (SignalStep(given.get("stop_signal", step.signal), given.get("stop_grace_period", step.wait)),)
+    if given.get("pre_stop"):
+        steps = fields.get("stop", Program._defaults["stop"])
+        fields["stop"] = (*(HookStep(hook) for hook in given["pre_stop"]), *steps)
     if "reload_signal" in given or "reload_command" in given:
         fields["reload"] = given.get("reload_signal", given.get("reload_command"))
     return Program(name=name, **fields)

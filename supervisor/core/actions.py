@@ -8,6 +8,8 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.hook import Hook, HookKind
+    from supervisor.core.life import Exit
     from supervisor.core.program import Scope, Signal
 
 
@@ -40,6 +42,22 @@ class RunProbe(Record):
     generation: int
 
 
+class RunHooks(Record):
+    """Run hooks one after the other, and report the end of the last one (`HookEnded`).
+
+    `within`: the share of its timeout that a hook may take, to fit a shutdown budget. `pid`, `exit`: of the main
+    process, where it is or was there.
+    """
+
+    generation: int
+    kind: HookKind
+    index: int
+    hooks: tuple[Hook, ...]
+    within: float = 1.0
+    pid: int | None = None
+    exit: Exit | None = None
+
+
 class Sweep(Record):
     """Signal what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
 
@@ -49,4 +67,4 @@ class Sweep(Record):
     final: bool = False
 
 
-Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | Sweep
+Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | Sweep

@@ -19,6 +19,7 @@ from supervisor.core.life import (
     Life,
     Pending,
     Phase,
+    Preparing,
     Running,
     Spawning,
     Starting,
@@ -28,7 +29,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.program import ProgramType
 from supervisor.core.record import assert_never, replace
-from supervisor.core.reports import give_up, note_ready
+from supervisor.core.reports import end_hook, fail_preparation, give_up, note_ready
 from supervisor.core.requests import ask_spawn
 from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, kill_leftovers, take_step
 
@@ -46,7 +47,9 @@ def next_deadline(life: Life) -> float | None:
             return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
         case Pending(held_until=held_until):
             return held_until
-        case Stopping(deadline=deadline) | Sweeping(deadline=deadline) | Backoff(until=deadline):
+        case Preparing(deadline=deadline) | Stopping(deadline=deadline) | Sweeping(deadline=deadline):
+            return deadline
+        case Backoff(until=deadline):
             return deadline
         case Stopped() | Spawning() | Exited() | Fatal():
             return None
@@ -73,6 +76,8 @@ def postpone(life: Life, seconds: float) -> Life:
             phase = replace(life.phase, silent_until=silent_until + seconds)
         case Pending(held_until=held_until) if held_until is not None:
             phase = replace(life.phase, held_until=held_until + seconds)
+        case Preparing(deadline=deadline):
+            phase = replace(life.phase, deadline=deadline + seconds)
         case Stopping(deadline=deadline, stuck_at=stuck_at):
             phase = replace(life.phase, deadline=deadline + seconds, stuck_at=stuck_at + seconds)
         case Sweeping(deadline=deadline, give_up=give_up_at):
@@ -98,6 +103,10 @@ def pass_deadline(program: Program, life: Life, now: float) -> Transition:
             return ask_spawn(life, Spawning(was_held=True), life.since)
         case Stopping(deadline=deadline, step_index=step_index) if now >= deadline:
             return take_step(program, life, life.phase, step_index + 1, now)
+        case Preparing(hook=hook, deadline=deadline) if now >= deadline:
+            return fail_preparation(program, life, Blame(f"{hook} did not end"), 0.0, now), ()
+        case Sweeping(hook=hook, deadline=deadline) if hook and now >= deadline:
+            return end_hook(program, life, life.phase, now)
         case Sweeping(deadline=deadline) if now >= deadline:
             return _repeat_sweep(life, life.phase, now)
         case Backoff(until=until) if now >= until:

@@ -10,6 +10,7 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.hook import HookKind
     from supervisor.core.notice import Notice
     from supervisor.core.program import Signal
 
@@ -130,6 +131,16 @@ class SignalRefused(Record):
     generation: int
 
 
+class HookEnded(Record):
+    """A hook has ended. `problem`: why it failed, as a sentence. `index`: of the hook, or of its stop step."""
+
+    generation: int
+    kind: HookKind
+    index: int
+    problem: str | None = None
+    jitter: float = 0.0
+
+
 class ProcessExited(Record):
     """The main process has been reaped. `memory_was_short`: the kernel has just killed a process for lack of memory."""
 
@@ -185,6 +196,7 @@ Event = (
     | Probed
     | StepFailed
     | SignalRefused
+    | HookEnded
     | ProcessExited
     | Swept
     | LookFailed

@@ -76,6 +76,14 @@ class Pending(Record):
     held_by: str = ""
 
 
+class Preparing(Record):
+    """Wanted, and runs the pre_start hook with this index; `hook` names it."""
+
+    index: int
+    hook: str
+    deadline: float
+
+
 class Spawning(Record):
     """Its process has been asked for; the answer comes in the same turn. `was_held`: it was held back before."""
 
@@ -118,6 +126,8 @@ class Stopping(Record):
     """When it counts as stuck if SIGKILL has not ended it by then."""
     is_stuck: bool = False
     """Whether SIGKILL cannot end it: supinit may not signal it, or it is in uninterruptible sleep."""
+    hook: str = ""
+    """The pre_stop hook that runs."""
 
 
 class Sweeping(Record):
@@ -137,6 +147,11 @@ class Sweeping(Record):
     blame: Blame | None = None
     unknown: str = ""
     """Why it cannot be seen what is left. Empty: it can."""
+    hook: str = ""
+    """The post_stop hook that runs; then nothing of the tree is left."""
+    hook_index: int = 0
+    pace: float = 1.0
+    jitter: float = 0.0
 
 
 class Backoff(Record):
@@ -163,7 +178,7 @@ class Fatal(Record):
     exit: Exit | None = None
 
 
-Phase = Stopped | Pending | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Exited | Fatal
+Phase = Stopped | Pending | Preparing | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Exited | Fatal
 
 
 class Life(Record):

@@ -14,8 +14,11 @@ Rule 4: a deadline that has not come changes nothing.
 The table. An instance has a goal (up or down) and a phase. The phases and the ways out of them:
 
     Stopped    start requested                     → Pending
-    Pending    every dependency meets its condition → Spawning (action: Spawn)
+    Pending    every dependency meets its condition → Preparing with pre_start hooks (action: RunHooks), else
+                                                      Spawning (action: Spawn)
                a dependency is Fatal               → Fatal
+    Preparing  the last hook has succeeded         → Spawning
+               a hook has failed                   → Backoff or Fatal
     Spawning   spawned                             → Starting, or Stopping where it is no longer wanted
                done before, so nothing to run      → Exited
                held back from outside              → Pending, with a time at which to look again
@@ -64,6 +67,7 @@ from supervisor.core.events import (
     DependenciesChecked,
     DependencyFailed,
     Event,
+    HookEnded,
     Hurried,
     LookFailed,
     MainChanged,
@@ -84,7 +88,8 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
-from supervisor.core.life import Blame, Exit, Goal, Life, Spawning, Starting
+from supervisor.core.hook_sequence import greet
+from supervisor.core.life import Blame, Exit, Goal, Life, Running, Spawning, Starting
 from supervisor.core.record import assert_never, replace
 from supervisor.core.stop_sequence import Transition, has_killed, note_refusal, skip_step
 
@@ -98,6 +103,13 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
 
     `now` never runs backwards; it may be later than any number of deadlines.
     """
+    after, actions = _advance(program, life, event, now)
+    if program.post_start and isinstance(after.phase, Running) and not isinstance(life.phase, Running):
+        return after, (*actions, *greet(program, after))
+    return after, actions
+
+
+def _advance(program: Program, life: Life, event: Event, now: float) -> Transition:
     match event:
         case StartRequested():
             return requests.start(program, replace(life, goal=Goal.UP, again=False), now)
@@ -111,7 +123,7 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
         case Hurried():
             return requests.kill(program, replace(life, goal=Goal.DOWN, again=False), now)
         case DependenciesChecked(missing):
-            return requests.check_dependencies(life, missing, now)
+            return requests.check_dependencies(program, life, missing, now)
         case DependencyFailed(reason):
             return requests.fail_pending(life, reason, now)
         case Redefined(has_new_check):
@@ -151,7 +163,9 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
             return note_refusal(program, life, now)
         case LookFailed(reason=reason):
             return reports.note_look(life, reason), ()
+        case HookEnded():
+            return reports.note_hook_ended(program, life, event, now)
         case Swept(jitter=jitter):
-            return reports.note_swept(program, life, jitter, now), ()
+            return reports.note_swept(program, life, jitter, now)
         case _:
             assert_never(event)

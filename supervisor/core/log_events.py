@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from supervisor.core.container import Over
 from supervisor.core.health import Health
+from supervisor.core.hook import HookStep
 from supervisor.core.life import (
     Backoff,
     Exited,
     Fatal,
     Pending,
+    Preparing,
     Running,
     Spawning,
     Starting,
@@ -114,6 +116,8 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             level = "info" if program.is_main and exit_ is not None else "error"
             lines = _lines(before.phase.exit) if isinstance(before.phase, Sweeping) else {}
             yield level, "program.failed", {"reason": reason, **lines}
+        case Preparing(hook=hook):
+            yield "info", "program.hook_begun", {"hook": hook}
         case Spawning():
             pass
         case _:
@@ -144,6 +148,8 @@ def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[
             doing = f"{signal_name(signal)} to its {scope.value}"
         case WriteStep(path=path):
             doing = f"write to {path}"
+        case HookStep(hook=hook):
+            doing = f"pre_stop {hook.label}"
         case _:
             doing = " ".join(step.command)
     wait = _seconds(step.wait * phase.pace)

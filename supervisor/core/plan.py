@@ -79,12 +79,12 @@ def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
         if slowest.condition is not Condition.COMPLETED:
             path.append(slowest.program)
         candidates = programs[slowest.program].depends_on
-    return tuple(path), plan.settings.drain_delay + sum(programs[name].stop_time for name in path)
+    return tuple(path), plan.settings.drain_delay + sum(programs[name].down_time for name in path)
 
 
 def _stop_time(programs: Mapping[str, Program], dependency: Dependency) -> float:
     """Return the time that a dependency may take to stop: none, if it had to complete before its dependant started."""
-    return 0.0 if dependency.condition is Condition.COMPLETED else programs[dependency.program].stop_time
+    return 0.0 if dependency.condition is Condition.COMPLETED else programs[dependency.program].down_time
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -10,6 +10,7 @@ from enum import Enum
 from math import inf
 from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
+from supervisor.core.hook import Hook, HookStep, RuntimeDirectory
 from supervisor.core.protocol import DEFAULT_RUN_DIR, SOCKET_NAME
 from supervisor.core.record import Record
 
@@ -107,7 +108,7 @@ class CommandStep(Record):
     wait: float
 
 
-Step = SignalStep | WriteStep | CommandStep
+Step = SignalStep | WriteStep | CommandStep | HookStep
 
 
 class EnvFile(Record):
@@ -298,8 +299,12 @@ class Program(Record):
     success_exit_codes: tuple[int, ...] = (0,)
     shutdown_on: ShutdownOn = ShutdownOn.FAILURE
     clear_before_start: tuple[str, ...] = ()
+    runtime_directory: tuple[RuntimeDirectory, ...] = ()
+    pre_start: tuple[Hook, ...] = ()
+    post_start: tuple[Hook, ...] = ()
+    post_stop: tuple[Hook, ...] = ()
     stop: tuple[Step, ...] = (SignalStep(SIGTERM, 10.0),)
-    """The stop sequence; never empty. SIGKILL to the whole tree follows the last step."""
+    """The stop sequence, never empty, with pre_stop hooks first. SIGKILL to the whole tree follows the last step."""
     stop_leftovers: StopLeftovers = StopLeftovers.SIGNAL
     signals: tuple[tuple[Signal, Signal | None], ...] = ()
     """Pairs of the signal that the container receives and the one that this program gets. None: it gets none."""
@@ -317,6 +322,11 @@ class Program(Record):
     def stop_time(self) -> float:
         """Seconds until SIGKILL if no step of the stop sequence helps."""
         return sum(step.wait for step in self.stop)
+
+    @property
+    def down_time(self) -> float:
+        """Seconds until everything of it is gone, post_stop hooks included, if no step of the stop sequence helps."""
+        return self.stop_time + sum(hook.timeout for hook in self.post_stop)
 
     @property
     def is_essential(self) -> bool:

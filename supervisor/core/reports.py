@@ -9,6 +9,8 @@ from signal import SIGKILL
 
 from supervisor.core.actions import Sweep
 from supervisor.core.health import Health, begin_health_checks, note_probe
+from supervisor.core.hook import HookKind
+from supervisor.core.hook_sequence import clean_up, note_prepared
 from supervisor.core.life import (
     Backoff,
     Blame,
@@ -18,6 +20,7 @@ from supervisor.core.life import (
     Goal,
     Life,
     Pending,
+    Preparing,
     Run,
     Running,
     Spawning,
@@ -37,10 +40,12 @@ from supervisor.core.stop_sequence import (
     enter,
     extend,
     leftovers_signal,
+    skip_step,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.events import HookEnded
     from supervisor.core.notice import Notice
     from supervisor.core.program import Program
 
@@ -173,14 +178,14 @@ def give_up(program: Program, life: Life, blame: Blame, now: float) -> Transitio
 def note_exit(program: Program, life: Life, exit_: Exit, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
-            asked, blame = False, None
-        case Stopping(run=run, blame=blame):
+            asked, blame, pace = False, None, 1.0
+        case Stopping(run=run, blame=blame, pace=pace):
             asked = blame is None
         case _:
             return life, ()
     signal = leftovers_signal(program, life)
     deadline = life.phase.deadline if isinstance(life.phase, Stopping) and signal != SIGKILL else now + KILL_INTERVAL
-    phase = Sweeping(run, exit_, deadline, now + KILL_LIMIT, signal, asked, blame)
+    phase = Sweeping(run, exit_, deadline, now + KILL_LIMIT, signal, asked, blame, pace=pace)
     life = replace(life, health_state=None, last_exit=exit_)
     return enter(life, phase, now), (Sweep(life.generation, run.pid, signal),)
 
@@ -194,7 +199,47 @@ def note_look(life: Life, reason: str) -> Life:
             return life
 
 
-def note_swept(program: Program, life: Life, jitter: float, now: float) -> Life:
+def note_swept(program: Program, life: Life, jitter: float, now: float) -> Transition:
+    """Run the post_stop hooks, or go on at once where there is none."""
+    match life.phase:
+        case Sweeping(hook=""):
+            if program.post_stop and life.phase.pace > 0.0:
+                return clean_up(program, life, life.phase, 0, jitter, now)
+            return follow_run(program, life, jitter, now), ()
+        case _:
+            return life, ()
+
+
+def note_hook_ended(program: Program, life: Life, event: HookEnded, now: float) -> Transition:
+    match life.phase:
+        case Preparing(index=index) if event.kind is HookKind.PRE_START and event.index == index:
+            if event.problem is None:
+                return note_prepared(program, life, life.phase, now)
+            return fail_preparation(program, life, Blame(event.problem), event.jitter, now), ()
+        case Stopping() if event.kind is HookKind.PRE_STOP:
+            return skip_step(program, life, event.index, now)
+        case Sweeping(hook=hook, hook_index=index) if (
+            hook and event.kind is HookKind.POST_STOP and event.index == index
+        ):
+            return end_hook(program, life, life.phase, now)
+        case _:
+            return life, ()
+
+
+def fail_preparation(program: Program, life: Life, blame: Blame, jitter: float, now: float) -> Life:
+    """Treat a pre_start hook that failed as a start that failed."""
+    return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now)
+
+
+def end_hook(program: Program, life: Life, phase: Sweeping, now: float) -> Transition:
+    """Run the next post_stop hook; after the last one, decide what follows the run."""
+    if phase.hook_index + 1 < len(program.post_stop) and phase.pace > 0.0:
+        return clean_up(program, life, phase, phase.hook_index + 1, phase.jitter, now)
+    return follow_run(program, life, phase.jitter, now), ()
+
+
+def follow_run(program: Program, life: Life, jitter: float, now: float) -> Life:
+    """Decide what follows a run of which nothing is left."""
     match life.phase:
         case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
             if life.goal is Goal.DOWN and not life.again:

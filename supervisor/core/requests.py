@@ -10,6 +10,7 @@ from signal import SIGKILL
 
 from supervisor.core.actions import Spawn
 from supervisor.core.health import begin_health_checks, restart_health_checks
+from supervisor.core.hook_sequence import prepare, shorten_sweep, without_hooks
 from supervisor.core.life import (
     Backoff,
     Exited,
@@ -17,6 +18,7 @@ from supervisor.core.life import (
     Goal,
     Life,
     Pending,
+    Preparing,
     Running,
     Spawning,
     Starting,
@@ -25,6 +27,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.record import assert_never, replace
+from supervisor.core.reports import follow_run
 from supervisor.core.stop_sequence import Transition, begin_stop, enter, kill_leftovers, shorten, take_step
 
 TYPE_CHECKING = False
@@ -42,7 +45,7 @@ def start(program: Program, life: Life, now: float) -> Transition:
             return _start_again_when_down(life), ()
         case Starting() | Running():
             return _watch_again(program, life, now), ()
-        case Pending() | Spawning():
+        case Pending() | Preparing() | Spawning():
             return life, ()
         case _:
             assert_never(life.phase)
@@ -84,8 +87,8 @@ def stop(program: Program, life: Life, within: float | None, now: float) -> Tran
             return begin_stop(program, life, run, within, None, now)
         case Stopping():
             return shorten(program, life, life.phase, within, now), ()
-        case Sweeping(signal=signal, deadline=deadline) if signal != SIGKILL and within is not None:
-            return replace(life, phase=replace(life.phase, deadline=min(deadline, now + within))), ()
+        case Sweeping() if within is not None:
+            return shorten_sweep(program, life, life.phase, within, now), ()
         case _:
             return retire(life, now)
 
@@ -93,7 +96,7 @@ def stop(program: Program, life: Life, within: float | None, now: float) -> Tran
 def retire(life: Life, now: float) -> Transition:
     """Drop what waits to be started. A process is left alone: its own stop is requested when its turn comes."""
     match life.phase:
-        case Pending() | Backoff():
+        case Pending() | Preparing() | Backoff():
             return enter(life, Stopped(), now), ()
         case Stopped() | Exited() | Fatal() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
             return life, ()
@@ -107,9 +110,15 @@ def kill(program: Program, life: Life, now: float) -> Transition:
             life, _ = begin_stop(program, life, run, None, None, now)
             return kill(program, life, now)
         case Stopping(step_index=step_index) if step_index < len(program.stop):
-            return take_step(program, life, life.phase, len(program.stop), now)
+            return take_step(program, life, replace(life.phase, pace=0.0), len(program.stop), now)
+        case Stopping():
+            return replace(life, phase=replace(life.phase, pace=0.0)), ()
+        case Sweeping(hook=hook) if hook:
+            return follow_run(program, life, life.phase.jitter, now), ()
         case Sweeping(signal=signal) if signal != SIGKILL:
-            return kill_leftovers(life, life.phase, now)
+            return kill_leftovers(life, without_hooks(program, life.phase), now)
+        case Sweeping():
+            return replace(life, phase=without_hooks(program, life.phase)), ()
         case _:
             return retire(life, now)
 
@@ -132,11 +141,13 @@ def redefine(program: Program, life: Life, has_new_check: bool, now: float) -> L
     return replace(life, health_state=restart_health_checks(program.healthcheck, life.health_state, now))
 
 
-def check_dependencies(life: Life, missing: tuple[str, ...], now: float) -> Transition:
+def check_dependencies(program: Program, life: Life, missing: tuple[str, ...], now: float) -> Transition:
     if not isinstance(life.phase, Pending) or life.goal is Goal.DOWN or life.phase.held_until is not None:
         return life, ()
     if missing:
         return replace(life, phase=replace(life.phase, on=missing)), ()
+    if program.pre_start:
+        return prepare(program, replace(life, generation=life.generation + 1, status_text=""), 0, now)
     return ask_spawn(life, Spawning(), now)
 
 

@@ -14,6 +14,7 @@ from supervisor.core.life import (
     Exited,
     Fatal,
     Pending,
+    Preparing,
     Running,
     Spawning,
     Starting,
@@ -194,7 +195,7 @@ def state_of(life: Life) -> State:
             return State.STOPPED
         case Pending():
             return State.PENDING
-        case Spawning() | Starting():
+        case Preparing() | Spawning() | Starting():
             return State.STARTING
         case Running():
             return State.RUNNING
@@ -220,6 +221,8 @@ def _reason(life: Life) -> str | None:
             return held_by
         case Sweeping(unknown=unknown) if unknown:
             return unknown_sentence(unknown)
+        case Preparing(hook=hook) | Stopping(hook=hook) | Sweeping(hook=hook) if hook:
+            return hook
         case Stopping(blame=blame) | Sweeping(blame=blame) if blame is not None:
             return blame.sentence
         case _:

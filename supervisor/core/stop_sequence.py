@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from signal import SIGCONT, SIGKILL, SIGTERM
 
-from supervisor.core.actions import Action, RunCommand, SendSignal, Sweep, WriteFifo
+from supervisor.core.actions import Action, RunCommand, RunHooks, SendSignal, Sweep, WriteFifo
+from supervisor.core.hook import HookKind, HookStep
 from supervisor.core.life import Blame, Life, Phase, Run, Starting, Stopping, Sweeping
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, StopLeftovers, WriteStep
 from supervisor.core.record import assert_never, replace
@@ -31,12 +32,14 @@ def enter(life: Life, phase: Phase, now: float) -> Life:
 
 
 def stop_time_left(program: Program, life: Life, now: float) -> float:
-    """Return the seconds until SIGKILL if no signal helps. 0.0: no stop sequence is under way."""
+    """Return the seconds until it is down if no signal helps. 0.0: no stop sequence is under way."""
+    hooks = program.down_time - program.stop_time
     match life.phase:
         case Stopping(step_index=step_index, deadline=deadline, pace=pace) if step_index < len(program.stop):
-            return max(0.0, deadline - now) + pace * sum(step.wait for step in program.stop[step_index + 1 :])
-        case Sweeping(signal=signal, deadline=deadline) if signal != SIGKILL:
-            return max(0.0, deadline - now)
+            later = sum(step.wait for step in program.stop[step_index + 1 :]) + hooks
+            return max(0.0, deadline - now) + pace * later
+        case Sweeping(signal=signal, deadline=deadline, pace=pace, hook="") if signal != SIGKILL:
+            return max(0.0, deadline - now) + pace * hooks
         case _:
             return 0.0
 
@@ -54,9 +57,9 @@ def begin_stop(
 
 
 def _pace(program: Program, within: float | None) -> float:
-    if within is None or within >= program.stop_time:
+    if within is None or within >= program.down_time:
         return 1.0
-    return within / program.stop_time
+    return within / program.down_time
 
 
 def shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
@@ -82,11 +85,14 @@ def take_step(program: Program, life: Life, phase: Stopping, step_index: int, no
             step_index=len(program.stop),
             deadline=now + KILL_INTERVAL,
             stuck_at=stuck_at,
+            hook="",
             is_stuck=phase.is_stuck or now >= stuck_at,
         )
         return replace(life, phase=phase), (SendSignal(pid, SIGKILL, Scope.TREE),)
     step = program.stop[step_index]
-    life = replace(life, phase=replace(phase, step_index=step_index, deadline=now + step.wait * phase.pace))
+    deadline = now + step.wait * phase.pace
+    hook = f"{HookKind.PRE_STOP.value} {step.hook.label}" if isinstance(step, HookStep) else ""
+    life = replace(life, phase=replace(phase, step_index=step_index, deadline=deadline, hook=hook))
     match step:
         case SignalStep(signal=signal, scope=scope):
             return life, (SendSignal(pid, signal, scope), SendSignal(pid, SIGCONT, scope))
@@ -94,6 +100,9 @@ def take_step(program: Program, life: Life, phase: Stopping, step_index: int, no
             return life, (WriteFifo(life.generation, step_index, path, data),)
         case CommandStep(command=command):
             return life, (RunCommand(life.generation, step_index, command),)
+        case HookStep(hook=step_hook):
+            hooks = (step_hook,)
+            return life, (RunHooks(life.generation, HookKind.PRE_STOP, step_index, hooks, phase.pace, pid),)
         case _:
             assert_never(step)
 

@@ -16,6 +16,9 @@ from supervisor.process.sweep import kill_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.core.program import Signal
     from supervisor.process.children import Children, Death
     from supervisor.process.spawn import Launch
 
@@ -68,22 +71,33 @@ class Command:
         try:
             if self.name.kind is OwnerKind.PROBE:
                 launch = self._marked(launch, read_end)
-            pid = children.spawn(self, replace(launch, stdout=write_end, stderr=write_end))
-            os.close(write_end)
-            write_end = -1
-            try:
-                async with asyncio.timeout(timeout):
-                    death = await asyncio.shield(self._ended)
-            except TimeoutError:
-                return CommandResult(None, None, output.text())
-            finally:
-                if not self._ended.done():
-                    kill_tree(pid, self.marks, children.pids)
-            return CommandResult(death.code, death.signal, output.text())
+            launch = replace(launch, stdout=write_end, stderr=write_end)
+            code, signal = await self.wait(children, launch, timeout, (write_end,))
+            return CommandResult(code, signal, output.text())
         finally:
-            if write_end >= 0:
-                os.close(write_end)
             output.close()
+
+    async def wait(
+        self, children: Children, launch: Launch, timeout: float, ours: Iterable[int]
+    ) -> tuple[int | None, Signal | None]:
+        """Run the command as `run` does, with the output that `launch` names, and return its code and its signal.
+
+        `ours`: descriptors to close once the process has them.
+        """
+        try:
+            pid = children.spawn(self, launch)
+        finally:
+            for descriptor in ours:
+                os.close(descriptor)
+        try:
+            async with asyncio.timeout(timeout):
+                death = await asyncio.shield(self._ended)
+        except TimeoutError:
+            return None, None
+        finally:
+            if not self._ended.done():
+                kill_tree(pid, self.marks, children.pids)
+        return death.code, death.signal
 
     def _marked(self, launch: Launch, output: int) -> Launch:
         """Return the launch with a variable of its own, so that what a probe starts does not outlive it.

@@ -11,6 +11,7 @@ import yaml
 
 from supervisor.config import compose
 from supervisor.config.schema import DOCUMENT, PROGRAM, json_schema
+from supervisor.core.hook import Hook, HookStep
 from supervisor.core.program import (
     Condition,
     Credentials,
@@ -154,7 +155,7 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 def program_of(keys: str, **environ: str) -> Program:
     """Read the program `web` with these keys, each on a line, beside a program `db`."""
     lines = "".join(f"    {line}\n" for line in keys.split("\n"))
-    command = "" if "command:" in keys else "    command: serve\n"
+    command = "" if keys.startswith("command:") else "    command: serve\n"
     text = f"programs:\n  web:\n{command}{lines}  db:\n    command: postgres\n"
     return table_of(text, **environ).programs[0]
 
@@ -203,6 +204,24 @@ FORMS: list[tuple[str, dict[str, object]]] = [
     ),
     ("oom_score_adj: -500", {"oom_score_adj": -500}),
     ('oom_score_adj: "-500"', {"oom_score_adj": -500}),
+    ("post_start:\n  - command: [./warm.sh]", {"post_start": (Hook(("./warm.sh",)),)}),
+    (
+        'post_start:\n  - command: ./warm.sh now\n    user: "4711:4712"\n    working_dir: /srv\n    environment: [A=1]',
+        {
+            "post_start": (
+                Hook(
+                    ("./warm.sh", "now"),
+                    credentials=Credentials(4711, 4712, (4712,), names_group=True),
+                    environment=(("A", "1"),),
+                    working_dir="/srv",
+                ),
+            )
+        },
+    ),
+    (
+        "pre_stop:\n  - command: [./leave.sh]\n    environment: {A: 1}",
+        {"stop": (HookStep(Hook(("./leave.sh",), environment=(("A", "1"),))), SignalStep(15, 10.0))},
+    ),
     ('restart: "no"', {"restart": Restart(RestartWhen.NEVER)}),
     ("restart: no", {"restart": Restart(RestartWhen.NEVER)}),
     ("restart: always", {}),
@@ -237,7 +256,7 @@ def test_a_form_of_a_common_key_is_accepted_with_its_meaning(keys: str, changes:
 @pytest.mark.parametrize("keys", [keys for keys, _ in FORMS])
 def test_a_form_of_a_common_key_is_valid_for_editors(keys: str) -> None:
     lines = "".join(f"    {line}\n" for line in keys.split("\n"))
-    command = "" if "command:" in keys else "    command: serve\n"
+    command = "" if keys.startswith("command:") else "    command: serve\n"
     VALIDATOR.validate(yaml.safe_load(f"programs:\n  web:\n{command}{lines}"))
 
 
@@ -255,11 +274,20 @@ def test_groups_are_added_to_supinits_own_user() -> None:
         ("command: []", "command: cannot be empty (allowed: a program to run and its arguments)"),
         ("healthcheck: {interval: 5s}", "healthcheck: one of test, http, tcp, unix, file, fastcgi, uwsgi is required"),
         ("healthcheck: {test: []}", "healthcheck.test: cannot be empty"),
+        (
+            "post_start:\n  - command: x\n    privileged: true",
+            "post_start[0].privileged: supinit does not have this key of Compose: a hook has the privileges",
+        ),
+        (
+            "pre_start: [nginx, -t]",
+            "pre_start[1]: cannot begin with a dash: write a list of commands, such as",
+        ),
+        ("runtime_directory: [run]", "runtime_directory[0]: cannot be 'run' (allowed: an absolute path)"),
         ("env_file:\n  - path: a\n    format: json", "env_file[0].format: cannot be 'json' (allowed: raw)"),
     ],
 )
 def test_a_form_that_means_nothing_here_is_refused_with_what_is_allowed(keys: str, problem: str) -> None:
-    command = "" if "command:" in keys else "    command: serve\n"
+    command = "" if keys.startswith("command:") else "    command: serve\n"
     lines = "".join(f"    {line}\n" for line in keys.split("\n"))
     (sentence,) = problems_of(f"programs:\n  web:\n{command}{lines}")
     assert sentence.partition(" programs.web.")[2].startswith(problem)

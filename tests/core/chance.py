@@ -15,6 +15,7 @@ from supervisor.core.events import (
     DependenciesChecked,
     DependencyFailed,
     Event,
+    HookEnded,
     Hurried,
     LookFailed,
     MainChanged,
@@ -35,6 +36,7 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
+from supervisor.core.hook import Hook, HookKind, HookStep
 from supervisor.core.notice import Notice
 from supervisor.core.program import (
     CommandStep,
@@ -63,13 +65,19 @@ SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
 
 def random_step(rng: Random) -> Step:
     wait = rng.choice(SECONDS)
-    match rng.randrange(5):
+    match rng.randrange(6):
+        case 2:
+            return HookStep(Hook(("leave",), timeout=rng.choice((0.5, 7.5))))
         case 0:
             return WriteStep("/run/web.fifo", b"q", wait)
         case 1:
             return CommandStep(("web", "quit"), wait)
         case _:
             return SignalStep(rng.choice((SIGTERM, SIGINT, SIGQUIT, SIGKILL)), wait, rng.choice(tuple(Scope)))
+
+
+def random_hooks(rng: Random) -> tuple[Hook, ...]:
+    return tuple(Hook(("hook",), timeout=rng.choice((0.5, 7.5, 60.0))) for _ in range(rng.choice((0, 0, 0, 1, 2))))
 
 
 def random_healthcheck(rng: Random) -> HealthCheck:
@@ -100,6 +108,9 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         start_retries=rng.choice((None, 0, 1, 3)),
         min_uptime=rng.choice((0.0, 1.0)),
         shutdown_on=rng.choice((*ShutdownOn, ShutdownOn.NEVER, ShutdownOn.NEVER)),
+        pre_start=random_hooks(rng),
+        post_start=random_hooks(rng),
+        post_stop=random_hooks(rng),
         stop=tuple(random_step(rng) for _ in range(rng.randint(1, 3))),
         stop_leftovers=rng.choice(tuple(StopLeftovers)),
         ready=Readiness(
@@ -187,6 +198,9 @@ def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
         StepFailed(generation, rng.randint(0, 4)),
         SignalRefused(generation),
         LookFailed(generation, rng.choice(("", "cannot read /proc"))),
+        HookEnded(
+            generation, rng.choice(tuple(HookKind)), rng.randint(0, 2), rng.choice((None, "hook failed")), rng.random()
+        ),
         ProcessExited(generation, *rng.choice(((0, None), (7, None), (None, SIGTERM), (None, SIGKILL)))),
         Swept(generation, rng.random()),
     )

@@ -8,12 +8,13 @@ from signal import SIGKILL
 
 import pytest
 
-from supervisor.core.actions import Action, SendSignal, Spawn, Sweep
+from supervisor.core.actions import Action, RunHooks, SendSignal, Spawn, Sweep
 from supervisor.core.deadlines import next_deadline, postpone
 from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
     Event,
+    HookEnded,
     Hurried,
     Notified,
     ProcessExited,
@@ -23,6 +24,8 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
+from supervisor.core.hook import HookKind
+from supervisor.core.hook_sequence import GRACE
 from supervisor.core.life import (
     Backoff,
     Exited,
@@ -31,6 +34,7 @@ from supervisor.core.life import (
     Life,
     Pending,
     Phase,
+    Preparing,
     Running,
     Spawning,
     Starting,
@@ -87,6 +91,10 @@ def _next_for(life: Life) -> Event:
             return ProcessExited(life.generation, 0)
         case Running() | Stopping():
             return ProcessExited(life.generation, 0)
+        case Preparing(index=index):
+            return HookEnded(life.generation, HookKind.PRE_START, index)
+        case Sweeping(hook=hook, hook_index=index) if hook:
+            return HookEnded(life.generation, HookKind.POST_STOP, index)
         case Sweeping():
             return Swept(life.generation)
         case _:
@@ -118,7 +126,7 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
     for stop in stops:
         life = stop.life
         if life.goal is Goal.UP:
-            assert life.is_alive or isinstance(life.phase, Pending | Backoff | Exited | Fatal), stop
+            assert life.is_alive or isinstance(life.phase, Pending | Preparing | Backoff | Exited | Fatal), stop
         if _has_a_deadline(stop):
             assert next_deadline(life) is not None, stop
         if isinstance(life.phase, Fatal):
@@ -129,7 +137,7 @@ def _has_a_deadline(stop: Stop) -> bool:
     """What has a process is not waited for, but for a oneshot that may take as long as it takes."""
     phase, is_wanted = stop.life.phase, stop.life.goal is Goal.UP
     match phase:
-        case Stopping() | Sweeping() | Backoff():
+        case Preparing() | Stopping() | Sweeping() | Backoff():
             return True
         case Starting():
             return is_wanted and stop.program.start_patience < inf
@@ -143,7 +151,7 @@ def _has_a_deadline(stop: Stop) -> bool:
 
 def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
     for stop in stops:
-        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Pending | Backoff), stop
+        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Pending | Preparing | Backoff), stop
 
 
 def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) -> None:
@@ -163,19 +171,21 @@ def test_a_stop_ends_within_its_sequence_even_if_only_sigkill_works(
         if isinstance(stop.life.phase, Spawning):
             continue
         extended = stop_time_left(stop.program, stop.life, stop.now)
-        limit = 0.0 if isinstance(request_, Hurried) else max(stop.program.stop_time, extended)
+        limit = 0.0 if isinstance(request_, Hurried) else max(stop.program.down_time, extended)
+        grace = (GRACE + KILL_INTERVAL) * len(stop.program.post_stop)
         if isinstance(request_, StopRequested) and request_.within is not None:
             limit = min(limit, request_.within)
         life, ended_at = _stubborn_end(stop, request_, main_obeys)
         assert not life.is_alive, stop
-        assert ended_at <= stop.now + limit + 1e-6 or _was_at_its_last_step(stop, ended_at), (stop, ended_at)
+        assert ended_at <= stop.now + limit + grace + 1e-6 or _was_at_its_last_step(stop, ended_at), (stop, ended_at)
 
 
 def _was_at_its_last_step(stop: Stop, ended_at: float) -> bool:
     """SIGKILL had been sent, or the sweep begun, before the stop was asked for: it is only repeated."""
     phase = stop.life.phase
     at_kill = isinstance(phase, Stopping) and phase.step_index == len(stop.program.stop)
-    return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL
+    hooks = sum(hook.timeout + GRACE for hook in stop.program.post_stop)
+    return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL + hooks
 
 
 def _stubborn_end(stop: Stop, request_: Event, main_obeys: bool) -> tuple[Life, float]:
@@ -252,13 +262,16 @@ def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:
     for stop in stops:
         _, actions = advance(stop.program, stop.life, DependenciesChecked(), stop.now)
         waits = isinstance(stop.life.phase, Pending) and stop.life.phase.held_until is None
-        assert actions == ((Spawn(stop.life.generation + 1),) if waits else ()), stop
+        generation = stop.life.generation + 1
+        hooks = stop.program.pre_start[:1]
+        begun: Action = RunHooks(generation, HookKind.PRE_START, 0, hooks) if hooks else Spawn(generation)
+        assert actions == ((begun,) if waits else ()), stop
 
 
 def test_a_sweep_is_given_up_after_its_limit(stops: list[Stop]) -> None:
     for stop in stops:
         phase = stop.life.phase
-        if isinstance(phase, Sweeping):
+        if isinstance(phase, Sweeping) and not phase.hook:
             life, late = stop.life, max(phase.deadline, phase.give_up)
             if phase.signal != SIGKILL:
                 life, actions = advance(stop.program, life, DeadlinePassed(), late)
@@ -282,6 +295,9 @@ def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(
             life, _ = advance(stop.program, stop.life, StopAnnounced(again=True), stop.now)
             life, _ = advance(stop.program, life, ProcessExited(life.generation, 7), stop.now)
             life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
+            while isinstance(life.phase, Sweeping):
+                ended = HookEnded(life.generation, HookKind.POST_STOP, life.phase.hook_index)
+                life, actions = advance(stop.program, life, ended, stop.now)
             assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(), False, ()), stop
 
 

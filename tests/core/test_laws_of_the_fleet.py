@@ -33,7 +33,7 @@ from supervisor.core.dependencies import meets
 from supervisor.core.events import ProcessExited
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.holds import count_holds
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Running, Starting, Stopping
+from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Preparing, Running, Starting, Stopping
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import InstanceId, Settings
 from supervisor.core.record import replace
@@ -119,7 +119,9 @@ def _unspawned(world: World) -> list[str]:
 def _forgotten(world: World) -> list[object]:
     wanted = [life for life in world.fleet.lives.values() if life.goal is Goal.UP or life.again]
     return [
-        life for life in wanted if not (life.is_alive or isinstance(life.phase, Pending | Backoff | Exited | Fatal))
+        life
+        for life in wanted
+        if not (life.is_alive or isinstance(life.phase, Pending | Preparing | Backoff | Exited | Fatal))
     ]
 
 

@@ -1,0 +1,148 @@
+"""Hooks in the state machine: before and after a start, before and after a stop."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+from supervisor.core.actions import RunHooks, SendSignal, Spawn, Sweep
+from supervisor.core.deadlines import next_deadline
+from supervisor.core.events import (
+    BecameReady,
+    DeadlinePassed,
+    DependenciesChecked,
+    HookEnded,
+    Hurried,
+    ProcessExited,
+    Spawned,
+    StartRequested,
+    StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.hook import Hook, HookKind, HookStep
+from supervisor.core.hook_sequence import GRACE, hook_variables
+from supervisor.core.life import Backoff, Exit, Fatal, Preparing, Run, Spawning, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.program import Program, SignalStep
+from supervisor.core.record import replace
+
+from .worlds import OneLife
+
+CHECK, WARM, LEAVE, CLEAN = (Hook((name,), timeout=10.0) for name in ("check", "warm", "leave", "clean"))
+WEB = Program("web", ("web",))
+PREPARED = replace(WEB, pre_start=(CHECK, WARM))
+CLEANED = replace(WEB, post_stop=(CLEAN, LEAVE))
+LEAVING = replace(WEB, stop=(HookStep(LEAVE), SignalStep(SIGTERM, 10.0)))
+RUN = Run(100, 0.0)
+
+
+def _ended(kind: HookKind, index: int, problem: str | None = None) -> HookEnded:
+    return HookEnded(1, kind, index, problem)
+
+
+def _prepared() -> OneLife:
+    return OneLife(PREPARED).tell(StartRequested(), DependenciesChecked())
+
+
+def test_pre_start_hooks_run_one_after_the_other_before_the_spawn() -> None:
+    web = _prepared()
+    assert (web.phase, web.actions) == (
+        Preparing(0, "pre_start check", 10.0 + GRACE),
+        (RunHooks(1, HookKind.PRE_START, 0, (CHECK,)),),
+    )
+    web.tell(_ended(HookKind.PRE_START, 0))
+    assert web.actions == (RunHooks(1, HookKind.PRE_START, 1, (WARM,)),)
+    web.tell(_ended(HookKind.PRE_START, 1))
+    assert web.phase == Spawning()
+    assert list(web.actions) == [Spawn(1)]
+    assert isinstance(web.tell(Spawned(1, 100)).phase, Starting)
+
+
+def test_a_pre_start_hook_that_fails_is_a_failed_start() -> None:
+    web = _prepared().tell(_ended(HookKind.PRE_START, 0, "pre_start check exited with code 1"))
+    assert isinstance(web.phase, Backoff)
+    assert (web.life.failures, web.life.attempts) == (1, 1)
+    last = OneLife(replace(PREPARED, start_retries=1)).tell(StartRequested(), DependenciesChecked())
+    last.tell(_ended(HookKind.PRE_START, 0, "pre_start check exited with code 1"))
+    assert isinstance(last.phase, Fatal)
+    assert last.phase.reason.startswith("pre_start check exited with code 1")
+
+
+def test_an_answer_about_another_hook_changes_nothing() -> None:
+    web = _prepared()
+    assert web.refuses(_ended(HookKind.PRE_START, 1))
+    assert web.refuses(_ended(HookKind.POST_STOP, 0))
+    assert web.refuses(HookEnded(2, HookKind.PRE_START, 0))
+
+
+def test_a_pre_start_hook_of_which_nothing_is_heard_is_a_failed_start_at_its_deadline() -> None:
+    web = _prepared()
+    assert next_deadline(web.life) == 10.0 + GRACE
+    assert isinstance(web.tell(DeadlinePassed(), at=10.0 + GRACE).phase, Backoff)
+
+
+def test_a_stop_drops_a_pre_start_hook() -> None:
+    assert _prepared().tell(StopAnnounced()).phase == Stopped()
+    assert _prepared().tell(StopRequested()).phase == Stopped()
+    assert _prepared().tell(Hurried()).phase == Stopped()
+
+
+def test_post_start_hooks_run_once_it_is_running() -> None:
+    web = OneLife(replace(WEB, post_start=(WARM, CHECK))).spawn().tell(BecameReady(1))
+    assert web.actions == (RunHooks(1, HookKind.POST_START, 0, (WARM, CHECK), pid=100),)
+    assert web.refuses(_ended(HookKind.POST_START, 0, "post_start warm exited with code 1"))
+
+
+def test_the_stop_continues_as_soon_as_a_pre_stop_hook_has_ended() -> None:
+    web = OneLife(LEAVING).spawn().tell(StopRequested())
+    assert web.actions == (RunHooks(1, HookKind.PRE_STOP, 0, (LEAVE,), pid=100),)
+    assert web.phase == Stopping(RUN, 0, 10.0, hook="pre_stop leave")
+    web.tell(_ended(HookKind.PRE_STOP, 0, "pre_stop leave exited with code 1"), at=2.0)
+    assert isinstance(web.actions[0], SendSignal)
+    assert web.phase == Stopping(RUN, 1, 12.0)
+
+
+def test_a_shutdown_budget_shortens_pre_stop_and_post_stop_hooks() -> None:
+    program = replace(LEAVING, post_stop=(CLEAN,))
+    web = OneLife(program).spawn().tell(StopRequested(within=6.0))
+    assert web.actions == (RunHooks(1, HookKind.PRE_STOP, 0, (LEAVE,), 0.2, 100),)
+    web.tell(ProcessExited(1, 0), Swept(1), at=1.0)
+    assert web.actions == (RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 0.2, 100, Exit(0, None, 1.0)),)
+    assert next_deadline(web.life) == 3.0
+
+
+def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_until_then() -> None:
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM))
+    assert list(web.actions) == [Sweep(1, 100, SIGTERM)]
+    web.tell(Swept(1))
+    exit_ = Exit(None, SIGTERM, 0.0)
+    assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 1.0, 100, exit_)]
+    assert web.life.is_alive
+    web.tell(_ended(HookKind.POST_STOP, 0, "post_stop clean exited with code 1"))
+    assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 1, (LEAVE,), 1.0, 100, exit_)]
+    assert web.tell(_ended(HookKind.POST_STOP, 1)).phase == Stopped()
+
+
+def test_a_restart_follows_the_post_stop_hooks() -> None:
+    web = OneLife(CLEANED).spawn().end(7)
+    assert isinstance(web.phase, Sweeping)
+    web.tell(_ended(HookKind.POST_STOP, 0), _ended(HookKind.POST_STOP, 1))
+    assert isinstance(web.phase, Backoff)
+
+
+def test_a_hurried_stop_leaves_post_stop_hooks_out() -> None:
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), Swept(1), Hurried())
+    assert web.phase == Stopped()
+    web = OneLife(CLEANED).spawn().tell(Hurried(), ProcessExited(1, 0), Swept(1))
+    assert web.phase == Stopped()
+
+
+def test_hooks_are_told_about_the_main_process() -> None:
+    action = RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), pid=100)
+    assert hook_variables(action) == {"SUPINIT_MAINPID": "100"}
+    assert hook_variables(replace(action, pid=None, exit=Exit(7, None, 0.0))) == {"SUPINIT_EXIT_CODE": "7"}
+    assert hook_variables(replace(action, pid=None, exit=Exit(None, 15, 0.0))) == {"SUPINIT_EXIT_SIGNAL": "SIGTERM"}
+
+
+def test_hooks_count_in_the_time_that_a_stop_can_take() -> None:
+    program = replace(LEAVING, post_stop=(CLEAN,))
+    assert (program.stop_time, program.down_time) == (20.0, 30.0)
