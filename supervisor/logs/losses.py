@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +13,10 @@ if TYPE_CHECKING:
 
 PAUSE = 1.0
 """Seconds between two reports about the same destination: a reader that is too slow stalls many times a second."""
+
+
+SLOW_PAUSE = 60.0
+"""Seconds between two reports about the slow patterns of a program."""
 
 
 class Losses:
@@ -47,3 +53,21 @@ class Losses:
             program, instance = source.instance
             values = {"program": program, "instance": instance, "to": self._destination}
             report("warning", "log.dropped", **values, lines=lines, bytes=size)
+
+
+class SlowPatterns:
+    """Lines that regular expressions could not search in time, by program."""
+
+    def __init__(self) -> None:
+        self._reported: dict[str, tuple[float, int]] = {}
+        """When it was reported last, and how many lines there were since."""
+
+    def note(self, program: str, lines: int, report: Callable[..., None]) -> None:
+        """Count lines of a program, and report them unless some were reported within SLOW_PAUSE."""
+        reported_at, before = self._reported.get(program, (float("-inf"), 0))
+        now = monotonic()
+        if now - reported_at < SLOW_PAUSE:
+            self._reported[program] = reported_at, before + lines
+        else:
+            self._reported[program] = now, 0
+            report("warning", "log.pattern_too_slow", program=program, lines=before + lines)

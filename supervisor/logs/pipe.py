@@ -7,6 +7,7 @@ from time import monotonic
 
 from supervisor.core.output import STREAMS
 from supervisor.core.program import LogMode, WhenFull
+from supervisor.core.record import Record
 from supervisor.logs.delivery import Delivery, Fork, SinkDelivery
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
@@ -37,6 +38,14 @@ RAW_CHUNK = 64 * 1024
 would return its memory to the kernel after each chunk."""
 BLOCK = 4096
 """The size of a writer's buffer, or a fraction of it: a write of full blocks may end anywhere within a line."""
+
+
+class Outlet(Record):
+    """The descriptors that a new process writes to, and those of them that are closed once it has them."""
+
+    stdout: int
+    stderr: int
+    ours: tuple[int, ...] = ()
 
 
 class Pipe:

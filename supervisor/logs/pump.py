@@ -16,10 +16,11 @@ from functools import partial
 from time import monotonic
 
 from supervisor.core.output import Output
-from supervisor.core.program import LogMode, WhenFull
-from supervisor.core.record import Record, replace
+from supervisor.core.program import LogMode
 from supervisor.logs.destinations import Destinations
-from supervisor.logs.pipe import CHUNK, Pipe
+from supervisor.logs.inserted import Inserted
+from supervisor.logs.losses import SlowPatterns
+from supervisor.logs.pipe import CHUNK, Outlet, Pipe
 from supervisor.logs.rate import Bucket
 from supervisor.logs.sink import Sink, enlarge
 from supervisor.logs.tails import Tails
@@ -38,30 +39,16 @@ BUSY, QUIET = 16 * 1024, 4 * 1024
 """A read of at least BUSY bytes is a large one, of less than QUIET bytes a small one."""
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.04
 """Seconds that the pipes are left alone after a turn; the less is written, the longer."""
-KEPT = 4096
-"""Bytes of an instance's last output that the verdict quotes from."""
 FULL_PIPE = 1 << 20
 """The largest size of a pipe (pipe(7), F_SETPIPE_SZ), and so the most that a dead process can have left in it."""
 PIPE_MODE = 0o622
 """So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 LONGEST_TURN = 0.02
 """Seconds after which a turn ends before every pipe that is ready was read: patterns take their time."""
-SYSLOG_RATE = 1 << 20
-"""Bytes a second that a program may send to syslog, where it has no `rate_limit`."""
-SLOW_PAUSE = 60.0
-"""Seconds between two reports about the patterns of a program that are too slow."""
 LOOK_AGAIN = 0.1
 """Seconds after which a pipe that was not empty when its last line was due is looked at again."""
 OVERFLOW = 16 << 20
 """Bytes kept for a destination that stalls when processes end and their pipes are to be closed."""
-
-
-class Outlet(Record):
-    """The descriptors that a new process writes to, and those of them that are closed once it has them."""
-
-    stdout: int
-    stderr: int
-    ours: tuple[int, ...] = ()
 
 
 class Pump:
@@ -89,18 +76,12 @@ class Pump:
         """Bytes, since the last pause."""
         self._watched: set[Pipe] = set()
         """Pipes with a readiness pattern, which are not left alone for long."""
-        self._slow: dict[str, tuple[float, int]] = {}
-        """By program, when slow patterns were reported last, and how many lines they were too slow for since."""
-        self._inserted: dict[tuple[InstanceId, int, str], Pipe] = {}
-        """The stages for lines that came through syslog, by instance, stream and severity."""
+        self._slow = SlowPatterns()
+        self._inserted = Inserted(self.tails, self.outputs, self._destinations, self._bucket_of, self._note_slow)
         self._left: list[int] = []
         """Descriptors that were ready when a turn was over."""
-        self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-
-    @property
-    def null(self) -> int:
+        self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         """/dev/null, for reading and writing."""
-        return self._null
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -123,7 +104,7 @@ class Pump:
         if program.log.mode is LogMode.INHERIT:
             return Outlet(1, 1 if is_shared else 2)
         if program.log.passes_by and not is_watched:
-            return Outlet(self._null, self._null)
+            return Outlet(self.null, self.null)
         watch = report if is_watched else None
         stdout = self._open_pipe(program, instance, 0, watch)
         if is_shared:
@@ -153,11 +134,7 @@ class Pump:
 
         `since`: leave out what was read before, in seconds since the epoch.
         """
-        kept = self.tails.of(instance).end(KEPT, since)
-        text = kept.decode(errors="replace")
-        if len(kept) == KEPT:
-            text = text.partition("\n")[2]
-        return text.rstrip("\n")
+        return self.tails.of(instance).last_lines(since)
 
     def _open_pipe(
         self, program: Program, instance: InstanceId, stream: int, report: Callable[[bool, str], None] | None
@@ -187,31 +164,16 @@ class Pump:
         return write_end
 
     def insert(self, program: Program, instance: InstanceId, stream: int, severity: str, data: bytes) -> None:
-        """Pass on whole lines that a program did not write to its pipes but sent to syslog.
-
-        Their sender never waits: what a congested destination does not take, and what is over the rate, is lost.
-        """
-        pipe = self._inserted.get((instance, stream, severity))
-        if pipe is None:
-            rate = program.log.rate_limit or SYSLOG_RATE
-            log = replace(program.log, when_full=WhenFull.DROP, rate_limit=rate, flush_after=None)
-            program = replace(program, log=log)
-            output = self.outputs.setdefault(instance, Output(instance))
-            tail = self.tails.of(instance)
-            tail.limit = program.log.tail
-            pipe = Pipe(-1, instance, stream, output, tail, partial(self._note_slow, program.name))
-            pipe.severity = severity
-            pipe.connect(program, self._destinations.of(program, stream), self._bucket_of(program))
-            self._inserted[instance, stream, severity] = pipe
+        """Pass on whole lines that a program did not write to its pipes but sent to syslog."""
+        pipe = self._inserted.pipe_of(program, instance, stream, severity)
         pipe.renew_budget()
         pipe.take(data)
         if pipe.holds:
             self._hold(pipe)
 
     def _end_inserted(self, *instances: InstanceId) -> None:
-        """Pass on what is held of the lines of some instances."""
-        for key in [key for key in self._inserted if key[0] in instances]:
-            pipe = self._inserted.pop(key)
+        """Pass on what is held of the lines of some instances (none given: of all)."""
+        for pipe in self._inserted.remove(*instances):
             self._holding.pop(pipe, None)
             pipe.finish()
 
@@ -332,7 +294,7 @@ class Pump:
             self.drain()
         for pipe in list(self._pipes.values()):
             self._close(pipe)
-        self._end_inserted(*{instance for instance, _, _ in self._inserted})
+        self._end_inserted()
         self._destinations.close(limit)
         for losses in (*self._destinations.losses(), *(bucket.losses for bucket in self._buckets.values())):
             losses.report(limit, self.report)
@@ -391,14 +353,7 @@ class Pump:
             self._holding[pipe] = until
 
     def _note_slow(self, program: str, lines: int) -> None:
-        """Report that patterns were too slow for some lines of a program, unless that was reported just now."""
-        reported_at, before = self._slow.get(program, (float("-inf"), 0))
-        now = monotonic()
-        if now - reported_at < SLOW_PAUSE:
-            self._slow[program] = reported_at, before + lines
-        else:
-            self._slow[program] = now, 0
-            self.report("warning", "log.pattern_too_slow", program=program, lines=before + lines)
+        self._slow.note(program, lines, self.report)
 
     def _is_asleep(self, pipe: Pipe) -> bool:
         return pipe in self._paused or pipe in self._resting

@@ -23,6 +23,10 @@ MOST_ENTRIES = 1024
 """The most chunks that are kept of an instance: each costs some 200 bytes, however short it is."""
 
 
+QUOTED = 4096
+"""Bytes of an instance's last output that events and the verdict quote from."""
+
+
 class Tail:
     """The end of one instance's output: `limit` bytes of it, or a little more."""
 
@@ -65,6 +69,14 @@ class Tail:
             found.append(data[-missing:])
             missing -= len(data)
         return b"".join(reversed(found))
+
+    def last_lines(self, since: float) -> str:
+        """Return the end of the output since a time (wall clock), as whole lines without the last newline."""
+        kept = self.end(QUOTED, since)
+        text = kept.decode(errors="replace")
+        if len(kept) == QUOTED:
+            text = text.partition("\n")[2]
+        return text.rstrip("\n")
 
 
 class Tails:

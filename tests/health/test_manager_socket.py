@@ -170,6 +170,6 @@ def test_a_program_that_notifies_has_a_socket_of_its_own(turned: Turn, manager: 
     container = turned(web, program("slow", min_uptime=LIMIT, shutdown_on=ShutdownOn.FAILURE))
     container.engine._manager = ManagerSocket(manager.address)
     container.begin()
-    assert container.value("env") == container.socket_of("web")
+    assert [container.value("env")] == container.private_sockets
     assert manager.heard() == []
     container.shut_down()

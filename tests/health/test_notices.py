@@ -82,7 +82,7 @@ def send(path: str, *datagrams: bytes, rights: tuple[int, ...] = ()) -> None:
 
 
 def heard(notices: Notices) -> list[bytes]:
-    return [said.datagram for said in notices.take() if isinstance(said, Datagram)]
+    return [taken.datagram for taken in notices.take() if isinstance(taken, Datagram)]
 
 
 # ---- the socket
@@ -309,9 +309,9 @@ def test_a_flood_is_taken_in_bounded_pieces_and_starves_nobody(notices: Notices,
 
     def is_flooded() -> bool:
         send(other, b"STATUS=here")
-        said = [each.instance for each in notices.take() if isinstance(each, Datagram)]
-        assert said.count(("other", 1)) == 1
-        counts.append(said.count(WEB))
+        taken = [each.instance for each in notices.take() if isinstance(each, Datagram)]
+        assert taken.count(("other", 1)) == 1
+        counts.append(taken.count(WEB))
         return sum(counts) > 10 * DATAGRAMS
 
     sleep_until(is_flooded)
@@ -337,16 +337,16 @@ def test_a_flood_is_taken_in_bounded_pieces_and_starves_nobody(notices: Notices,
 )
 def test_a_newline_counts_once_and_nothing_else_does(notices: Notices, parts: list[bytes], signed: bool) -> None:
     write_end = notices.open_pipe(WEB, 7)
-    said: list[object] = []
+    taken: list[object] = []
     for part in parts:
         try:
             os.write(write_end, part)
         except BrokenPipeError:
-            assert said
-        said += notices.take()
+            assert taken
+        taken += notices.take()
     os.close(write_end)
-    said += notices.take()
-    assert said == ([ReadinessNewline(WEB, 7)] if signed else [])
+    taken += notices.take()
+    assert taken == ([ReadinessNewline(WEB, 7)] if signed else [])
 
 
 @pytest.mark.parametrize("last_words", [b"", b"almost", b"\n"], ids=["silent", "no newline", "newline"])
@@ -533,7 +533,7 @@ def test_uwsgi_says_that_it_is_ready(turned: Turn, options: tuple[str, ...]) -> 
     container.shut_down()
 
 
-# ---- what is said
+# ---- what is taken
 
 
 HOSTILE = {
@@ -561,12 +561,12 @@ HOSTILE = {
 
 @pytest.mark.parametrize("datagram", HOSTILE.values(), ids=HOSTILE)
 def test_what_makes_no_sense_changes_nothing(turned: Turn, datagram: bytes) -> None:
-    text = f"tell('here'); signal.sigwait([signal.SIGUSR1]); say({datagram!r}, 1); barrier(); tell('said'); live()"
+    text = f"tell('here'); signal.sigwait([signal.SIGUSR1]); say({datagram!r}, 1); barrier(); tell('taken'); live()"
     container = turned(speaker("web", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n" + text)).begin()
     container.run_until_told("here")
     before = container.life("web")
     os.kill(container.pid("web"), signal.SIGUSR1)
-    container.run_until_told("said")
+    container.run_until_told("taken")
     assert container.life("web") == before
     container.shut_down()
     assert container.engine.fleet.verdict is not None
@@ -603,9 +603,9 @@ def test_the_watchdogs_time_is_told_to_a_program_that_has_one_and_to_no_other(
 
 
 def test_a_watchdog_alone_brings_the_socket_with_it(turned: Turn) -> None:
-    web = program("web", *script("say('WATCHDOG=1'); barrier(); tell('said'); live()"), watchdog=2 * LIMIT)
+    web = program("web", *script("say('WATCHDOG=1'); barrier(); tell('taken'); live()"), watchdog=2 * LIMIT)
     container = turned(web).begin()
-    container.run_until_told("said")
+    container.run_until_told("taken")
     container.shut_down()
 
 
@@ -893,10 +893,10 @@ def test_a_successor_that_is_none_of_its_tree_is_passed_over(turned: Turn, nurse
     text = (
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\ndead = os.fork()\n"
         "if dead == 0: os._exit(0)\nos.wait()\n"
-        f"say(f'MAINPID={{{name}}}\\nREADY=1'); barrier(); tell('said'); signal.sigwait([signal.SIGUSR1]); os._exit(7)"
+        f"say(f'MAINPID={{{name}}}\\nREADY=1'); barrier(); tell('taken'); signal.sigwait([signal.SIGUSR1]); os._exit(7)"
     )
     container = turned(speaker("web", text), program("other")).begin()
-    container.run_until_told("said")
+    container.run_until_told("taken")
     container.run_until_up("web")
     os.kill(container.pid("web"), signal.SIGUSR1)
     container.run_until(lambda: isinstance(container.phase("web"), Fatal))

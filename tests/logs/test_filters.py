@@ -148,8 +148,8 @@ def test_a_message_that_is_let_go_of_is_over() -> None:
 
 def test_a_message_longer_than_a_line_may_be_leaves_in_several() -> None:
     joining = Joining("^begin", max_size=20)
-    said = joining.feed(b"begin\n" + b"0123456\n" * 5) + joining.finish()
-    assert said == ["begin\n0123456", "0123456\n0123456", "0123456\n0123456"]
+    taken = joining.feed(b"begin\n" + b"0123456\n" * 5) + joining.finish()
+    assert taken == ["begin\n0123456", "0123456\n0123456", "0123456\n0123456"]
 
 
 def test_a_line_that_is_cut_is_no_part_of_a_message() -> None:
@@ -168,12 +168,12 @@ def test_a_line_that_is_cut_is_no_part_of_a_message() -> None:
 def test_joining_loses_and_adds_nothing(lines: list[bytes], at: list[int]) -> None:
     data = b"".join(line + b"\n" for line in lines)
     joining = Joining("^begin", max_size=12)
-    said: list[str] = []
+    taken: list[str] = []
     for start, end in zip([0, *sorted(at)], [*sorted(at), len(data)], strict=True):
-        said += joining.feed(data[start:end])
-    said += joining.finish()
-    assert "\n".join(said).encode() == data[:-1]
-    assert all("\nbegin" not in message for message in said)
+        taken += joining.feed(data[start:end])
+    taken += joining.finish()
+    assert "\n".join(taken).encode() == data[:-1]
+    assert all("\nbegin" not in message for message in taken)
 
 
 def test_a_fork_hands_everything_to_all() -> None:

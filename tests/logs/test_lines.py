@@ -209,7 +209,7 @@ def test_a_line_as_json(line: bytes, expected: dict[str, Any]) -> None:
 
 
 def test_an_object_is_embedded_as_it_stands() -> None:
-    """Numbers that no float holds, keys in their order and given twice: what is written is what was said."""
+    """Numbers that no float holds, keys in their order and given twice: what is written is what came."""
     line = b'{"z": 1.10, "a": 123456789012345678901234567890, "a": 1e999, "e": "\\u00e4"}'
     assert through(lines_of(LogMode.JSON), line + b"\n").endswith(b'"data": ' + line + b"}\n")
 
@@ -244,5 +244,5 @@ def test_the_rest_of_a_line_that_was_cut_before_it_came_is_no_object_either() ->
 
 def test_objects_and_texts_may_follow_each_other_in_any_way() -> None:
     data = b'text\n{"a": 1}\n\n\n{no\n{}\nmore\ntext\n{"b": 2}\n\n'
-    said = [entry.get("data", entry.get("message")) for entry in read_json(through(lines_of(LogMode.JSON), data))]
-    assert said == ["text", {"a": 1}, "", "", "{no", {}, "more", "text", {"b": 2}, ""]
+    taken = [entry.get("data", entry.get("message")) for entry in read_json(through(lines_of(LogMode.JSON), data))]
+    assert taken == ["text", {"a": 1}, "", "", "{no", {}, "more", "text", {"b": 2}, ""]

@@ -16,8 +16,8 @@ from supervisor.core.record import replace
 from supervisor.logs import pump
 from supervisor.logs.filters import JOIN_PATIENCE
 from supervisor.logs.losses import PAUSE
-from supervisor.logs.pipe import CHUNK
-from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Outlet, Pump
+from supervisor.logs.pipe import CHUNK, Outlet
+from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Pump
 from supervisor.logs.sink import BACKLOG, Sink
 
 from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
@@ -508,14 +508,14 @@ def test_lines_that_are_held_when_a_program_ends_are_not_lost(works: Waterworks)
 
 
 def test_secrets_are_neither_written_nor_kept_nor_told(works: Waterworks) -> None:
-    said: list[str] = []
+    reported: list[str] = []
     program = replace(logging(redact=("secret",)), ready=Readiness(fail_log="no"))
-    outlet = works.pump.open(program, ("web", 1), lambda is_good, line: said.append(line))
+    outlet = works.pump.open(program, ("web", 1), lambda is_good, line: reported.append(line))
     os.write(outlet.stdout, b"no secret\n")
     works.pump.turn()
     assert works.out.read() == b"web | no [redacted]\n"
     assert works.pump.last_lines(("web", 1)) == "no [redacted]"
-    assert said == ["no [redacted]"]
+    assert reported == ["no [redacted]"]
     for descriptor in outlet.ours:
         os.close(descriptor)
 
@@ -571,7 +571,7 @@ def test_a_place_that_cannot_be_written_is_told_of_once_and_again_when_it_can(
 
         def is_told() -> bool:
             works.pump.turn()
-            return any(said == event for _, said, _ in told)
+            return any(name == event for _, name, _ in told)
 
         sleep_until(is_told)
 
