@@ -151,6 +151,7 @@ def test_root_without_cap_kill_says_so_and_always_ends(run: Run) -> None:
     assert container.err.has(f'program.signal_refused program=web pid=2 signal=SIGTERM reason="{refusal}"')
     assert container.err.has("program.left_behind program=web")
     assert not container.err.has("program.killed")
+    assert not container.err.has("killed=")
     assert container.left_in_namespace() == []
 
 

@@ -128,7 +128,7 @@ def _keep_register(engine: Engine) -> None:
 
     register = Register(engine.plan.settings.run_dir, engine.launcher.identity, engine.children.mains)
     engine.children.register = register
-    engine.keepers.append(register.look_after)
+    engine.run_dir.keepers.append(register.look_after)
 
 
 def _plan(options: Options, is_running: bool = False) -> Plan:

@@ -49,9 +49,7 @@ from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
-from supervisor.core.trouble import Troubles
 from supervisor.core.update import compare
-from supervisor.errors import StartError
 from supervisor.faults import Faults
 from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices
@@ -59,6 +57,7 @@ from supervisor.launcher import Launcher
 from supervisor.orders import Orders
 from supervisor.process.children import Children
 from supervisor.reports import LAST_LINES, Reports
+from supervisor.run_dir import RunDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +107,7 @@ class Engine:
         self.journal = journal
         pump.report = journal.write
         self.notices = Notices(plan.settings.run_dir)
+        self.run_dir = RunDir(plan.settings.run_dir, markers, self.notices)
         self.started_at = time.time()
         self.children = Children()
         self.counters = Counters()
@@ -123,9 +123,6 @@ class Engine:
         """Set before the first programs start, where the table has one."""
         self.listeners: list[Callable[[], None]] = []
         """Called after each turn that changed something."""
-        self.keepers: list[Callable[[], None]] = []
-        """Called by `repair`, for files that others own."""
-        self._lost = Troubles("path", "container.files_lost", "container.files_restored")
         self.turn_limit = inf
         """Seconds that the orders of one turn may take."""
         self.is_update_wanted = False
@@ -380,20 +377,7 @@ class Engine:
 
     def repair(self) -> None:
         """Create the files in run_dir again if they, or run_dir itself, were removed or replaced."""
-        try:
-            was_lost = self.markers.repair()
-            was_lost |= self.notices.repair()
-        except (StartError, OSError) as error:
-            event = self._lost.note(self.plan.settings.run_dir, str(error), time.monotonic())
-        else:
-            event = self._lost.note(self.plan.settings.run_dir, None, time.monotonic())
-            if was_lost:
-                event = event or LogEvent("warning", "container.files_restored", {"path": self.plan.settings.run_dir})
-                self._tell(*self.markers.apply(self.snapshot))
-        if event is not None:
-            self._tell(event)
-        for keeper in self.keepers:
-            keeper()
+        self._tell(*self.run_dir.repair(self.snapshot))
 
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)

@@ -231,7 +231,7 @@ class Loop:
 
         self._console = Console(self._container, self._container.usage, self._engine.journal.write)
         await self._serve_control()
-        self._engine.keepers.append(self._look_after_control)
+        self._engine.run_dir.keepers.append(self._look_after_control)
         settings = self._engine.plan.settings
         if settings.metrics_listen is not None:
             host, port = settings.metrics_listen

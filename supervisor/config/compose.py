@@ -14,7 +14,7 @@ _DEVICES = "devices belong to the whole container; " + _CONTAINER
 _SECURITY = "privileges belong to the whole container; " + _CONTAINER
 _NAMESPACE = "namespaces belong to the whole container; " + _CONTAINER
 _METADATA = "it describes a container, not a program; " + _CONTAINER
-_ELSEWHERE = "supinit does not use it; remove it"
+_ELSEWHERE = "it has no meaning here; remove it"
 
 PROGRAM_KEYS = {
     "annotations": _METADATA,
@@ -38,7 +38,7 @@ PROGRAM_KEYS = {
     "cpuset": _LIMITS + ", or start the command with taskset -c",
     "credential_spec": "it is for Windows containers; remove it",
     "deploy": "write scale for replicas, restart and restart_delay for restart_policy; set resources on the container",
-    "develop": "write watch to reload or restart a program when files change",
+    "develop": "restart or reload the program with supctl when its files change",
     "device_cgroup_rules": _DEVICES,
     "devices": _DEVICES,
     "dns": _NETWORK,

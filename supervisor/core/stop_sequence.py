@@ -152,8 +152,9 @@ def has_killed(program: Program, life: Life) -> bool:
 
 
 def has_come_to_kill(program: Program, before: Life, after: Life) -> bool:
-    """Whether this change is the first SIGKILL after the steps of a stop sequence."""
-    return _is_past_its_steps(program, after) and not _is_past_its_steps(program, before)
+    """Whether this change is the first SIGKILL after the steps of a stop sequence, and was not refused."""
+    is_refused = isinstance(after.phase, Stopping) and after.phase.is_refused
+    return _is_past_its_steps(program, after) and not _is_past_its_steps(program, before) and not is_refused
 
 
 def _is_past_its_steps(program: Program, life: Life) -> bool:

@@ -7,7 +7,7 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.container import Cause, Over, ShutdownAsked, Verdict
-from supervisor.core.events import MainChanged, Notified, ProcessExited, StartRequested
+from supervisor.core.events import MainChanged, Notified, ProcessExited, SignalRefused, StartRequested
 from supervisor.core.fleet import advance
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
 from supervisor.core.notice import Notice
@@ -213,6 +213,13 @@ def test_the_end_of_the_container_says_how_many_instances_were_killed() -> None:
     world.run_out()
     about = {"code": 0, "cause": "asked", "reason": "SIGTERM was received", "killed": 2}
     assert list(describe_container_phase(before, world.fleet)) == [LogEvent("info", "container.ended", about)]
+
+
+def test_a_kill_that_was_refused_is_not_counted_as_one() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin()
+    world.tell(ShutdownAsked("SIGTERM was received"))
+    world.happens("web", SignalRefused(1))
+    assert world.fleet.killed == 0
 
 
 def test_a_shutdown_that_was_asked_for_is_info() -> None:
