@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 ADAPTERS = frozenset({"config", "process", "health", "logs", "control"})
 TOP = frozenset(
     {
-        "boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "pauses", "reports", "run_dir", "running_container",
+        "boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "pauses", "reports", "run_dir",
+        "running_container",
         "signalling",
         "tasks",
     }
