@@ -11,7 +11,6 @@ import pytest
 from supervisor.boot import INTERNAL_ERROR
 from supervisor.cli import supctl
 from supervisor.cli.ctl import call
-from supervisor.cli.ctl.showing import NOT_FINE
 from supervisor.cli.supinit import EXIT_CONFIG, EXIT_USAGE, USAGE
 from supervisor.config.load import load
 from supervisor.config.reference import reference
@@ -68,7 +67,7 @@ def test_the_supctl_page_has_every_exit_code() -> None:
     listed = [int(cells[0]) for cells in _table("docs/supctl.md", "code") if cells[0].isdecimal()]
     helped = [int(number) for number in re.findall(r"\b\d+(?= [a-z])", supctl.MANUAL.partition("Exit codes:")[2])]
     assert listed == helped
-    codes = (call.FAILED, call.WRONG_USE, NOT_FINE, call.NO_SUCH_PROGRAM, call.UNREACHABLE, call.NOT_PERMITTED)
+    codes = (call.FAILED, call.WRONG_USE, call.NOT_FINE, call.NO_SUCH_PROGRAM, call.UNREACHABLE, call.NOT_PERMITTED)
     assert listed == [0, *codes]
 
 

@@ -99,6 +99,43 @@ def _is_allowed(layer: str, module: str, for_types: bool) -> bool:
     return target in TOP_MAY_IMPORT or target in TOP
 
 
+def find_cycle(root: Path) -> list[str]:
+    """Return modules below `root` that import each other in a cycle, at run time and at any depth. Empty: none do."""
+    graph: dict[str, set[str]] = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        package = ".".join(["supervisor", *(parts if path.name == "__init__.py" else parts[:-1])])
+        tree = ast.parse(path.read_text("utf-8"))
+        modules = {module for module, for_types in _imports(tree, package) if not for_types}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module in modules:
+                modules |= {f"{node.module}.{alias.name}" for alias in node.names}  # some of them are modules
+        graph[".".join(["supervisor", *parts])] = modules
+    done: set[str] = set()
+
+    def walk(name: str, above: tuple[str, ...]) -> list[str]:
+        if name in above:
+            return [*above[above.index(name) :], name]
+        if name in done or name not in graph:
+            return []
+        found = next((cycle for other in sorted(graph[name]) if (cycle := walk(other, (*above, name)))), [])
+        done.add(name)
+        return found
+
+    return next((cycle for name in sorted(graph) if (cycle := walk(name, ()))), [])
+
+
+def test_no_modules_import_each_other_in_a_cycle() -> None:
+    assert find_cycle(PACKAGE) == []
+
+
+def test_a_cycle_of_imports_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from supervisor.b import f")
+    (tmp_path / "b.py").write_text("def f() -> None:\n    import supervisor.a")
+    assert find_cycle(tmp_path) == ["supervisor.a", "supervisor.b", "supervisor.a"]
+
+
 def test_every_import_points_the_right_way() -> None:
     wrong, seen = find_violations(PACKAGE)
     assert wrong == []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from os import environ
 
-from supervisor.client.wire import JSON, TEXT, connect, exchange, socket_path
+from supervisor.client.wire import FINE, JSON, TEXT, connect, exchange, socket_path
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from supervisor.client.wire import Response
 
-FAILED, WRONG_USE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 4, 69, 77
+FAILED, WRONG_USE, NOT_FINE, NO_SUCH_PROGRAM, UNREACHABLE, NOT_PERMITTED = 1, 2, 3, 4, 69, 77
 INTERRUPTED = 128 + 2
 CODES = {400: WRONG_USE, 403: NOT_PERMITTED, 404: NO_SUCH_PROGRAM}
 """Exit codes by HTTP status; every other error is FAILED."""
@@ -102,6 +102,14 @@ def finish(call: Call, response: Response | int) -> int:
         show(response.body)
         return 0 if succeeded else CODES.get(response.status, FAILED)
     return complain(response.body.decode("utf-8", "replace").strip(), CODES.get(response.status, FAILED))
+
+
+def finish_status(call: Call, response: Response | int) -> int:
+    """Print an answer; the exit code says whether everything that it shows is up."""
+    code = finish(call, response)
+    if code == 0 and not isinstance(response, int) and response.headers.get(FINE) != "yes":
+        return NOT_FINE
+    return code
 
 
 def show(body: bytes) -> None:

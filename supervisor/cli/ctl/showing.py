@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.cli.ctl.call import Call, ask, finish, has_color
-from supervisor.client.wire import FINE, query
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from supervisor.client.wire import Response
-
-NOT_FINE = 3
+from supervisor.cli.ctl.call import Call, ask, finish, finish_status, has_color
+from supervisor.client.wire import query
 
 
 def status(call: Call) -> int:
@@ -25,14 +19,6 @@ def status(call: Call) -> int:
     if not call.as_json:
         pairs += [("columns", str(_columns())), ("color", "1" if has_color() else "0")]
     return finish_status(call, ask(call, "GET", "/v1/status" + query(pairs)))
-
-
-def finish_status(call: Call, response: Response | int) -> int:
-    """Print an answer; the exit code says whether everything that it shows is up."""
-    code = finish(call, response)
-    if code == 0 and not isinstance(response, int) and response.headers.get(FINE) != "yes":
-        return NOT_FINE
-    return code
 
 
 def why(call: Call) -> int:

@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 
-from supervisor.cli.ctl.call import UNREACHABLE, WRONG_USE, Call, complain, has_color, reach, unanswered
-from supervisor.cli.ctl.showing import finish_status
+from supervisor.cli.ctl.call import UNREACHABLE, WRONG_USE, Call, complain, finish_status, has_color, reach, unanswered
 from supervisor.client.wire import TEXT, connect, get, query
 from supervisor.core.quantities import parse_duration
 
