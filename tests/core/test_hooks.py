@@ -110,6 +110,16 @@ def test_a_shutdown_budget_shortens_pre_stop_and_post_stop_hooks() -> None:
     assert next_deadline(web.life) == 3.0
 
 
+def test_a_shutdown_budget_counts_the_wait_for_what_is_left_before_it_shortens_post_stop_hooks() -> None:
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), at=100.0)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 100.0), 110.0, 110.0, SIGTERM, True)
+    web.tell(StopRequested(within=15.0), at=105.0)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 100.0), 110.0, 110.0, SIGTERM, True, pace=0.5)
+    web.tell(Swept(1), at=110.0)
+    assert web.actions == (RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 0.5, 100, Exit(0, None, 100.0)),)
+    assert next_deadline(web.life) == 115.0
+
+
 def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_until_then() -> None:
     web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM))
     assert list(web.actions) == [Sweep(1, 100, SIGTERM)]

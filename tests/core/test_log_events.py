@@ -17,6 +17,7 @@ from supervisor.core.program import (
     OnUnhealthy,
     Program,
     ProgramType,
+    Readiness,
     Restart,
     RestartWhen,
     ShutdownOn,
@@ -55,6 +56,18 @@ def test_an_ordinary_life_is_info() -> None:
 def test_a_crash_that_is_tried_again_is_a_warning() -> None:
     world = _world(WEB, program("other")).exits("web", 7)
     assert _events(world)[1:] == [("warning", "program.exited"), ("warning", "program.restart_delayed")]
+
+
+def test_the_end_of_a_run_that_was_given_up_is_a_warning_even_with_code_0() -> None:
+    web = replace(WEB, ready=Readiness(notify="systemd", timeout=5.0))
+    world = _world(web, program("other"), web=()).pass_to(5.0).exits("web", 0)
+    assert _events(world) == [
+        ("info", "program.started"),
+        ("warning", "program.given_up"),
+        ("info", "program.stop_begun"),
+        ("warning", "program.exited"),
+        ("warning", "program.restart_delayed"),
+    ]
 
 
 def test_an_end_for_good_and_badly_is_an_error() -> None:

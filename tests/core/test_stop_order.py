@@ -55,6 +55,16 @@ def test_a_shutdown_keeps_the_order_through_a_oneshot_that_has_completed() -> No
     assert world.stop_order[-2:] == ["web", "db"]
 
 
+def test_a_process_that_sigkill_does_not_end_holds_up_the_stop_of_its_dependencies_for_ten_seconds_only() -> None:
+    world = _up(DB, program("web", "db"))
+    del world.pids["web", 1]  # no signal reaches it
+    world.tell(SHUTDOWN).pass_to(21.9)
+    assert world.deaths == []
+    world.run_out()
+    assert world.deaths == [(22.0, ("db", 1))]
+    assert world.verdict == Verdict(Cause.ASKED, 0, "SIGTERM was received")
+
+
 def test_a_shutdown_keeps_the_order_through_a_program_that_was_stopped_by_hand() -> None:
     world = _up(DB, program("api", "db"), program("web", "api"), obeys={"web": ()}).stop("api")
     assert (world.phase("api"), world.alive) == (Stopped(), ["db", "web"])

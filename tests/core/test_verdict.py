@@ -120,6 +120,22 @@ def test_start_timeout_gives_75() -> None:
     assert world.verdict == Verdict(Cause.START_TIMEOUT, 75, "not ready within start_timeout: web is not ready")
 
 
+@pytest.mark.parametrize(
+    ("probed", "obstacle"),
+    [
+        pytest.param((), "its first health check has not come back", id="not-probed"),
+        pytest.param((False,), "the probe's words", id="failed"),
+    ],
+)
+def test_start_timeout_says_what_the_health_check_found(probed: tuple[bool, ...], obstacle: str) -> None:
+    web = replace(WEB, healthcheck=CHECK)
+    world = World(plan_of(web, OTHER, settings=Settings(start_timeout=5.0))).begin()
+    for passed in probed:
+        world.probed("web", passed)
+    reason = f"not ready within start_timeout: web is not healthy: {obstacle}"
+    assert world.run_out().verdict == Verdict(Cause.START_TIMEOUT, 75, reason)
+
+
 def test_an_internal_error_gives_70_after_every_child_was_stopped() -> None:
     world = _world(WEB, OTHER).tell(Fault("a bug"))
     assert (world.verdict, world.alive) == (Verdict(Cause.INTERNAL, 70, "a bug"), [])
