@@ -11,8 +11,8 @@ import os
 import sys
 
 from supervisor.config.load import load
-from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.plan import make_plan
+from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from functools import cached_property
 from math import inf
 
 from supervisor.core import fleet as core
@@ -49,14 +50,11 @@ from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
-from supervisor.core.update import compare
 from supervisor.faults import Faults
-from supervisor.health.manager_socket import ManagerSocket
 from supervisor.health.notices import Notices
 from supervisor.launcher import Launcher
 from supervisor.orders import Orders
 from supervisor.process.children import Children
-from supervisor.reports import LAST_LINES, Reports
 from supervisor.run_dir import RunDir
 
 TYPE_CHECKING = False
@@ -69,11 +67,13 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId, Program, Signal
     from supervisor.core.update import Difference
     from supervisor.errors import ConfigError
+    from supervisor.health.manager_socket import ManagerSocket
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
     from supervisor.logs.syslog import Syslog
     from supervisor.process.children import Main
+    from supervisor.reports import Reports
 
 LONG_PAUSE = 1.0
 """Seconds from which a pause is logged."""
@@ -115,8 +115,7 @@ class Engine:
         self.launcher = Launcher(plan, self.children, pump, self.notices, own)
         self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self.counters, self._hear)
         self.children.meet_end = self._meet_end
-        self.reports = Reports(self.children, self.launcher, self.notices, pump, journal, self.faults)
-        self._manager = ManagerSocket(own.get("NOTIFY_SOCKET"))
+        self._manager = _manager_at(own.get("NOTIFY_SOCKET"))
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
         self.syslog: Syslog | None = None
@@ -133,6 +132,13 @@ class Engine:
         """Orders of the core that are not carried out yet."""
         self._is_turning = False
 
+    @cached_property
+    def reports(self) -> Reports:
+        """Loaded by the loop, after the first programs have started: nobody reads a report before."""
+        from supervisor.reports import Reports
+
+        return Reports(self.children, self.launcher, self.notices, self.pump, self.journal, self.faults)
+
     @property
     def is_over(self) -> bool:
         return isinstance(self.fleet.container_phase, Over)
@@ -147,6 +153,8 @@ class Engine:
         verdict = self.fleet.verdict
         if verdict is None or verdict.instance is None:
             return ""
+        from supervisor.reports import LAST_LINES
+
         return "\n".join(self.pump.last_lines(verdict.instance).splitlines()[-LAST_LINES:])
 
     # ---- what happens
@@ -168,6 +176,8 @@ class Engine:
 
         It takes long and changes nothing, so it runs in a thread.
         """
+        from supervisor.core.update import compare
+
         plan = self._read_plan() if self._read_plan is not None else self.plan
         stale = self.launcher.stale_files(plan)
         old, leaving = self.plan, self.fleet.leaving
@@ -178,6 +188,8 @@ class Engine:
         self.faults.attempt("repair", self.repair)
         difference = new.difference
         if self.plan is not new.old:
+            from supervisor.core.update import compare
+
             difference = compare(self.plan, self.fleet.leaving, new.plan, new.stale)
         if not dry_run:
             self._tell(describe_update(difference))
@@ -254,9 +266,9 @@ class Engine:
         """Reap dead processes and decide on their ends, after their last reports. True: more may be dead."""
         self.faults.attempt("notify", self._take_notices)
         self.faults.attempt("terminal", self.launcher.share_stop)
-        self.orders.signalling.forget_scan()
+        self.orders.forget_scan()
         more = self.reports.reap()
-        self.orders.signalling.forget_scan()
+        self.orders.forget_scan()
         self.counters.orphans_reaped = self.children.orphans_reaped
         self._events.extend(self.reports.take_deaths(self.fleet))
         self._events.extend(self.orders.sweep_again(self.fleet))
@@ -298,7 +310,7 @@ class Engine:
             # the rest of many signals uses the look at /proc that the first of them took: each would fill a turn
             is_fresh = not (self._ordered and _is_signal(self._ordered[0]))
             if is_fresh:
-                self.orders.signalling.forget_scan()
+                self.orders.forget_scan()
             while self._events:
                 self._decide(self._events[0])
                 if time.monotonic() > end:
@@ -311,7 +323,7 @@ class Engine:
             while self._ordered:
                 order = self._ordered.popleft()
                 if not is_fresh and not _is_signal(order):
-                    self.orders.signalling.forget_scan()
+                    self.orders.forget_scan()
                     is_fresh = True
                 self._events.extend(self.orders.carry_out(order, self.fleet))
                 if time.monotonic() > end:
@@ -385,10 +397,20 @@ class Engine:
         self._tell(*troubles)
         if troubles:
             self.repair()  # perhaps run_dir is gone
-        self._manager.tell(self.snapshot)
+        if self._manager is not None:
+            self._manager.tell(self.snapshot)
 
     def _hear(self, instance: InstanceId, event: Event) -> None:
         self._events.append(Happened(instance, event))
+
+
+def _manager_at(address: str | None) -> ManagerSocket | None:
+    """Return the socket of the manager that started supinit. None: it has not asked to be told anything."""
+    if address is None:
+        return None
+    from supervisor.health.manager_socket import ManagerSocket
+
+    return ManagerSocket(address)
 
 
 def _is_signal(order: Order | SweepContainer) -> bool:

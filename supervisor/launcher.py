@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cached_property
 
 from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.life import Exited
@@ -14,7 +15,6 @@ from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
 from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
-from supervisor.process.once import Busy, Claims, Granted, Skipped
 from supervisor.process.spawn import Launch
 
 TYPE_CHECKING = False
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.process.children import Children
     from supervisor.process.handover import Handover
+    from supervisor.process.once import Claims
 
 BUSY_LIMIT = 20
 """Starts in a row that are put off because the executable is open for writing. One more is a failed start."""
@@ -50,7 +51,6 @@ class Launcher:
         self._pump = pump
         self._notices = notices
         self._own_environment = own_environment
-        self._claims = Claims()
         self._busy: dict[InstanceId, int] = {}
         """How often in a row the start of an instance has been put off because its executable was being written."""
         self._fingerprints: dict[InstanceId, dict[str, int]] = {}
@@ -60,6 +60,13 @@ class Launcher:
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
+
+    @cached_property
+    def _claims(self) -> Claims:
+        """Loaded for the first oneshot that has `once`."""
+        from supervisor.process.once import Claims
+
+        return Claims()
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
         """Return the marks that identify the processes of an instance: their variables, and the pipes they write to."""
@@ -181,6 +188,8 @@ class Launcher:
 
     def _claim(self, instance: InstanceId, generation: int, once: Once) -> Event | None:
         """Return why a oneshot does not run now. None: it may run."""
+        from supervisor.process.once import Busy, Granted, Skipped
+
         try:
             outcome = self._claims.claim(instance, once)
         except OSError as error:
@@ -206,7 +215,8 @@ class Launcher:
         ours: list[int] = []
         try:
             launch = self._with_notify(launch, program, instance, generation, ours)
-            launch = self._with_claim(launch, instance)
+            if program.once is not None:
+                launch = self._with_claim(launch, instance)
             outlet = self._pump.open(program, instance, report)
             ours += outlet.ours
             launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)

@@ -15,10 +15,7 @@ from supervisor.core.life import Goal
 from supervisor.core.record import assert_never
 from supervisor.launcher import Launcher, chance
 from supervisor.process.children import Children, Main
-from supervisor.process.fifo import write_fifo
 from supervisor.process.subreaper import is_init
-from supervisor.process.sweep import kill_everything
-from supervisor.signalling import Signalling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     from supervisor.faults import Faults
     from supervisor.logs.journal import Journal
     from supervisor.logs.pump import Pump
+    from supervisor.signalling import Signalling
 
     PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks]
     Hear = Callable[[InstanceId, Event], None]
@@ -54,10 +52,25 @@ class Orders:
         self._pump = pump
         self._journal = journal
         self._faults = faults
+        self._counters = counters
         self._hear = hear
         self.pending_tasks: list[PendingTask] = []
         """Probes and commands that wait for the loop."""
-        self.signalling = Signalling(children, launcher, journal, counters)
+        self._signalling: Signalling | None = None
+
+    @property
+    def signalling(self) -> Signalling:
+        """Loaded at the first look for dead processes, or for the first order that needs it."""
+        if self._signalling is None:
+            from supervisor.signalling import Signalling
+
+            self._signalling = Signalling(self._children, self._launcher, self._journal, self._counters)
+        return self._signalling
+
+    def forget_scan(self) -> None:
+        """Look again at the processes when a look is needed next."""
+        if self._signalling is not None:
+            self._signalling.forget_scan()
 
     def carry_out(self, order: Order | SweepContainer, fleet: Fleet) -> Iterable[FleetEvent]:
         """Carry out one order and return what came of it."""
@@ -81,6 +94,8 @@ class Orders:
                 return tuple(self.signalling.send(instance, action, fleet))
             case WriteFifo(path=path, data=data):
                 self.signalling.begin_step(instance, fleet)
+                from supervisor.process.fifo import write_fifo
+
                 problem = write_fifo(path, data)
                 return () if problem is None else (self.fail_step(instance, action, problem),)
             case RunCommand() | RunProbe() | RunHooks():
@@ -131,4 +146,6 @@ class Orders:
         return events
 
     def _sweep_container(self) -> Iterable[FleetEvent]:
+        from supervisor.process.sweep import kill_everything
+
         return () if kill_everything(is_init()) else (ContainerSwept(),)

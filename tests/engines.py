@@ -110,6 +110,7 @@ class Turned:
         self.journal.open()
         plan = make_plan(Table(Settings(run_dir=str(self.run_dir), log=own_log, **settings), programs))
         self.engine = Engine(plan, self.pump, self.markers, self.journal, {**os.environ, **(own or {})})
+        _ = self.engine.orders.signalling  # made by the loop, which comes later; it keeps a descriptor
 
     def begin(self) -> Turned:
         self.engine.begin()

@@ -1,6 +1,7 @@
 """Look up users and groups by name or ID, in the container's passwd and group files, when the table is read.
 
-pwd and grp are imported only when a table names a user or group. The functions raise ValueError for unknown names.
+This module, pwd and grp are imported only when a table names a user or group. The functions raise ValueError for
+unknown names.
 """
 
 from __future__ import annotations

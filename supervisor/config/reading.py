@@ -7,8 +7,6 @@ Rule 2: the same sentence about the same position is reported once, however many
 
 from __future__ import annotations
 
-from supervisor.core.interpolation import interpolate
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,6 +57,10 @@ class Reading:
 
     def expand(self, scalar: Scalar, path: str) -> str:
         """Return the text with its variables replaced. An unset one becomes empty, with a warning."""
+        if "$" not in scalar.text:
+            return scalar.text
+        from supervisor.core.interpolation import interpolate
+
         try:
             text, unset = interpolate(scalar.text, self.environ)
         except ValueError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from signal import SIGCHLD, SIGKILL, SIGSTOP, Signals
 
-from supervisor.config.accounts import parse_group, parse_user
 from supervisor.config.addresses import parse_address, parse_listen_address, parse_probe_url, parse_server
 from supervisor.config.kinds import Choice, Value, or_variable
 from supervisor.core.program import Restart, RestartWhen
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from enum import Enum
 
     from supervisor.config.kinds import Schema
-    from supervisor.core.program import Signal
+    from supervisor.core.program import Credentials, Signal
 
 _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
@@ -141,6 +140,18 @@ def _header_value(text: str) -> str | None:
     return text if text.isprintable() and text.isascii() else None
 
 
+def _user(text: str) -> Credentials:
+    from supervisor.config.accounts import parse_user
+
+    return parse_user(text)
+
+
+def _group(text: str) -> int:
+    from supervisor.config.accounts import parse_group
+
+    return parse_group(text)
+
+
 def _restart(text: str) -> Restart | None:
     word, colon, limit_text = text.partition(":")
     if word == "on-failure":
@@ -200,8 +211,8 @@ LIMIT = Value(
 RESOURCE = Value(
     lambda text: text if text in _LIMITS else None, f"one of {', '.join(_LIMITS)}", {"enum": list(_LIMITS)}
 )
-USER = Value(parse_user, "a user name or ID, optionally with a group, as in app:www", _not_empty)
-GROUP = Value(parse_group, "a group name or ID", _not_empty)
+USER = Value(_user, "a user name or ID, optionally with a group, as in app:www", _not_empty)
+GROUP = Value(_group, "a group name or ID", _not_empty)
 ADDRESS = Value(
     parse_address,
     "host:port, with a port from 1 to 65535",

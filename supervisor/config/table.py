@@ -5,7 +5,6 @@ Every dependency exists, there is no dependency cycle, and every required enviro
 
 from __future__ import annotations
 
-from supervisor.config.accounts import add_groups, own_user
 from supervisor.config.main_program import DEFAULTS, check_main, with_command
 from supervisor.config.presets import apply_preset
 from supervisor.config.reading import InvalidValue, join, quote, suggestion
@@ -103,6 +102,8 @@ def _credentials(given: dict[str, Any]) -> Credentials | None:
     """Return the user of a program. `group_add` alone adds groups to supinit's own user."""
     if "user" not in given and not given.get("group_add"):
         return None
+    from supervisor.config.accounts import add_groups, own_user
+
     return add_groups(given.get("user") or own_user(), given.get("group_add", ()))
 
 

@@ -72,7 +72,6 @@ from supervisor.core.events import (
 )
 from supervisor.core.life import Life, Running, Starting
 from supervisor.core.record import assert_never
-from supervisor.core.replacement import replace_gone, update
 from supervisor.core.settling import Settling
 from supervisor.core.shutdown import (
     ask_shutdown,
@@ -89,7 +88,7 @@ from supervisor.core.stop_order import stop_if_free
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -118,7 +117,7 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
         case ShutdownAsked(reason):
             ask_shutdown(turn, reason)
         case Updated(new_plan, stale):
-            update(turn, new_plan, stale)
+            _update(turn, new_plan, stale)
         case Fault(reason):
             fail(turn, reason)
         case ContainerSwept():
@@ -177,6 +176,12 @@ def _is_to_be_replaced(turn: Settling, instance: InstanceId, event: Event) -> bo
     return isinstance(event, RestartRequested) and isinstance(turn.lives[instance].phase, Starting | Running)
 
 
+def _update(turn: Settling, plan: Plan, stale: Mapping[str, tuple[str, ...]]) -> None:
+    from supervisor.core.replacement import update  # loaded with the first update
+
+    update(turn, plan, stale)
+
+
 def _pass_time(turn: Settling) -> None:
     for instance, life in turn.lives.items():
         deadline = next_deadline_of(life)
@@ -207,7 +212,7 @@ def _postpone(turn: Settling, seconds: float) -> None:
 
 def _settle(turn: Settling) -> None:
     _apply_rules(turn)
-    if turn.replaces and isinstance(turn.container_phase, Serving) and replace_gone(turn):
+    if turn.replaces and isinstance(turn.container_phase, Serving) and _replace_gone(turn):
         _apply_rules(turn)
         if turn.lives and turn.have_all_ended():
             finish(turn)
@@ -216,6 +221,15 @@ def _settle(turn: Settling) -> None:
         _apply_rules(turn)
     if isinstance(turn.container_phase, ShuttingDown) and not turn.is_any_waited_for():
         close(turn)
+
+
+def _replace_gone(turn: Settling) -> bool:
+    """Replace the entries that an update has left to be replaced. False: there are none."""
+    if not turn.leaving:
+        return False
+    from supervisor.core.replacement import replace_gone
+
+    return replace_gone(turn)
 
 
 def _apply_rules(turn: Settling) -> None:

@@ -27,7 +27,6 @@ from supervisor.core.record import Record, assert_never
 from supervisor.core.restart_policy import exit_sentence, unknown_sentence
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import state_of
-from supervisor.core.update import UpdateAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,6 +173,8 @@ def describe_pause(seconds: float) -> LogEvent:
 
 def describe_update(difference: Difference) -> LogEvent:
     """Return the event for a new table: what it changes. The programs' own steps are events of their own."""
+    from supervisor.core.update import UpdateAction  # loaded with the first update
+
     named = {
         "added": difference.names(UpdateAction.ADD),
         "removed": difference.names(UpdateAction.REMOVE),

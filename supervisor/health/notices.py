@@ -10,10 +10,10 @@ Rule 2: descriptors that are sent along are closed at once. For BARRIER that is 
 
 from __future__ import annotations
 
-import array
 import errno
 import os
 import select
+import sys
 from _socket import (
     AF_UNIX,
     MSG_CMSG_CLOEXEC,
@@ -28,8 +28,7 @@ from _socket import (
     socket,
 )
 
-from supervisor.core.limits import MAX_SOCKET_PATH
-from supervisor.core.notice import MAX_DATAGRAM
+from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -191,6 +190,8 @@ class Notices:
             yield ReadinessNewline(instance, generation)
 
     def _read_socket(self, instance: InstanceId, listener: socket) -> Iterator[Datagram]:
+        from supervisor.core.notice import MAX_DATAGRAM
+
         is_private = listener is self._sockets.get(self._private_paths.get(instance, ""))
         space = 96 + _CREDENTIALS_SIZE + 4 * _MAX_DESCRIPTORS
         for _ in range(DATAGRAMS):
@@ -203,9 +204,9 @@ class Notices:
                 if level == SOL_SOCKET and kind == SCM_RIGHTS:
                     _close_all(content)
                 elif level == SOL_SOCKET and kind == SCM_CREDENTIALS and len(content) == _CREDENTIALS_SIZE:
-                    pid = array.array("i", content)[0]
+                    pid = _numbers(content)[0]
                 elif level == SOL_SOCKET and kind == SCM_PIDFD:
-                    pidfd = array.array("i", content)[0]
+                    pidfd = _numbers(content)[0]
             is_gone = _is_gone(pid, pidfd)
             if pid and not flags & MSG_TRUNC:
                 yield Datagram(instance, pid, data, is_private, is_gone)
@@ -238,8 +239,11 @@ def _identity(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _numbers(content: bytes) -> list[int]:
+    """Return the C integers in the data of a control message."""
+    return [int.from_bytes(content[at : at + 4], sys.byteorder, signed=True) for at in range(0, len(content) - 3, 4)]
+
+
 def _close_all(content: bytes) -> None:
-    descriptors = array.array("i")
-    descriptors.frombytes(content[: len(content) - len(content) % descriptors.itemsize])
-    for descriptor in descriptors:
+    for descriptor in _numbers(content):
         os.close(descriptor)

@@ -18,7 +18,6 @@ from time import monotonic
 
 from supervisor.logs.losses import Losses
 from supervisor.logs.sink import BACKLOG
-from supervisor.umask import own_umask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class FileSink:
         """Why it cannot be written, until it can."""
         self.is_congested = False
         self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        from supervisor.umask import own_umask
+
         self._file = RotatedFile(os.path.abspath(path), settings, 0o666 & ~own_umask(), self._note_wait)
         self._given = self._done = 0
         self._is_awaited = False

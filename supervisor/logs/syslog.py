@@ -23,8 +23,8 @@ from _socket import (
     socket,
 )
 
-from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.program import Program
+from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.errors import StartError
 from supervisor.logs.syslog_message import parse_message
 

@@ -13,7 +13,6 @@ import signal
 
 from supervisor.core.record import Record
 from supervisor.process.spawn import spawn
-from supervisor.process.sweep import kill_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,6 +167,8 @@ class Children:
             if type(owner) is Main and self.meet_end is not None:
                 self.meet_end(owner, pid)
             else:
+                from supervisor.process.sweep import kill_tree
+
                 kill_tree(pid, owner.marks, self._owners)
         self._spared.discard(pid)
         _, status = os.waitpid(pid, 0)

@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from supervisor.core.life import Exited, Fatal, Running, Starting, Stopped
-from supervisor.core.limits import MAX_SOCKET_PATH
 from supervisor.core.notice import MAX_DATAGRAM
 from supervisor.core.program import (
     Credentials,
@@ -31,6 +30,7 @@ from supervisor.core.program import (
     Scope,
     SignalStep,
 )
+from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.core.record import replace
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.health.notices import DATAGRAMS, Datagram, Notices, ReadinessNewline

@@ -7,7 +7,7 @@ import os
 import socket
 import stat
 
-from supervisor.core.limits import MAX_SOCKET_PATH
+from supervisor.core.protocol import MAX_SOCKET_PATH
 
 
 class SocketFile:
