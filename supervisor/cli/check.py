@@ -8,6 +8,7 @@ import sys
 
 from supervisor.config.lint import warnings_on, warnings_on_files, warnings_on_programs, warnings_on_python
 from supervisor.config.load import examine, expand
+from supervisor.config.table import active_profiles
 from supervisor.core.hook import HookStep
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
@@ -16,7 +17,7 @@ from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import Program, Step
@@ -35,7 +36,7 @@ def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
     if expanded:
         sys.stdout.write(expand(path, os.environ))
     else:
-        sys.stdout.writelines(f"{line}\n" for line in describe(plan))
+        sys.stdout.writelines(f"{line}\n" for line in describe(plan, active_profiles(os.environ)))
     _print_warnings((*warnings_on(plan), *warnings_on_files(plan, os.environ), *warnings_on_python()))
     return 0
 
@@ -44,8 +45,8 @@ def _print_warnings(warnings: Iterable[str]) -> None:
     sys.stderr.writelines(f"warning: {warning}\n" for warning in warnings)
 
 
-def describe(plan: Plan) -> Iterator[str]:
-    """Yield the lines of the plan."""
+def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
+    """Yield the lines of the plan, with these profiles active."""
     count = len(plan.programs)
     yield f"{count} program{'' if count == 1 else 's'}"
     if plan.main is not None:
@@ -53,6 +54,7 @@ def describe(plan: Plan) -> Iterator[str]:
     yield ""
     yield "start order:"
     yield from _describe_waves(plan, start_waves(plan))
+    yield from _describe_on_demand(plan, active)
     yield ""
     yield "stop order:"
     yield from _describe_waves(plan, stop_waves(plan))
@@ -65,10 +67,27 @@ def describe(plan: Plan) -> Iterator[str]:
     yield _describe_worst_case(plan)
 
 
+def _describe_on_demand(plan: Plan, active: Collection[str]) -> Iterator[str]:
+    """Yield what each profile starts, and what does not start with the container."""
+    programs = plan.programs.values()
+    profiles = dict.fromkeys(profile for program in programs for profile in program.profiles)
+    if profiles:
+        yield ""
+        yield "profiles:"
+    width = max(map(len, profiles), default=0)
+    for profile in profiles:
+        members = [program for program in programs if profile in program.profiles]
+        started = [program.name for program in members if program.autostart]
+        yield f"  {profile:{width}}  {', '.join(started) or 'nothing'}{' (active)' if profile in active else ''}"
+    if waiting := [program.name for program in programs if not program.starts_by_itself]:
+        yield ""
+        yield f"on demand (supctl start, or a program that depends on it): {', '.join(waiting)}"
+
+
 def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[str]:
     for number, names in enumerate(waves, 1):
-        labels = (f"{name} (x{plan.programs[name].scale})" if plan.programs[name].scale > 1 else name for name in names)
-        yield f"  {number}. {', '.join(labels)}"
+        scales = ((name, plan.programs[name].scale) for name in names)
+        yield f"  {number}. {', '.join(f'{name} (x{scale})' if scale != 1 else name for name, scale in scales)}"
 
 
 def describe_stop_sequence(program: Program) -> str:

@@ -27,6 +27,7 @@ options:
   -s, --subreaper          adopt orphans when not PID 1 (with a table, supinit always does)
   -g, --process-group      COMMAND without a table: signal its whole process group, in a session of its own
   -r, --rewrite FROM:TO    COMMAND without a table: forward TO for FROM; TO 0 drops it
+      --profile NAME       start the programs of this profile, too, as $SUPINIT_PROFILES does; repeatable
       --single-child       COMMAND without a table: signal nothing but the child (the default)
       --remap-exit CODE    COMMAND without a table: exit with 0 for this exit code, such as 143 for Java; repeatable
       --timeout TIME       --drill: how long everything may take to become ready and healthy (60s)
@@ -37,7 +38,7 @@ options:
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
 CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
-VALUES = ("--config", "--remap-exit", "--rewrite", "--timeout", *CHOICES)
+VALUES = ("--config", "--profile", "--remap-exit", "--rewrite", "--timeout", *CHOICES)
 FLAGS = (
     *("--subreaper", "--process-group", "--single-child"),
     *("--check", "--drill", "--expand", "--schema", "--version", "--help"),
@@ -78,9 +79,10 @@ def _main(arguments: list[str]) -> int:
 class CommandLine:
     """The parsed command line. Flags have an empty value. Rewrites are in order. An empty command means none."""
 
-    __slots__ = ("command", "options", "remapped", "rewrites")
+    __slots__ = ("command", "options", "profiles", "remapped", "rewrites")
 
     def __init__(self) -> None:
+        self.profiles: list[str] = []
         self.options: dict[str, str] = {}
         self.rewrites: list[str] = []
         self.remapped: list[str] = []
@@ -104,6 +106,8 @@ def parse(arguments: list[str]) -> CommandLine:
                     line.rewrites.append(value)
                 elif name == "--remap-exit":
                     line.remapped.append(value)
+                elif name == "--profile":
+                    line.profiles.append(value)
                 options[name] = value
         elif word == "convert":
             if len(rest) != 1 or rest[0].startswith("-"):
@@ -173,6 +177,9 @@ def _run(line: CommandLine) -> int:
         from supervisor.cli.convert import print_converted
 
         return print_converted(options["convert"])
+    if line.profiles:
+        named = os.environ.get("SUPINIT_PROFILES")
+        os.environ["SUPINIT_PROFILES"] = ",".join((*((named,) if named else ()), *line.profiles))
     config = options.get("--config") or os.environ.get("SUPINIT_CONFIG") or None
     if "--check" in options:
         from supervisor.cli.check import check

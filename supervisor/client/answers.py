@@ -53,6 +53,8 @@ class Entry(TypedDict):
     starts_again_at: str | None
     status_text: str | None
     """What the process says of itself (STATUS= on its notify socket)."""
+    autostart: bool
+    """Whether it starts with the container: `autostart`, and its profiles."""
     cpu_seconds: float | None
     """Of its whole process tree, as the next two."""
     memory_bytes: int | None

@@ -65,5 +65,9 @@ def with_command(programs: tuple[Program, ...], command: tuple[str, ...]) -> tup
 def _beside(programs: tuple[Program, ...], command: tuple[str, ...]) -> Program:
     """Return a main program that depends on all essential programs: it starts after them and stops before them."""
     conditions = {ProgramType.SERVICE: Condition.STARTED, ProgramType.ONESHOT: Condition.COMPLETED}
-    needs = tuple(Dependency(program.name, conditions[program.kind]) for program in programs if program.is_essential)
+    needs = tuple(
+        Dependency(program.name, conditions[program.kind], required=program.starts_by_itself)
+        for program in programs
+        if program.is_essential
+    )
     return Program(NAME, command, depends_on=needs, is_main=True, **DEFAULTS)

@@ -133,11 +133,11 @@ class MainIsOne:
     """The main program, which owns stdin and the terminal, has one instance."""
 
     def check(self, place: SectionReading) -> None:
-        if place.values.get("stdin") and place.values.get("scale", 1) > 1:
-            place.problem_with("scale", "cannot be above 1 for the main program (stdin: inherit)")
+        if place.values.get("stdin") and place.values.get("scale", 1) != 1:
+            place.problem_with("scale", "must be 1 for the main program (stdin: inherit)")
 
     def json_schema(self) -> Schema:
-        return {"if": _IS_MAIN, "then": {"properties": {"scale": {"not": {"type": "integer", "minimum": 2}}}}}
+        return {"if": _IS_MAIN, "then": {"properties": {"scale": {"not": {"type": "integer", "not": {"const": 1}}}}}}
 
 
 class NotInherited:

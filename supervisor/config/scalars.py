@@ -38,6 +38,11 @@ _LIMITS = (
 )  # fmt: skip
 
 
+def _profile(text: str) -> str | None:
+    is_name = text.isascii() and text[:1].isalnum() and all(letter.isalnum() or letter in "_.-" for letter in text)
+    return text if is_name else None
+
+
 def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
     """Return the type of a whole number within these limits, both included."""
 
@@ -246,6 +251,11 @@ PROGRAM_NAME = Value(
     _program_name,
     "letters, digits, dots, underscores and dashes, starting with a letter or digit; not all or supinit",
     {"pattern": _name_pattern},
+)
+PROFILE = Value(
+    _profile,
+    "the name of a profile: letters, digits, dots, underscores and dashes, starting with a letter or digit",
+    or_variable({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"}),
 )
 RESTART = Value(
     _restart,

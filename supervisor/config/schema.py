@@ -21,6 +21,7 @@ from supervisor.config.scalars import (
     LIMIT,
     LISTEN_ADDRESS,
     MODE,
+    PROFILE,
     PROGRAM_NAME,
     RESOURCE,
     RESTART,
@@ -107,7 +108,19 @@ PROGRAM = Section(
         " shutdown_on: exit and log.mode: inherit.",
         "null",
     ),
-    Key("scale", integer(1, 1000), "Number of instances: NAME:1, NAME:2 and so on.", 1),
+    Key(
+        "autostart",
+        FLAG,
+        "Whether it starts with the container. false: by supctl start, or when a program that depends on it starts.",
+        True,
+    ),
+    Key(
+        "profiles",
+        ListOf(PROFILE),
+        "It starts with the container only if one of these is active ($SUPINIT_PROFILES, --profile). Empty: always.",
+        [],
+    ),
+    Key("scale", integer(0, 1000), "Number of instances: NAME:1, NAME:2 and so on. 0: none.", 1),
     Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory."),
     Key(
         "restart",

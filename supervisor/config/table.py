@@ -19,12 +19,16 @@ from supervisor.core.record import replace
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from collections.abc import Mapping as Environ
     from typing import Any
 
     from supervisor.config.reading import Reading
     from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
     from supervisor.core.program import Credentials, Dependency, LogSettings
+
+
+PROFILES = "SUPINIT_PROFILES"
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
@@ -57,9 +61,15 @@ def read_programs(
     check_main(nodes, places, command, reading)
     if reading.problems:
         readable = (name for name, place in places.items() if "command" in place.values)
-        return tuple(_program(name, {**places[name].values, "depends_on": ()}) for name in readable)
-    programs = tuple(_program(name, place.values) for name, place in places.items())
+        return tuple(_program(name, {**places[name].values, "depends_on": ()}, ()) for name in readable)
+    active = active_profiles(reading.environ)
+    programs = tuple(_program(name, place.values, active) for name, place in places.items())
     return with_command(programs, command) if command else programs
+
+
+def active_profiles(environ: Environ[str, str]) -> tuple[str, ...]:
+    """Return the profiles that $SUPINIT_PROFILES names, separated by commas."""
+    return tuple(name for item in environ.get(PROFILES, "").split(",") if (name := item.strip()))
 
 
 def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> SectionReading | None:
@@ -79,9 +89,11 @@ def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **give
     return Settings(metrics_listen=metrics, revision=revision or None, **given)
 
 
-def _program(name: str, given: dict[str, Any]) -> Program:
+def _program(name: str, given: dict[str, Any], active: Collection[str]) -> Program:
     fields = {key: given[key] for key in Program.__match_args__ if key in given}
     fields["kind"] = given.get("type", ProgramType.SERVICE)
+    if given.get("profiles"):
+        fields["is_enabled"] = any(profile in active for profile in given["profiles"])
     if given.get("stdin"):
         fields = {"is_main": True} | DEFAULTS | fields
     elif "restart" not in given and fields["kind"] is ProgramType.ONESHOT:

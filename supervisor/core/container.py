@@ -113,6 +113,11 @@ class Fleet(Record):
     """When the rest of the work is to be done: programs that are unsettled, or entries that can be replaced."""
 
 
+def new_life(plan: Plan, instance: InstanceId) -> Life:
+    """Return the state of an instance that nobody has asked for yet."""
+    return Life(on_demand=not plan.programs[instance[0]].starts_by_itself)
+
+
 # ---- events
 
 

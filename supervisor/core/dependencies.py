@@ -38,6 +38,8 @@ def start_if_met(turn: Settling, name: str) -> None:
         lives = [turn.lives[instance] for instance in turn.plan.programs[dependency.program].instances]
         if not dependency.required:
             lives = [life for life in lives if life.is_wanted and not isinstance(life.phase, Fatal)]
+        elif any(life.on_demand for life in lives):
+            _ask_for(turn, dependency.program)
         for life in lives:
             if isinstance(life.phase, Fatal):
                 event = DependencyFailed(f"depends on {dependency.program}, which {life.phase.reason}")
@@ -56,6 +58,13 @@ def start_if_met(turn: Settling, name: str) -> None:
             if not turn.take_step(name):
                 return
             turn.apply(instance, DependenciesChecked())
+
+
+def _ask_for(turn: Settling, name: str) -> None:
+    """Start the instances of a program that are on demand, because one that waits depends on it."""
+    for instance in turn.plan.programs[name].instances:
+        if turn.lives[instance].on_demand and not turn.is_leaving(instance):
+            turn.apply(instance, StartRequested())
 
 
 def restart_dependants(turn: Settling, name: str) -> None:

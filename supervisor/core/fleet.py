@@ -57,6 +57,7 @@ from supervisor.core.container import (
     TimePassed,
     Turn,
     Updated,
+    new_life,
 )
 from supervisor.core.deadlines import next_deadline as next_deadline_of
 from supervisor.core.deadlines import postpone
@@ -70,7 +71,7 @@ from supervisor.core.events import (
     StopAnnounced,
     StopRequested,
 )
-from supervisor.core.life import Life, Running, Starting
+from supervisor.core.life import Running, Starting
 from supervisor.core.record import assert_never
 from supervisor.core.settling import Settling
 from supervisor.core.shutdown import (
@@ -101,7 +102,7 @@ CHANGES_PER_INSTANCE = 20
 
 def new_fleet(plan: Plan) -> Fleet:
     """Return a fleet in which nothing is up and nothing is wanted yet."""
-    return Fleet({instance: Life() for instance in plan.instances})
+    return Fleet({instance: new_life(plan, instance) for instance in plan.instances})
 
 
 def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
@@ -151,7 +152,9 @@ def next_deadline(fleet: Fleet) -> float | None:
 def _begin(turn: Settling) -> None:
     timeout = turn.plan.settings.start_timeout
     turn.container_phase = Serving(None if timeout is None else turn.now + timeout)
-    turn.apply_all(StartRequested())
+    for instance, life in turn.lives.items():
+        if not life.on_demand:
+            turn.apply(instance, StartRequested())
     turn.note_ready()
 
 

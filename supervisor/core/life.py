@@ -201,6 +201,8 @@ class Life(Record):
     health_state: HealthState | None = None
     """The probes' results for the running process; None without a process or without a health check."""
     last_exit: Exit | None = None
+    on_demand: bool = False
+    """Whether it does not start by itself, and nobody has asked for a start yet. It holds nothing back then."""
     again: bool = False
     """Whether it is to be started again once it is down."""
     status_text: str = ""

@@ -112,9 +112,9 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
 def _advance(program: Program, life: Life, event: Event, now: float) -> Transition:
     match event:
         case StartRequested():
-            return requests.start(program, replace(life, goal=Goal.UP, again=False), now)
+            return requests.start(program, replace(life, goal=Goal.UP, on_demand=False, again=False), now)
         case RestartRequested():
-            return requests.restart(program, replace(life, goal=Goal.UP, again=False), now)
+            return requests.restart(program, replace(life, goal=Goal.UP, on_demand=False, again=False), now)
         case StopRequested(within):
             within = None if within is None else max(0.0, within)
             return requests.stop(program, replace(life, goal=Goal.DOWN), within, now)

@@ -291,6 +291,10 @@ class Program(Record):
     watchdog: float | None = None
     once: Once | None = None
     depends_on: tuple[Dependency, ...] = ()
+    autostart: bool = True
+    profiles: tuple[str, ...] = ()
+    is_enabled: bool = True
+    """Whether it has no profiles, or one of them is active."""
     scale: int = 1
     restart: Restart = Restart(RestartWhen.ALWAYS)
     restart_delay: RestartDelay = RestartDelay()
@@ -317,6 +321,11 @@ class Program(Record):
     @property
     def instances(self) -> tuple[InstanceId, ...]:
         return tuple((self.name, number) for number in range(1, self.scale + 1))
+
+    @property
+    def starts_by_itself(self) -> bool:
+        """Whether it starts with the container, without a request."""
+        return self.autostart and self.is_enabled
 
     @property
     def stop_time(self) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from supervisor.core.container import Serving
+from supervisor.core.container import Serving, new_life
 from supervisor.core.dependencies import restart_dependants
 from supervisor.core.events import Redefined, StartRequested, StopAnnounced
 from supervisor.core.holds import count_holds
-from supervisor.core.life import Life
 from supervisor.core.update import leave, merge, replace_entries
 
 TYPE_CHECKING = False
@@ -29,7 +28,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
     for name, going in leaving.items():
         for instance in going.instances:
             turn.apply(instance, StopAnnounced())
-        if going.becomes is not None and len(going.instances) == old.programs[name].scale:
+        if going.becomes is not None and going.instances and len(going.instances) == old.programs[name].scale:
             restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
         if name not in leaving:
@@ -41,7 +40,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
 def _adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
     turn.plan = plan
     turn.leaving = leaving
-    turn.lives = {instance: turn.lives.get(instance) or Life() for instance in plan.instances}
+    turn.lives = {instance: turn.lives.get(instance) or new_life(plan, instance) for instance in plan.instances}
     turn.held = count_holds(plan, turn.lives)
 
 
@@ -51,7 +50,8 @@ def _redefine(turn: Settling, before: Program | None, program: Program, known: C
         return
     for instance in program.instances:
         if instance not in known:
-            turn.apply(instance, StartRequested())
+            if program.starts_by_itself or any(turn.lives[i].is_wanted for i in program.instances):
+                turn.apply(instance, StartRequested())
         elif before is not None:
             turn.apply(instance, Redefined(before.healthcheck != program.healthcheck))
 
@@ -78,8 +78,9 @@ def _begin_anew(
 ) -> None:
     """Start the instances of the new entry that were wanted or are new, and tell those that have stayed about it."""
     has_new_check = before.healthcheck != becomes.healthcheck
+    is_wanted = bool(going.wanted) or (before.scale == 0 and becomes.starts_by_itself)
     for instance in becomes.instances:
-        if instance in going.wanted or (going.wanted and instance not in known):
+        if instance in going.wanted or (is_wanted and instance not in known):
             turn.apply(instance, StartRequested())
         elif instance not in going.instances:
             turn.apply(instance, Redefined(has_new_check))

@@ -116,7 +116,11 @@ class Settling:
         return going is not None and instance in going.instances
 
     def have_all_ended(self) -> bool:
-        return all(life.has_ended for life in self.lives.values())
+        """Whether every program has ended for good. Those on demand do not count; if there are no others, never."""
+        if not all(life.has_ended or life.on_demand for life in self.lives.values()):
+            return False
+        programs = self.plan.programs
+        return any(not life.on_demand and programs[i[0]].starts_by_itself for i, life in self.lives.items())
 
     # ---- the container's readiness
 
@@ -130,8 +134,12 @@ class Settling:
     def _not_up(self) -> Iterator[str]:
         # from the end: programs come up in about the table's order, so the first look finds one
         for program in reversed(list(self.plan.programs.values())):
-            if program.is_essential and not all(self.lives[instance].was_up for instance in program.instances):
+            if program.is_essential and any(map(self._is_late, program.instances)):
                 yield program.name
+
+    def _is_late(self, instance: InstanceId) -> bool:
+        life = self.lives[instance]
+        return not (life.was_up or life.on_demand)
 
     def not_up(self) -> list[str]:
         """Return the essential programs that have not been up yet, in the table's order."""
@@ -139,5 +147,4 @@ class Settling:
 
     def why_not_up(self, name: str) -> str:
         """Say why a program has not been up, as a predicate: "waits for db"."""
-        late = next(life for i in self.plan.programs[name].instances if not (life := self.lives[i]).was_up)
-        return obstacle(late)
+        return obstacle(self.lives[next(filter(self._is_late, self.plan.programs[name].instances))])

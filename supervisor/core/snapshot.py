@@ -73,11 +73,15 @@ class InstanceView(Record):
     probe_detail: str
     status_text: str
     """The process's own STATUS= (sd_notify(3))."""
+    on_demand: bool = False
+    """Whether it does not start by itself, and nobody has asked for a start yet."""
 
     @property
     def is_fine(self) -> bool:
-        """Whether it needs no attention: RUNNING and not unhealthy, or EXITED."""
-        return self.state is State.EXITED or (self.state is State.RUNNING and self.health is not Health.UNHEALTHY)
+        """Whether it needs no attention: RUNNING and not unhealthy, EXITED, or on demand."""
+        if self.state is State.RUNNING:
+            return self.health is not Health.UNHEALTHY
+        return self.state is State.EXITED or self.on_demand
 
 
 class Snapshot(Record):
@@ -155,10 +159,12 @@ def _health(
         not_healthy.pop(name, None)
         program = plan.programs[name]
         lives = [fleet.lives[instance] for instance in program.instances]
-        if all(life.is_up for life in lives):
+        if lives and all(life.is_up for life in lives):
             passes = [life.health_state.last_pass_at for life in lives if life.health_state is not None]
             healthy[name] = min((at for at in passes if at is not None), default=None)
-        elif program.is_essential and not all(life.is_up or isinstance(life.phase, Exited) for life in lives):
+        elif program.is_essential and not all(
+            life.is_up or life.on_demand or isinstance(life.phase, Exited) for life in lives
+        ):
             not_healthy[name] = None
     if before is not None and healthy == before.healthy_programs:
         return before.healthy_programs, not_healthy
@@ -185,6 +191,7 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
         probe_failures=health_state.failures if health_state is not None else 0,
         probe_detail=health_state.detail if health_state is not None else "",
         status_text=life.status_text if run is not None else "",
+        on_demand=life.on_demand,
     )
 
 

@@ -27,7 +27,7 @@ _PROGRAM_FIELDS = Program.__match_args__
 IN_PLACE = frozenset(_PROGRAM_FIELDS[_PROGRAM_FIELDS.index("depends_on") :])
 """Fields of a program that are applied without a new process; `_needs_new_process` says which parts of `ready` and
 `log` are not."""
-KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin"}
+KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin", "is_enabled": "profiles"}
 """The key of a field, where it has another name."""
 FIXED = Settings.__match_args__[: Settings.__match_args__.index("shutdown_signals")]
 """Settings that are used once, at the start."""

@@ -73,6 +73,24 @@ def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> 
     ]
 
 
+def test_the_plan_shows_what_each_profile_starts_and_what_is_on_demand() -> None:
+    web = Program("web", ("web",), profiles=("web", "all"))
+    cron = Program("cron", ("cron",), profiles=("all",), is_enabled=False)
+    shell = Program("shell", ("shell",), autostart=False, profiles=("dev",), is_enabled=False)
+    plan = make_plan(Table(Settings(), (web, cron, shell, Program("none", ("none",), scale=0))))
+    assert list(describe(plan, ("web",)))[2:10] == [
+        "start order:",
+        "  1. web, cron, shell, none (x0)",
+        "",
+        "profiles:",
+        "  web  web (active)",
+        "  all  web, cron",
+        "  dev  nothing",
+        "",
+    ]
+    assert list(describe(plan))[10] == "on demand (supctl start, or a program that depends on it): cron, shell"
+
+
 @pytest.mark.parametrize(
     ("settings", "warning"),
     [

@@ -91,6 +91,11 @@ PROGRAM_CASES: list[tuple[str, dict[str, object]]] = [
     ("stdin: 'null'", {}),
     ("stdin: null", {}),
     ("scale: 3", {"scale": 3}),
+    ("scale: 0", {"scale": 0}),
+    ("autostart: false", {"autostart": False}),
+    ("autostart: '${RUN_CRON:-false}'", {"autostart": False}),
+    ("profiles: []", {"profiles": ()}),
+    ("profiles: [web, all]", {"profiles": ("web", "all"), "is_enabled": False}),
     ("restart: always", {"restart": ALWAYS}),
     ("restart: unless-stopped", {"restart": ALWAYS}),
     ("restart: on-failure", {"restart": Restart(RestartWhen.ON_FAILURE)}),
@@ -327,9 +332,18 @@ def test_every_field_of_a_program_can_be_set_by_a_key() -> None:
         "kind": "type",
         "credentials": "user",
         "is_main": "stdin",
+        "is_enabled": "profiles",
         "reload": "reload_signal",
     }
     assert set(Program.__match_args__) - set(by_another_name) <= set(PROGRAM.keys)
+
+
+@pytest.mark.parametrize(
+    ("active", "starts"), [("", False), ("web", True), ("other, all,", True), ("WEB", False), ("we,b", False)]
+)
+def test_a_program_with_profiles_starts_by_itself_if_one_of_them_is_active(active: str, starts: bool) -> None:
+    assert program_of("profiles: [web, all]", SUPINIT_PROFILES=active).starts_by_itself is starts
+    assert not program_of("profiles: [web, all], autostart: false", SUPINIT_PROFILES=active).starts_by_itself
 
 
 def test_limits_are_named_as_the_kernel_names_them() -> None:

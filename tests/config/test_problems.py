@@ -44,8 +44,14 @@ PROGRAM_CASES = [
     case("nice: ▸''", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
     case("nice: ▸$NO", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
     case("oom_score_adj: ▸1001", "oom_score_adj: cannot be '1001' (allowed: a whole number from -1000 to 1000)"),
-    case("scale: ▸0", "scale: cannot be '0' (allowed: a whole number from 1 to 1000)"),
-    case("scale: ▸1001", "scale: cannot be '1001' (allowed: a whole number from 1 to 1000)"),
+    case("scale: ▸-1", "scale: cannot be '-1' (allowed: a whole number from 0 to 1000)"),
+    case("scale: ▸1001", "scale: cannot be '1001' (allowed: a whole number from 0 to 1000)"),
+    case("stdin: inherit, ▸scale: 0", "scale: must be 1 for the main program (stdin: inherit)"),
+    case(
+        "profiles: [▸'a,b']",
+        "profiles[0]: cannot be 'a,b' (allowed: the name of a profile: letters, digits, dots, underscores and dashes, "
+        "starting with a letter or digit)",
+    ),
     case("type: ▸daemon", "type: cannot be 'daemon' (allowed: service, oneshot)"),
     case("type: ▸onshot", "type: cannot be 'onshot', did you mean oneshot? (allowed: service, oneshot)"),
     case("type: ▸[oneshot]", "type: cannot be a list (allowed: service, oneshot)"),
@@ -105,7 +111,7 @@ PROGRAM_CASES = [
     case("ulimits: {cpu: ▸{soft: -1, hard: 1}}", "ulimits.cpu: the soft limit cannot exceed the hard limit"),
     case("ulimits: ▸1", "ulimits: cannot be '1' (allowed: a mapping of resources to limits)"),
     case("stdin: ▸tty", "stdin: cannot be 'tty' (allowed: null, inherit)"),
-    case("stdin: inherit, ▸scale: 2", "scale: cannot be above 1 for the main program (stdin: inherit)"),
+    case("stdin: inherit, ▸scale: 2", "scale: must be 1 for the main program (stdin: inherit)"),
     case(
         "stdin: inherit, ▸ready: {log: up}",
         "ready: ready.log and ready.fail_log cannot be used with log.mode: inherit, the default of the main program"

@@ -78,6 +78,7 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "waiting_for": [],
         "starts_again_at": None,
         "status_text": None,
+        "autostart": True,
         "cpu_seconds": 1.235,
         "memory_bytes": 4096,
         "processes": 3,

@@ -97,7 +97,8 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         (name,),
         kind=rng.choice(tuple(ProgramType)),
         depends_on=depends_on,
-        scale=rng.choice((1, 1, 2)),
+        autostart=rng.random() < 0.8,
+        scale=rng.choice((1, 1, 1, 2, 2, 0)),
         restart=Restart(rng.choice(tuple(RestartWhen)), rng.choice((None, None, 0, 1, 3))),
         restart_delay=RestartDelay(
             initial=rng.choice((0.0, 0.1, 5.0)),
@@ -144,7 +145,10 @@ def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, 
             scale = rng.choice((old.scale, old.scale, program.scale))
             stop = rng.choice((old.stop, old.stop, program.stop))
             check = rng.choice((old.healthcheck, old.healthcheck, program.healthcheck))
-            program = replace(old, depends_on=program.depends_on, scale=scale, stop=stop, healthcheck=check)
+            autostart = rng.choice((old.autostart, old.autostart, program.autostart))
+            program = replace(
+                old, depends_on=program.depends_on, autostart=autostart, scale=scale, stop=stop, healthcheck=check
+            )
         after.append(program)
     return tuple(after)
 

@@ -101,6 +101,8 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
     wait = read_wait(read_body(request))
     if container.snapshot.stopping and wish is not Wish.STOP:
         raise RequestError(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
+    if not instances and wish is not Wish.STOP:
+        raise RequestError(409, "not_running", f"cannot {wish.value} {name}: it has no instance (scale: 0)")
     note(console, request, wish.value, name)
     asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
     container.ask(Asked(instances, EVENTS[wish]))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def context(console: Console, request: Request, name: str) -> Response:
     """Return the context of an instance, the first one of a program with several. Always JSON."""
     instances = resolve(console.container.plan, name.split(","))
+    if not instances:
+        raise RequestError(409, "not_running", f"cannot run in {name}: it has no instance (scale: 0)")
     if len({program for program, _ in instances}) > 1:
         raise RequestError(
             400, "ambiguous_name", f"cannot run in {name}: name one program, or one instance, such as web:2"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from supervisor.control.http.message import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -30,6 +30,11 @@ def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
     return tuple(found)
 
 
+def named_or_all(plan: Plan, names: Sequence[str]) -> tuple[InstanceId, ...]:
+    """Return what is named, or everything where nothing is. A program with `scale: 0` has no instance."""
+    return resolve(plan, names) if names else plan.instances
+
+
 def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
     """Return the instances that one name means. Raises RequestError if there is none."""
     if name == ALL:
@@ -44,7 +49,8 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
     if number.isascii() and number.isdecimal() and 1 <= int(number[:9]) <= plan.programs[program].scale:
         return ((program, int(number)),)
     last = plan.programs[program].scale
-    raise RequestError(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has 1 to {last}")
+    there_are = f"1 to {last}" if last else "none (scale: 0)"
+    raise RequestError(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has {there_are}")
 
 
 def _matching(plan: Plan, pattern: str) -> tuple[InstanceId, ...]:

@@ -35,6 +35,8 @@ def healthz(console: Console, request: Request) -> Response:
     With `max_age`, the last passing check must be that young; a program without a health check always passes.
     """
     instances = resolve(console.container.plan, request.query.get("name", ()))
+    if "name" in request.query and not instances:
+        return _verdict(request, "healthy", [])  # scale: 0
     faults = not_healthy(console, instances)
     max_age = read_timeout(request.last("max_age"))
     if max_age is not None:
@@ -50,6 +52,8 @@ async def wait(console: Console, request: Request) -> Response:
         raise RequestError(400, "invalid_goal", f"cannot wait for {goal!r}; wait for {', '.join(WAITS)}")
     instances = resolve(console.container.plan, request.query.get("name", ()))
     timeout = read_timeout(request.last("timeout"))
+    if "name" in request.query and not instances:
+        return _verdict(request, goal, [])  # scale: 0
 
     def faults_left() -> list[str]:
         """Say what is in the way. What an update has removed has stopped, and will never be anything else."""
@@ -143,8 +147,10 @@ def _too_old(console: Console, instances: tuple[InstanceId, ...], max_age: float
 
 
 def _essential(console: Console) -> tuple[InstanceId, ...]:
-    programs = console.container.plan.programs.values()
-    return tuple(instance for program in programs if program.is_essential for instance in program.instances)
+    """Return the instances that the container's readiness and health depend on."""
+    container = console.container
+    programs, lives = container.plan.programs.values(), container.snapshot.fleet.lives
+    return tuple(i for program in programs if program.is_essential for i in program.instances if not lives[i].on_demand)
 
 
 def _unless(holds: bool, faults: list[str]) -> list[str]:

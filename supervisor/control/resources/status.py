@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
-from supervisor.control.resources.naming import label, resolve
+from supervisor.control.resources.naming import label, named_or_all, resolve
 from supervisor.control.resources.parameters import read_width
 from supervisor.control.resources.status_table import lay_out
 from supervisor.control.resources.view import entries, status_body, version_body
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def status(console: Console, request: Request) -> Response:
     container = console.container
-    instances = resolve(container.plan, request.query.get("name", ())) or container.plan.instances
+    instances = named_or_all(container.plan, request.query.get("name", ()))
     is_fine = all(container.snapshot.instances[instance].is_fine for instance in instances)
     header = (FINE, "yes" if is_fine else "no")
     if request.wants_text:

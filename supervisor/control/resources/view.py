@@ -82,6 +82,7 @@ def _entry(console: Console, instance: InstanceId) -> Json:
         "waiting_for": list(view.waiting_for),
         "starts_again_at": clock.date(view.starts_again_at),
         "status_text": view.status_text or None,
+        "autostart": console.container.plan.programs[view.name].starts_by_itself,
         "cpu_seconds": None if usage is None else round(usage.cpu_seconds, 3),
         "memory_bytes": None if usage is None else usage.memory_bytes,
         "processes": None if usage is None else usage.processes,

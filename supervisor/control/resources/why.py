@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
-from supervisor.control.resources.naming import resolve
+from supervisor.control.resources.naming import named_or_all
 from supervisor.core.protocol import FINE
 from supervisor.core.record import replace
 from supervisor.core.why import Why
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def why(console: Console, request: Request) -> Response:
     """Answer with one explanation for each named instance, by default of all, that is not up."""
     container = console.container
-    instances = resolve(container.plan, request.query.get("name", ())) or container.plan.instances
+    instances = named_or_all(container.plan, request.query.get("name", ()))
     reasons = Why(container.plan, container.snapshot, console.clock.now(), container.lines_of)
     found = [reason for instance in instances if (reason := reasons.explain(instance)) is not None]
     answer = text_response(_text(found)) if request.wants_text else json_response(_body(console, found))
