@@ -146,6 +146,11 @@ def test_a_hurried_stop_leaves_post_stop_hooks_out() -> None:
     assert web.phase == Stopped()
 
 
+def test_a_hook_is_named_by_its_command_on_one_line_of_at_most_60_characters() -> None:
+    assert Hook(("sh", "-c", "a\n  b")).label == "sh -c a b"
+    assert [Hook(("x" * length,)).label for length in (60, 61)] == ["x" * 60, "x" * 59 + "…"]
+
+
 def test_hooks_are_told_about_the_main_process() -> None:
     action = RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), pid=100)
     assert hook_variables(action) == {"SUPINIT_MAINPID": "100"}

@@ -6,8 +6,16 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import Cause, Over, ShutdownAsked, Verdict
-from supervisor.core.events import MainChanged, Notified, ProcessExited, SignalRefused, StartRequested
+from supervisor.core.container import Cause, Change, Over, ShutdownAsked, Verdict
+from supervisor.core.events import (
+    DeadlinePassed,
+    LookFailed,
+    MainChanged,
+    Notified,
+    ProcessExited,
+    SignalRefused,
+    StartRequested,
+)
 from supervisor.core.fleet import advance
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
 from supervisor.core.notice import Notice
@@ -25,7 +33,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 
-from .worlds import World, plan_of, program
+from .worlds import OneLife, World, plan_of, program
 
 WEB = program("web")
 JOB = replace(program("job"), kind=ProgramType.ONESHOT)
@@ -68,6 +76,19 @@ def test_the_end_of_a_run_that_was_given_up_is_a_warning_even_with_code_0() -> N
         ("warning", "program.exited"),
         ("warning", "program.restart_delayed"),
     ]
+
+
+def test_leftovers_that_cannot_be_seen_are_told_once() -> None:
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7))
+    notes: list[LogEvent] = []
+    for event in (LookFailed(1, "cannot read /proc"), DeadlinePassed(), DeadlinePassed()):
+        before = web.life
+        web.tell(event, at=web.now + 1.0)
+        assert web.life != before
+        notes += describe_change(WEB, Change(("web", 1), before, web.life))
+    reason = "cannot see which of its processes are left: cannot read /proc"
+    values = {"program": "web", "reason": reason}
+    assert notes == [LogEvent("warning", "program.sweep_failed", values, "STOPPING", "none")]
 
 
 def test_an_end_for_good_and_badly_is_an_error() -> None:

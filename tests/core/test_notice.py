@@ -33,6 +33,7 @@ from supervisor.core.notice import MAX_DATAGRAM, MAX_EXTENSION, MAX_STATUS, Noti
             id="several at once",
         ),
         pytest.param(b"STATUS=a\nSTATUS=b", Notice(status="b"), id="the last of two counts"),
+        pytest.param(b"STATUS\nREADY=1", Notice(ready=True), id="a field without a value"),
         pytest.param(b"\n\nno field\nREADY=1\n=\n", Notice(ready=True), id="between lines that are none"),
     ],
 )

@@ -67,8 +67,9 @@ def test_what_says_so_itself_is_up_when_it_says_so(program: Program) -> None:
     assert web.life.was_up
 
 
-def test_what_says_so_itself_is_not_up_by_a_health_check() -> None:
-    web = OneLife(replace(NOTIFIED, healthcheck=CHECK)).spawn().tell(Probed(1, True), at=1.0)
+@pytest.mark.parametrize("program", [NOTIFIED, LOGGED], ids=["notify", "log"])
+def test_what_says_so_itself_is_not_up_by_a_health_check(program: Program) -> None:
+    web = OneLife(replace(program, healthcheck=CHECK)).spawn().tell(Probed(1, True), at=1.0)
     assert (web.phase, web.life.health, web.life.was_up) == (Starting(UNREADY, 60.0), Health.HEALTHY, False)
     assert web.tell(BecameReady(1), at=2.0).life.was_up
 

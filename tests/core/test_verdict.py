@@ -16,6 +16,7 @@ from supervisor.core.container import (
     Over,
     Serving,
     ShutdownAsked,
+    ShutdownBegun,
     Verdict,
 )
 from supervisor.core.events import BecameReady, ProcessExited, RestartRequested, StartFailed, StartRequested, Swept
@@ -53,6 +54,14 @@ def _world(*table: Program) -> World:
 def test_a_shutdown_that_was_asked_for_ends_with_0() -> None:
     world = _world(WEB, OTHER).tell(ShutdownAsked("received SIGTERM"))
     assert world.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
+
+
+def test_a_shutdown_is_announced_once_with_its_verdict() -> None:
+    world = World(plan_of(WEB), obeys={"web": ()}).begin()
+    first = advance(world.plan, world.fleet, ShutdownAsked("received SIGTERM"), 0.5)
+    second = advance(world.plan, first.fleet, ShutdownAsked("received SIGINT"), 0.6)
+    begun = [change for turn in (first, second) for change in turn.changes if isinstance(change, ShutdownBegun)]
+    assert begun == [ShutdownBegun(Verdict(Cause.ASKED, 0, "received SIGTERM"))]
 
 
 def test_a_shutdown_that_was_hurried_ends_with_0() -> None:

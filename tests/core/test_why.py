@@ -7,13 +7,15 @@ from signal import SIGKILL
 import pytest
 
 from supervisor.core.container import ShutdownAsked
-from supervisor.core.events import ProcessExited
+from supervisor.core.events import Notified, ProcessExited
+from supervisor.core.notice import Notice
 from supervisor.core.program import (
     Condition,
     HealthCheck,
     HttpProbe,
     Program,
     ProgramType,
+    Readiness,
     Restart,
     RestartWhen,
 )
@@ -82,6 +84,15 @@ def test_a_chain_goes_through_programs_that_wait_themselves_and_names_each_once(
         "cache is PENDING: it waits for migrate to complete. "
         "migrate has been starting for 3.0s and is not ready yet."
     )
+
+
+def test_what_is_starting_says_what_it_reports_and_how_long_it_may_still_take() -> None:
+    web = replace(program("web"), ready=Readiness(notify="systemd", timeout=60.0))
+    world = begin(web, program("other")).pass_to(3.0)
+    start = "web has been starting for 3.0s and is not ready yet"
+    assert sentences(world, "web") == f"{start}; it must be ready within 57s."
+    world.happens("web", Notified(1, Notice(status="loading")))
+    assert sentences(world, "web") == f"{start}: it says 'loading'; it must be ready within 57s."
 
 
 def test_a_backoff_says_how_the_last_run_ended_and_when_it_is_tried_again() -> None:
