@@ -9,11 +9,9 @@ from signal import SIGKILL, SIGQUIT, SIGTERM, SIGUSR1
 import pytest
 import yaml
 
-from supervisor.config.schema import PROGRAM
-from supervisor.convert.draft import IDLE
 from supervisor.convert.formats import NOTHING
 from supervisor.convert.supervisord.listeners import ALERTS, DEPENDENCIES, EITHER, EXITED, FATAL, OUTPUT
-from supervisor.convert.supervisord.program import BY_HAND, SHELL_FIRST
+from supervisor.convert.supervisord.program import SHELL_FIRST
 from supervisor.core.program import (
     CommandStep,
     Dependency,
@@ -331,19 +329,6 @@ TEXT_BY_HAND = (
 )
 
 
-@pytest.mark.skipif(IDLE in PROGRAM.keys, reason="the key autostart takes its place")
-def test_what_does_not_start_by_itself_is_a_comment_with_all_of_it() -> None:
-    assert converted(TEXT_BY_HAND).table.splitlines()[-6:] == [
-        "  # autostart=false: " + BY_HAND,
-        "  # b:",
-        "  #   command: y",
-        "  #   # if this is a task that ends, use type: oneshot, and others can wait for it (condition: completed)",
-        '  #   restart: "no"',
-        "  #   min_uptime: 0s",
-    ]
-
-
-@pytest.mark.skipif(IDLE not in PROGRAM.keys, reason="there is no key autostart")
 def test_what_does_not_start_by_itself_has_autostart_false_and_nothing_depends_on_it() -> None:
     document = yaml.safe_load(converted(TEXT_BY_HAND).table)["programs"]
     assert document == {
