@@ -46,13 +46,13 @@ from supervisor.core.log_events import (
     describe_shutdown,
     describe_update,
 )
-from supervisor.core.record import Record
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
 from supervisor.faults import Faults
 from supervisor.health.notices import Notices
 from supervisor.launcher import Launcher
+from supervisor.logs.tails import LAST_LINES
 from supervisor.orders import Orders
 from supervisor.process.children import Children
 from supervisor.run_dir import RunDir
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
-    from supervisor.core.update import Difference
+    from supervisor.core.update import Difference, Reading
     from supervisor.errors import ConfigError
     from supervisor.health.manager_socket import ManagerSocket
     from supervisor.health.markers import Markers
@@ -77,15 +77,6 @@ if TYPE_CHECKING:
 
 LONG_PAUSE = 1.0
 """Seconds from which a pause is logged."""
-
-
-class Reading(Record):
-    """A table that was read, its `difference` from the `old` plan, and the `stale` keys (`core.container.Updated`)."""
-
-    plan: Plan
-    stale: Mapping[str, tuple[str, ...]]
-    old: Plan
-    difference: Difference
 
 
 class Engine:
@@ -153,17 +144,13 @@ class Engine:
         verdict = self.fleet.verdict
         if verdict is None or verdict.instance is None:
             return ""
-        from supervisor.reports import LAST_LINES
-
         return "\n".join(self.pump.last_lines(verdict.instance).splitlines()[-LAST_LINES:])
 
     # ---- what happens
 
     def begin(self) -> None:
-        revision = self.plan.settings.revision
-        self.journal.write(
-            "info", "container.started", pid=os.getpid(), revision=revision, programs=len(self.plan.programs)
-        )
+        revision, count = self.plan.settings.revision, len(self.plan.programs)
+        self.journal.write("info", "container.started", pid=os.getpid(), revision=revision, programs=count)
         self.feed(Begun())
 
     def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
@@ -176,7 +163,7 @@ class Engine:
 
         It takes long and changes nothing, so it runs in a thread.
         """
-        from supervisor.core.update import compare
+        from supervisor.core.update import Reading, compare
 
         plan = self._read_plan() if self._read_plan is not None else self.plan
         stale = self.launcher.stale_files(plan)
@@ -186,11 +173,7 @@ class Engine:
     def update(self, new: Reading, dry_run: bool = False) -> Difference:
         """Apply what was read, unless this is a `dry_run`; return the difference."""
         self.faults.attempt("repair", self.repair)
-        difference = new.difference
-        if self.plan is not new.old:
-            from supervisor.core.update import compare
-
-            difference = compare(self.plan, self.fleet.leaving, new.plan, new.stale)
+        difference = new.difference_from(self.plan, self.fleet.leaving)
         if not dry_run:
             self._tell(describe_update(difference))
             if difference.programs or difference.settings:

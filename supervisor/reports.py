@@ -15,6 +15,7 @@ from supervisor.core.events import BecameReady, MainChanged, Notified, ProcessEx
 from supervisor.core.life import Stopping
 from supervisor.core.notice import parse_notice
 from supervisor.health.notices import ReadinessNewline
+from supervisor.logs.tails import LAST_LINES
 from supervisor.process.children import Main
 from supervisor.process.procfs import read_process
 from supervisor.process.successors import Successors
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.process.children import Children, Death
     from supervisor.process.oom import OomKills
-
-LAST_LINES = 10
-"""Lines of output that are quoted with the end of a program and of the container."""
 
 
 class Reports:

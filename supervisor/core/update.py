@@ -62,6 +62,19 @@ class Difference(Record):
         return tuple(change.name for change in self.programs if change.action in actions)
 
 
+class Reading(Record):
+    """A table that was read, its `difference` from the `old` plan, and the `stale` keys (`core.container.Updated`)."""
+
+    plan: Plan
+    stale: Mapping[str, tuple[str, ...]]
+    old: Plan
+    difference: Difference
+
+    def difference_from(self, plan: Plan, leaving: Mapping[str, Leaving]) -> Difference:
+        """Return the difference from the current plan, which may have been replaced since the table was read."""
+        return self.difference if plan is self.old else compare(plan, leaving, self.plan, self.stale)
+
+
 class Leaving(Record):
     """Instances that are to go, the entry that follows (None: the program is removed), and those that were wanted."""
 

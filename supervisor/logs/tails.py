@@ -25,6 +25,8 @@ MOST_ENTRIES = 1024
 
 QUOTED = 4096
 """Bytes of an instance's last output that events and the verdict quote from."""
+LAST_LINES = 10
+"""How many lines of it they quote."""
 
 
 class Tail:
