@@ -225,11 +225,12 @@ def _uses_exec_or_trap(text: str) -> bool:
 
 
 def _read(path: str) -> str:
-    """Return the text of a file, or an empty string if it cannot be read."""
+    """Return the text of a file, or an empty string if it cannot be read or is binary: a null byte comes early."""
     try:
-        return read_regular_file(path, MAX_FILE).decode("utf-8", "replace")
+        data = read_regular_file(path, MAX_FILE)
     except OSError:
         return ""
+    return "" if b"\0" in data[:80] else data.decode("utf-8", "replace")
 
 
 def _read_nginx_conf(words: tuple[str, ...]) -> str:

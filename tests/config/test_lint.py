@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from py_compile import compile
 from signal import SIGTERM
 
 import pytest
 
-from supervisor.config.lint import lint, uncompiled
+from supervisor.config.lint import MAX_FILE, lint, uncompiled
 from supervisor.core.program import Program, Scope, SignalStep
 
 MASTER = "uWSGI without master cannot reload and leaves its workers behind: set master = true"
@@ -80,3 +81,16 @@ def test_packages_without_compiled_files_are_named(tmp_path: Path, monkeypatch: 
     compile(str(tmp_path / "compiled_package" / "__init__.py"))
     monkeypatch.syspath_prepend(str(tmp_path))
     assert list(uncompiled(("compiled_package", "bare_package", "no_package", "sys"))) == ["bare_package"]
+
+
+def test_a_binary_is_not_decoded(tmp_path: Path) -> None:
+    """It would keep PID 1 busy for milliseconds for each program, and take megabytes."""
+    binary = tmp_path / "serve"
+    binary.write_bytes(b"\x7fELF\x02\x01\x01\x00".ljust(MAX_FILE, b"\xff"))
+    tracemalloc.start()
+    try:
+        assert list(lint(Program("web", (str(binary),)))) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * MAX_FILE
