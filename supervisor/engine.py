@@ -61,7 +61,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.core.container import Fleet, SweepContainer
+    from supervisor.core.container import Fleet, FleetOrder
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
@@ -119,7 +119,7 @@ class Engine:
         """Whether a signal has asked for an update that the loop has not begun yet."""
         self._events: deque[FleetEvent] = deque()
         """Events that are not decided yet."""
-        self._ordered: deque[Order | SweepContainer] = deque()
+        self._ordered: deque[FleetOrder] = deque()
         """Orders of the core that are not carried out yet."""
         self._is_turning = False
 
@@ -396,5 +396,5 @@ def _manager_at(address: str | None) -> ManagerSocket | None:
     return ManagerSocket(address)
 
 
-def _is_signal(order: Order | SweepContainer) -> bool:
+def _is_signal(order: FleetOrder) -> bool:
     return isinstance(order, Order) and isinstance(order.action, SendSignal)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from supervisor.core.actions import RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
-from supervisor.core.container import ContainerSwept, Happened, Order
+from supervisor.core.container import ContainerSwept, Happened, LookAtConnections, Order
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
 from supervisor.core.life import Goal
 from supervisor.core.record import assert_never
@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from supervisor.core.container import Fleet, FleetEvent, SweepContainer
+    from supervisor.core.container import Fleet, FleetEvent, FleetOrder
     from supervisor.core.counters import Counters
     from supervisor.core.events import Event
     from supervisor.core.program import InstanceId
@@ -56,6 +56,7 @@ class Orders:
         self._hear = hear
         self.pending_tasks: list[PendingTask] = []
         """Probes and commands that wait for the loop."""
+        self.pending_look: LookAtConnections | None = None
         self._signalling: Signalling | None = None
 
     @property
@@ -72,8 +73,11 @@ class Orders:
         if self._signalling is not None:
             self._signalling.forget_scan()
 
-    def carry_out(self, order: Order | SweepContainer, fleet: Fleet) -> Iterable[FleetEvent]:
+    def carry_out(self, order: FleetOrder, fleet: Fleet) -> Iterable[FleetEvent]:
         """Carry out one order and return what came of it."""
+        if isinstance(order, LookAtConnections):
+            self.pending_look = order
+            return ()
         if not isinstance(order, Order):
             return self._faults.attempt("sweep", self._sweep_container) or ()
         try:

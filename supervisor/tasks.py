@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 
 from supervisor.core.actions import RunCommand, RunHooks
+from supervisor.core.container import ConnectionsSeen
 from supervisor.core.events import HookEnded, Probed
 from supervisor.core.hook import HookKind
 from supervisor.core.hook_sequence import hook_variables, is_wanted
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from supervisor.core.actions import RunProbe
+    from supervisor.core.container import LookAtConnections
     from supervisor.core.hook import Hook
     from supervisor.core.program import InstanceId
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
     from supervisor.health.probes import ProbeResult
     from supervisor.process.commands import CommandResult
+    from supervisor.process.connections import ProbeTimes
 
     T = TypeVar("T")
 
@@ -54,6 +58,10 @@ class Tasks:
         """How often supinit itself was paused. A timeout that passed during a pause says nothing about a program."""
         self._hooks: list[tuple[InstanceId, RunHooks, asyncio.Task[None]]] = []
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
+        self._probe_times: ProbeTimes | None = None
+        """Where the table has `idle_shutdown`."""
+        self._is_blind = False
+        """Whether the last look at the connections has failed."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task that is held until its end."""
@@ -79,6 +87,9 @@ class Tasks:
         if self._engine.is_update_wanted:
             self._engine.is_update_wanted = False
             self.spawn(self._update_by_signal())
+        look, self._engine.orders.pending_look = self._engine.orders.pending_look, None
+        if look is not None:
+            self.spawn(self._look(look))
         pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
         for instance, action in pending:
             if isinstance(action, RunHooks):
@@ -181,16 +192,54 @@ class Tasks:
         check = None if program is None else program.healthcheck
         if check is None:
             return  # an update has removed it
+        times = self._times
+        entry = None if times is None else times.begin(time.monotonic())
         pauses = -1
         answer = ProbeResult(False, "")
-        while pauses != self.pauses and not answer.passed:  # a negative answer after a pause is asked for again
-            pauses = self.pauses
-            try:
+        try:
+            while pauses != self.pauses and not answer.passed:  # a negative answer after a pause is asked for again
+                pauses = self.pauses
                 answer = await ask(check.probe, check.timeout, lambda words, limit: self._probe(instance, words, limit))
-            except Exception as error:
-                self._engine.faults.note("probe", error)
-                answer = ProbeResult(False, f"the probe itself failed: {error!r}")
+        except Exception as error:
+            self._engine.faults.note("probe", error)
+            answer = ProbeResult(False, f"the probe itself failed: {error!r}")
+        finally:
+            if times is not None and entry is not None:
+                times.end(entry, time.monotonic())
         self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
+
+    # ---- the idle shutdown
+
+    @property
+    def _times(self) -> ProbeTimes | None:
+        if self._engine.plan.settings.idle_shutdown is None:
+            return None
+        if self._probe_times is None:
+            from supervisor.process.connections import ProbeTimes
+
+            self._probe_times = ProbeTimes()
+        return self._probe_times
+
+    async def _look(self, order: LookAtConnections) -> None:
+        """Look at the connections, a part at a time. What cannot be read counts as a connection."""
+        from supervisor.process.connections import Look, ProbeTimes
+
+        look = Look(order.ports, self._times or ProbeTimes(), self._probe_pids)
+        try:
+            for _ in look.read():
+                await asyncio.sleep(0)
+            last_seen, self._is_blind = look.last_seen, False
+        except Exception as error:
+            last_seen = time.monotonic()
+            if not self._is_blind:
+                self._is_blind = True
+                reason = f"cannot read the connections: {error}"
+                self._engine.journal.write("warning", "container.connections_unknown", reason=reason)
+        self._engine.feed(ConnectionsSeen(order.ports, last_seen))
+
+    def _probe_pids(self) -> list[int]:
+        owners = self._engine.children.owners
+        return [pid for pid, owner in owners.items() if owner.name.kind is OwnerKind.PROBE]
 
     async def _probe(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> ProbeResult:
         from supervisor.health.probes import ProbeResult

@@ -65,6 +65,11 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
         yield f"  {name:{width}}  {describe_stop_sequence(program)}"
     yield ""
     yield _describe_worst_case(plan)
+    idle = plan.settings.idle_shutdown
+    if idle is not None:
+        ports = f"port{'s' if len(idle.ports) > 1 else ''} {', '.join(map(str, idle.ports))}"
+        every = f"looked at every {idle.look_interval:g}s"
+        yield f"idle shutdown: after {idle.after:g}s without a connection to {ports}, {every}"
 
 
 def _describe_on_demand(plan: Plan, active: Collection[str]) -> Iterator[str]:

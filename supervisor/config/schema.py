@@ -37,6 +37,7 @@ from supervisor.config.scalars import (
 from supervisor.config.sections import Key, Section
 from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY
 from supervisor.config.stopping import STOP_STEPS
+from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.program import (
     Limit,
     ProgramType,
@@ -214,6 +215,22 @@ _METRICS = Section(
     make=lambda listen=None: listen,
 )
 
+
+def _idle_shutdown(after: float, ports: tuple[int, ...]) -> IdleShutdown:
+    return IdleShutdown(after, tuple(dict.fromkeys(ports)))
+
+
+_IDLE_SHUTDOWN = Section(
+    Key("after", duration(may_be_zero=False), "Time without a connection, once everything is ready.", is_required=True),
+    Key(
+        "ports",
+        ListOf(integer(1, 65535), may_be_empty=False),
+        "Local TCP ports, IPv4 and IPv6, in the container's network namespace.",
+        is_required=True,
+    ),
+    make=_idle_shutdown,
+)
+
 SUPERVISOR = Section(
     Key(
         "run_dir",
@@ -236,6 +253,11 @@ SUPERVISOR = Section(
         duration(),
         "On shutdown, report not ready at once and wait this long before the first stop step.",
         "0s",
+    ),
+    Key(
+        "idle_shutdown",
+        _IDLE_SHUTDOWN,
+        "Shut down in order and exit with 0 when no client has been connected to some ports for long. Default: never.",
     ),
     Key(
         "marker_lease",

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from supervisor.core.idle_watch import IdleWatch
     from supervisor.core.life import Exit
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -35,6 +36,7 @@ class Cause(Enum):
     PROGRAM_ENDED = "program ended"
     UNHEALTHY = "unhealthy"
     START_TIMEOUT = "start timeout"
+    IDLE = "idle"
     INTERNAL = "internal error"
 
 
@@ -111,6 +113,8 @@ class Fleet(Record):
     """How many instances needed SIGKILL since a shutdown began."""
     continue_at: float | None = None
     """When the rest of the work is to be done: programs that are unsettled, or entries that can be replaced."""
+    idle: IdleWatch | None = None
+    """For how long nobody has been connected. None: the table does not ask, or the container is not ready."""
 
 
 def new_life(plan: Plan, instance: InstanceId) -> Life:
@@ -175,7 +179,16 @@ class Resumed(Record):
     paused_for: float
 
 
-FleetEvent = Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed | Resumed
+class ConnectionsSeen(Record):
+    """The answer to LookAtConnections. `last_seen`: when a connection was last there; None: none is known of."""
+
+    ports: tuple[int, ...]
+    last_seen: float | None = None
+
+
+FleetEvent = (
+    Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed | Resumed | ConnectionsSeen
+)
 
 
 # ---- what must be done
@@ -190,6 +203,15 @@ class Order(Record):
 
 class SweepContainer(Record):
     """Kill every process of the container but supinit itself."""
+
+
+class LookAtConnections(Record):
+    """Find out when a client was last connected to one of these local TCP ports."""
+
+    ports: tuple[int, ...]
+
+
+FleetOrder = Order | SweepContainer | LookAtConnections
 
 
 class Change(Record):
@@ -214,7 +236,7 @@ class Turn(Record):
     """What one event led to: the next fleet, the orders to carry out, and every change on the way, in order."""
 
     fleet: Fleet
-    orders: tuple[Order | SweepContainer, ...] = ()
+    orders: tuple[FleetOrder, ...] = ()
     changes: tuple[Change | ContainerReady | ShutdownBegun, ...] = ()
     plan: Plan | None = None
     """The plan from now on. None: it has not changed."""

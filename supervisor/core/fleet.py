@@ -43,6 +43,7 @@ from supervisor.core.container import (
     Begun,
     Change,
     Closing,
+    ConnectionsSeen,
     ContainerSwept,
     Draining,
     Fault,
@@ -128,6 +129,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _pass_time(turn)
         case Resumed(paused_for):
             _postpone(turn, max(0.0, paused_for))
+        case ConnectionsSeen(ports, last_seen):
+            _note_connections(turn, ports, last_seen)
         case _:
             assert_never(event)
     _settle(turn)
@@ -139,6 +142,8 @@ def next_deadline(fleet: Fleet) -> float | None:
     earliest = container_deadline(fleet.container_phase, fleet.ready_at)
     if fleet.continue_at is not None and fleet.continue_at < earliest:
         earliest = fleet.continue_at
+    if fleet.idle is not None and fleet.idle.look_at < earliest:
+        earliest = fleet.idle.look_at
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
@@ -191,6 +196,10 @@ def _pass_time(turn: Settling) -> None:
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
     pass_container_time(turn)
+    if turn.idle is not None:
+        from supervisor.core.idle_watch import look_if_due
+
+        look_if_due(turn, turn.idle)
     if turn.continue_at is not None and turn.now >= turn.continue_at:
         _continue(turn)
 
@@ -208,6 +217,17 @@ def _postpone(turn: Settling, seconds: float) -> None:
     """Move every deadline. Nothing else changes, so this is not a change of any instance."""
     turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
     postpone_container(turn, seconds)
+    if turn.idle is not None:
+        from supervisor.core.idle_watch import postpone_watch
+
+        turn.idle = postpone_watch(turn.idle, seconds)
+
+
+def _note_connections(turn: Settling, ports: tuple[int, ...], last_seen: float | None) -> None:
+    if turn.idle is not None:
+        from supervisor.core.idle_watch import note_connections
+
+        note_connections(turn, turn.idle, ports, last_seen)
 
 
 # ---- the rules
@@ -224,6 +244,10 @@ def _settle(turn: Settling) -> None:
         _apply_rules(turn)
     if isinstance(turn.container_phase, ShuttingDown) and not turn.is_any_waited_for():
         close(turn)
+    if turn.idle is not None or turn.plan.settings.idle_shutdown is not None:
+        from supervisor.core.idle_watch import keep_watch
+
+        keep_watch(turn)
 
 
 def _replace_gone(turn: Settling) -> bool:

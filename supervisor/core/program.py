@@ -11,6 +11,7 @@ from math import inf
 from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
 from supervisor.core.hook import Hook, HookStep, RuntimeDirectory
+from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.protocol import DEFAULT_RUN_DIR, SOCKET_NAME
 from supervisor.core.record import Record
 
@@ -387,6 +388,7 @@ class Settings(Record):
     """Path of the socket for syslog(3)."""
     shutdown_signals: tuple[Signal, ...] = (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGRTMIN + 3)
     drain_delay: float = 0.0
+    idle_shutdown: IdleShutdown | None = None
     marker_lease: float | None = None
     shutdown_timeout: float | None = None
     required_environment: tuple[str, ...] = ()

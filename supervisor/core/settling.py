@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervisor.core.container import ShutdownBegun, SweepContainer
+    from supervisor.core.container import FleetOrder, ShutdownBegun
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -37,7 +37,8 @@ class Settling:
         self.unsettled = dict.fromkeys(fleet.unsettled)
         self.continue_at = fleet.continue_at
         self.killed = fleet.killed
-        self.orders: list[Order | SweepContainer] = []
+        self.idle = fleet.idle
+        self.orders: list[FleetOrder] = []
         self.changes: list[Change | ContainerReady | ShutdownBegun] = []
         self.judged = 0
         """How many of the changes have been judged."""
@@ -64,6 +65,7 @@ class Settling:
             tuple(self.unsettled),
             self.killed,
             self.continue_at,
+            self.idle,
         )
         plan = self.plan if self.plan is not self.old_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)

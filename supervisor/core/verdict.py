@@ -2,7 +2,7 @@
 
 Rule 1: the program that failed first has ended the container. It is the reason; without a main program, also the code.
 Rule 2: with a main program, the code is that of its last exit: its own, 128 + the signal that stopped it, or 0. But a
-        failure never gives 0, and codes that are not about a program (70, 75) are kept.
+        failure never gives 0, and codes that are not about a program (70, 75, and 0 of an idle shutdown) are kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:
 
 def with_code_of_main(plan: Plan, lives: Mapping[InstanceId, Life], verdict: Verdict | None) -> Verdict | None:
     """Return the verdict with the main program's exit code, whatever has ended the container."""
-    if plan.main is None or verdict is None or verdict.cause in (Cause.START_TIMEOUT, Cause.INTERNAL):
+    if plan.main is None or verdict is None or verdict.cause in (Cause.START_TIMEOUT, Cause.INTERNAL, Cause.IDLE):
         return verdict
     instance = (plan.main, 1)
     exit_ = lives[instance].last_exit

@@ -9,6 +9,7 @@ import pytest
 
 from supervisor.cli.check import check, describe
 from supervisor.config.lint import warnings_on, warnings_on_files
+from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     CommandStep,
@@ -48,6 +49,12 @@ def _describe(*programs: Program, settings: Settings | None = None) -> list[str]
 
 def _warnings(*programs: Program, settings: Settings | None = None) -> list[str]:
     return list(warnings_on(make_plan(Table(settings or Settings(shutdown_timeout=3600.0), programs))))
+
+
+def test_the_plan_shows_the_idle_shutdown() -> None:
+    settings = Settings(idle_shutdown=IdleShutdown(1800.0, (8080, 8443)))
+    shown = "idle shutdown: after 1800s without a connection to ports 8080, 8443, looked at every 30s"
+    assert _describe(MIGRATE, settings=settings)[-1] == shown
 
 
 def test_the_plan_shows_both_orders_every_stop_sequence_and_the_worst_case() -> None:

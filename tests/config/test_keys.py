@@ -12,6 +12,7 @@ import pytest
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
 from supervisor.config.sections import Section
+from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.program import (
     CommandStep,
     Condition,
@@ -269,6 +270,8 @@ SUPERVISOR_CASES: list[tuple[str, dict[str, object]]] = [
     ("socket_group: root", {"socket_group": 0}),
     ("shutdown_signals: [TERM, SIGRTMIN+4]", {"shutdown_signals": (SIGTERM, SIGRTMIN + 4)}),
     ("drain_delay: 5s", {"drain_delay": 5.0}),
+    ("idle_shutdown: {after: 30m, ports: [8080, '443', 8080]}", {"idle_shutdown": IdleShutdown(1800.0, (8080, 443))}),
+    ("idle_shutdown: null", {}),
     ("start_timeout: 2m", {"start_timeout": 120.0}),
     ("shutdown_timeout: 9.5", {"shutdown_timeout": 9.5}),
     ("required_environment: []", {}),

@@ -455,3 +455,24 @@ programs:
 def test_a_table_that_was_refused_leaves_nothing_behind_for_the_next() -> None:
     problems_of("programs: {web: {nice: x}}")
     assert len(table_of("programs: {web: {command: x}}").programs) == 1
+
+
+PORTS = "a whole number from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("after: 0, ports: [80]", "after: cannot be '0' (allowed: a duration greater than 0, such as"),
+        ("after: 1m, ports: [0]", f"ports[0]: cannot be '0' (allowed: {PORTS})"),
+        ("after: 1m, ports: [80, 65536]", f"ports[1]: cannot be '65536' (allowed: {PORTS})"),
+        ("after: 1m, ports: [http]", f"ports[0]: cannot be 'http' (allowed: {PORTS})"),
+        ("after: 1m, ports: []", "ports: cannot be empty"),
+        ("after: 1m", "required key 'ports' is missing"),
+        ("ports: [80]", "required key 'after' is missing"),
+    ],
+)
+def test_a_wrong_idle_shutdown_is_refused(keys: str, problem: str) -> None:
+    [found] = problems_of("supervisor: {idle_shutdown: {" + keys + "}}\nprograms: {web: {command: web}}")
+    assert "supervisor.idle_shutdown" in found
+    assert problem in found

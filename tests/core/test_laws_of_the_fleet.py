@@ -33,6 +33,7 @@ from supervisor.core.dependencies import meets
 from supervisor.core.events import ProcessExited
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.holds import count_holds
+from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Preparing, Running, Starting, Stopping
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import InstanceId, Settings
@@ -54,6 +55,7 @@ def _world(seed: int, steps: int = STEPS) -> tuple[World, Random]:
         drain_delay=rng.choice((0.0, 2.0)),
         start_timeout=rng.choice((None, 5.0)),
         shutdown_timeout=rng.choice((None, 3.0, 30.0)),
+        idle_shutdown=IdleShutdown(20.0, (8080,)) if seed % 3 == 0 else None,
     )
     plan = plan_of(*random_table(rng), settings=settings)
     obeys = {name: tuple(rng.sample((SIGTERM, SIGINT, SIGQUIT), rng.randint(0, 3))) for name in plan.programs}
@@ -61,6 +63,7 @@ def _world(seed: int, steps: int = STEPS) -> tuple[World, Random]:
     skipped = {name: "was done before" for name in plan.programs if rng.random() < 0.1}
     held = {name: rng.choice((0.5, 5.0)) for name in plan.programs if rng.random() < 0.1}
     world = World(plan, obeys=obeys, unspawnable=unspawnable, skipped=skipped, held=held, steps=steps)
+    world.is_connected = seed % 2 == 0
     return world.begin(), rng
 
 

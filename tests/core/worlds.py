@@ -14,10 +14,12 @@ from supervisor.core.container import (
     Asked,
     Begun,
     Change,
+    ConnectionsSeen,
     ContainerSwept,
     Fleet,
     FleetEvent,
     Happened,
+    LookAtConnections,
     Over,
     SweepContainer,
     TimePassed,
@@ -121,6 +123,10 @@ class World:
         self.deaths: list[tuple[float, InstanceId]] = []
         self.changes: list[Change] = []
         self.was_updated = False
+        self.looks: list[float] = []
+        """When the connections were looked at."""
+        self.is_connected = False
+        self.last_seen: float | None = None
 
     # ---- what happens
 
@@ -141,6 +147,9 @@ class World:
             for order in turn.orders:
                 if isinstance(order, SweepContainer):
                     events.append(ContainerSwept())
+                elif isinstance(order, LookAtConnections):
+                    self.looks.append(self.now)
+                    events.append(ConnectionsSeen(order.ports, self.now if self.is_connected else self.last_seen))
                 else:
                     answers = self.obey(order.instance, order.action)
                     events.extend(Happened(order.instance, answer) for answer in answers)
