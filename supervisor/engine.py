@@ -152,6 +152,8 @@ class Engine:
         revision, count = self.plan.settings.revision, len(self.plan.programs)
         self.journal.write("info", "container.started", pid=os.getpid(), revision=revision, programs=count)
         self.feed(Begun())
+        while self.fleet.continue_at is not None:  # nothing waits for the loop yet, so no start has to
+            self.pass_time()
 
     def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
         """Decide on a request, before anything else that waits for a decision."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from supervisor.core.actions import RunCommand, RunProbe
-from supervisor.core.container import Asked, Fault, Over
+from supervisor.core.container import STEPS, Asked, Fault, Over
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.life import (
     Backoff,
@@ -85,6 +85,14 @@ def test_begin_spawns_everything_that_waits_for_nothing_before_it_returns(turned
     container.begin()
     assert sorted(own_children()) == sorted(container.pid(name) for name in ("a", "b", "c"))
     assert len(set(own_children())) == 3
+    container.shut_down()
+
+
+def test_begin_spawns_more_programs_than_one_turn_may(turned: Turn) -> None:
+    """The loop is loaded after them, so what it would start comes late."""
+    container = turned(program("web", scale=STEPS + 3))
+    container.begin()
+    assert len(own_children()) == STEPS + 3
     container.shut_down()
 
 

@@ -84,7 +84,7 @@ class Family:
 
 
 def _labels(pairs: Iterable[tuple[str, str]]) -> str:
-    text = ",".join(f'{name}="{_escape(value)}"' for name, value in pairs)
+    text = ",".join(f'{name}="{_escape(value)}"' for name, value in sorted(pairs))
     return f"{{{text}}}" if text else ""
 
 
