@@ -16,6 +16,8 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors after which it is unknown whether a process exists."""
 
 
+MANY_THREADS = 64
+"""Threads from which it is cheaper to assume that a process has children than to ask each of them."""
 NOT_MOUNTED = "it is not mounted for this PID namespace"
 
 
@@ -118,6 +120,17 @@ def own_children() -> list[int]:
     if own not in processes:
         raise OSError(errno.ENOENT, NOT_MOUNTED)
     return [process.pid for process in processes.values() if process.parent == own]
+
+
+def has_children(pid: int) -> bool:
+    """Whether a process may have children: False only if each of its threads says that it has none."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+        if len(threads) > MANY_THREADS:
+            return True
+        return any(_read(f"/proc/{pid}/task/{thread}/children") for thread in threads)
+    except OSError:
+        return True
 
 
 def _read(path: str) -> bytes:

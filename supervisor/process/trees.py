@@ -15,7 +15,7 @@ from functools import partial
 
 from supervisor.core.program import Scope
 from supervisor.core.record import Record
-from supervisor.process.procfs import EXHAUSTED, name_of, read_process
+from supervisor.process.procfs import EXHAUSTED, has_children, name_of, read_process
 from supervisor.process.scan import Reserve, scan
 from supervisor.process.sweep import is_alone, may_be_signalled, signal_group, signal_process
 
@@ -84,7 +84,9 @@ class Trees:
         tree = self._trees.setdefault(instance, _Tree())
         tree.reached.clear()
         try:
-            self._look(instance, leader, tree)
+            # most programs are one process; to see that takes two short files instead of all of /proc
+            if tree.seen or has_children(leader) or not self._has_nobody():
+                self._look(instance, leader, tree)
         except OSError:
             pass  # the sweep will say so
 

@@ -11,6 +11,7 @@ from supervisor.process.procfs import (
     Process,
     carries,
     descendants,
+    has_children,
     ignores,
     own_children,
     read_process,
@@ -80,6 +81,31 @@ def test_adopted_orphans_are_own_children(nursery: Nursery) -> None:
     orphan = int(nursery.ear.line())
     nursery.end(parent)
     assert own_children() == [orphan]
+
+
+FORKS = "import os, time, _thread\n{}\nprint('ready', flush=True)\ntime.sleep(600)"
+FORK = "os.fork() or time.sleep(600)"
+IN_A_THREAD = (
+    "lock = _thread.allocate_lock()\nlock.acquire()\n"
+    f"_thread.start_new_thread(lambda: ({FORK}, lock.release(), time.sleep(600)), ())\nlock.acquire()"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [("", False), (FORK, True), (IN_A_THREAD, True)],
+    ids=["none", "a child", "the child of a thread"],
+)
+def test_a_process_says_whether_it_has_children(nursery: Nursery, script: str, expected: bool) -> None:
+    pid = nursery.python(FORKS.format(script))
+    assert nursery.ear.line() == "ready"
+    assert has_children(pid) is expected
+
+
+def test_of_a_process_that_is_gone_nobody_knows_whether_it_has_children(nursery: Nursery) -> None:
+    pid = nursery.start("true")
+    nursery.end(pid)
+    assert has_children(pid)
 
 
 def test_descendants_are_all_generations() -> None:
