@@ -14,7 +14,7 @@ from integration.container import CHILDREN, Container
 from integration.waiting import sleep_until
 
 COUNT = 1000
-LIMIT = 0.25
+LIMIT = 0.15
 """Seconds of CPU time on any machine that runs tests; it was 0.05 where this was written."""
 
 
@@ -35,13 +35,13 @@ def test_no_turn_is_long_while_a_thousand_programs_are_updated_and_stopped(
     container = run(table(0), inside=(sys.executable, str(CHILDREN / "turns.py"), str(path)))
     container.await_ready(60)
     turns: dict[str, float] = {}
-    path.unlink()
+    path.unlink(missing_ok=True)
     rewrite(container, table(1))
     container.signal(signal.SIGHUP)
     container.expect("container.updated restarted=", 30)
     sleep_until(lambda: container.err.text.count("program.became_ready") == 2 * COUNT, 120, "all run again")
     turns["update"] = float(path.read_text())
-    path.unlink()
+    path.unlink(missing_ok=True)
     begin = time.monotonic()
     container.signal(signal.SIGTERM)
     container.expect("container.shutdown_begun", 5)

@@ -26,8 +26,9 @@ class Watching(PauseSelector):
                 self.longest = 0.0
             if (turn := time.thread_time() - self.awake_since) > self.longest:
                 self.longest = turn
-                with open(PATH, "w") as file:
+                with open(f"{PATH}.new", "w") as file:
                     file.write(f"{turn:.4f}")
+                os.replace(f"{PATH}.new", PATH)
         events = super().select(timeout)
         self.awake_since = time.thread_time()
         return events

@@ -69,6 +69,8 @@ def _ask_for(turn: Settling, name: str) -> None:
 
 def restart_dependants(turn: Settling, name: str) -> None:
     """Announce the restart of what is to restart with a program (`restart: true`), and of what depends on that so."""
+    if not turn.plan.dependants[name]:
+        return
     names = {name: None}
     pending = [name]
     for dependency in pending:  # grows while it is read

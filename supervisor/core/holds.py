@@ -30,6 +30,8 @@ def note_hold(plan: Plan, lives: Lives, held: dict[str, int], instance: Instance
     Returns the programs that nothing holds back any more.
     """
     name = instance[0]
+    if not plan.programs[name].depends_on:
+        return []
     others = [lives[other] for other in plan.programs[name].instances if other != instance]
     is_held = name in held
     holds = _holds([*others, lives[instance]], is_held)

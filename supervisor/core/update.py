@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
 
 _PROGRAM_FIELDS = Program.__match_args__
-IN_PLACE = frozenset(_PROGRAM_FIELDS[_PROGRAM_FIELDS.index("depends_on") :])
-"""Fields of a program that are applied without a new process; `_needs_new_process` says which parts of `ready` and
-`log` are not."""
+NEW_PROCESS = _PROGRAM_FIELDS[: _PROGRAM_FIELDS.index("depends_on")]
+"""Fields of a program that need a new process. The others are applied in place; `_needs_new_process` says which parts
+of `ready` and `log` are not."""
 KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin", "is_enabled": "profiles"}
 """The key of a field, where it has another name."""
 FIXED = Settings.__match_args__[: Settings.__match_args__.index("shutdown_signals")]
@@ -192,7 +192,7 @@ def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Pr
 
 
 def _needs_new_process(old: Program, new: Program) -> bool:
-    if any(getattr(old, f) != getattr(new, f) for f in old.__match_args__ if f not in IN_PLACE):
+    if any(getattr(old, field) != getattr(new, field) for field in NEW_PROCESS):
         return True
     descriptors = (old.log.passes_by, old.log.redirect_stderr) != (new.log.passes_by, new.log.redirect_stderr)
     if descriptors or (old.log.mode is LogMode.INHERIT) != (new.log.mode is LogMode.INHERIT):

@@ -29,6 +29,8 @@ class Markers:
     def __init__(self, run_dir: str) -> None:
         self._run_dir = run_dir
         self._standing: dict[str, float | None] = {}
+        self._applied: Snapshot | None = None
+        """The last one whose markers are all as they should be."""
         self._lock: int | None = None
         self._troubles = Troubles("marker", "marker.failed", "marker.recovered")
         self._lease_troubles = Troubles("marker", "marker.failed", "marker.recovered")
@@ -69,6 +71,7 @@ class Markers:
             return False
         self._release()
         self._standing.clear()
+        self._applied = None
         self.prepare()
         return True
 
@@ -89,7 +92,7 @@ class Markers:
 
         Without run_dir's lock nothing is written: it may belong to another supinit by now (`repair`).
         """
-        if self._lock is None:
+        if self._lock is None or (self._applied is not None and _have_same_markers(self._applied, snapshot)):
             return []
         wanted: dict[str, float | None] = {
             f"health/{name}": passed_at for name, passed_at in snapshot.healthy_programs.items()
@@ -99,8 +102,6 @@ class Markers:
         if snapshot.ready:
             wanted["ready"] = None
         events: list[LogEvent] = []
-        if wanted == self._standing and not self._troubles.failing:
-            return events
         for name in sorted(self._standing.keys() - wanted.keys(), key=lambda name: (name.startswith("health/"), name)):
             if self._attempt(name, self._remove, self._troubles, events):
                 del self._standing[name]
@@ -116,6 +117,8 @@ class Markers:
         for name in self._troubles.failing:
             if self._standing.get(name) == wanted.get(name) and (name in self._standing) == (name in wanted):
                 _note(self._troubles, name, None, events)
+        # a failure that is only counted for now is not among the failing, so the files themselves are compared
+        self._applied = snapshot if self._standing == wanted and not self._troubles.failing else None
         return events
 
     def renew(self) -> list[LogEvent]:
@@ -161,6 +164,12 @@ class Markers:
         if passed_at is not None:
             wall = time.time() - (time.monotonic() - passed_at)
             os.utime(path, (wall, wall))
+
+
+def _have_same_markers(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two snapshots ask for the same markers. One look at an unchanged mapping is enough (`project`)."""
+    is_same = one.healthy_programs is other.healthy_programs
+    return is_same and (one.healthy, one.ready) == (other.healthy, other.ready)
 
 
 def _note(troubles: Troubles, name: str, reason: str | None, events: list[LogEvent]) -> None:

@@ -29,9 +29,15 @@ class Scan:
         self._led: dict[int, set[int]] = {}
         self._children: dict[int, list[int]] = {}
         for pid, process in processes.items():
-            self._led.setdefault(process.group, set()).add(pid)
-            self._led.setdefault(process.session, set()).add(pid)
-            self._children.setdefault(process.parent, []).append(pid)
+            for leader in {process.group, process.session}:
+                if leader in self._led:
+                    self._led[leader].add(pid)
+                else:
+                    self._led[leader] = {pid}
+            if process.parent in self._children:
+                self._children[process.parent].append(pid)
+            else:
+                self._children[process.parent] = [pid]
 
     def tree_of(
         self,

@@ -279,6 +279,20 @@ def test_a_marker_that_cannot_be_made_is_named_and_tried_again(markers: Markers,
     assert files(run_dir) == {"health/web", "ready", "healthy"}
 
 
+def test_a_marker_that_fails_again_soon_after_it_worked_is_tried_again(markers: Markers, run_dir: Path) -> None:
+    (run_dir / ".healthy").mkdir()
+    markers.apply(seen(healthy=True))
+    (run_dir / ".healthy").rmdir()
+    markers.apply(seen(healthy=True))
+    wanted = seen({"web": 1.0}, healthy=True)
+    markers.apply(seen())
+    (run_dir / ".healthy").mkdir()
+    assert markers.apply(wanted) == []  # reported less than a minute ago
+    (run_dir / ".healthy").rmdir()
+    markers.apply(wanted)
+    assert files(run_dir) == {"health/web", "healthy"}
+
+
 def test_a_marker_that_cannot_be_removed_is_named_and_tried_again(markers: Markers, run_dir: Path) -> None:
     markers.apply(seen(healthy=True))
     (run_dir / "healthy").unlink()
