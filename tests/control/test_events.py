@@ -63,7 +63,7 @@ def test_text_is_the_time_and_the_logs_own_words_and_nothing_a_terminal_acts_upo
     lines = [line.partition("Z ") for line in ask(socket_path, accept="text/plain").text.splitlines()]
     assert all(re.fullmatch(r"[-0-9]{10}T[:.0-9]{12}", time) for time, _, _ in lines)
     assert lines[0][2] == "container.started pid=1"
-    assert lines[3][2] == 'warning: program.step_failed program=web reason="it  [2J says\\nno"'
+    assert lines[3][2] == r'warning: program.step_failed program=web reason="it \x1b[2J says\nno"'
 
 
 @pytest.mark.parametrize(
