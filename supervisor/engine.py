@@ -236,6 +236,8 @@ class Engine:
         return self.orders.signalling.send_to_main(instance, signal, self.fleet)
 
     def _meet_end(self, owner: Main, pid: int) -> None:
+        if self.faults.attempt("reap", self.reports.note_successor, owner, pid, self.plan, self.fleet):
+            return  # the others of its tree go on
         self.faults.attempt("sweep", self.orders.signalling.meet_end, owner, pid, self.plan, self.fleet)
 
     def listen(self) -> None:

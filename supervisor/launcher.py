@@ -210,6 +210,10 @@ class Launcher:
 
         make_directories(program)
         _clear(program)
+        if (path := pid_file_of(program)) is not None:
+            from supervisor.process.pid_files import forget_pid
+
+            forget_pid(path)
         self._fingerprints[instance] = fingerprint(program)  # first: a change meanwhile is seen at the next update
         launch = self.launch_for(instance)
         ours: list[int] = []
@@ -264,6 +268,11 @@ class Launcher:
         taken = {number for pair in launch.extra for number in pair}
         number = next(number for number in (3, 4, 5) if number not in taken)
         return replace(launch, extra=((lock, number), *launch.extra))
+
+
+def pid_file_of(program: Program) -> str | None:
+    """Return the path of the file that names the daemon of a forking program; None: there is none."""
+    return None if program.pid_file is None else os.path.join(program.working_dir or "", program.pid_file)
 
 
 def _clear(program: Program) -> None:

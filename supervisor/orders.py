@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from supervisor.core.actions import RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
+from supervisor.core.actions import FindDaemon, RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
 from supervisor.core.container import ContainerSwept, Happened, LookAtConnections, Order
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
-from supervisor.core.life import Goal
+from supervisor.core.life import Goal, Starting
 from supervisor.core.record import assert_never
 from supervisor.launcher import Launcher, chance
 from supervisor.process.children import Children, Main
@@ -107,6 +107,12 @@ class Orders:
                     self.signalling.begin_step(instance, fleet)
                 self.pending_tasks.append((instance, action))
                 return ()
+            case FindDaemon(generation=generation):
+                life, program = fleet.lives.get(instance), self._launcher.plan.programs.get(instance[0])
+                is_sought = life is not None and isinstance(life.phase, Starting) and life.generation == generation
+                if program is None or not is_sought:
+                    return ()  # it was stopped while the order waited for its turn
+                return tuple(self.signalling.find_daemon(instance, action, program))
             case Sweep():
                 return self._sweep(instance, action)
             case _:

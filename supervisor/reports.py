@@ -12,9 +12,10 @@ from signal import SIGKILL
 
 from supervisor.core.container import Happened
 from supervisor.core.events import BecameReady, MainChanged, Notified, ProcessExited
-from supervisor.core.life import Stopping
+from supervisor.core.life import Running, Stopping
 from supervisor.core.notice import parse_notice
 from supervisor.health.notices import ReadinessNewline
+from supervisor.launcher import pid_file_of
 from supervisor.logs.tails import LAST_LINES
 from supervisor.process.children import Main
 from supervisor.process.procfs import read_process
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from supervisor.core.container import Fleet, FleetEvent
+    from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.faults import Faults
     from supervisor.health.notices import Datagram, Notices
@@ -99,6 +101,26 @@ class Reports:
 
     def _is_of(self, instance: InstanceId, pid: int, main_pid: int) -> bool:
         return is_of(pid, main_pid, self._launcher.marks_of(instance), self._children.pids)
+
+    def note_successor(self, owner: Main, pid: int, plan: Plan, fleet: Fleet) -> bool:
+        """Whether the pid file of a daemon that has ended names another process: as MAINPID= does.
+
+        To be called while the daemon, `pid`, is a zombie.
+        """
+        life, program = fleet.lives.get(owner.instance), plan.programs.get(owner.instance[0])
+        path = None if program is None else pid_file_of(program)
+        if path is None or life is None or life.generation != owner.generation or not isinstance(life.phase, Running):
+            return False
+        from supervisor.process.pid_files import read_pid
+
+        try:
+            named = read_pid(path)
+        except OSError:
+            return False
+        if named == pid or not self._is_of(owner.instance, named, pid):
+            return False
+        self._successors.add(owner.instance, pid, named)
+        return True
 
     # ---- deaths
 

@@ -6,25 +6,28 @@ import os
 from signal import SIGCONT, SIGHUP, SIGKILL, SIGTERM
 
 from supervisor.core.container import Happened
-from supervisor.core.events import LookFailed, SignalRefused, Swept
+from supervisor.core.events import DaemonMissed, LookFailed, MainChanged, SignalRefused, StartFailed, Swept
+from supervisor.core.life import Starting
+from supervisor.core.program import ProgramType
 from supervisor.core.signals import signal_name
 from supervisor.core.stop_sequence import leftovers_signal
-from supervisor.launcher import chance
-from supervisor.process.procfs import ignores
+from supervisor.launcher import chance, pid_file_of
+from supervisor.process.children import Main
+from supervisor.process.procfs import ignores, read_process
 from supervisor.process.trees import Trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervisor.core.actions import SendSignal, Sweep
+    from supervisor.core.actions import FindDaemon, SendSignal, Sweep
     from supervisor.core.container import Fleet
     from supervisor.core.counters import Counters
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId, Signal
+    from supervisor.core.program import InstanceId, Program, Signal
     from supervisor.launcher import Launcher
     from supervisor.logs.journal import Journal
-    from supervisor.process.children import Children, Main
+    from supervisor.process.children import Children
 
 REFUSAL = "Operation not permitted: it runs as another user, and supinit has no CAP_KILL"
 MAX_NAMES = 10
@@ -41,6 +44,8 @@ class Signalling:
         self._counters = counters
         self._trees = Trees(children, launcher.marks_of)
         self._sweeps: dict[InstanceId, Sweep] = {}
+        self._born: dict[InstanceId, int | None] = {}
+        """When the last command of a forking program was started, in the kernel's ticks."""
 
     def forget_scan(self) -> None:
         """Look again at the processes when a look is needed next."""
@@ -98,7 +103,32 @@ class Signalling:
         number: Signal = SIGKILL
         if life is not None and program is not None and life.generation == owner.generation:
             number = leftovers_signal(program, life)
+            if isinstance(life.phase, Starting) and program.kind is ProgramType.FORKING:
+                command = read_process(pid)
+                self._born[owner.instance] = command.started if command is not None else None
         self._trees.meet_end(owner, pid, number)
+
+    def find_daemon(self, instance: InstanceId, action: FindDaemon, program: Program) -> Iterator[Happened]:
+        """Make the daemon that a command has left behind the main process, or say why it is not known."""
+        from supervisor.process.daemons import NoDaemon, find_daemon, is_daemon  # where a program forks only
+
+        path, born = pid_file_of(program), self._born.get(instance)
+        if not action.has_ended:
+            if action.pid in self._children.pids and is_daemon(action.pid, path):
+                yield Happened(instance, MainChanged(action.generation, action.pid))
+            return
+        try:
+            left = self._trees.find_left(instance, action.pid)
+            daemon = find_daemon(left, lambda: [] if born is None else self._trees.find_strays(born), path)
+            if not self._children.adopt(Main(instance, action.generation), daemon):
+                raise NoDaemon(f"process {daemon} has ended")
+        except NoDaemon as error:
+            event = StartFailed if error.is_final else DaemonMissed
+            yield Happened(instance, event(action.generation, str(error)))
+        except OSError as error:
+            yield Happened(instance, DaemonMissed(action.generation, f"cannot read /proc: {error.strerror}"))
+        else:
+            yield Happened(instance, MainChanged(action.generation, daemon))
 
     def sweep(self, instance: InstanceId, action: Sweep) -> Iterator[Happened]:
         """Signal what is left of a tree. It is swept once a look finds nothing: more may be started meanwhile."""

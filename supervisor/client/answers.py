@@ -30,7 +30,7 @@ class Entry(TypedDict):
 
     name: str
     instance: int
-    type: Literal["service", "oneshot"]
+    type: Literal["service", "oneshot", "forking"]
     state: State
     health: Health
     health_detail: str | None

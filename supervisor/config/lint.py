@@ -149,7 +149,7 @@ def _missing(name: str, folder: str, search_path: str) -> str | None:
 
 def lint(program: Program) -> Iterator[str]:
     """Yield warnings about one program."""
-    if program.kind.value == "forking":
+    if program.kind is ProgramType.FORKING:
         return  # its command is meant to leave a daemon behind
     name = server_name(program.command[0])
     words = program.command[1:]

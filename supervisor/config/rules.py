@@ -70,20 +70,21 @@ class Needs:
         return {"if": _given(self.key), "then": _given(self.other)}
 
 
-class OneshotOnly:
-    """The key requires type: oneshot."""
+class TypeOnly:
+    """The key requires one type of program."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, kind: ProgramType) -> None:
         self.key = key
+        self.kind = kind
 
     def check(self, place: SectionReading) -> None:
-        is_service = "type" not in place.given or place.values.get("type") is ProgramType.SERVICE
-        if self.key in place.given and is_service:
-            place.problem_with(self.key, "cannot be used with type: service", "type: oneshot")
+        kind = place.values.get("type") if "type" in place.given else ProgramType.SERVICE
+        if self.key in place.given and kind not in (None, self.kind):
+            place.problem_with(self.key, f"cannot be used with type: {kind.value}", f"type: {self.kind.value}")
 
     def json_schema(self) -> Schema:
-        is_oneshot = {"required": ["type"], "properties": {"type": or_variable({"const": ProgramType.ONESHOT.value})}}
-        return {"if": _given(self.key), "then": is_oneshot}
+        is_right = {"required": ["type"], "properties": {"type": or_variable({"const": self.kind.value})}}
+        return {"if": _given(self.key), "then": is_right}
 
 
 class OneshotEnds:

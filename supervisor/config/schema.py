@@ -12,7 +12,7 @@ from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, OneshotOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, TypeOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CATCHABLE_SIGNAL,
@@ -81,7 +81,19 @@ PROGRAM = Section(
         "Settings for a well-known server. Your own keys override them.",
     ),
     Key("command", COMMAND, "Command to run. No shell is involved.", is_required=True),
-    Key("type", words(ProgramType), "service: runs until stopped. oneshot: runs once to completion.", "service"),
+    Key(
+        "type",
+        words(ProgramType),
+        "service: runs until stopped. oneshot: runs once to completion. forking: exits with 0 and leaves a daemon"
+        " behind, which is then the main process.",
+        "service",
+    ),
+    Key(
+        "pid_file",
+        TEXT,
+        "forking only: file that names the main process. Default: the only process left, or the parent of all that are"
+        " left.",
+    ),
     Key("depends_on", DEPENDS_ON, "Programs that must be started, healthy or completed before this one starts.", []),
     Key(
         "environment",
@@ -198,7 +210,8 @@ PROGRAM = Section(
     rules=(
         Excludes("stop", "stop_signal", "stop_grace_period"),
         Excludes("reload_signal", "reload_command"),
-        OneshotOnly("once"),
+        TypeOnly("once", ProgramType.ONESHOT),
+        TypeOnly("pid_file", ProgramType.FORKING),
         OneshotEnds(),
         LinesAreSeen(),
         MainIsOne(),

@@ -72,7 +72,7 @@ READY = Section(
     Key(
         "timeout",
         duration(may_be_zero=False),
-        "The start has failed if it takes longer. Default: 60s for a service, no limit for a oneshot.",
+        "The start has failed if it takes longer. Default: no limit for a oneshot, 60s for others.",
     ),
     make=Readiness,
 )

@@ -58,6 +58,17 @@ class RunHooks(Record):
     exit: Exit | None = None
 
 
+class FindDaemon(Record):
+    """Look for the daemon that a command, `pid`, has left behind, and take it over (`MainChanged`).
+
+    `has_ended`: whether the command has ended. While it runs, only the pid file tells that it is the daemon itself.
+    """
+
+    generation: int
+    pid: int
+    has_ended: bool = True
+
+
 class Sweep(Record):
     """Signal what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
 
@@ -67,4 +78,4 @@ class Sweep(Record):
     final: bool = False
 
 
-Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | Sweep
+Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | FindDaemon | Sweep

@@ -9,10 +9,12 @@ from math import inf
 from signal import SIGKILL
 
 from supervisor.core.actions import RunProbe, Sweep
+from supervisor.core.forking import look_again, missed_daemon
 from supervisor.core.health import postpone_probes, start_probe
 from supervisor.core.life import (
     Backoff,
     Blame,
+    DaemonSearch,
     Exited,
     Fatal,
     Goal,
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 def next_deadline(life: Life) -> float | None:
     """Return the time at which DeadlinePassed will change something, unless something else does before."""
     match life.phase:
-        case Starting(deadline=deadline):
-            return _unless_never(min(deadline, _probe_due(life)))
+        case Starting(deadline=deadline, search=search):
+            look_at = inf if search is None else search.look_at
+            return _unless_never(min(deadline, look_at, _probe_due(life)))
         case Running(silent_until=silent_until):
             return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
         case Pending(held_until=held_until):
@@ -70,8 +73,9 @@ def postpone(life: Life, seconds: float) -> Life:
     if life.health_state is not None:
         life = replace(life, health_state=postpone_probes(life.health_state, seconds))
     match life.phase:
-        case Starting(deadline=deadline) if deadline < inf:
-            phase: Phase = replace(life.phase, deadline=deadline + seconds)
+        case Starting(deadline=deadline, search=search) if deadline < inf or search is not None:
+            later = None if search is None else replace(search, look_at=search.look_at + seconds)
+            phase: Phase = replace(life.phase, deadline=deadline + seconds, search=later)
         case Running(silent_until=silent_until) if silent_until is not None:
             phase = replace(life.phase, silent_until=silent_until + seconds)
         case Pending(held_until=held_until) if held_until is not None:
@@ -94,6 +98,8 @@ def pass_deadline(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
         case Starting(deadline=deadline) if now >= deadline:
             return _end_start(program, life, life.phase, now)
+        case Starting(search=DaemonSearch(look_at=look_at) as search) if now >= look_at:
+            return look_again(life, life.phase, search, now)
         case Running(silent_until=silent_until) if silent_until is not None and now >= silent_until:
             if life.goal is Goal.DOWN:
                 return replace(life, phase=replace(life.phase, silent_until=None)), ()
@@ -130,9 +136,11 @@ def _repeat_sweep(life: Life, phase: Sweeping, now: float) -> Transition:
 
 
 def _end_start(program: Program, life: Life, phase: Starting, now: float) -> Transition:
-    if program.is_up_by_uptime or phase.is_ready:
+    if phase.search is None and (program.is_up_by_uptime or phase.is_ready):
         return note_ready(program, life, now), ()
     if life.goal is Goal.DOWN:
         return replace(life, phase=replace(phase, deadline=inf)), ()
+    if phase.search is not None:
+        return give_up(program, life, missed_daemon(program, phase.search), now)
     what = "did not complete" if program.kind is ProgramType.ONESHOT else "was not ready"
     return give_up(program, life, Blame(f"{what} within {program.start_patience:g} s"), now)

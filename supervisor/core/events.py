@@ -103,8 +103,15 @@ class MainChanged(Record):
     pid: int
 
 
+class DaemonMissed(Record):
+    """The daemon of a forking program has not been found yet. `problem`: why, as a clause."""
+
+    generation: int
+    problem: str
+
+
 class StartFailed(Record):
-    """It has come up broken, by its own account."""
+    """It has come up broken, by its own account, or its command has left no daemon behind."""
 
     generation: int
     reason: str
@@ -192,6 +199,7 @@ Event = (
     | BecameReady
     | Notified
     | MainChanged
+    | DaemonMissed
     | StartFailed
     | Probed
     | StepFailed

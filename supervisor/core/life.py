@@ -61,6 +61,8 @@ class Blame(Record):
     sentence: str
     asks_restart: bool = False
     """Whether the table asks for a restart in this case, whatever the restart policy says."""
+    keeps_exit: bool = False
+    """Whether the process has ended by itself, so that its exit code is the program's."""
 
 
 class Stopped(Record):
@@ -90,6 +92,17 @@ class Spawning(Record):
     was_held: bool = False
 
 
+class DaemonSearch(Record):
+    """How far a forking program is on its way from its command to its daemon."""
+
+    exit: Exit | None = None
+    """How the command ended, or a process that was taken for the daemon. None: the command runs."""
+    look_at: float = inf
+    """When to look for the daemon next."""
+    problem: str = ""
+    """Why the last look has not found it, as a clause."""
+
+
 class Starting(Record):
     """Has a process that is not ready. At `deadline` it becomes RUNNING (`is_up_by_uptime`) or has failed to start.
 
@@ -99,6 +112,13 @@ class Starting(Record):
     run: Run
     deadline: float
     is_ready: bool = False
+    search: DaemonSearch | None = None
+    """With type: forking, until the daemon is the main process."""
+
+    @property
+    def waits_for_daemon(self) -> bool:
+        """Whether the command has ended and the daemon is not known yet, so that there is no main process."""
+        return self.search is not None and self.search.exit is not None
 
 
 class Running(Record):
@@ -212,6 +232,8 @@ class Life(Record):
     def run(self) -> Run | None:
         """The main process, where there is one."""
         match self.phase:
+            case Starting() if self.phase.waits_for_daemon:
+                return None
             case Starting(run=run) | Running(run=run) | Stopping(run=run):
                 return run
             case _:

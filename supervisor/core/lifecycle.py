@@ -24,6 +24,9 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
                held back from outside              → Pending, with a time at which to look again
                could not be spawned                → Backoff, or Fatal where another try cannot help
     Starting   ready                               → Running
+               the command of a forking program has exited with 0
+                                                   → Starting (action: FindDaemon), until its daemon is found
+               a stop, or a failure, meanwhile     → Sweeping, with the signal of the first step
                stop requested, not ready in time   → Stopping
     Running    stop requested, unhealthy, silent   → Stopping
     Stopping   the wait of a step is over          → Stopping, at the next step; SIGKILL is the last
@@ -59,10 +62,11 @@ from __future__ import annotations
 
 from signal import SIGKILL
 
-from supervisor.core import reports, requests
+from supervisor.core import forking, reports, requests
 from supervisor.core.deadlines import pass_deadline
 from supervisor.core.events import (
     BecameReady,
+    DaemonMissed,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
@@ -148,7 +152,9 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
         case Notified(notice=notice):
             return reports.note_notice(program, life, notice, now)
         case MainChanged(pid=pid):
-            return reports.note_main(life, pid), ()
+            return forking.note_main(program, life, pid, now), ()
+        case DaemonMissed(problem=problem):
+            return forking.note_missed(life, problem), ()
         case StartFailed(reason=reason):
             is_starting = isinstance(life.phase, Starting)
             return reports.give_up(program, life, Blame(reason), now) if is_starting else (life, ())

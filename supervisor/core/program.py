@@ -28,6 +28,8 @@ InstanceId = tuple[str, int]
 class ProgramType(Enum):
     SERVICE = "service"
     ONESHOT = "oneshot"
+    FORKING = "forking"
+    """Its command ends and leaves a daemon behind, which is the main process then."""
 
 
 class Condition(Enum):
@@ -291,6 +293,7 @@ class Program(Record):
     """Whether it is the main program, which has stdin and the terminal. At most one program is."""
     watchdog: float | None = None
     once: Once | None = None
+    pid_file: str | None = None
     depends_on: tuple[Dependency, ...] = ()
     autostart: bool = True
     profiles: tuple[str, ...] = ()
@@ -351,7 +354,7 @@ class Program(Record):
     @property
     def is_up_by_uptime(self) -> bool:
         """Whether it becomes RUNNING after `min_uptime`. A oneshot never does: it is up when it has completed."""
-        return self.kind is ProgramType.SERVICE and not self.says_when_ready
+        return self.kind is not ProgramType.ONESHOT and not self.says_when_ready
 
     @property
     def start_patience(self) -> float:

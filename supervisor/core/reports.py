@@ -8,12 +8,14 @@ from __future__ import annotations
 from signal import SIGKILL
 
 from supervisor.core.actions import Sweep
+from supervisor.core.forking import begin_search, daemon_patience, refused_start, seek_daemon
 from supervisor.core.health import Health, begin_health_checks, note_probe
 from supervisor.core.hook import HookKind
 from supervisor.core.hook_sequence import clean_up, note_prepared
 from supervisor.core.life import (
     Backoff,
     Blame,
+    DaemonSearch,
     Exit,
     Exited,
     Fatal,
@@ -29,7 +31,7 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.program import OnUnhealthy
+from supervisor.core.program import OnUnhealthy, ProgramType
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import end_reason, is_exhausted, restart_delay, run_sentence, wants_restart
 from supervisor.core.stop_sequence import (
@@ -37,6 +39,7 @@ from supervisor.core.stop_sequence import (
     KILL_LIMIT,
     Transition,
     begin_stop,
+    end_search,
     enter,
     extend,
     leftovers_signal,
@@ -64,6 +67,8 @@ def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transiti
         life = replace(life, health_state=begin_health_checks(program.healthcheck, now))
     if life.goal is Goal.DOWN:
         return begin_stop(program, life, run, None, None, now)
+    if program.kind is ProgramType.FORKING:
+        return enter(life, Starting(run, now + daemon_patience(program), search=begin_search(program, now)), now), ()
     return enter(life, Starting(run, deadline=now + program.start_patience), now), ()
 
 
@@ -97,14 +102,6 @@ def note_held(life: Life, until: float, reason: str, now: float) -> Life:
 # ---- what a process says of itself, and what its probes say
 
 
-def note_main(life: Life, pid: int) -> Life:
-    match life.phase:
-        case Starting(run=run) | Running(run=run) | Stopping(run=run):
-            return replace(life, phase=replace(life.phase, run=replace(run, pid=pid)))
-        case _:
-            return life
-
-
 def note_notice(program: Program, life: Life, notice: Notice, now: float) -> Transition:
     """Take in a notify datagram. Where nothing in it applies now, only the status text changes."""
     if life.run is None:
@@ -129,6 +126,8 @@ def note_notice(program: Program, life: Life, notice: Notice, now: float) -> Tra
 def note_ready(program: Program, life: Life, now: float) -> Life:
     """Make it RUNNING. After a failed run this waits for `min_uptime`, so that a crash loop never looks up."""
     match life.phase:
+        case Starting(search=DaemonSearch()):
+            return replace(life, phase=replace(life.phase, is_ready=True))
         case Starting(run=run) if life.attempts and now < run.since + program.min_uptime:
             phase = replace(life.phase, deadline=run.since + program.min_uptime, is_ready=True)
             return replace(life, phase=phase)
@@ -177,6 +176,12 @@ def give_up(program: Program, life: Life, blame: Blame, now: float) -> Transitio
 
 def note_exit(program: Program, life: Life, exit_: Exit, now: float) -> Transition:
     match life.phase:
+        case Starting() if life.phase.waits_for_daemon:
+            return life, ()
+        case Starting() if program.kind is ProgramType.FORKING and exit_.code == 0:
+            return seek_daemon(program, life, life.phase, exit_, now)
+        case Starting(search=DaemonSearch()):
+            return end_search(program, life, life.phase, exit_, None, refused_start(exit_), now)
         case Starting(run=run) | Running(run=run):
             asked, blame, pace = False, None, 1.0
         case Stopping(run=run, blame=blame, pace=pace):
@@ -266,7 +271,7 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
     if succeeded and not is_wanted:
         return enter(replace(life, was_up=True), Exited(), now)
     if not is_wanted or is_exhausted(program, life):
-        own_exit = exit_ if blame is None else None
+        own_exit = exit_ if blame is None or blame.keeps_exit else None
         code = own_exit.shell_code if own_exit is not None else 1
         return enter(life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)

@@ -9,10 +9,12 @@ from math import inf
 from signal import SIGKILL
 
 from supervisor.core.actions import Spawn
+from supervisor.core.forking import daemon_patience
 from supervisor.core.health import begin_health_checks, restart_health_checks
 from supervisor.core.hook_sequence import prepare, shorten_sweep, without_hooks
 from supervisor.core.life import (
     Backoff,
+    DaemonSearch,
     Exited,
     Fatal,
     Goal,
@@ -54,6 +56,8 @@ def start(program: Program, life: Life, now: float) -> Transition:
 def _watch_again(program: Program, life: Life, now: float) -> Life:
     """Restore the deadline that it lost while it was announced to stop."""
     match life.phase:
+        case Starting(deadline=deadline, search=DaemonSearch()) if deadline == inf:
+            return replace(life, phase=replace(life.phase, deadline=now + daemon_patience(program)))
         case Starting(deadline=deadline) if deadline == inf > program.start_patience:
             return replace(life, phase=replace(life.phase, deadline=now + program.start_patience))
         case Running(silent_until=None) if program.watchdog is not None:
@@ -108,6 +112,8 @@ def kill(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
         case Starting(run=run) | Running(run=run):
             life, _ = begin_stop(program, life, run, None, None, now)
+            if isinstance(life.phase, Sweeping):
+                return kill_leftovers(life, without_hooks(program, life.phase), now)
             return kill(program, life, now)
         case Stopping(step_index=step_index) if step_index < len(program.stop):
             return take_step(program, life, replace(life.phase, pace=0.0), len(program.stop), now)
@@ -126,6 +132,8 @@ def kill(program: Program, life: Life, now: float) -> Transition:
 def redefine(program: Program, life: Life, has_new_check: bool, now: float) -> Life:
     """Apply a changed entry to the running process. A health check that has changed is probed at once."""
     match life.phase:
+        case Starting(run=run, deadline=deadline, search=DaemonSearch()) if deadline < inf:
+            life = replace(life, phase=replace(life.phase, deadline=run.since + daemon_patience(program)))
         case Starting(run=run, deadline=deadline, is_ready=False) if deadline < inf:
             life = replace(life, phase=replace(life.phase, deadline=run.since + program.start_patience))
         case Starting() | Running():

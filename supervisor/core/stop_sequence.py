@@ -11,11 +11,12 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 from supervisor.core.actions import Action, RunCommand, RunHooks, SendSignal, Sweep, WriteFifo
 from supervisor.core.hook import HookKind, HookStep
 from supervisor.core.life import Blame, Life, Phase, Run, Starting, Stopping, Sweeping
-from supervisor.core.program import CommandStep, Program, Scope, SignalStep, StopLeftovers, WriteStep
+from supervisor.core.program import CommandStep, Program, ProgramType, Scope, SignalStep, StopLeftovers, WriteStep
 from supervisor.core.record import assert_never, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.life import Exit
     from supervisor.core.program import Signal
 
 KILL_INTERVAL = 1.0
@@ -52,8 +53,29 @@ def begin_stop(
     `within`: the seconds that the whole sequence may take; None: as configured. `blame`: why it is stopped although it
     is wanted.
     """
+    if isinstance(life.phase, Starting) and life.phase.search is not None and life.phase.search.exit is not None:
+        return end_search(program, life, life.phase, life.phase.search.exit, within, blame, now)
     phase = Stopping(run, 0, now, pace=_pace(program, within), blame=blame)
     return take_step(program, enter(replace(life, health_state=None), phase, now), phase, 0, now)
+
+
+def end_search(
+    program: Program, life: Life, phase: Starting, exit_: Exit, within: float | None, blame: Blame | None, now: float
+) -> Transition:
+    """End what the command of a forking program has left behind, where no daemon became its main process."""
+    signal: Signal = SIGTERM
+    wait = 0.0
+    if program.stop_leftovers is StopLeftovers.KILL:
+        signal = SIGKILL
+    else:
+        step = next((step for step in program.stop if not isinstance(step, HookStep)), None)
+        signal = step.signal if isinstance(step, SignalStep) else SIGTERM
+        wait = step.wait if step is not None else 0.0
+    pace = _pace(program, within)
+    deadline = now + (KILL_INTERVAL if signal == SIGKILL else wait * pace)
+    after = Sweeping(phase.run, exit_, deadline, now + KILL_LIMIT, signal, blame is None, blame, pace=pace)
+    life = replace(life, health_state=None, last_exit=exit_)
+    return enter(life, after, now), (Sweep(life.generation, phase.run.pid, signal),)
 
 
 def _pace(program: Program, within: float | None) -> float:
@@ -121,9 +143,12 @@ def note_refusal(program: Program, life: Life, now: float) -> Transition:
 def leftovers_signal(program: Program, life: Life) -> Signal:
     """Return the signal for what is left of the tree, if the main process ends now.
 
-    Only a stop that was not at its SIGKILL yet spares them: after a crash nothing waits for them.
+    Only a stop that was not at its SIGKILL yet spares them, and the start of a forking program: after a crash nothing
+    waits for them.
     """
     match life.phase:
+        case Starting() if program.kind is ProgramType.FORKING:
+            return SIGTERM  # one of them may be the daemon
         case Stopping(step_index=step_index) if (
             step_index < len(program.stop) and program.stop_leftovers is StopLeftovers.SIGNAL
         ):

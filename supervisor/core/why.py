@@ -126,6 +126,9 @@ class Why:
             left = f"; it must be ready within {short_time(phase.deadline - self._now)}"
         if view.health is Health.STARTING:
             return f"has been starting for {running}: {detail}{left}"
+        if isinstance(phase, Starting) and phase.search is not None:
+            problem = phase.search.problem or "its command has not exited"
+            return f"has been starting for {running} and has no daemon yet: {problem}{left}"
         status = f": it says {view.status_text!r}" if view.status_text else ""
         return f"has been starting for {running} and is not ready yet{status}{left}"
 

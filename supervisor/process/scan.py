@@ -9,7 +9,7 @@ from supervisor.process.procfs import NOT_MOUNTED, is_marked, list_pids, make_pr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import TypeVar
 
     from supervisor.process.procfs import Process
@@ -62,6 +62,15 @@ class Scan:
                 roots.add(pid)
         others = self._with_descendants(roots | {leader} if is_there else roots) - {leader, own}
         return [self.processes[pid] for pid in others if pid not in started and not self.processes[pid].is_zombie]
+
+    def strays(self, started: Collection[int], born: int, others: Iterable[frozenset[bytes]]) -> list[Process]:
+        """Return supinit's adopted children that started at `born` or later and carry none of the marks in `others`.
+
+        Raises OSError.
+        """
+        children = [self.processes[pid] for pid in self._children.get(os.getpid(), ()) if pid not in started]
+        young = [process for process in children if process.started >= born and not process.is_zombie]
+        return [process for process in young if not any(is_marked(self._signs_of(process.pid), m) for m in others)]
 
     def _signs_of(self, pid: int) -> frozenset[bytes]:
         if pid not in self._carried:

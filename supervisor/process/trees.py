@@ -15,6 +15,7 @@ from functools import partial
 
 from supervisor.core.program import Scope
 from supervisor.core.record import Record
+from supervisor.process.children import Main
 from supervisor.process.procfs import EXHAUSTED, has_children, name_of, read_process
 from supervisor.process.scan import Reserve, scan
 from supervisor.process.sweep import is_alone, may_be_signalled, signal_group, signal_process
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from supervisor.core.program import InstanceId, Signal
-    from supervisor.process.children import Children, Main
+    from supervisor.process.children import Children
     from supervisor.process.procfs import Process
     from supervisor.process.scan import Scan
 
@@ -141,6 +142,24 @@ class Trees:
                 signal_group(leader, signal.SIGKILL)
             except PermissionError:
                 pass
+
+    def find_left(self, instance: InstanceId, leader: int) -> list[Process]:
+        """Return what the command of a forking program has left behind. Raises OSError."""
+        return self._look(instance, leader, self._trees.setdefault(instance, _Tree()))
+
+    def find_strays(self, born: int) -> list[Process]:
+        """Return supinit's adopted children that started at `born` or later and are of no known tree. Raises OSError.
+
+        A daemon may be unrecognizable before it is seen first: its own session, its title over its environment, no
+        output.
+        """
+        if self._scan is None:
+            self._scan = self._reserve.spend(scan)
+        instances = {owner.instance for owner in self._children.owners.values() if type(owner) is Main}
+        marks = [self._marks_of(instance) for instance in instances | self._trees.keys()]
+        strays = self._reserve.spend(partial(self._scan.strays, self._children.pids, born, marks))
+        seen = {pid for tree in self._trees.values() for pid in tree.seen}
+        return [process for process in strays if process.pid not in seen]
 
     def sweep(self, instance: InstanceId, leader: int, number: Signal) -> Left:
         """Signal what is left of a tree whose main process, `leader`, is reaped.

@@ -52,9 +52,9 @@ PROGRAM_CASES = [
         "profiles[0]: cannot be 'a,b' (allowed: the name of a profile: letters, digits, dots, underscores and dashes, "
         "starting with a letter or digit)",
     ),
-    case("type: ▸daemon", "type: cannot be 'daemon' (allowed: service, oneshot)"),
-    case("type: ▸onshot", "type: cannot be 'onshot', did you mean oneshot? (allowed: service, oneshot)"),
-    case("type: ▸[oneshot]", "type: cannot be a list (allowed: service, oneshot)"),
+    case("type: ▸daemon", "type: cannot be 'daemon' (allowed: service, oneshot, forking)"),
+    case("type: ▸onshot", "type: cannot be 'onshot', did you mean oneshot? (allowed: service, oneshot, forking)"),
+    case("type: ▸[oneshot]", "type: cannot be a list (allowed: service, oneshot, forking)"),
     case(
         "shutdown_on: ▸fail",
         "shutdown_on: cannot be 'fail', did you mean failure? (allowed: failure, exit, never)",
@@ -447,7 +447,7 @@ programs:
         f"{FILE}:2:56: programs.a.ready.log: invalid regular expression:"
         " missing ), unterminated subpattern at position 0",
         f"{FILE}:2:92: programs.a.ready.notify.fd: cannot be '2' (allowed: a whole number from 3 to 1023)",
-        f"{FILE}:3:25: programs.b.type: cannot be 'nonsense' (allowed: service, oneshot)",
+        f"{FILE}:3:25: programs.b.type: cannot be 'nonsense' (allowed: service, oneshot, forking)",
         f"{FILE}:3:47: programs.b.once.key: cannot be '' (allowed: {TEXT})",
     )
 

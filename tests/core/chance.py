@@ -11,6 +11,7 @@ from signal import SIGINT, SIGKILL, SIGQUIT, SIGTERM
 
 from supervisor.core.events import (
     BecameReady,
+    DaemonMissed,
     DeadlinePassed,
     DependenciesChecked,
     DependencyFailed,
@@ -120,6 +121,7 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
             timeout=rng.choice((None, 0.0, 5.0, 60.0)),
         ),
         watchdog=rng.choice((None, None, 0.5, 30.0)),
+        pid_file=rng.choice((None, "/run/web.pid")),
         healthcheck=rng.choice((None, random_healthcheck(rng))),
     )
 
@@ -197,6 +199,7 @@ def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
         BecameReady(generation),
         Notified(generation, random_notice(rng)),
         MainChanged(generation, rng.randint(200, 209)),
+        DaemonMissed(generation, rng.choice(("no pid file", "two processes are left"))),
         StartFailed(generation, "came up broken"),
         Probed(generation, rng.random() < 0.5, "refused"),
         StepFailed(generation, rng.randint(0, 4)),

@@ -43,7 +43,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.lifecycle import advance
-from supervisor.core.program import Program
+from supervisor.core.program import Program, ProgramType
 from supervisor.core.record import Record, replace
 from supervisor.core.stop_sequence import KILL_INTERVAL, KILL_LIMIT, stop_time_left
 
@@ -105,6 +105,13 @@ def test_the_walks_see_every_phase(stops: list[Stop]) -> None:
     assert {type(stop.life.phase) for stop in stops} == set(Phase.__args__)
 
 
+def test_the_walks_see_every_part_of_the_start_of_a_daemon(stops: list[Stop]) -> None:
+    seen = [stop.life.phase for stop in stops if stop.program.kind is ProgramType.FORKING]
+    starts = [phase for phase in seen if isinstance(phase, Starting)]
+    parts = {(phase.search is not None, phase.waits_for_daemon) for phase in starts}
+    assert parts == {(True, False), (True, True), (False, False)}
+
+
 def test_every_event_is_accepted_in_every_phase(stops: list[Stop]) -> None:
     rng = Random(0)
     for stop in stops:
@@ -139,6 +146,8 @@ def _has_a_deadline(stop: Stop) -> bool:
     match phase:
         case Preparing() | Stopping() | Sweeping() | Backoff():
             return True
+        case Starting(search=search) if search is not None:
+            return is_wanted or phase.waits_for_daemon
         case Starting():
             return is_wanted and stop.program.start_patience < inf
         case Running():
@@ -156,8 +165,11 @@ def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
 
 def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) -> None:
     for stop in stops:
-        assert (stop.life.run is not None) == isinstance(stop.life.phase, Starting | Running | Stopping), stop
-        assert stop.life.health_state is None or stop.life.run is not None, stop
+        phase = stop.life.phase
+        is_between = isinstance(phase, Starting) and phase.waits_for_daemon
+        has_process = isinstance(phase, Starting | Running | Stopping) and not is_between
+        assert (stop.life.run is not None) == has_process, stop
+        assert stop.life.health_state is None or stop.life.run is not None or is_between, stop
 
 
 @pytest.mark.parametrize(
@@ -293,11 +305,12 @@ def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(
     for stop in stops:
         if isinstance(stop.life.phase, Starting | Running | Stopping | Sweeping):
             life, _ = advance(stop.program, stop.life, StopAnnounced(again=True), stop.now)
-            life, _ = advance(stop.program, life, ProcessExited(life.generation, 7), stop.now)
+            ended: Event = StopRequested() if stop.life.run is None else ProcessExited(life.generation, 7)
+            life, _ = advance(stop.program, life, ended, stop.now)
             life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
             while isinstance(life.phase, Sweeping):
-                ended = HookEnded(life.generation, HookKind.POST_STOP, life.phase.hook_index)
-                life, actions = advance(stop.program, life, ended, stop.now)
+                hook_ended = HookEnded(life.generation, HookKind.POST_STOP, life.phase.hook_index)
+                life, actions = advance(stop.program, life, hook_ended, stop.now)
             assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(), False, ()), stop
 
 

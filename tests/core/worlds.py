@@ -8,7 +8,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
-from supervisor.core.actions import Action, RunProbe, SendSignal, Spawn, Sweep
+from supervisor.core.actions import Action, FindDaemon, RunProbe, SendSignal, Spawn, Sweep
 from supervisor.core.container import (
     STEPS,
     Asked,
@@ -184,6 +184,10 @@ class World:
             case RunProbe():
                 self.probes.append(instance)
                 return []
+            case FindDaemon(generation, _, True):
+                self.next_pid += 1
+                self.pids[instance] = self.next_pid
+                return [MainChanged(generation, self.next_pid)]
             case Sweep(generation):
                 return [Swept(generation)]
             case _:

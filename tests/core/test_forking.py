@@ -1,0 +1,171 @@
+"""type: forking: from the command to the daemon that it leaves behind, and what happens where there is none."""
+
+from __future__ import annotations
+
+from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM
+
+import pytest
+
+from supervisor.core.actions import FindDaemon, SendSignal, Sweep
+from supervisor.core.deadlines import next_deadline
+from supervisor.core.events import (
+    BecameReady,
+    DaemonMissed,
+    DeadlinePassed,
+    Hurried,
+    MainChanged,
+    ProcessExited,
+    StartFailed,
+    StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.forking import LOOK_INTERVAL, NOTHING_LEFT
+from supervisor.core.life import Backoff, Exit, Fatal, Run, Running, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.program import (
+    Program,
+    ProgramType,
+    Readiness,
+    Restart,
+    RestartWhen,
+    Scope,
+    SignalStep,
+    StopLeftovers,
+)
+from supervisor.core.record import replace
+from supervisor.core.stop_sequence import KILL_INTERVAL
+
+from .worlds import OneLife
+
+WEB = Program("web", ("web",), kind=ProgramType.FORKING)
+ONCE = replace(WEB, restart=Restart(RestartWhen.NEVER))
+WITH_FILE = replace(WEB, pid_file="/run/web.pid")
+LOOK = FindDaemon(1, 100)
+
+
+def _left(subject: Program = WEB) -> OneLife:
+    """Return a program whose command has exited with 0 after a second."""
+    return OneLife(subject).spawn().tell(ProcessExited(1, 0), at=1.0)
+
+
+def _reason(web: OneLife) -> str | None:
+    assert isinstance(web.phase, Sweeping)
+    return web.phase.blame.sentence if web.phase.blame is not None else None
+
+
+def test_the_daemon_that_the_command_leaves_behind_is_the_main_process() -> None:
+    web = _left()
+    assert (web.actions, web.life.run, next_deadline(web.life)) == ((LOOK,), None, 1.0 + LOOK_INTERVAL)
+    web.tell(MainChanged(1, 700))
+    assert (web.phase, web.actions) == (Starting(Run(700, 0.0), 2.0), ())
+    web.tell(DeadlinePassed(), at=2.0)
+    assert web.phase == Running(Run(700, 0.0, 2.0))
+    web.tell(StopRequested())
+    assert web.actions == (SendSignal(700, SIGTERM, Scope.MAIN), SendSignal(700, SIGCONT, Scope.MAIN))
+
+
+def test_it_is_looked_for_again_until_the_timeout_and_the_failure_says_why() -> None:
+    web = _left(replace(WEB, ready=Readiness(timeout=5.0))).tell(DaemonMissed(1, "no pid file"))
+    for _ in range(10):
+        web.tell(DeadlinePassed(), at=next_deadline(web.life))
+        assert web.actions == (LOOK,)
+    web.tell(DeadlinePassed(), at=5.0)
+    assert (_reason(web), web.actions) == ("left no daemon behind within 5 s: no pid file", (Sweep(1, 100, SIGTERM),))
+    assert isinstance(web.tell(Swept(1)).phase, Backoff)
+    assert web.life.failures == 1
+
+
+def test_without_a_timeout_it_has_sixty_seconds() -> None:
+    assert isinstance(_left().tell(DeadlinePassed(), at=59.9).phase, Starting)
+    assert isinstance(_left().tell(DeadlinePassed(), at=60.0).phase, Sweeping)
+
+
+def test_a_command_that_fails_is_a_failed_start_with_its_own_exit_code() -> None:
+    web = OneLife(ONCE).spawn().tell(ProcessExited(1, 7), at=1.0)
+    assert web.actions == (Sweep(1, 100, SIGTERM),)
+    web.tell(Swept(1))
+    assert isinstance(web.phase, Fatal)
+    assert (web.phase.code, web.phase.exit) == (7, Exit(7, None, 1.0))
+    assert web.phase.reason.startswith("exited with code 7 before it left a daemon behind: ")
+
+
+def test_a_command_that_leaves_nothing_behind_is_a_failed_start() -> None:
+    web = _left(ONCE).tell(StartFailed(1, NOTHING_LEFT), Swept(1))
+    assert web.phase == Fatal(NOTHING_LEFT, 1)
+
+
+def test_a_command_that_stays_in_the_foreground_is_a_failed_start() -> None:
+    web = OneLife(WEB).spawn().tell(DeadlinePassed(), at=60.0)
+    assert isinstance(web.phase, Stopping)
+    assert web.phase.blame is not None
+    assert web.phase.blame.sentence == (
+        "did not go to the background within 60 s: it stays in the foreground; use type: service"
+    )
+
+
+def test_a_command_that_its_own_pid_file_names_is_the_daemon() -> None:
+    web = OneLife(WITH_FILE).spawn().tell(DeadlinePassed(), at=LOOK_INTERVAL)
+    assert web.actions == (FindDaemon(1, 100, has_ended=False),)
+    assert web.tell(MainChanged(1, 100)).phase == Starting(Run(100, 0.0), LOOK_INTERVAL + 1.0)
+
+
+def test_a_daemon_that_crashes_is_restarted_and_its_exit_code_is_known() -> None:
+    web = _left().tell(MainChanged(1, 700)).tell(DeadlinePassed(), at=2.0)
+    web.tell(ProcessExited(1, 9), at=8.0)
+    assert web.actions == (Sweep(1, 700),)
+    web.tell(Swept(1))
+    assert isinstance(web.phase, Backoff)
+    assert (web.life.last_exit, web.life.restarts, web.life.failures) == (Exit(9, None, 8.0), 1, 0)
+
+
+def test_a_process_between_the_command_and_the_daemon_is_a_step_on_the_way() -> None:
+    web = _left().tell(MainChanged(1, 700)).tell(ProcessExited(1, 0), at=1.2)
+    assert web.actions == (FindDaemon(1, 700),)
+    web.tell(MainChanged(1, 701), at=1.3)
+    assert web.phase == Starting(Run(701, 0.0), 2.3)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_it_is_not_running_before_its_daemon_is_known(when: str) -> None:
+    logging = replace(WEB, ready=Readiness(log="up"))
+    web = OneLife(logging).spawn()
+    web.tell(*((BecameReady(1), ProcessExited(1, 0)) if when == "before" else (ProcessExited(1, 0), BecameReady(1))))
+    assert isinstance(web.phase, Starting)
+    assert web.phase.is_ready
+    web.tell(MainChanged(1, 700), DeadlinePassed(), at=1.0)
+    assert isinstance(web.tell(DeadlinePassed(), at=2.0).phase, Running)
+
+
+def test_a_stop_meanwhile_signals_what_was_left_with_the_first_step() -> None:
+    web = _left(replace(WEB, stop=(SignalStep(SIGINT, 4.0), SignalStep(SIGTERM, 9.0))))
+    web.tell(StopRequested())
+    assert web.actions == (Sweep(1, 100, SIGINT),)
+    assert next_deadline(web.life) == 5.0
+    web.tell(DeadlinePassed(), at=5.0)
+    assert web.actions == (Sweep(1, 100, SIGKILL),)
+
+
+def test_a_stop_meanwhile_ends_it_for_the_operator() -> None:
+    assert isinstance(_left().tell(StopAnnounced(), StopRequested(), Swept(1)).phase, Stopped)
+
+
+def test_a_stop_with_a_budget_shortens_the_wait() -> None:
+    assert next_deadline(_left().tell(StopRequested(2.0)).life) == 3.0
+
+
+def test_stop_leftovers_kill_kills_what_was_left() -> None:
+    web = _left(replace(WEB, stop_leftovers=StopLeftovers.KILL)).tell(StopRequested())
+    assert (web.actions, next_deadline(web.life)) == ((Sweep(1, 100, SIGKILL),), 1.0 + KILL_INTERVAL)
+
+
+def test_a_hurried_stop_kills_at_once() -> None:
+    assert _left().tell(Hurried()).actions == (Sweep(1, 100, SIGKILL),)
+
+
+def test_the_command_itself_is_stopped_with_the_stop_sequence() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested())
+    assert web.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
+
+
+def test_an_end_that_is_reported_again_changes_nothing() -> None:
+    assert _left().refuses(ProcessExited(1, 7))
