@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
     from supervisor.core.update import Difference, Reading
-    from supervisor.errors import ConfigError
     from supervisor.health.manager_socket import ManagerSocket
     from supervisor.health.markers import Markers
     from supervisor.logs.journal import Journal
@@ -182,11 +181,6 @@ class Engine:
                 self.feed(Updated(new.plan, new.stale))
         return difference
 
-    def refuse_update(self, error: ConfigError) -> None:
-        """Log the problems of a table, where no client waits for the answer."""
-        for problem in error.problems:
-            self.journal.write("error", "container.update_refused", reason=problem)
-
     def pass_time(self) -> None:
         self.feed(TimePassed())
 
@@ -213,9 +207,8 @@ class Engine:
                 self.is_update_wanted = True
             case Forward(targets=targets):
                 for program, target in targets:
-                    self.journal.write(
-                        "info", "signal.forwarded", signal=name, program=program, sent=signal_name(target)
-                    )
+                    sent = signal_name(target)
+                    self.journal.write("info", "signal.forwarded", signal=name, program=program, sent=sent)
                     for instance in self.plan.programs[program].instances:
                         self.send_signal(instance, target)
             case Ignore():
@@ -246,8 +239,7 @@ class Engine:
         self.go_on()
 
     def _take_notices(self) -> None:
-        for event in self.reports.take_notices(self.fleet):
-            self._events.append(event)
+        self._events.extend(self.reports.take_notices(self.fleet))
 
     def reap(self) -> bool:
         """Reap dead processes and decide on their ends, after their last reports. True: more may be dead."""

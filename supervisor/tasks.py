@@ -117,7 +117,8 @@ class Tasks:
         try:
             await self.update(dry_run=False)
         except ConfigError as error:
-            self._engine.refuse_update(error)
+            for problem in error.problems:  # no client waits for the answer
+                self._engine.journal.write("error", "container.update_refused", reason=problem)
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
         """Run something slow in a thread, and let the loop interrupt it quickly."""

@@ -13,6 +13,7 @@ import pytest
 from supervisor.core.actions import RunCommand, RunProbe
 from supervisor.core.container import STEPS, Asked, Fault, Over
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import (
     Backoff,
     Exited,
@@ -29,7 +30,6 @@ from supervisor.core.program import (
     CommandStep,
     Condition,
     Dependency,
-    HealthCheck,
     LogMode,
     LogSettings,
     Program,
@@ -42,7 +42,6 @@ from supervisor.core.program import (
     SecretFile,
     ShutdownOn,
     SignalStep,
-    TcpProbe,
     WriteStep,
 )
 from supervisor.core.snapshot import State

@@ -18,7 +18,7 @@ from supervisor.config.scalars import (
     words,
 )
 from supervisor.config.sections import Key, Section
-from supervisor.core.program import (
+from supervisor.core.healthcheck import (
     ExecProbe,
     FastCgiProbe,
     FileProbe,

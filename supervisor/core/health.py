@@ -16,7 +16,7 @@ from supervisor.core.record import Record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.core.program import HealthCheck
+    from supervisor.core.healthcheck import HealthCheck
 
 
 class Health(Enum):

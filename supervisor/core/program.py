@@ -15,6 +15,10 @@ from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.protocol import DEFAULT_RUN_DIR, SOCKET_NAME
 from supervisor.core.record import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.healthcheck import HealthCheck
+
 Signal = int
 """A signal's number. Where it has a name it is a `signal.Signals`, which has none between SIGRTMIN and SIGRTMAX."""
 
@@ -160,60 +164,6 @@ class Readiness(Record):
     fail_log: str | None = None
     timeout: float | None = None
     """None: 60 s for a service, no limit for a oneshot."""
-
-
-class ExecProbe(Record):
-    command: tuple[str, ...]
-
-
-class HttpProbe(Record):
-    url: str
-    status: tuple[int, ...] = (200,)
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class TcpProbe(Record):
-    host: str
-    port: int
-
-
-class UnixProbe(Record):
-    path: str
-
-
-class FileProbe(Record):
-    path: str
-    max_age: float | None = None
-
-
-class FastCgiProbe(Record):
-    address: str
-    """"host:port" or the path of a Unix socket."""
-    path: str = "/ping"
-
-
-class UwsgiProbe(Record):
-    address: str
-    path: str = "/"
-
-
-Probe = ExecProbe | HttpProbe | TcpProbe | UnixProbe | FileProbe | FastCgiProbe | UwsgiProbe
-
-
-class OnUnhealthy(Enum):
-    NONE = "none"
-    RESTART = "restart"
-    SHUTDOWN = "shutdown"
-
-
-class HealthCheck(Record):
-    probe: Probe
-    interval: float = 30.0
-    timeout: float = 30.0
-    retries: int = 3
-    start_period: float = 0.0
-    start_interval: float = 1.0
-    on_unhealthy: OnUnhealthy = OnUnhealthy.NONE
 
 
 class LogMode(Enum):

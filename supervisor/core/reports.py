@@ -10,6 +10,7 @@ from signal import SIGKILL
 from supervisor.core.actions import Sweep
 from supervisor.core.forking import begin_search, daemon_patience, refused_start, seek_daemon
 from supervisor.core.health import Health, begin_health_checks, note_probe
+from supervisor.core.healthcheck import OnUnhealthy
 from supervisor.core.hook import HookKind
 from supervisor.core.hook_sequence import clean_up, note_prepared
 from supervisor.core.life import (
@@ -31,7 +32,7 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.program import OnUnhealthy, ProgramType
+from supervisor.core.program import ProgramType
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import end_reason, is_exhausted, restart_delay, run_sentence, wants_restart
 from supervisor.core.stop_sequence import (

@@ -78,8 +78,8 @@ class Settling:
         program = self.plan.programs[instance[0]]
         after, actions = lifecycle.advance(program, before, event, self.now)
         self.orders += [Order(instance, action) for action in actions]
-        if after is before:
-            return
+        if after is before or (not actions and after == before):
+            return  # a record that was made anew and says the same would keep the rules going for ever
         self.lives[instance] = after
         self.changes.append(Change(instance, before, after))
         self.touched.append(instance[0])

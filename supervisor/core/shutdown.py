@@ -22,8 +22,9 @@ from supervisor.core.container import (
 )
 from supervisor.core.events import Hurried, StopAnnounced
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import OnUnhealthy
 from supervisor.core.life import Fatal
-from supervisor.core.program import OnUnhealthy, ShutdownOn
+from supervisor.core.program import ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.verdict import verdict_on, with_code_of_main
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from math import isfinite
 
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import ExecProbe, FileProbe, HttpProbe, TcpProbe, UnixProbe
 from supervisor.core.life import Backoff, Starting, Stopping
-from supervisor.core.program import Condition, ExecProbe, FileProbe, HttpProbe, TcpProbe, UnixProbe
+from supervisor.core.program import Condition
 from supervisor.core.record import Record
 from supervisor.core.restart_policy import exit_sentence
 from supervisor.core.snapshot import State
@@ -19,8 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from supervisor.core.healthcheck import Probe
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId, Probe
+    from supervisor.core.program import InstanceId
     from supervisor.core.snapshot import InstanceView, Snapshot
 
 GOALS = {Condition.STARTED: "to start", Condition.HEALTHY: "to be healthy", Condition.COMPLETED: "to complete"}

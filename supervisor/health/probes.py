@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import h11
 
-from supervisor.core.program import (
+from supervisor.core.healthcheck import (
     ExecProbe,
     FastCgiProbe,
     FileProbe,

@@ -11,14 +11,13 @@ import yaml
 
 from supervisor.config import compose
 from supervisor.config.schema import DOCUMENT, PROGRAM, json_schema
+from supervisor.core.healthcheck import ExecProbe, HealthCheck
 from supervisor.core.hook import Hook, HookStep
 from supervisor.core.program import (
     Condition,
     Credentials,
     Dependency,
     EnvFile,
-    ExecProbe,
-    HealthCheck,
     Limit,
     Program,
     Restart,

@@ -12,6 +12,18 @@ import pytest
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
 from supervisor.config.sections import Section
+from supervisor.core.healthcheck import (
+    ExecProbe,
+    FastCgiProbe,
+    FileProbe,
+    HealthCheck,
+    HttpProbe,
+    OnUnhealthy,
+    Probe,
+    TcpProbe,
+    UnixProbe,
+    UwsgiProbe,
+)
 from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.program import (
     CommandStep,
@@ -19,18 +31,11 @@ from supervisor.core.program import (
     Credentials,
     Dependency,
     EnvFile,
-    ExecProbe,
-    FastCgiProbe,
-    FileProbe,
-    HealthCheck,
-    HttpProbe,
     Limit,
     LogMode,
     LogSettings,
     Once,
-    OnUnhealthy,
     OwnLog,
-    Probe,
     Program,
     ProgramType,
     Readiness,
@@ -43,9 +48,6 @@ from supervisor.core.program import (
     ShutdownOn,
     SignalStep,
     Step,
-    TcpProbe,
-    UnixProbe,
-    UwsgiProbe,
     WhenFull,
     WriteStep,
 )

@@ -23,12 +23,12 @@ from supervisor.core.container import (
 )
 from supervisor.core.counters import Counters
 from supervisor.core.events import Event, Notified, Probed, ProcessExited, Spawned, SpawnSkipped, Swept
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.log_events import describe_change
 from supervisor.core.notice import Notice
 from supervisor.core.output import STREAMS, LogQuery, Output
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import (
-    HealthCheck,
     InstanceId,
     OwnLog,
     Program,
@@ -38,7 +38,6 @@ from supervisor.core.program import (
     Settings,
     Signal,
     Table,
-    TcpProbe,
 )
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.tree import Branch, Usage

@@ -37,14 +37,13 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.hook import Hook, HookKind, HookStep
 from supervisor.core.notice import Notice
 from supervisor.core.program import (
     CommandStep,
     Condition,
     Dependency,
-    HealthCheck,
-    OnUnhealthy,
     Program,
     ProgramType,
     Readiness,
@@ -56,7 +55,6 @@ from supervisor.core.program import (
     SignalStep,
     Step,
     StopLeftovers,
-    TcpProbe,
     WriteStep,
 )
 from supervisor.core.record import replace

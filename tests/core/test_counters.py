@@ -16,8 +16,9 @@ from supervisor.core.events import (
     StartRequested,
     StopRequested,
 )
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Exit
-from supervisor.core.program import HealthCheck, OnUnhealthy, Program, ProgramType, SignalStep, TcpProbe
+from supervisor.core.program import Program, ProgramType, SignalStep
 from supervisor.core.record import replace
 
 from .worlds import OneLife, World, plan_of, program

@@ -12,7 +12,7 @@ from supervisor.core.health import (
     restart_health_checks,
     start_probe,
 )
-from supervisor.core.program import HealthCheck, TcpProbe
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.record import replace
 
 CHECK = HealthCheck(TcpProbe("127.0.0.1", 1), interval=30.0, retries=3, start_period=0.0, start_interval=5.0)

@@ -16,6 +16,7 @@ from supervisor.core.events import (
     Event,
     HookEnded,
     Hurried,
+    MainChanged,
     Notified,
     ProcessExited,
     Spawned,
@@ -28,6 +29,7 @@ from supervisor.core.hook import HookKind
 from supervisor.core.hook_sequence import GRACE
 from supervisor.core.life import (
     Backoff,
+    DaemonSearch,
     Exited,
     Fatal,
     Goal,
@@ -87,6 +89,10 @@ def _next_for(life: Life) -> Event:
             return DependenciesChecked()
         case Spawning():
             return Spawned(life.generation, 100 + life.generation)
+        case Starting(waits_for_daemon=True):
+            return MainChanged(life.generation, 200)
+        case Starting(search=DaemonSearch()):
+            return ProcessExited(life.generation, 0)
         case Starting() if next_deadline(life) is None:
             return ProcessExited(life.generation, 0)
         case Running() | Stopping():

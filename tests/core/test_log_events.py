@@ -17,20 +17,10 @@ from supervisor.core.events import (
     StartRequested,
 )
 from supervisor.core.fleet import advance
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
 from supervisor.core.notice import Notice
-from supervisor.core.program import (
-    Condition,
-    HealthCheck,
-    OnUnhealthy,
-    Program,
-    ProgramType,
-    Readiness,
-    Restart,
-    RestartWhen,
-    ShutdownOn,
-    TcpProbe,
-)
+from supervisor.core.program import Condition, Program, ProgramType, Readiness, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
 
 from .worlds import OneLife, World, plan_of, program

@@ -23,19 +23,10 @@ from supervisor.core.events import (
     StopRequested,
 )
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Backoff, Blame, Fatal, Goal, Pending, Run, Running, Starting, Stopping
 from supervisor.core.notice import Notice
-from supervisor.core.program import (
-    HealthCheck,
-    Program,
-    ProgramType,
-    Readiness,
-    Restart,
-    RestartWhen,
-    Scope,
-    SignalStep,
-    TcpProbe,
-)
+from supervisor.core.program import Program, ProgramType, Readiness, Restart, RestartWhen, Scope, SignalStep
 from supervisor.core.record import replace
 
 from .worlds import OneLife

@@ -9,10 +9,11 @@ import pytest
 from supervisor.core.container import Happened, Resumed, ShutdownAsked
 from supervisor.core.events import Notified
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Backoff, Running, Starting, Stopping
 from supervisor.core.log_events import LogEvent, describe_pause
 from supervisor.core.notice import Notice
-from supervisor.core.program import HealthCheck, Program, Readiness, Settings, TcpProbe
+from supervisor.core.program import Program, Readiness, Settings
 
 from .worlds import World, plan_of, program
 

@@ -11,17 +11,9 @@ from supervisor.core.actions import RunProbe
 from supervisor.core.deadlines import next_deadline
 from supervisor.core.events import BecameReady, DeadlinePassed, Event, Probed, StartFailed
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Backoff, Blame, Exited, Fatal, Run, Running, Starting, Stopping
-from supervisor.core.program import (
-    HealthCheck,
-    OnUnhealthy,
-    Program,
-    ProgramType,
-    Readiness,
-    Restart,
-    RestartWhen,
-    TcpProbe,
-)
+from supervisor.core.program import Program, ProgramType, Readiness, Restart, RestartWhen
 from supervisor.core.record import replace
 
 from .worlds import OneLife

@@ -9,6 +9,7 @@ import pytest
 from supervisor.core.container import Fleet, ShutdownAsked
 from supervisor.core.events import BecameReady, Probed
 from supervisor.core.health import Health, HealthState
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import (
     Backoff,
     Blame,
@@ -26,17 +27,7 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.program import (
-    HealthCheck,
-    Program,
-    ProgramType,
-    Readiness,
-    Restart,
-    RestartWhen,
-    Settings,
-    ShutdownOn,
-    TcpProbe,
-)
+from supervisor.core.program import Program, ProgramType, Readiness, Restart, RestartWhen, Settings, ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.snapshot import InstanceView, Snapshot, State, project
 

@@ -7,11 +7,11 @@ import pytest
 from supervisor.core.container import Asked, Begun, Cause, Draining, Happened, Serving, ShutdownAsked, Verdict
 from supervisor.core.events import BecameReady, RestartRequested, Spawned, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Starting, Stopped
 from supervisor.core.program import (
     Condition,
     Dependency,
-    HealthCheck,
     Program,
     ProgramType,
     Readiness,
@@ -19,7 +19,6 @@ from supervisor.core.program import (
     RestartWhen,
     Settings,
     ShutdownOn,
-    TcpProbe,
 )
 from supervisor.core.record import replace
 

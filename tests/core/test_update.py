@@ -9,12 +9,12 @@ import pytest
 from supervisor.core.container import Over, Serving, ShutdownAsked
 from supervisor.core.events import StartRequested
 from supervisor.core.health import Health
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Exited, Fatal, Pending, Running, Stopped, Stopping
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     Condition,
     Dependency,
-    HealthCheck,
     LogMode,
     LogSettings,
     Program,
@@ -26,7 +26,6 @@ from supervisor.core.program import (
     ShutdownOn,
     SignalStep,
     Table,
-    TcpProbe,
 )
 from supervisor.core.record import replace
 from supervisor.core.update import Difference, ProgramChange, UpdateAction, compare, settings_after

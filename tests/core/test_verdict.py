@@ -21,12 +21,11 @@ from supervisor.core.container import (
 )
 from supervisor.core.events import BecameReady, ProcessExited, RestartRequested, StartFailed, StartRequested, Swept
 from supervisor.core.fleet import advance
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Exit, Fatal
 from supervisor.core.program import (
     Condition,
     Dependency,
-    HealthCheck,
-    OnUnhealthy,
     Program,
     ProgramType,
     Readiness,
@@ -34,7 +33,6 @@ from supervisor.core.program import (
     RestartWhen,
     Settings,
     ShutdownOn,
-    TcpProbe,
 )
 from supervisor.core.record import replace
 

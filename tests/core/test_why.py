@@ -8,17 +8,9 @@ import pytest
 
 from supervisor.core.container import ShutdownAsked
 from supervisor.core.events import Notified, ProcessExited
+from supervisor.core.healthcheck import HealthCheck, HttpProbe
 from supervisor.core.notice import Notice
-from supervisor.core.program import (
-    Condition,
-    HealthCheck,
-    HttpProbe,
-    Program,
-    ProgramType,
-    Readiness,
-    Restart,
-    RestartWhen,
-)
+from supervisor.core.program import Condition, Program, ProgramType, Readiness, Restart, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.snapshot import project
 from supervisor.core.why import Explanation, Why

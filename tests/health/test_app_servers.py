@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.program import FastCgiProbe, Probe, UwsgiProbe
+from supervisor.core.healthcheck import FastCgiProbe, Probe, UwsgiProbe
 from supervisor.health.app_servers import MAX_ANSWER
 from supervisor.health.probes import ProbeResult
 

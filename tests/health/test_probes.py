@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from supervisor.core.program import (
+from supervisor.core.healthcheck import (
     ExecProbe,
     FastCgiProbe,
     FileProbe,
