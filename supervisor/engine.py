@@ -151,7 +151,8 @@ class Engine:
         revision, count = self.plan.settings.revision, len(self.plan.programs)
         self.journal.write("info", "container.started", pid=os.getpid(), revision=revision, programs=count)
         self.feed(Begun())
-        while self.fleet.continue_at is not None:  # nothing waits for the loop yet, so no start has to
+        while self.fleet.continue_at is not None:  # no start has to wait until the loop is loaded
+            self.reap()
             self.pass_time()
 
     def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
