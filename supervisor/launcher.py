@@ -90,6 +90,9 @@ class Launcher:
             ulimits=program.ulimits,
             nice=program.nice,
             oom_score_adj=program.oom_score_adj,
+            cap_add=program.cap_add,
+            cap_drop=program.cap_drop,
+            no_new_privileges=program.no_new_privileges,
             nofile=self.nofile,
         )
 

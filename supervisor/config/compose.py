@@ -11,7 +11,7 @@ _NETWORK = "the programs share the network of their container; " + _CONTAINER
 _STORAGE = "the programs share the file systems of their container; mount them where you run the container"
 _LIMITS = "limits on CPU, memory and I/O apply to the whole container; " + _CONTAINER
 _DEVICES = "devices belong to the whole container; " + _CONTAINER
-_SECURITY = "privileges belong to the whole container; " + _CONTAINER
+_SECURITY = "write no_new_privileges: true for no-new-privileges; profiles apply to the whole container; " + _CONTAINER
 _NAMESPACE = "namespaces belong to the whole container; " + _CONTAINER
 _METADATA = "it describes a container, not a program; " + _CONTAINER
 _ELSEWHERE = "it has no meaning here; remove it"
@@ -21,8 +21,6 @@ PROGRAM_KEYS = {
     "attach": "all output goes to the container's output; write log: {mode: none} to discard it",
     "blkio_config": _LIMITS,
     "build": _IMAGE + "; build it with everything that the programs need",
-    "cap_add": _SECURITY,
-    "cap_drop": _SECURITY,
     "cgroup": _NAMESPACE,
     "cgroup_parent": _LIMITS,
     "configs": "mount the file where you run the container, and name its path in the command",
@@ -73,7 +71,8 @@ PROGRAM_KEYS = {
     "pids_limit": _LIMITS + ", or write ulimits: {nproc: N}",
     "platform": _IMAGE + "; choose the platform of that image",
     "ports": "the programs share the network of their container; publish ports where you run the container",
-    "privileged": _SECURITY,
+    "privileged": "write cap_add for the capabilities that it needs; devices belong to the whole container; "
+    + _CONTAINER,
     "provider": _ELSEWHERE,
     "pull_policy": _IMAGE,
     "pull_refresh_after": _IMAGE,

@@ -1,6 +1,6 @@
-"""What supinit may do about other users, and which user of the table it cannot switch to.
+"""What supinit may do about users and capabilities, and what of the table it cannot do.
 
-The rules are those of process/credentials.py, which does the switching.
+The rules are those of process/credentials.py and process/capabilities.py, which do it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.program import Credentials
 
-CAP_KILL, CAP_SETGID, CAP_SETUID = 5, 6, 7
+CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 5, 6, 7, 8
 """Bits of CapEff in /proc/PID/status (capabilities(7))."""
 
 
@@ -28,11 +28,16 @@ class Privileges(Record):
     may_set_groups: bool
     may_kill: bool
     """Whether it may signal processes of every user."""
+    may_drop: bool = True
+    """Whether it may take capabilities out of its bounding set."""
+    permitted: int = 0
+    bounding: int = 0
+    """Sets of capabilities (`core.capabilities`)."""
 
 
 def own_privileges() -> Privileges:
     """Return what this process may do. Where /proc cannot be read, only root may do everything."""
-    capabilities = _effective_capabilities()
+    capabilities = _capabilities("CapEff")
     may_set_gid = bool(capabilities >> CAP_SETGID & 1)
     return Privileges(
         uids=os.getresuid(),
@@ -42,6 +47,9 @@ def own_privileges() -> Privileges:
         may_set_gid=may_set_gid,
         may_set_groups=may_set_gid and _read("/proc/self/setgroups").strip() != b"deny",
         may_kill=bool(capabilities >> CAP_KILL & 1),
+        may_drop=bool(capabilities >> CAP_SETPCAP & 1),
+        permitted=_capabilities("CapPrm"),
+        bounding=_capabilities("CapBnd"),
     )
 
 
@@ -75,6 +83,33 @@ def obstacle_to(credentials: Credentials, own: Privileges) -> str | None:
     return None
 
 
+def obstacle_to_capabilities(
+    add: tuple[str, ...], drop: tuple[str, ...], credentials: Credentials | None, own: Privileges, is_sealed: bool
+) -> tuple[str, str] | None:
+    """Return the key and the reason why a process with these privileges cannot do what it says. None: it can.
+
+    `is_sealed`: with no_new_privileges.
+    """
+    from supervisor.core.capabilities import ALL, added, dropped, names_in
+
+    if both := [name for name in add if name in drop]:
+        return "cap_drop", f"cannot drop {both[0]}, which cap_add adds: remove it from one of the two"
+    uid = own.uids[1] if credentials is None else credentials.uid
+    having = own.bounding if uid == 0 else own.bounding & own.permitted
+    if missing := () if ALL in add else names_in(added(add, drop) & ~having):
+        names = ", ".join(missing)
+        return "cap_add", (
+            f"cannot add {names}: supinit does not have it itself (start the container with it, such as docker run "
+            f"--cap-add {missing[0]}, as root)"
+        )
+    if (kept := names_in(own.bounding & dropped(add, drop))) and not own.may_drop and not is_sealed:
+        return "cap_drop", (
+            f"cannot drop {', '.join(kept[:3])}{' …' if len(kept) > 3 else ''}: supinit has no CAP_SETPCAP to take it "
+            "out of the bounding set (add no_new_privileges: true, with which no program can get it back)"
+        )
+    return None
+
+
 def may_signal(credentials: Credentials | None, own: Privileges) -> bool:
     """Whether a process with these privileges may signal a program of this user (kill(2))."""
     return credentials is None or own.may_kill or credentials.uid in own.uids[:2]
@@ -84,9 +119,9 @@ def _lacks_added_groups(credentials: Credentials, held: frozenset[int]) -> bool:
     return not held.issuperset(credentials.added_groups)
 
 
-def _effective_capabilities() -> int:
+def _capabilities(field: str) -> int:
     for line in _read("/proc/self/status").splitlines():
-        if line.startswith(b"CapEff:"):
+        if line.startswith(field.encode() + b":"):
             return int(line.split()[1], 16)
     return -1 if os.geteuid() == 0 else 0
 

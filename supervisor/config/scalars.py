@@ -6,6 +6,7 @@ from signal import SIGCHLD, SIGKILL, SIGSTOP, Signals
 
 from supervisor.config.addresses import parse_address, parse_listen_address, parse_probe_url, parse_server
 from supervisor.config.kinds import Choice, Value, or_variable
+from supervisor.config.reading import quote, suggestion
 from supervisor.core.program import Restart, RestartWhen
 from supervisor.core.quantities import (
     MAX_DURATION,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from enum import Enum
 
     from supervisor.config.kinds import Schema
+    from supervisor.config.reading import Reading
+    from supervisor.config.tree import Node
     from supervisor.core.program import Credentials, Signal
 
 _TRUE = ("true", "yes", "on")
@@ -157,6 +160,29 @@ def _group(text: str) -> int:
     return parse_group(text)
 
 
+class CapabilityName:
+    """The name of a capability. The list of names is loaded when a table uses one."""
+
+    __slots__ = ()
+    allowed = "a capability such as NET_BIND_SERVICE, with or without CAP_, or ALL"
+
+    def read(self, node: Node, path: str, reading: Reading) -> str:
+        from supervisor.core.capabilities import ALL, NAMES, parse_capability
+
+        text: str = ANY_TEXT.read(node, path, reading)
+        name = parse_capability(text)
+        if name is None:
+            hint = suggestion(text.upper().removeprefix("CAP_"), (ALL, *NAMES))
+            reading.refuse(node, path, f"unknown capability {quote(text)}{hint}", self.allowed)
+        return name
+
+    def json_schema(self) -> Schema:
+        from supervisor.core.capabilities import ALL, NAMES
+
+        names = [f"{prefix}{name}" for name in (ALL, *NAMES) for prefix in ("", "CAP_")]
+        return or_variable({"anyOf": [{"enum": names}, {"enum": [name.lower() for name in names]}]})
+
+
 def _restart(text: str) -> Restart | None:
     word, colon, limit_text = text.partition(":")
     if word == "on-failure":
@@ -218,6 +244,7 @@ RESOURCE = Value(
 )
 USER = Value(_user, "a user name or ID, optionally with a group, as in app:www", _not_empty)
 GROUP = Value(_group, "a group name or ID", _not_empty)
+CAPABILITY = CapabilityName()
 ADDRESS = Value(
     parse_address,
     "host:port, with a port from 1 to 65535",

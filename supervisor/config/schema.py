@@ -15,6 +15,7 @@ from supervisor.config.presets import PRESETS
 from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, TypeOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
+    CAPABILITY,
     CATCHABLE_SIGNAL,
     FLAG,
     GROUP,
@@ -113,6 +114,19 @@ PROGRAM = Section(
         "oom_score_adj",
         integer(-1000, 1000),
         "OOM score adjustment: the higher, the sooner the kernel kills it when memory runs out.",
+    ),
+    Key(
+        "cap_add",
+        ListOf(CAPABILITY),
+        "Capabilities that it gets as a user other than root too. supinit must have them.",
+        [],
+    ),
+    Key("cap_drop", ListOf(CAPABILITY), "Capabilities that it cannot have, as root or otherwise.", []),
+    Key(
+        "no_new_privileges",
+        FLAG,
+        "Whether setuid programs and file capabilities give it nothing that it does not have (Compose's security_opt).",
+        False,
     ),
     Key(
         "stdin",

@@ -58,6 +58,7 @@ def read_programs(
     _check_cycles(dependencies, reading)
     _check_log_files(places, reading)
     _check_users(places, reading)
+    _check_capabilities(places, reading)
     check_main(nodes, places, command, reading)
     if reading.problems:
         readable = (name for name, place in places.items() if "command" in place.values)
@@ -154,6 +155,27 @@ def _check_users(places: dict[str, SectionReading], reading: Reading) -> None:
         credentials = _credentials(place.values)
         if credentials is not None and (sentence := obstacle_to(credentials, own)) is not None:
             key = "user" if "user" in place.given else "group_add"
+            reading.problem(place.given[key], f"{place.path}.{key}", sentence)
+
+
+def _check_capabilities(places: dict[str, SectionReading], reading: Reading) -> None:
+    """Report capabilities that supinit cannot add or drop."""
+    places = {name: place for name, place in places.items() if {"cap_add", "cap_drop"} & place.values.keys()}
+    if not places:
+        return
+    from supervisor.config.privileges import obstacle_to_capabilities, own_privileges
+
+    own = own_privileges()
+    for place in places.values():
+        found = obstacle_to_capabilities(
+            place.values.get("cap_add", ()),
+            place.values.get("cap_drop", ()),
+            _credentials(place.values),
+            own,
+            place.values.get("no_new_privileges", False),
+        )
+        if found is not None:
+            key, sentence = found
             reading.problem(place.given[key], f"{place.path}.{key}", sentence)
 
 

@@ -39,7 +39,8 @@ LOST = {
     "stdin_open": "is the container's; stdin: inherit gives stdin to the main program",
 }
 _SAME = (
-    "env_file", "user", "group_add", "working_dir", "ulimits", "stop_signal", "stop_grace_period", "oom_score_adj",
+    "env_file", "user", "group_add", "cap_add", "cap_drop",
+    "working_dir", "ulimits", "stop_signal", "stop_grace_period", "oom_score_adj",
     "scale", "profiles", "pre_stop", "post_start",
 )  # fmt: skip
 _KNOWN_COMMANDS = {
@@ -155,6 +156,7 @@ class _Service:
         for name in _SAME:
             if name in self.entries:
                 self._set_same(name, self.entries[name])
+        self._set_security()
         self._set_environment()
         self._set_healthcheck()
         self._set_dependencies(names)
@@ -177,6 +179,16 @@ class _Service:
             return
         value = _flow(node)
         self.block.entries[name] = (value,) if name == "env_file" and isinstance(value, str) else value
+
+    def _set_security(self) -> None:
+        """Carry no-new-privileges over. Profiles of seccomp, AppArmor and SELinux are the container's."""
+        node = self.entries.get("security_opt")
+        options = [item.text for item in node.items if isinstance(item, Scalar)] if isinstance(node, Sequence) else []
+        own = [option for option in options if option.startswith("no-new-privileges")]
+        if any(option.replace("=", ":").partition(":")[2] in ("", "true") for option in own):
+            self.block.entries["no_new_privileges"] = True
+        if own and len(own) == len(options):
+            del self.entries["security_opt"]
 
     def _set_environment(self) -> None:
         node = self.entries.get("environment")

@@ -239,6 +239,10 @@ class Program(Record):
     ulimits: tuple[Limit, ...] = ()
     nice: int | None = None
     oom_score_adj: int | None = None
+    cap_add: tuple[str, ...] = ()
+    """Capabilities by name, without CAP_, or ALL."""
+    cap_drop: tuple[str, ...] = ()
+    no_new_privileges: bool = False
     is_main: bool = False
     """Whether it is the main program, which has stdin and the terminal. At most one program is."""
     watchdog: float | None = None

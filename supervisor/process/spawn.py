@@ -1,7 +1,7 @@
 """Start a process in its own session, with default signal dispositions, an empty mask and descriptors 0 to 2.
 
 posix_spawn(3) is used where it suffices, at a quarter of the cost of a fork. fork(2) is used for what must be set
-inside the child: user, limits, niceness, OOM score.
+inside the child: user, limits, niceness, OOM score, capabilities.
 """
 
 from __future__ import annotations
@@ -59,6 +59,9 @@ class Launch(Record):
     ulimits: tuple[Limit, ...] = ()
     nice: int | None = None
     oom_score_adj: int | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    no_new_privileges: bool = False
     terminal: Handover | None = None
     """The terminal on stdin, which is handed to the process."""
     nofile: int | None = None
@@ -67,7 +70,18 @@ class Launch(Record):
     @property
     def needs_fork(self) -> bool:
         is_limited = bool(self.ulimits) or self.nice is not None or self.oom_score_adj is not None
-        return is_limited or self.credentials is not None or self.terminal is not None or self._has_high_descriptors
+        return (
+            is_limited
+            or self.credentials is not None
+            or self.is_confined
+            or self.terminal is not None
+            or self._has_high_descriptors
+        )
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether something is set that takes process/capabilities.py."""
+        return bool(self.cap_add or self.cap_drop) or self.no_new_privileges
 
     @property
     def _has_high_descriptors(self) -> bool:
@@ -159,6 +173,8 @@ def _enter(working_dir: str) -> int:
 
 def _fork(launch: Launch, path: str) -> int:
     """Block every signal around the fork: before exec, a child would report it to supinit's own inbox."""
+    if launch.is_confined:
+        import supervisor.process.capabilities  # noqa: F401  # here, and not in every child
     read_end, write_end = os.pipe2(os.O_CLOEXEC)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ALL)
     try:
@@ -248,7 +264,10 @@ def _steps(launch: Launch) -> Iterator[_Step]:
 
 
 def _steps_into_context(launch: Launch) -> Iterator[_Step]:
-    """Yield what gives a process the program's context, in order. Only the working directory follows the user."""
+    """Yield what gives a process the program's context, in order.
+
+    The working directory and what reduces its privileges for good follow the user.
+    """
     credentials = launch.credentials
     if launch.umask is not None:
         yield _Step("set its umask", lambda: os.umask(launch.umask or 0))
@@ -260,12 +279,33 @@ def _steps_into_context(launch: Launch) -> Iterator[_Step]:
     if launch.oom_score_adj is not None:
         score = launch.oom_score_adj
         yield _Step(f"set oom_score_adj {score}", lambda: _set_oom_score(score), "CAP_SYS_RESOURCE")
+    if launch.is_confined:
+        yield from _steps_before_user(launch)
     if credentials is not None:
         deed = f"switch to user {credentials.name or credentials.uid}"
         yield _Step(deed, lambda: switch_to(credentials), "root, or CAP_SETUID and CAP_SETGID")
+    if launch.is_confined:
+        yield from _steps_after_user(launch)
     if launch.working_dir is not None:
         folder = launch.working_dir
         yield _Step(f"change to {folder}", lambda: os.chdir(folder))
+
+
+def _steps_before_user(launch: Launch) -> Iterator[_Step]:
+    from supervisor.process.capabilities import before_user
+
+    for deed, act, privilege in before_user(launch.cap_add, launch.cap_drop, launch.no_new_privileges):
+        yield _Step(deed, act, privilege)
+
+
+def _steps_after_user(launch: Launch) -> Iterator[_Step]:
+    from supervisor.process.capabilities import after_user, forbid_new_privileges
+
+    uid = os.geteuid() if launch.credentials is None else launch.credentials.uid
+    for deed, act, privilege in after_user(launch.cap_add, launch.cap_drop, uid):
+        yield _Step(deed, act, privilege)
+    if launch.no_new_privileges:
+        yield _Step("set no_new_privileges", forbid_new_privileges)
 
 
 def _connect(own: int, number: int) -> None:

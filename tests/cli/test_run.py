@@ -104,6 +104,21 @@ def test_it_is_its_user_with_its_groups(socket_path: str) -> None:
     assert result.stdout.split("\n")[:4] == ["65534", "65534", "65534 7 9", "/home/somebody"], result.stderr
 
 
+@as_root
+def test_it_has_the_capabilities_of_its_program_and_no_more(socket_path: str) -> None:
+    program = web(
+        credentials=Credentials(NOBODY, NOBODY, (NOBODY,)),
+        cap_add=("NET_BIND_SERVICE",),
+        cap_drop=("ALL",),
+        no_new_privileges=True,
+    )
+    result = run(socket_path, program, "web", "--", "grep", "-E", "Cap|NoNewPrivs", "/proc/self/status")
+    only = f"{1 << 10:016x}"
+    assert dict(line.split(":\t") for line in result.stdout.splitlines()) == {
+        "CapInh": only, "CapPrm": only, "CapEff": only, "CapBnd": only, "CapAmb": only, "NoNewPrivs": "1",
+    }, result.stderr  # fmt: skip
+
+
 def test_stdin_the_session_and_the_exit_code_are_the_callers_and_the_commands(socket_path: str) -> None:
     script = "read line; echo got $line; ps -o sid= -p $$; exit 9"
     result = run(socket_path, web(), "web", "--", "sh", "-c", script, stdin="hello\n")

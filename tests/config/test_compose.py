@@ -127,6 +127,8 @@ SERVICE_KEYS = frozenset(
 TOP_KEYS = frozenset(["configs", "include", "models", "name", "networks", "secrets", "services", "version", "volumes"])
 COMMON_KEYS = frozenset(
     [
+        "cap_add",
+        "cap_drop",
         "command",
         "depends_on",
         "env_file",

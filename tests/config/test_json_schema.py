@@ -63,6 +63,7 @@ ONLY_THE_READER_KNOWS = {
     "environment: [A=1, B, ▸A=2]",
     "environment: {A: ▸'${X'}",
     "environment: {A: ▸'${X:?no X}', B: ▸'$'}",
+    "cap_add: [KILL, CHOWN], cap_drop: ▸[CAP_CHOWN]",
     "user: ▸nobody-here",
     "user: ▸0:nobody-here",
     "user: 0, group_add: [▸no-such]",

@@ -44,6 +44,15 @@ PROGRAM_CASES = [
     case("nice: ▸''", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
     case("nice: ▸$NO", "nice: cannot be '' (allowed: a whole number from -20 to 19)"),
     case("oom_score_adj: ▸1001", "oom_score_adj: cannot be '1001' (allowed: a whole number from -1000 to 1000)"),
+    case(
+        "cap_add: [▸NET_BIND_SERVIC]",
+        "cap_add[0]: unknown capability 'NET_BIND_SERVIC', did you mean NET_BIND_SERVICE? (allowed: a capability such "
+        "as NET_BIND_SERVICE, with or without CAP_, or ALL)",
+    ),
+    case(
+        "cap_add: [KILL, CHOWN], cap_drop: ▸[CAP_CHOWN]",
+        "cap_drop: cannot drop CHOWN, which cap_add adds: remove it from one of the two",
+    ),
     case("scale: ▸-1", "scale: cannot be '-1' (allowed: a whole number from 0 to 1000)"),
     case("scale: ▸1001", "scale: cannot be '1001' (allowed: a whole number from 0 to 1000)"),
     case("stdin: inherit, ▸scale: 0", "scale: must be 1 for the main program (stdin: inherit)"),

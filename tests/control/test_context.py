@@ -39,6 +39,9 @@ def test_it_is_all_that_the_program_has_but_the_id_by_which_its_processes_are_kn
         ulimits=(Limit("nofile", 10, -1),),
         nice=5,
         oom_score_adj=100,
+        cap_add=("NET_BIND_SERVICE",),
+        cap_drop=("ALL",),
+        no_new_privileges=True,
         scale=2,
     )
     home = {"HOME": "/home/app", "USER": "app", "LOGNAME": "app"}
@@ -58,6 +61,9 @@ def test_it_is_all_that_the_program_has_but_the_id_by_which_its_processes_are_kn
         "ulimits": {"nofile": {"soft": 10, "hard": -1}},
         "nice": 5,
         "oom_score_adj": 100,
+        "cap_add": ["NET_BIND_SERVICE"],
+        "cap_drop": ["ALL"],
+        "no_new_privileges": True,
     }  # fmt: skip
 
 
@@ -71,6 +77,7 @@ def test_what_the_program_leaves_to_supinit_is_supinits_own(socket_path: str) ->
     assert (body["user"], body["uid"], body["gid"]) == (None, os.geteuid(), os.getegid())
     assert (body["groups"], body["ulimits"]) == (os.getgroups(), {})
     assert (body["working_dir"], body["nice"], body["oom_score_adj"]) == (None, None, None)
+    assert (body["cap_add"], body["cap_drop"], body["no_new_privileges"]) == ([], [], False)
 
 
 def test_bytes_that_are_no_utf_8_survive(socket_path: str) -> None:

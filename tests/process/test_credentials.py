@@ -104,7 +104,7 @@ def without(*capabilities: str) -> Callable[[], None]:
     """Return what takes capabilities off the running process (capset(2)), root or not."""
 
     def act() -> None:
-        bits = {"kill": 5, "setgid": 6, "setuid": 7}
+        bits = {"kill": 5, "setgid": 6, "setuid": 7, "setpcap": 8}
         status = Path("/proc/self/status").read_text().splitlines()
         effective = int(next(line for line in status if line.startswith("CapEff")).split()[1], 16)
         for name in capabilities:

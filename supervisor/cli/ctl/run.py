@@ -67,4 +67,7 @@ def _launch(context: dict[str, Any], command: tuple[str, ...]) -> Launch:
         ulimits=tuple(Limit(name, limit["soft"], limit["hard"]) for name, limit in context["ulimits"].items()),
         nice=context["nice"],
         oom_score_adj=context["oom_score_adj"],
+        cap_add=tuple(context["cap_add"]),
+        cap_drop=tuple(context["cap_drop"]),
+        no_new_privileges=context["no_new_privileges"],
     )

@@ -54,6 +54,9 @@ def _body(program: Program, instance: InstanceId, environment: Mapping[str, str]
         "ulimits": {limit.resource: {"soft": limit.soft, "hard": limit.hard} for limit in program.ulimits},
         "nice": program.nice,
         "oom_score_adj": program.oom_score_adj,
+        "cap_add": list(program.cap_add),
+        "cap_drop": list(program.cap_drop),
+        "no_new_privileges": program.no_new_privileges,
     }
 
 

@@ -11,6 +11,8 @@ import shlex
 from supervisor.config.schema import PROGRAM
 from supervisor.convert.document import Block
 from supervisor.convert.servers import suggest_preset, suggestion
+from supervisor.convert.systemd.capabilities import convert as convert_sets
+from supervisor.convert.systemd.capabilities import read_set
 from supervisor.convert.systemd.command import CommandLine, read_command, specified
 from supervisor.convert.systemd.spans import read_span
 from supervisor.core.quantities import MAX_DURATION
@@ -201,6 +203,7 @@ class ServiceUnit:
             if re.fullmatch(r"-?\d+", value := self._take(name)):
                 self.block.entries[key] = int(value)
         self._set_limits()
+        self._set_capabilities(is_root=user in ("", "root", "0"))
         self._set_folders()
 
     def _set_limits(self) -> None:
@@ -215,6 +218,18 @@ class ServiceUnit:
                 self._lose(name, f"{value} is not a plain number: write ulimits: {{{key}: N}}")
         if limits.entries:
             self.block.entries["ulimits"] = limits
+
+    def _set_capabilities(self, is_root: bool) -> None:
+        found: dict[str, frozenset[str] | None] = {}
+        for name in ("CapabilityBoundingSet", "AmbientCapabilities"):
+            try:
+                found[name] = read_set(assignment.value for assignment in self._all(name))
+            except ValueError as error:
+                self._lose(name, str(error))
+        bounding = found.get("CapabilityBoundingSet")
+        self.block.entries |= convert_sets(bounding, found.get("AmbientCapabilities") or frozenset(), is_root)
+        if self._take("NoNewPrivileges").lower() in ("yes", "true", "on", "1"):
+            self.block.entries["no_new_privileges"] = True
 
     def _set_folders(self) -> None:
         for name, root in (
