@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from supervisor.config.load import load
-from supervisor.core.plan import make_plan
-from supervisor.core.protocol import MAX_SOCKET_PATH
+from supervisor.core.protocol import COMPILED_SUFFIX, MAX_SOCKET_PATH
 from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine
@@ -51,7 +49,7 @@ class Options(Record):
 
 def run(options: Options) -> int:
     """Run the table until the container is over and return its exit code. Raises ConfigError or StartError."""
-    plan = _plan(options)
+    plan, not_compiled = _first_plan(options)
     settings = plan.settings
     if len(os.fsencode(settings.socket_path)) > MAX_SOCKET_PATH:
         raise StartError(f"cannot use socket {settings.socket_path}: its path is longer than {MAX_SOCKET_PATH} bytes")
@@ -66,12 +64,16 @@ def run(options: Options) -> int:
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _plan(options, True))
+    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _read_plan(options, True))
     engine.launcher.nofile = nofile
     if not is_init():
         _keep_register(engine)
     if remains:
         journal.write("warning", "container.remains_ended", processes=remains)
+    if not_compiled:
+        journal.write(
+            "info", "container.compiled_table_ignored", file=options.config + COMPILED_SUFFIX, reason=not_compiled
+        )
     if settings.syslog is not None:
         from supervisor.logs.syslog import Syslog
 
@@ -131,9 +133,27 @@ def _keep_register(engine: Engine) -> None:
     engine.run_dir.keepers.append(register.look_after)
 
 
-def _plan(options: Options, is_running: bool = False) -> Plan:
+def _first_plan(options: Options) -> tuple[Plan, str]:
+    """Return the plan of a start, and the reason why a compiled table is not used. Raises ConfigError."""
+    if options.command or not os.path.exists(options.config + COMPILED_SUFFIX):
+        return _read_plan(options), ""
+    from supervisor.config.compiled import load_compiled
+
+    plan, reason = load_compiled(options.config, os.environ)
+    return (_read_plan(options) if plan is None else _with_options(plan, options)), reason
+
+
+def _read_plan(options: Options, is_running: bool = False) -> Plan:
     """Read the table. While programs are running, refuse files that could block PID 1. Raises ConfigError."""
-    plan = make_plan(load(options.config, os.environ, command=options.command, regular_only=is_running))
+    from supervisor.config.load import load
+    from supervisor.core.plan import make_plan
+
+    table = load(options.config, os.environ, command=options.command, regular_only=is_running)
+    return _with_options(make_plan(table), options)
+
+
+def _with_options(plan: Plan, options: Options) -> Plan:
+    """Return the plan with what the command line says about supinit's own log."""
     own_log = plan.settings.log
     level = options.log_level or own_log.level
     if options.log_level is None and level == "info" and plan.main is not None and _has_terminal():

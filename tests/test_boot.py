@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import supervisor
+from supervisor.config.compiled import write_compiled
 
 from .process.conftest import nursery as nursery
 from .process.nursery import Nursery, is_gone, sleep_until
@@ -68,13 +69,17 @@ class Boot:
         self.folder = folder
         self.run_dir = folder / "run"
 
-    def start(self, programs: dict[str, object], settings: dict[str, object] | None = None, before: str = "") -> int:
-        """Start supinit; JSON is YAML, and a dollar in a program is doubled, or it would be interpolated."""
+    def write(self, programs: dict[str, object], settings: dict[str, object] | None = None) -> str:
+        """Write the table and return its path. JSON is YAML; a dollar in a program is doubled: no interpolation."""
         text = json.dumps(programs).replace("$", "$$")
         section = json.dumps({"run_dir": str(self.run_dir)} | (settings or {}))
         config = self.folder / "supinit.yaml"
         config.write_text(f'{{"supervisor": {section}, "programs": {text}}}')
-        script = before + RUN.format(paths=[ROOT, *PACKAGES], config=str(config))
+        return str(config)
+
+    def start(self, programs: dict[str, object], settings: dict[str, object] | None = None, before: str = "") -> int:
+        """Start supinit."""
+        script = before + RUN.format(paths=[ROOT, *PACKAGES], config=self.write(programs, settings))
         return self.nursery.start(sys.executable, "-I", "-S", "-c", script, working_dir="/")
 
     def run(
@@ -132,6 +137,41 @@ def test_before_the_first_program_runs_only_what_it_needs_is_loaded(
     assert "supervisor" in loaded
     assert sorted(loaded & set(HEAVY) - allowed) == []
     assert sorted(late & set(modules) - allowed) == []
+
+
+def test_a_compiled_table_is_started_without_yaml_and_without_the_rules(boot: Boot) -> None:
+    seen = boot.folder / "modules"
+    write_compiled(boot.write({"web": once("true")}), {})
+    pid = boot.start({"web": once("true")}, before=WATCH.format(seen=str(seen)))
+    assert "compiled_table_ignored" not in boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+    modules = [name for name in seen.read_text().split("\n") if name.startswith(("yaml", "supervisor.config"))]
+    assert modules == ["supervisor.config", "supervisor.config.compiled", "supervisor.config.privileges"]
+
+
+def test_a_compiled_table_that_is_out_of_date_is_ignored_with_a_word(boot: Boot) -> None:
+    file = write_compiled(boot.write({"web": once("echo", "before")}), {})
+    code, lines = boot.run({"web": once("echo", "after")})
+    assert code == 0
+    assert "web | after" in lines
+    reason = f"{file.removesuffix('.compiled')} has changed"
+    assert f'supinit | container.compiled_table_ignored file={file} reason="{reason}"' in lines
+
+
+def test_an_update_reads_the_table_itself(boot: Boot) -> None:
+    programs: dict[str, object] = {"web": {"command": ["sh", "-c", "echo up; exec sleep 1000"]}}
+    table = boot.write(programs)
+    write_compiled(table, {})
+    pid = boot.start(programs)
+    boot.line("web | up")
+    Path(table).write_text(Path(table).read_text().replace("echo up", "echo updated"))
+    write_compiled(table, {})
+    Path(table).write_text(Path(table).read_text().replace("echo updated", "echo again"))
+    os.kill(pid, signal.SIGHUP)
+    boot.line("web | again")
+    os.kill(pid, signal.SIGTERM)
+    boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
 
 
 def test_supinit_ends_when_its_programs_have_ended_well(boot: Boot) -> None:

@@ -20,6 +20,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
        supinit --check --expand              print the table with includes merged and presets expanded instead
        supinit --drill [-c FILE]             start the table, stop it once it is up, and report what went wrong
+       supinit --compile [-c FILE]           write FILE.compiled, from which supinit starts faster
        supinit --schema                      print the JSON Schema of the configuration
        supinit convert PATH                  convert a supervisord.conf, Procfile, compose.yaml, s6-overlay tree, …
 options:
@@ -41,7 +42,7 @@ CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "
 VALUES = ("--config", "--profile", "--remap-exit", "--rewrite", "--timeout", *CHOICES)
 FLAGS = (
     *("--subreaper", "--process-group", "--single-child"),
-    *("--check", "--drill", "--expand", "--schema", "--version", "--help"),
+    *("--check", "--compile", "--drill", "--expand", "--schema", "--version", "--help"),
 )
 LETTERS = {"c": "--config", "g": "--process-group", "h": "--help", "r": "--rewrite", "s": "--subreaper"}
 SINGLE_ONLY = ("--process-group", "--remap-exit", "--rewrite", "--single-child")
@@ -188,7 +189,14 @@ def _run(line: CommandLine) -> int:
     if "--drill" in options:
         from supervisor.cli.drill import TIMEOUT, drill
 
-        return drill(config or DEFAULT_CONFIG, options.get("--timeout", TIMEOUT), line.command)
+        code = drill(config or DEFAULT_CONFIG, options.get("--timeout", TIMEOUT), line.command)
+        if code or "--compile" not in options:
+            return code
+    if "--compile" in options:
+        from supervisor.config.compiled import write_compiled
+
+        sys.stdout.write(f"{write_compiled(config or DEFAULT_CONFIG, os.environ)}\n")
+        return 0
     if line.command and config is None and not os.path.exists(DEFAULT_CONFIG):
         return _run_command(line)
     for name in SINGLE_ONLY:

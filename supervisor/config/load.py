@@ -23,19 +23,29 @@ if TYPE_CHECKING:
     from supervisor.config.tree import Node, Scalar
 
 
+class Sources:
+    """What a table was read from: the content of each file, and the files that matched each pattern of `include`."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.patterns: list[tuple[str, str, list[str]]] = []
+        """Pattern, the directory that it is relative to, and the files."""
+
+
 def load(
     path: str,
     environ: MappingOf[str, str],
     needs_programs: bool = True,
     command: tuple[str, ...] = (),
     regular_only: bool = False,
+    sources: Sources | None = None,
 ) -> Table:
     """Read the configuration at `path`. A `command` that is not empty is the main program.
 
-    `regular_only`: refuse a pipe or a device, which could block a running supinit.
+    `regular_only`: refuse a pipe or a device, which could block a running supinit. `sources` takes down what was read.
     Raises ConfigError with all problems, in reading order.
     """
-    table, problems = examine(path, environ, needs_programs, command, regular_only)
+    table, problems = examine(path, environ, needs_programs, command, regular_only, sources)
     if problems:
         raise ConfigError(problems)
     return table
@@ -47,13 +57,14 @@ def examine(
     needs_programs: bool = True,
     command: tuple[str, ...] = (),
     regular_only: bool = False,
+    sources: Sources | None = None,
 ) -> tuple[Table, tuple[str, ...]]:
     """Read the configuration at `path`, and return its problems beside the table.
 
     If there are problems, the table holds what could be read of each program, without dependencies.
     Raises ConfigError if the file itself cannot be read.
     """
-    reading, documents = _read(path, environ, regular_only)
+    reading, documents = _read(path, environ, regular_only, sources)
     settings = Settings()
     try:
         settings = read_settings(documents.supervisor, reading)
@@ -74,9 +85,11 @@ def expand(path: str, environ: MappingOf[str, str]) -> str:
     return write_out(documents.supervisor, documents.programs.values())
 
 
-def _read(path: str, environ: MappingOf[str, str], regular_only: bool = False) -> tuple[Reading, _Documents]:
+def _read(
+    path: str, environ: MappingOf[str, str], regular_only: bool = False, sources: Sources | None = None
+) -> tuple[Reading, _Documents]:
     reading = Reading(environ)
-    documents = _Documents(reading, regular_only)
+    documents = _Documents(reading, regular_only, sources or Sources())
     try:
         documents.read(path)
     except OSError as error:
@@ -87,8 +100,9 @@ def _read(path: str, environ: MappingOf[str, str], regular_only: bool = False) -
 class _Documents:
     """The merged sections of all files."""
 
-    def __init__(self, reading: Reading, regular_only: bool) -> None:
+    def __init__(self, reading: Reading, regular_only: bool, sources: Sources) -> None:
         self.reading = reading
+        self.sources = sources
         self.regular_only = regular_only
         self.supervisor: Node | None = None
         self.programs: dict[str, tuple[Scalar, Node]] = {}
@@ -97,7 +111,7 @@ class _Documents:
 
     def read(self, file: str) -> None:
         """Add the sections of a file and of the files it includes. Raises OSError if the file itself cannot be read."""
-        data = read_file(file, self.regular_only)
+        data = self.sources.files[file] = read_file(file, self.regular_only)
         identity = os.path.realpath(file)
         self.read_before.add(identity)
         self.reading.open(file)
@@ -141,7 +155,9 @@ class _Documents:
             return
         items = node.items if type(node) is Sequence else []
         for number, (pattern, item) in enumerate(zip(patterns, items, strict=True)):
-            for file in _matches(pattern, directory):
+            files = matches(pattern, directory)
+            self.sources.patterns.append((pattern, directory, files))
+            for file in files:
                 self._include_file(file, item, f"include[{number}]")
 
     def _include_file(self, file: str, item: Node, path: str) -> None:
@@ -155,7 +171,7 @@ class _Documents:
                 self.reading.problem(item, path, _cannot_read(file, error))
 
 
-def _matches(pattern: str, directory: str) -> list[str]:
+def matches(pattern: str, directory: str) -> list[str]:
     """Return the files that match a pattern, sorted. A path without wildcards always matches itself."""
     if not any(wildcard in pattern for wildcard in "*?["):
         return [os.path.join(directory, pattern)]

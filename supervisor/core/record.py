@@ -57,6 +57,9 @@ class Record(metaclass=_RecordType):
         if fields or len(args) > len(names):
             raise TypeError(f"{type(self).__name__} takes {', '.join(names) or 'no fields'}, not {args} {fields}")
 
+    def __reduce__(self) -> tuple[type[Record], tuple[Any, ...]]:
+        return type(self), tuple(getattr(self, name) for name in self.__match_args__)  # for pickle
+
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen; use replace()")
 
