@@ -134,6 +134,16 @@ def test_a_program_that_fails_without_ending_the_container_is_caught(drill: Dril
     assert time.monotonic() - began < 15, "what is FATAL is not waited for"
 
 
+def test_the_table_is_compiled_once_the_drill_has_passed(drill: Drill, tmp_path: Path) -> None:
+    file = tmp_path / "supinit.yaml.compiled"
+    assert failures(drill({"web": {"command": STUBBORN, "stop_grace_period": "500ms"}}, "--compile"))
+    assert not file.exists()
+    result = drill({"web": {"command": ["sleep", "99"]}}, "--compile")
+    assert result.returncode == 0
+    assert result.stdout.endswith(f"the drill has passed\n{file}\n")
+    assert file.exists()
+
+
 def test_an_invalid_table_is_78_and_starts_nothing(drill: Drill) -> None:
     result = drill({"web": {"command": ["sleep", "99"], "surely_not": 1}})
     assert (result.returncode, result.stdout) == (78, "")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from supervisor.core.plan import Plan
+    from supervisor.core.program import Program
 
 MAX_BYTES = 64 * 1024 * 1024
 ACCOUNT_FILES = ("/etc/passwd", "/etc/group")
@@ -43,7 +44,7 @@ class Origin(Record):
     variables: tuple[tuple[str, str | None], ...]
     """Each environment variable that was looked at. None: it was not set."""
     privileges: Privileges | None
-    """What supinit may do about other users. None: no program names a user or group."""
+    """What supinit may do about other users. None: no program asks for another user, a group or a capability."""
     version: str = __version__
 
 
@@ -95,13 +96,12 @@ def write_compiled(path: str, environ: Mapping[str, str]) -> str:
 
     watched, sources, file = WatchedEnvironment(environ), Sources(), path + COMPILED_SUFFIX
     plan = make_plan(load(path, watched, regular_only=True, sources=sources))
-    has_users = any(program.credentials is not None for program in plan.programs.values())
     origin = Origin(
         path=path,
         files=(*sources.files.items(), *((name, _read(name)) for name in ACCOUNT_FILES)),
         patterns=tuple(sources.patterns),
         variables=tuple(watched.seen.items()),
-        privileges=own_privileges() if has_users else None,
+        privileges=own_privileges() if any(map(_asks_privileges, plan.programs.values())) else None,
     )
     try:
         _write(file, os.stat(path).st_mode & 0o755, origin, plan)
@@ -112,6 +112,11 @@ def write_compiled(path: str, environ: Mapping[str, str]) -> str:
         os.unlink(file)
         raise StartError(f"{file} would be ignored: {reason}")
     return file
+
+
+def _asks_privileges(program: Program) -> bool:
+    """Whether the rules have looked at what supinit itself may do."""
+    return program.credentials is not None or bool(program.cap_add or program.cap_drop) or program.no_new_privileges
 
 
 def _write(file: str, mode: int, *values: Record) -> None:

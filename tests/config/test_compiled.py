@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.cli import supinit
 from supervisor.config import compiled
 from supervisor.config.compiled import load_compiled, write_compiled
 from supervisor.config.load import load
@@ -73,6 +74,19 @@ def test_a_table_with_a_problem_is_not_compiled(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         write_compiled(str(file), {})
     assert os.listdir(tmp_path) == ["supinit.yaml"]
+
+
+def test_the_command_prints_the_name_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "supinit.yaml"
+    file.write_text("programs: {web: {command: nginx}}")
+    assert supinit._main(["--compile", "-c", str(file)]) == 0
+    assert capsys.readouterr() == (f"{file}.compiled\n", "")
+    tmp_path.chmod(0o777)
+    assert supinit._main(["--compile", "-c", str(file)]) == 78
+    ignored = f"supinit: {file}.compiled would be ignored: {tmp_path} can be written by other users\n"
+    assert capsys.readouterr() == ("", ignored)
+    assert supinit._main(["--compile", "-c", "/proc/self/no.yaml"]) == 78
+    assert capsys.readouterr() == ("", "cannot read /proc/self/no.yaml: No such file or directory\n")
 
 
 # ---- what it was made of has changed
