@@ -17,6 +17,7 @@ from functools import partial
 from supervisor.core.container import Fault
 from supervisor.core.routing import signals_named_by
 from supervisor.core.shutdown import HURRY_AFTER
+from supervisor.core.wording import address_text
 from supervisor.pauses import PauseSelector
 from supervisor.running_container import RunningContainer
 from supervisor.tasks import Tasks
@@ -235,8 +236,11 @@ class Loop:
         settings = self._engine.plan.settings
         if settings.metrics_listen is not None:
             host, port = settings.metrics_listen
-            address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-            await self._open(address, serve_metrics(self._console, host, port))
+            await self._open(address_text(host, port), serve_metrics(self._console, host, port))
+        if settings.web is not None:
+            from supervisor.control.http.server import serve_web
+
+            await self._open(address_text(*settings.web.listen), serve_web(self._console, settings.web))
 
     async def _serve_control(self) -> None:
         from supervisor.control.http.server import serve

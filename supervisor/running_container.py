@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
-    from supervisor.core.tree import Branch, Usage
+    from supervisor.core.tree import Branch, Measurement, Usage
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
     from supervisor.logs.journal import Journal
     from supervisor.logs.reader import LogReader
+    from supervisor.process.procfs import Process
     from supervisor.tasks import Tasks
 
 
@@ -96,6 +97,18 @@ class RunningContainer:
 
         lives = self._engine.fleet.lives.items()
         return measure({instance: life.run.pid for instance, life in lives if life.run is not None})
+
+    async def measure(self) -> Measurement:
+        """Measure what each instance uses, in slices."""
+        from supervisor.core.tree import Measurement
+        from supervisor.process.usage import read_in_slices, sum_up
+
+        processes: dict[int, Process] = {}
+        for _ in read_in_slices(processes):
+            await asyncio.sleep(0)
+        lives = self._engine.fleet.lives.items()
+        mains = {instance: life.run.pid for instance, life in lives if life.run is not None}
+        return Measurement(sum_up(mains, processes), len(processes))
 
     # ---- to ask for
 

@@ -13,6 +13,7 @@ from supervisor.core.hook import HookStep
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.signals import signal_name
+from supervisor.core.wording import address_text
 from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -65,7 +66,10 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
         yield f"  {name:{width}}  {describe_stop_sequence(program)}"
     yield ""
     yield _describe_worst_case(plan)
-    idle = plan.settings.idle_shutdown
+    web, idle = plan.settings.web, plan.settings.idle_shutdown
+    if web is not None:
+        who = "read-only" if web.token_file is None else f"controls programs with the token in {web.token_file}"
+        yield f"web page: http://{address_text(*web.listen)}/, {who}"
     if idle is not None:
         ports = f"port{'s' if len(idle.ports) > 1 else ''} {', '.join(map(str, idle.ports))}"
         every = f"looked at every {idle.look_interval:g}s"

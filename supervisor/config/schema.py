@@ -38,6 +38,7 @@ from supervisor.config.scalars import (
 from supervisor.config.sections import Key, Section
 from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY
 from supervisor.config.stopping import STOP_STEPS
+from supervisor.config.web_page import WEB_PAGE
 from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.program import (
     Limit,
@@ -306,6 +307,7 @@ SUPERVISOR = Section(
     Key("revision", ANY_TEXT, "Version of the deployed code, shown in status, metrics and the first log line.", ""),
     Key("log", OWN_LOG, "supinit's own messages, on stderr.", {}),
     Key("metrics", _METRICS, "A read-only TCP listener.", {}),
+    Key("web", WEB_PAGE, "The web page, which shows and controls the programs. Default: none."),
     make=dict,
 )
 

@@ -31,12 +31,16 @@ class Rights(Enum):
 
 
 class Peer(Record):
-    """The process that connected. `groups`: the supplementary ones. `pid` is 0 if it is in another PID namespace."""
+    """The process that connected. `groups`: the supplementary ones. `pid` is 0 if it is in another PID namespace.
+
+    `address`: that of a browser; then the rest is unknown.
+    """
 
     pid: int
     uid: int
     gid: int
     groups: frozenset[int] = frozenset()
+    address: str = ""
 
 
 def rights_of(peer: Peer, own_uid: int, reading_group: int | None) -> Rights:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
-    from supervisor.core.tree import Branch
+    from supervisor.core.tree import Branch, Measurement
     from supervisor.core.update import Difference
 
 
@@ -115,6 +115,10 @@ class Container(Protocol):
 
     def tree(self) -> Awaitable[Sequence[Branch]]:
         """Read all processes of the container, in slices, so that the loop is not held up."""
+        ...
+
+    def measure(self) -> Awaitable[Measurement]:
+        """Measure what each instance uses, in slices, so that the loop is not held up. Raises OSError."""
         ...
 
     def ask(self, event: Asked | ShutdownAsked) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from supervisor.core.tree import Measurement
 from supervisor.core.wording import rfc3339
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Console:
         self._measure = measure
         self._usage: Mapping[InstanceId, Usage] = {}
         self._measured_at = float("-inf")
+        self._measuring: asyncio.Future[tuple[float, Measurement]] | None = None
+        """The last measurement in slices, or the one that is under way."""
 
     def usage(self) -> Mapping[InstanceId, Usage]:
         """Return what the instances use, at most FRESH seconds old."""
@@ -70,6 +73,21 @@ class Console:
             except OSError:  # no descriptor left to read /proc with: better no figures than no status
                 self._usage = {}
         return self._usage
+
+    async def measure(self) -> tuple[float, Measurement]:
+        """Measure in slices what the instances use, or return what was measured within FRESH seconds, with its time."""
+        last = self._measuring
+        if last is None or (last.done() and self.clock.now() - last.result()[0] >= FRESH):
+            last = self._measuring = asyncio.ensure_future(self._measure_in_slices())
+        return await asyncio.shield(last)
+
+    async def _measure_in_slices(self) -> tuple[float, Measurement]:
+        try:
+            measurement = await self.container.measure()
+        except OSError:
+            measurement = Measurement({}, 0)
+        self._usage, self._measured_at = measurement.usages, self.clock.now()
+        return self._measured_at, measurement
 
     async def until(self, holds: Callable[[], bool], timeout: float | None) -> bool:
         """Return True once `holds()`, False after `timeout` seconds; None: the client's leaving is the only limit.

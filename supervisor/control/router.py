@@ -7,7 +7,19 @@ from urllib.parse import unquote
 
 from supervisor.control.access import Rights
 from supervisor.control.http.message import Request, RequestError, Response
-from supervisor.control.resources import commands, context, events, logs, probes, status, tree, updating, why
+from supervisor.control.resources import (
+    commands,
+    context,
+    events,
+    logs,
+    plan,
+    probes,
+    status,
+    tree,
+    updating,
+    usage,
+    why,
+)
 from supervisor.core.record import Record
 
 if TYPE_CHECKING:
@@ -38,6 +50,8 @@ ROUTES = (
     Route("GET", "/v1/status", status.status),
     Route("GET", "/v1/version", status.version),
     Route("GET", "/v1/why", why.why),
+    Route("GET", "/v1/plan", plan.plan),
+    Route("GET", "/v1/usage", usage.usage),
     Route("GET", "/v1/wait", probes.wait),
     Route("GET", "/v1/programs/{name}", status.program),
     Route("POST", "/v1/programs/{name}/start", commands.start),

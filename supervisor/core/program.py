@@ -18,6 +18,7 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
+    from supervisor.core.web_page import WebPage
 
 Signal = int
 """A signal's number. Where it has a name it is a `signal.Signals`, which has none between SIGRTMIN and SIGRTMAX."""
@@ -340,6 +341,7 @@ class Settings(Record):
     """None: 0600, or 0660 with a socket_group."""
     socket_group: int | None = None
     metrics_listen: tuple[str, int] | None = None
+    web: WebPage | None = None
     start_timeout: float | None = None
     syslog: str | None = None
     """Path of the socket for syslog(3)."""

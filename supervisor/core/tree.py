@@ -8,6 +8,8 @@ from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from supervisor.core.program import InstanceId
 
 
@@ -57,4 +59,11 @@ class Usage(Record):
     cpu_seconds: float
     memory_bytes: int
     """The sum of resident memory. Shared pages are counted once for each process."""
+    processes: int
+
+
+class Measurement(Record):
+    """What the instances use at one moment. `processes`: how many were read for it, others included."""
+
+    usages: Mapping[InstanceId, Usage]
     processes: int

@@ -48,6 +48,11 @@ def short_size(count: int) -> str:
     return f"{amount:.1f}T"
 
 
+def address_text(host: str, port: int) -> str:
+    """Return an address as it stands in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def printable(text: str) -> str:
     """Return the text with a space for each character that a terminal would act on, such as ESC, CR or a newline."""
     return text if text.isprintable() else "".join(char if char.isprintable() else " " for char in text)

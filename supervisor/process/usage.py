@@ -7,17 +7,20 @@ is not counted.
 from __future__ import annotations
 
 from supervisor.core.tree import Usage
-from supervisor.process.procfs import read_processes
+from supervisor.process.procfs import list_pids, read_process, read_processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import TypeVar
 
     from supervisor.core.program import InstanceId
     from supervisor.process.procfs import Process
 
     T = TypeVar("T")
+
+SLICE = 16
+"""Processes read in one slice, which takes about 0.4 ms."""
 
 
 def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
@@ -26,10 +29,22 @@ def measure(mains: Mapping[InstanceId, int]) -> dict[InstanceId, Usage]:
     An instance without a readable process is left out. Costs 20 µs a process: one file of /proc is enough, where psutil
     reads three.
     """
-    if not mains:
-        return {}
+    return sum_up(mains, read_processes()) if mains else {}
+
+
+def read_in_slices(found: dict[int, Process]) -> Iterator[None]:
+    """Put every visible process into `found`, and yield between slices. Raises OSError."""
+    for number, pid in enumerate(list_pids(), 1):
+        process = read_process(pid)
+        if process is not None:
+            found[pid] = process
+        if number % SLICE == 0:
+            yield
+
+
+def sum_up(mains: Mapping[InstanceId, int], processes: Mapping[int, Process]) -> dict[InstanceId, Usage]:
+    """Return the usage of each instance that has one of the processes."""
     usages: dict[InstanceId, Usage] = {}
-    processes = read_processes()
     for pid, instance in attribute(mains, processes).items():
         process = processes[pid]
         if not process.is_zombie:

@@ -40,7 +40,7 @@ from supervisor.core.program import (
     Table,
 )
 from supervisor.core.snapshot import Snapshot, project
-from supervisor.core.tree import Branch, Usage
+from supervisor.core.tree import Branch, Measurement, Usage
 from supervisor.core.update import Difference, compare
 from supervisor.core.wording import rfc3339
 from supervisor.errors import ConfigError
@@ -113,6 +113,8 @@ class SteeredContainer:
         self.new_plan: Plan | None = None
         """What the table says when it is read again. None: it is invalid."""
         self.measured = 0
+        self.read_processes = 3
+        """How many processes a measurement reads."""
         self.branches: tuple[Branch, ...] = ()
         self.asked = asyncio.Event()
         """Set whenever somebody has asked for something."""
@@ -161,6 +163,10 @@ class SteeredContainer:
     def usage(self) -> dict[InstanceId, Usage]:
         self.measured += 1
         return self.usages
+
+    async def measure(self) -> Measurement:
+        self.measured += 1
+        return Measurement(self.usages, self.read_processes)
 
     def environment(self, instance: InstanceId) -> dict[str, str]:
         environment = make_environment(self.plan.programs[instance[0]], instance, "own", {"PATH": DEFAULT_PATH})

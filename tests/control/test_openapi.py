@@ -18,7 +18,7 @@ from supervisor import control
 from supervisor.control.router import ROUTES
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Condition, Dependency, Program, Settings, Table
-from supervisor.core.tree import Branch, Member, Owner, OwnerKind
+from supervisor.core.tree import Branch, Member, Owner, OwnerKind, Usage
 
 from .dialogue import served
 from .steered import SteeredContainer, oneshot, service
@@ -72,6 +72,7 @@ def busy() -> SteeredContainer:
         "migrate", "step 3"
     )
     member = Member(101, 1, "sleeping", ("web", "-x"), 0.25, 4096)
+    container.usages = {("web", 1): Usage(0.25, 4096, 1)}
     container.branches = (
         Branch(Owner(OwnerKind.PROGRAM, ("web", 1)), (member,)),
         Branch(Owner(OwnerKind.SUPINIT), (member,)),
@@ -96,6 +97,8 @@ def test_every_schema_is_one() -> None:
     [
         ("GET", "/v1/status", "", None, 200),
         ("GET", "/v1/version", "", None, 200),
+        ("GET", "/v1/plan", "", None, 200),
+        ("GET", "/v1/usage", "", None, 200),
         ("GET", "/v1/wait", "", None, 200),
         ("GET", "/v1/why", "", None, 200),
         ("GET", "/v1/programs/{name}", "db", None, 200),

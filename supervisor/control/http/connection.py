@@ -21,7 +21,6 @@ from urllib.parse import parse_qs
 import h11
 
 from supervisor.control.http.message import Request, RequestError, Response, error_response
-from supervisor.control.router import respond
 from supervisor.core.protocol import BROKEN_OFF
 from supervisor.core.wording import printable
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.access import Peer, Rights
     from supervisor.control.console import Console
+    from supervisor.control.http.service import Service
     from supervisor.control.http.stream import Stream
 
 HEAD_LIMIT = 16 * 1024
@@ -52,6 +52,7 @@ class Connection:
     def __init__(
         self,
         console: Console,
+        service: Service,
         peer: Peer,
         rights: Rights,
         reader: asyncio.StreamReader,
@@ -60,6 +61,7 @@ class Connection:
         patience: float = PATIENCE,
     ) -> None:
         self._console = console
+        self._service = service
         self._peer = peer
         self.rights = rights
         self.waits_since: float | None = _now()
@@ -167,7 +169,7 @@ class Connection:
     async def _respond(self, request: Request) -> Response:
         """Return the answer to a request, also where it is refused or supinit itself fails."""
         try:
-            answer = respond(self._console, request, self.rights)
+            answer = self._service.respond(self._console, request, self.rights)
             return answer if isinstance(answer, Response) else await self._unless_gone(answer)
         except RequestError as refused:
             return error_response(refused, request.wants_text)
@@ -204,13 +206,14 @@ class Connection:
         await asyncio.Event().wait()
 
     async def _send(self, answer: Response, *more_headers: tuple[str, str]) -> None:
-        head = _make_head(answer, ("Content-Length", str(len(answer.body))), *more_headers)
+        headers = (("Content-Length", str(len(answer.body))), *more_headers, *self._service.headers)
+        head = _make_head(answer, *headers)
         body = [] if self._is_head else [h11.Data(data=answer.body)]
         await self._write(self._encode(head, *body, h11.EndOfMessage()))
 
     async def _send_stream(self, answer: Response, stream: Stream) -> None:
         """Send the pieces as they come. A stream that breaks off says why in a trailer (RFC 9112, 7.1.2)."""
-        await self._write(self._encode(_make_head(answer)))
+        await self._write(self._encode(_make_head(answer, *self._service.headers)))
         end = h11.EndOfMessage()
         if not self._is_head:
             self._stream = stream
@@ -270,9 +273,11 @@ def _now() -> float:
 
 
 def _make_head(answer: Response, *more_headers: tuple[str, str]) -> h11.Response:
-    fixed = (("Content-Type", answer.content_type), ("Cache-Control", "no-store"))
+    headers = [("Content-Type", answer.content_type), *more_headers, *answer.headers]
+    if not any(name == "Cache-Control" for name, _ in answer.headers):
+        headers.append(("Cache-Control", "no-store"))
     reason = HTTPStatus(answer.status).phrase.encode("ascii")
-    return h11.Response(status_code=answer.status, headers=[*fixed, *more_headers, *answer.headers], reason=reason)
+    return h11.Response(status_code=answer.status, headers=headers, reason=reason)
 
 
 def _check_head(head: h11.Request) -> None:

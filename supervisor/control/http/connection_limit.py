@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.console import Console
     from supervisor.control.http.connection import Connection
+    from supervisor.control.http.service import Service
 
     Admit = Callable[[asyncio.trsock.TransportSocket], tuple[Peer, Rights]]
 
@@ -32,12 +33,19 @@ PATIENCE = 10.0
 
 
 class ConnectionLimit:
-    """Serves every connection that `accept` is given. `admit` says who it is; its OSError refuses them."""
+    """Serves every connection that `accept` is given. `admit` says who it is; its OSError refuses them.
 
-    def __init__(self, console: Console, admit: Admit, patience: float) -> None:
+    `find_service` returns what the clients get; None: the API. It is called with the first of them.
+    """
+
+    def __init__(
+        self, console: Console, admit: Admit, patience: float, find_service: Callable[[], Service] | None = None
+    ) -> None:
         self._console = console
         self._admit = admit
         self._patience = patience
+        self._find_service = find_service
+        self._service: Service | None = None
         self.log = console.log
         self.at_end: Callable[[], None] = lambda: None
         """Called after each connection's end."""
@@ -79,13 +87,15 @@ class ConnectionLimit:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from supervisor.control.http.connection import Connection  # h11 comes with it, so not before the first client
+        from supervisor.control.http.service import api
 
         try:
             peer, rights = self._admit(writer.get_extra_info("socket"))
         except OSError:
             writer.close()
             return
-        connection = Connection(self._console, peer, rights, reader, writer, self._fair_share, self._patience)
+        service = self._service = self._service or (self._find_service or api)()
+        connection = Connection(self._console, service, peer, rights, reader, writer, self._fair_share, self._patience)
         limit = MAX_CONNECTIONS - RESERVED if rights in (Rights.READ, Rights.NOTHING) else MAX_CONNECTIONS
         if len(self._serving) < limit or self._make_room(rights):
             task = asyncio.current_task()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from supervisor.control.access import Peer
     from supervisor.control.http.stream import Stream
 
+
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 TEXT = "text/plain; charset=utf-8"

@@ -1,4 +1,4 @@
-"""The two listeners: the control socket, and the optional TCP port, which has only metrics and probes."""
+"""The listeners: the control socket, and the optional TCP ports for metrics and probes and for the web page."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from supervisor.control.access import Peer, Rights, peer_of, rights_of
 from supervisor.control.http.connection_limit import PATIENCE, ConnectionLimit
 from supervisor.control.http.listener import Listener
 from supervisor.control.http.socket_file import SocketFile
+from supervisor.control.web.token import check_token
 
 if TYPE_CHECKING:
     from asyncio.trsock import TransportSocket
     from collections.abc import Iterable
 
     from supervisor.control.console import Console
+    from supervisor.control.http.service import Service
+    from supervisor.core.web_page import WebPage
 
 STRANGER = Peer(0, -1, -1)
 """The peer on a TCP connection, of which the kernel says nothing."""
+KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
+"""After two minutes the kernel ends the stream of a browser that has vanished (tcp(7)), without waking supinit."""
 
 
 async def serve(console: Console, path: str, mode: int, group: int | None, patience: float = PATIENCE) -> Server:
@@ -42,7 +47,31 @@ async def serve_metrics(console: Console, host: str, port: int, patience: float 
 
     Raises OSError with the reason in `strerror`.
     """
-    limit = ConnectionLimit(console, lambda _: (STRANGER, Rights.PROBE), patience)
+    return await _serve_tcp(ConnectionLimit(console, lambda _: (STRANGER, Rights.PROBE), patience), host, port)
+
+
+async def serve_web(console: Console, web: WebPage, patience: float = PATIENCE) -> Server:
+    """Listen on a TCP address for browsers. Raises OSError with the reason in `strerror`."""
+
+    def admit(connection: TransportSocket) -> tuple[Peer, Rights]:
+        for option, value in KEEPALIVE:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return Peer(0, -1, -1, address=connection.getpeername()[0]), Rights.READ
+
+    def find_service() -> Service:
+        from supervisor.control.http.service import Service
+        from supervisor.control.web.site import HEADERS, Site
+
+        return Service(Site(web).respond, HEADERS)
+
+    server = await _serve_tcp(ConnectionLimit(console, admit, patience, find_service), *web.listen)
+    if (problem := check_token(web)) is not None:
+        console.log("error", "control.failed", reason=f"{problem}; nobody can control programs with the web page")
+    return server
+
+
+async def _serve_tcp(limit: ConnectionLimit, host: str, port: int) -> Server:
     try:
         return Server(limit, await _bind(host, port))
     except OSError as error:

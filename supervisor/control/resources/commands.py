@@ -178,4 +178,7 @@ def _lines_of(console: Console, instance: InstanceId) -> tuple[str, ...]:
 def note(console: Console, request: Request, action: str, name: str) -> None:
     """Log who asked for what."""
     peer = request.peer
-    console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)
+    if peer.address:
+        console.log("info", "control.asked", action=action, program=name or None, peer=peer.address)
+    else:
+        console.log("info", "control.asked", action=action, program=name or None, peer_pid=peer.pid, peer_uid=peer.uid)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
 from supervisor.control.resources.naming import label, named_or_all, resolve
-from supervisor.control.resources.parameters import read_width
+from supervisor.control.resources.parameters import read_choice, read_width
 from supervisor.control.resources.status_table import lay_out
 from supervisor.control.resources.view import entries, status_body, version_body
 from supervisor.core.protocol import FINE
@@ -27,7 +27,7 @@ def status(console: Console, request: Request) -> Response:
     if request.wants_text:
         text = lay_out(console, instances, read_width(request), request.last("color") == "1")
         return text_response(text, 200, (header,))
-    answer = json_response(status_body(console, instances))
+    answer = json_response(status_body(console, instances, _is_measured(request)))
     return Response(answer.status, answer.body, answer.content_type, (header,))
 
 
@@ -38,7 +38,7 @@ def program(console: Console, request: Request, name: str) -> Response:
 def show_entries(console: Console, request: Request, instances: Iterable[InstanceId], code: int) -> Response:
     """Answer with the entries of instances, or with one line each that says its state."""
     if not request.wants_text:
-        return json_response({"programs": entries(console, instances)}, code)
+        return json_response({"programs": entries(console, instances, _is_measured(request))}, code)
     plan, views = console.container.plan, console.container.snapshot.instances
     lines = []
     for instance in instances:
@@ -46,6 +46,11 @@ def show_entries(console: Console, request: Request, instances: Iterable[Instanc
         pid = f", pid {view.pid}" if view.pid is not None else ""
         lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
     return text_response("\n".join(lines), code)
+
+
+def _is_measured(request: Request) -> bool:
+    """Return whether the client wants what programs use, for which all processes are read."""
+    return read_choice(request, "usage", ("0", "1")) != "0"
 
 
 def version(console: Console, request: Request) -> Response:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Json = dict[str, object]
 
 
-def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
+def status_body(console: Console, instances: Iterable[InstanceId], is_measured: bool = True) -> Json:
     """Return the container, with the entries of the given instances."""
     container = console.container
     snapshot = container.snapshot
@@ -33,7 +33,7 @@ def status_body(console: Console, instances: Iterable[InstanceId]) -> Json:
         "stopping": snapshot.stopping,
         "verdict": _verdict(container),
         "last_event_id": container.journal.last_id,
-        "programs": entries(console, instances),
+        "programs": entries(console, instances, is_measured),
     }
 
 
@@ -55,14 +55,14 @@ def version_body(console: Console) -> Json:
     return {"version": __version__, "revision": console.container.plan.settings.revision or None}
 
 
-def entries(console: Console, instances: Iterable[InstanceId]) -> list[Json]:
-    """Return one entry for each instance, in the same order."""
-    return [_entry(console, instance) for instance in instances]
+def entries(console: Console, instances: Iterable[InstanceId], is_measured: bool = True) -> list[Json]:
+    """Return one entry for each instance, in the same order. Unless `is_measured`, without what it uses."""
+    return [_entry(console, instance, is_measured) for instance in instances]
 
 
-def _entry(console: Console, instance: InstanceId) -> Json:
+def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
     view = console.container.snapshot.instances[instance]
-    usage = console.usage().get(instance) if view.pid is not None else None
+    usage = console.usage().get(instance) if is_measured and view.pid is not None else None
     clock = console.clock
     return {
         "name": view.name,

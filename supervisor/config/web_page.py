@@ -1,0 +1,39 @@
+"""`supervisor.web`: the keys of the web page."""
+
+from __future__ import annotations
+
+from supervisor.config.kinds import ListOf, Value
+from supervisor.config.scalars import LISTEN_ADDRESS, TEXT
+from supervisor.config.sections import Key, Section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.web_page import WebPage
+
+
+def _host_name(text: str) -> str | None:
+    is_name = text.isascii() and text[:1].isalnum() and all(letter.isalnum() or letter in ".-_" for letter in text)
+    return text.lower() if is_name else None
+
+
+def _web_page(listen: tuple[str, int], token: str | None = None, hosts: tuple[str, ...] = ()) -> WebPage:
+    from supervisor.core.web_page import WebPage
+
+    return WebPage(listen, token, hosts)
+
+
+HOST_NAME = Value(
+    _host_name,
+    "a host name, without a port",
+    {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}, {"$ref": "#/$defs/variable"}]},
+)
+TOKEN = Section(
+    Key("file", TEXT, "File with the token, read at each request. One trailing newline is removed.", is_required=True),
+    make=lambda file: file,
+)
+WEB_PAGE = Section(
+    Key("listen", LISTEN_ADDRESS, "Address of the page. Everybody who can connect to it can read.", is_required=True),
+    Key("token", TOKEN, "The token that the page asks for before it controls programs. Default: it only shows them."),
+    Key("hosts", ListOf(HOST_NAME), "Names, besides addresses and localhost, by which browsers reach the page.", []),
+    make=_web_page,
+)
