@@ -26,7 +26,7 @@ HEAVY = (
 """What may not be loaded before the first program runs."""
 
 LATE = (
-    "core.idle_watch", "process.connections",
+    "control", "core.idle_watch", "core.web_page", "process.connections",
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",
     "core.why", "emergency", "health.manager_socket", "loop", "pauses", "process.fifo", "process.once",
     "process.successors", "process.trees", "reports", "running_container", "signalling", "tasks", "umask",

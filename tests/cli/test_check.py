@@ -25,6 +25,7 @@ from supervisor.core.program import (
     Table,
     WriteStep,
 )
+from supervisor.core.web_page import WebPage
 from supervisor.errors import ConfigError
 
 NGINX = Program(
@@ -49,6 +50,17 @@ def _describe(*programs: Program, settings: Settings | None = None) -> list[str]
 
 def _warnings(*programs: Program, settings: Settings | None = None) -> list[str]:
     return list(warnings_on(make_plan(Table(settings or Settings(shutdown_timeout=3600.0), programs))))
+
+
+@pytest.mark.parametrize(
+    ("web", "shown"),
+    [
+        (WebPage(("127.0.0.1", 9465)), "web page: http://127.0.0.1:9465/, read-only"),
+        (WebPage(("::1", 80), "/t"), "web page: http://[::1]:80/, controls programs with the token in /t"),
+    ],
+)
+def test_the_plan_shows_the_web_page(web: WebPage, shown: str) -> None:
+    assert _describe(MIGRATE, settings=Settings(web=web))[-1] == shown
 
 
 def test_the_plan_shows_the_idle_shutdown() -> None:

@@ -52,6 +52,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.web_page import WebPage
 
 from .documents import program_of, settings_of, table_of
 
@@ -277,6 +278,11 @@ SUPERVISOR_CASES: list[tuple[str, dict[str, object]]] = [
     ("drain_delay: 5s", {"drain_delay": 5.0}),
     ("idle_shutdown: {after: 30m, ports: [8080, '443', 8080]}", {"idle_shutdown": IdleShutdown(1800.0, (8080, 443))}),
     ("idle_shutdown: null", {}),
+    ("web: {listen: ':9465'}", {"web": WebPage(("", 9465))}),
+    (
+        "web: {listen: 'localhost:9465', token: {file: /t}, hosts: [Box.Example]}",
+        {"web": WebPage(("localhost", 9465), "/t", ("box.example",))},
+    ),
     ("start_timeout: 2m", {"start_timeout": 120.0}),
     ("shutdown_timeout: 9.5", {"shutdown_timeout": 9.5}),
     ("required_environment: []", {}),

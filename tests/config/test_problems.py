@@ -466,6 +466,24 @@ def test_a_table_that_was_refused_leaves_nothing_behind_for_the_next() -> None:
     assert len(table_of("programs: {web: {command: x}}").programs) == 1
 
 
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("{}", "supervisor.web: required key 'listen' is missing"),
+        ("{listen: 9465}", "supervisor.web.listen: cannot be '9465' (allowed: host:port, with a port from 1 to 65535"),
+        (
+            "{listen: ':9465', token: secret}",
+            "supervisor.web.token: cannot be 'secret' (allowed: a mapping with the keys file)",
+        ),
+        ("{listen: ':9465', token: {}}", "supervisor.web.token: required key 'file' is missing"),
+        ("{listen: ':9465', hosts: ['box:80']}", "supervisor.web.hosts[0]: cannot be 'box:80' (allowed: a host name"),
+    ],
+)
+def test_a_wrong_web_page_is_refused(keys: str, problem: str) -> None:
+    [found] = problems_of("supervisor: {web: " + keys + "}\nprograms: {web: {command: web}}")
+    assert problem in found
+
+
 PORTS = "a whole number from 1 to 65535"
 
 

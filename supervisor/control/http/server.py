@@ -11,7 +11,6 @@ from supervisor.control.access import Peer, Rights, peer_of, rights_of
 from supervisor.control.http.connection_limit import PATIENCE, ConnectionLimit
 from supervisor.control.http.listener import Listener
 from supervisor.control.http.socket_file import SocketFile
-from supervisor.control.web.token import check_token
 
 if TYPE_CHECKING:
     from asyncio.trsock import TransportSocket
@@ -52,6 +51,7 @@ async def serve_metrics(console: Console, host: str, port: int, patience: float 
 
 async def serve_web(console: Console, web: WebPage, patience: float = PATIENCE) -> Server:
     """Listen on a TCP address for browsers. Raises OSError with the reason in `strerror`."""
+    from supervisor.control.web.token import check_token
 
     def admit(connection: TransportSocket) -> tuple[Peer, Rights]:
         for option, value in KEEPALIVE:
