@@ -24,7 +24,6 @@ from supervisor.core.container import (
     Begun,
     Change,
     Closing,
-    ContainerReady,
     ContainerSwept,
     Fault,
     FleetEvent,
@@ -33,7 +32,6 @@ from supervisor.core.container import (
     Over,
     Resumed,
     ShutdownAsked,
-    ShutdownBegun,
     TimePassed,
     Updated,
 )
@@ -41,9 +39,8 @@ from supervisor.core.counters import Counters
 from supervisor.core.log_events import (
     LogEvent,
     describe_change,
+    describe_container_change,
     describe_container_phase,
-    describe_ready,
-    describe_shutdown,
     describe_update,
 )
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
@@ -61,7 +58,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.core.container import Fleet, FleetOrder
+    from supervisor.core.container import Fleet, FleetChange, FleetOrder
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
@@ -331,11 +328,9 @@ class Engine:
             self.faults.attempt("log", self._note_change, programs, change)
         self.faults.attempt("log", self._note_phase, before)
 
-    def _note_change(self, programs: Mapping[str, Program], change: Change | ContainerReady | ShutdownBegun) -> None:
-        if isinstance(change, ContainerReady):
-            self._tell(describe_ready())
-        elif isinstance(change, ShutdownBegun):
-            self._tell(describe_shutdown(change.verdict))
+    def _note_change(self, programs: Mapping[str, Program], change: FleetChange) -> None:
+        if not isinstance(change, Change):
+            self._tell(describe_container_change(change))
         else:
             program = programs[change.instance[0]]
             if (problem := self.launcher.note(change, program.once)) is not None:

@@ -14,7 +14,7 @@ import os
 import signal
 from functools import partial
 
-from supervisor.core.container import Fault
+from supervisor.core.container import ClockSet, Fault
 from supervisor.core.routing import signals_named_by
 from supervisor.core.shutdown import HURRY_AFTER
 from supervisor.core.wording import address_text
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from supervisor.control.http.server import Server
     from supervisor.engine import Engine
     from supervisor.process.inbox import Inbox
+    from supervisor.wall_clock import ClockWatch
 
 TURN_LIMIT = 0.02
 """Seconds that the orders of one turn may take before signals, output and requests are looked at again."""
@@ -55,6 +56,8 @@ class Loop:
         self._servers: list[Server] = []
         self._control: Server | None = None
         self._console: Console | None = None
+        self._clock: ClockWatch | None = None
+        """Where the table has a cron expression."""
         self._warned: set[str] = set()
         """The warnings about the table that have been logged."""
         self._faults = 0
@@ -120,6 +123,23 @@ class Loop:
         self._timer = None
         self._engine.pass_time()
 
+    def _watch_clock(self) -> None:
+        """Hear of it when somebody sets the wall clock, which cron expressions follow."""
+        plan = self._engine.plan
+        if self._clock is None and any(s.cron for s in (plan.programs[n].schedule for n in plan.scheduled) if s):
+            from supervisor.wall_clock import ClockWatch
+
+            try:
+                self._clock = ClockWatch()
+            except OSError:
+                return  # the kernel has no such timer
+            self._loop.add_reader(self._clock.fileno(), self._guard(self._note_clock_set))
+
+    def _note_clock_set(self) -> None:
+        if self._clock is not None:
+            self._clock.take()
+            self._engine.feed(ClockSet())
+
     def _pump(self) -> None:
         pause = self._engine.pump.turn()
         self._engine.go_on()
@@ -174,6 +194,7 @@ class Loop:
         self._inbox.open(signals_named_by(self._plan))
         if before.settings.marker_lease is None:
             self._renew_markers()
+        self._watch_clock()
         if not self._engine.fleet.leaving:  # an update is complete
             self._tasks.spawn(self._warn())
 
@@ -203,6 +224,7 @@ class Loop:
 
         self._engine.reports.oom_kills = OomKills(find_counter())
         self._renew_markers()
+        self._watch_clock()
         self._engine.journal.open()
         self._settle_pump()
         gc.collect()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from supervisor.core.actions import FindDaemon, RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
-from supervisor.core.container import ContainerSwept, Happened, LookAtConnections, Order
+from supervisor.core.container import ContainerSwept, Happened, LookAtConnections, Order, ReadClock
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
 from supervisor.core.life import Goal, Starting
 from supervisor.core.record import assert_never
@@ -78,6 +78,8 @@ class Orders:
         if isinstance(order, LookAtConnections):
             self.pending_look = order
             return ()
+        if isinstance(order, ReadClock):
+            return self._faults.attempt("schedule", self._read_clock, order) or ()
         if not isinstance(order, Order):
             return self._faults.attempt("sweep", self._sweep_container) or ()
         try:
@@ -117,6 +119,11 @@ class Orders:
                 return self._sweep(instance, action)
             case _:
                 assert_never(action)
+
+    def _read_clock(self, order: ReadClock) -> Iterable[FleetEvent]:
+        from supervisor.wall_clock import read_clock
+
+        return (read_clock(order),)
 
     def _failed(self, order: Order, error: Exception) -> Iterable[FleetEvent]:
         """Return what follows from an order that failed in an unexpected way."""

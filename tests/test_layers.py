@@ -17,6 +17,7 @@ TOP = frozenset(
         "running_container",
         "signalling",
         "tasks",
+        "wall_clock",
     }
 )  # fmt: skip
 """Modules beside the packages that put the adapters together. What is not listed below is a part of this layer."""
@@ -24,10 +25,11 @@ TOP = frozenset(
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "packages": frozenset(),
+    "cron": frozenset(),
     "regular_file": frozenset(),
     "umask": frozenset(),
     "core": frozenset({"errors"}),
-    **{adapter: frozenset({"errors", "packages", "regular_file", "umask", "core"}) for adapter in ADAPTERS},
+    **{adapter: frozenset({"errors", "cron", "packages", "regular_file", "umask", "core"}) for adapter in ADAPTERS},
     "client": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
     "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
@@ -35,7 +37,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""
 
-TOP_MAY_IMPORT = frozenset({"errors", "core"}) | ADAPTERS
+TOP_MAY_IMPORT = frozenset({"errors", "core", "cron"}) | ADAPTERS
 
 STDLIB_OF_CORE = frozenset({"__future__", "enum", "math", "signal"})
 """What core may take from outside at run time: no clock, process, file, log, asyncio or random number."""

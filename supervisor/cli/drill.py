@@ -201,10 +201,9 @@ def _is_up(entry: Entry) -> bool:
     """Whether the instance is as it should be: RUNNING and healthy, completed, or not meant to run yet."""
     if entry["state"] == "RUNNING":
         return entry["health"] in ("none", "healthy")
-    is_on_demand = entry["state"] in ("STOPPED", "PENDING") and (
-        entry.get("autostart") is False or entry.get("next_run_at") is not None
-    )
-    return entry["state"] == "EXITED" or is_on_demand
+    is_on_demand = entry["state"] in ("STOPPED", "PENDING") and entry.get("autostart") is False
+    follows_schedule = entry["state"] in ("PENDING", "STARTING") and entry.get("next_run_at") is not None
+    return entry["state"] == "EXITED" or is_on_demand or follows_schedule
 
 
 def _why_not_up(entry: Entry) -> str:

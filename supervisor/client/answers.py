@@ -55,10 +55,30 @@ class Entry(TypedDict):
     """What the process says of itself (STATUS= on its notify socket)."""
     autostart: bool
     """Whether it starts with the container: `autostart`, and its profiles."""
+    next_run_at: str | None
+    """When the next run of its schedule is due. This and the next three are null without a schedule."""
+    last_run: LastRun | None
+    runs_skipped: int | None
+    """Runs that were due while `max_concurrent` were under way."""
+    runs_missed: int | None
+    """Runs that were due when they could not be started, and are not made up for."""
     cpu_seconds: float | None
     """Of its whole process tree, as the next two."""
     memory_bytes: int | None
     processes: int | None
+
+
+class LastRun(TypedDict):
+    """The last run of a schedule that is over, retries included. It has a code or a signal."""
+
+    started_at: str
+    duration_seconds: float
+    outcome: Literal["succeeded", "failed", "stopped"]
+    reason: str | None
+    """Why it failed."""
+    code: NotRequired[int | None]
+    """Null where nothing was started."""
+    signal: NotRequired[str]
 
 
 class End(TypedDict):

@@ -130,6 +130,25 @@ class LinesAreSeen:
         return {"not": {"allOf": [watched, {"anyOf": [inherits, by_default]}]}}
 
 
+class ScheduleScales:
+    """How many runs of a schedule may be under way is `max_concurrent`; scale: 0 means that it never runs.
+
+    The main program has no schedule: its end ends the container.
+    """
+
+    def check(self, place: SectionReading) -> None:
+        if "schedule" not in place.given:
+            return
+        if place.values.get("scale", 1) > 1:
+            place.problem_with("scale", "cannot be more than 1 with a schedule", "schedule.max_concurrent")
+        if place.values.get("stdin"):
+            place.problem_with("schedule", "cannot be used for the main program (stdin: inherit)")
+
+    def json_schema(self) -> Schema:
+        few: Schema = {"scale": {"not": {"type": "integer", "minimum": 2}}}
+        return {"if": _given("schedule"), "then": {"properties": few, "not": _IS_MAIN}}
+
+
 class MainIsOne:
     """The main program, which owns stdin and the terminal, has one instance."""
 

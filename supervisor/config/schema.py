@@ -12,7 +12,7 @@ from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, TypeOnly
+from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, ScheduleScales, TypeOnly
 from supervisor.config.scalars import (
     ANY_TEXT,
     CAPABILITY,
@@ -35,6 +35,7 @@ from supervisor.config.scalars import (
     integer,
     words,
 )
+from supervisor.config.schedule import SCHEDULE
 from supervisor.config.sections import Key, Section
 from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY
 from supervisor.config.stopping import STOP_STEPS
@@ -149,6 +150,7 @@ PROGRAM = Section(
         [],
     ),
     Key("scale", integer(0, 1000), "Number of instances: NAME:1, NAME:2 and so on. 0: none.", 1),
+    Key("schedule", SCHEDULE, "oneshot only: run it at the times of a cron expression, or at an interval."),
     Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory."),
     Key(
         "restart",
@@ -167,7 +169,8 @@ PROGRAM = Section(
     Key(
         "shutdown_on",
         words(ShutdownOn),
-        "Stop the container when this program has ended for good: after a failure, after any exit, or never.",
+        "Stop the container when this program has ended for good: after a failure, after any exit, or never. With a"
+        " schedule, the default is never.",
         "failure",
     ),
     Key(
@@ -226,6 +229,9 @@ PROGRAM = Section(
         Excludes("stop", "stop_signal", "stop_grace_period"),
         Excludes("reload_signal", "reload_command"),
         TypeOnly("once", ProgramType.ONESHOT),
+        TypeOnly("schedule", ProgramType.ONESHOT),
+        Excludes("schedule", "once"),
+        ScheduleScales(),
         TypeOnly("pid_file", ProgramType.FORKING),
         OneshotEnds(),
         LinesAreSeen(),

@@ -13,7 +13,7 @@ from supervisor.config.schema import PROGRAM, SUPERVISOR
 from supervisor.config.tree import Mapping, Sequence
 from supervisor.core.hook import HookStep
 from supervisor.core.plan import find_cycles
-from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Settings, SignalStep
+from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Settings, ShutdownOn, SignalStep
 from supervisor.core.record import replace
 
 TYPE_CHECKING = False
@@ -99,6 +99,10 @@ def _program(name: str, given: dict[str, Any], active: Collection[str]) -> Progr
         fields = {"is_main": True} | DEFAULTS | fields
     elif "restart" not in given and fields["kind"] is ProgramType.ONESHOT:
         fields["restart"] = Restart(RestartWhen.NEVER)
+    schedule = given.get("schedule")
+    if schedule is not None:
+        fields.setdefault("shutdown_on", ShutdownOn.NEVER)
+        fields["scale"] = schedule.max_concurrent if given.get("scale", 1) else 0
     fields["credentials"] = _credentials(given)
     if "stop_signal" in given or "stop_grace_period" in given:
         (step,) = Program._defaults["stop"]

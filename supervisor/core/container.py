@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from supervisor.core.life import Exit
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.schedule import Outcome, Schedule, ScheduleState
     from supervisor.core.update import Leaving
 
 
@@ -116,6 +117,9 @@ class Fleet(Record):
     idle: IdleWatch | None = None
     """For how long nobody has been connected. None: the table does not ask, or the container is not ready."""
 
+    schedules: Mapping[str, ScheduleState] = {}
+    """Where each program that has a schedule is in it."""
+
 
 def new_life(plan: Plan, instance: InstanceId) -> Life:
     """Return the state of an instance that nobody has asked for yet."""
@@ -186,8 +190,44 @@ class ConnectionsSeen(Record):
     last_seen: float | None = None
 
 
+class ClockReading(Record):
+    """What the wall clock says about one cron expression. `setting` and `since` are those of the question.
+
+    `wall` is now, in seconds since the epoch. `count` times were due after `since` and up to `wall`, the last of them
+    at `last`. The next one is due at `next`. None: never.
+    """
+
+    setting: Schedule
+    since: float | None
+    wall: float
+    count: int
+    last: float | None
+    next: float | None
+
+
+class ClockRead(Record):
+    """The answer to ReadClock."""
+
+    readings: Mapping[str, ClockReading]
+
+
+class ClockSet(Record):
+    """Somebody has set the wall clock, or the machine was suspended."""
+
+
 FleetEvent = (
-    Begun | Happened | Asked | Updated | ShutdownAsked | Fault | ContainerSwept | TimePassed | Resumed | ConnectionsSeen
+    Begun
+    | Happened
+    | Asked
+    | Updated
+    | ShutdownAsked
+    | Fault
+    | ContainerSwept
+    | TimePassed
+    | Resumed
+    | ConnectionsSeen
+    | ClockRead
+    | ClockSet
 )
 
 
@@ -211,7 +251,13 @@ class LookAtConnections(Record):
     ports: tuple[int, ...]
 
 
-FleetOrder = Order | SweepContainer | LookAtConnections
+class ReadClock(Record):
+    """Find out when the runs of programs were and are due, since a time since the epoch. None: since now."""
+
+    since: Mapping[str, tuple[Schedule, float | None]]
+
+
+FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock
 
 
 class Change(Record):
@@ -232,11 +278,23 @@ class ShutdownBegun(Record):
     verdict: Verdict
 
 
+class RunsPassedOver(Record):
+    """Runs of a schedule that were due and are not started. `outcome`: MISSED, or None where they were skipped."""
+
+    program: str
+    count: int
+    outcome: Outcome | None
+    reason: str
+
+
+FleetChange = Change | ContainerReady | ShutdownBegun | RunsPassedOver
+
+
 class Turn(Record):
     """What one event led to: the next fleet, the orders to carry out, and every change on the way, in order."""
 
     fleet: Fleet
     orders: tuple[FleetOrder, ...] = ()
-    changes: tuple[Change | ContainerReady | ShutdownBegun, ...] = ()
+    changes: tuple[FleetChange, ...] = ()
     plan: Plan | None = None
     """The plan from now on. None: it has not changed."""

@@ -23,6 +23,7 @@ from supervisor.core.life import (
     Phase,
     Preparing,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
@@ -54,7 +55,7 @@ def next_deadline(life: Life) -> float | None:
             return deadline
         case Backoff(until=deadline):
             return deadline
-        case Stopped() | Spawning() | Exited() | Fatal():
+        case Stopped() | Spawning() | Exited() | Fatal() | Scheduled():
             return None
         case _:
             assert_never(life.phase)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from supervisor.core.events import DependenciesChecked, DependencyFailed, StartRequested, StopAnnounced
-from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Starting
+from supervisor.core.events import (
+    DependenciesChecked,
+    DependencyFailed,
+    ScheduleResumed,
+    StartRequested,
+    StopAnnounced,
+)
+from supervisor.core.life import Exited, Fatal, Goal, Pending, Running, Scheduled, Starting
 from supervisor.core.program import Condition
 from supervisor.core.record import assert_never
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from supervisor.core.life import Life
+    from supervisor.core.program import InstanceId, Program
     from supervisor.core.settling import Settling
 
 
@@ -17,14 +26,27 @@ def meets(condition: Condition, life: Life) -> bool:
     """Whether an instance is in the state that a dependant with this condition waits for."""
     match condition:
         case Condition.STARTED:
-            is_kept_up = life.goal is Goal.UP and isinstance(life.phase, Starting | Running)
+            is_kept_up = life.goal is Goal.UP and isinstance(life.phase, Starting | Running | Scheduled)
             return is_kept_up or isinstance(life.phase, Exited)
         case Condition.HEALTHY:
             return life.goal is Goal.UP and life.is_up
         case Condition.COMPLETED:
-            return isinstance(life.phase, Exited)
+            return isinstance(life.phase, Exited) or (isinstance(life.phase, Scheduled) and life.was_up)
         case _:
             assert_never(condition)
+
+
+def _are_enough(program: Program, condition: Condition, lives: Sequence[Life]) -> bool:
+    """Whether the instances of a dependency meet a condition. Of a scheduled program, one run is enough."""
+    met = any if program.schedule is not None and lives else all
+    return met(meets(condition, life) for life in lives)
+
+
+def start_or_schedule(turn: Settling, instance: InstanceId, is_new: bool = False) -> None:
+    """Start an instance. With a schedule, let it wait for its next run, unless it `is_new` and is to run at once."""
+    schedule = turn.plan.programs[instance[0]].schedule
+    runs_now = schedule is None or (is_new and schedule.run_on_start and instance[1] == 1)
+    turn.apply(instance, StartRequested() if runs_now else ScheduleResumed())
 
 
 def start_if_met(turn: Settling, name: str) -> None:
@@ -46,7 +68,7 @@ def start_if_met(turn: Settling, name: str) -> None:
                 for instance in waiting:
                     turn.apply(instance, event)
                 return
-        if not all(meets(dependency.condition, life) for life in lives):
+        if not _are_enough(turn.plan.programs[dependency.program], dependency.condition, lives):
             missing.append(dependency.program)
     for instance in waiting:
         phase = turn.lives[instance].phase
@@ -64,7 +86,7 @@ def _ask_for(turn: Settling, name: str) -> None:
     """Start the instances of a program that are on demand, because one that waits depends on it."""
     for instance in turn.plan.programs[name].instances:
         if turn.lives[instance].on_demand and not turn.is_leaving(instance):
-            turn.apply(instance, StartRequested())
+            start_or_schedule(turn, instance, is_new=True)
 
 
 def restart_dependants(turn: Settling, name: str) -> None:
@@ -101,8 +123,9 @@ def start_dependencies(turn: Settling, name: str) -> None:
                 if isinstance(life.phase, Exited) or turn.is_leaving(instance):
                     continue
                 stays_down = life.goal is Goal.DOWN and not life.again
-                if (stays_down or not life.is_alive) and dependency not in names:
+                is_down = stays_down or not (life.is_alive or isinstance(life.phase, Scheduled))
+                if is_down and dependency not in names:
                     names[dependency] = None
                     pending.append(dependency)
                 if stays_down or isinstance(life.phase, Fatal):
-                    turn.apply(instance, StartRequested())
+                    start_or_schedule(turn, instance, is_new=life.on_demand)

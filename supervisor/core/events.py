@@ -19,6 +19,10 @@ class StartRequested(Record):
     """Somebody wants it up."""
 
 
+class ScheduleResumed(Record):
+    """Somebody wants it to wait for the next run of its schedule."""
+
+
 class StopRequested(Record):
     """Its stop sequence is to begin now. `within`: the seconds it may take at most; None: as configured."""
 
@@ -186,6 +190,7 @@ class DeadlinePassed(Record):
 
 Event = (
     StartRequested
+    | ScheduleResumed
     | StopRequested
     | StopAnnounced
     | RestartRequested

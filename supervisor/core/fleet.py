@@ -42,6 +42,8 @@ from supervisor.core.container import (
     Asked,
     Begun,
     Change,
+    ClockRead,
+    ClockSet,
     Closing,
     ConnectionsSeen,
     ContainerSwept,
@@ -62,7 +64,7 @@ from supervisor.core.container import (
 )
 from supervisor.core.deadlines import next_deadline as next_deadline_of
 from supervisor.core.deadlines import postpone
-from supervisor.core.dependencies import restart_dependants, start_dependencies, start_if_met
+from supervisor.core.dependencies import restart_dependants, start_dependencies, start_if_met, start_or_schedule
 from supervisor.core.events import (
     DeadlinePassed,
     Event,
@@ -92,6 +94,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from supervisor.core.container import ClockReading
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
 
@@ -131,6 +134,10 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _postpone(turn, max(0.0, paused_for))
         case ConnectionsSeen(ports, last_seen):
             _note_connections(turn, ports, last_seen)
+        case ClockRead(readings):
+            _note_clock(turn, readings)
+        case ClockSet():
+            _note_clock(turn, None)
         case _:
             assert_never(event)
     _settle(turn)
@@ -144,6 +151,9 @@ def next_deadline(fleet: Fleet) -> float | None:
         earliest = fleet.continue_at
     if fleet.idle is not None and fleet.idle.look_at < earliest:
         earliest = fleet.idle.look_at
+    for state in fleet.schedules.values():
+        if state.due_at is not None and state.due_at < earliest:
+            earliest = state.due_at
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
@@ -159,13 +169,17 @@ def _begin(turn: Settling) -> None:
     turn.container_phase = Serving(None if timeout is None else turn.now + timeout)
     for instance, life in turn.lives.items():
         if not life.on_demand:
-            turn.apply(instance, StartRequested())
+            start_or_schedule(turn, instance, is_new=True)
     turn.note_ready()
 
 
 def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
     if not isinstance(turn.container_phase, Serving):
         return
+    if turn.plan.scheduled and isinstance(event, StartRequested | RestartRequested):
+        from supervisor.core.scheduling import choose_instances
+
+        instances = choose_instances(turn, instances, event)
     for instance in instances:
         if instance not in turn.lives or turn.is_leaving(instance):
             continue
@@ -196,6 +210,10 @@ def _pass_time(turn: Settling) -> None:
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
     pass_container_time(turn)
+    if turn.schedules:
+        from supervisor.core.scheduling import pass_schedule_time
+
+        pass_schedule_time(turn)
     if turn.idle is not None:
         from supervisor.core.idle_watch import look_if_due
 
@@ -230,6 +248,13 @@ def _note_connections(turn: Settling, ports: tuple[int, ...], last_seen: float |
         note_connections(turn, turn.idle, ports, last_seen)
 
 
+def _note_clock(turn: Settling, readings: Mapping[str, ClockReading] | None) -> None:
+    if turn.schedules:
+        from supervisor.core.scheduling import note_clock, note_clock_set
+
+        note_clock_set(turn) if readings is None else note_clock(turn, readings)
+
+
 # ---- the rules
 
 
@@ -248,6 +273,10 @@ def _settle(turn: Settling) -> None:
         from supervisor.core.idle_watch import keep_watch
 
         keep_watch(turn)
+    if turn.schedules or turn.plan.scheduled:
+        from supervisor.core.scheduling import keep_schedules
+
+        keep_schedules(turn)
 
 
 def _replace_gone(turn: Settling) -> bool:

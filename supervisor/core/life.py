@@ -198,7 +198,27 @@ class Fatal(Record):
     exit: Exit | None = None
 
 
-Phase = Stopped | Pending | Preparing | Spawning | Starting | Running | Stopping | Sweeping | Backoff | Exited | Fatal
+class Scheduled(Record):
+    """Waits for its next run (scheduling.py). `reason`: why the last run failed; `code`: what it is told by."""
+
+    reason: str | None = None
+    code: int = 0
+
+
+Phase = (
+    Stopped
+    | Pending
+    | Preparing
+    | Spawning
+    | Starting
+    | Running
+    | Stopping
+    | Sweeping
+    | Backoff
+    | Exited
+    | Fatal
+    | Scheduled
+)
 
 
 class Life(Record):

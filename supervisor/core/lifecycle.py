@@ -38,6 +38,12 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
     Exited, Fatal
                start requested                     → Pending
 
+With a schedule, a run that has ended for good leads to Scheduled instead of Exited or Fatal, unless its end is the end
+of the container:
+
+    Scheduled  a run is due, or start requested    → Pending
+    Stopped    its schedule begins or is resumed   → Scheduled
+
 Spawning is left within the turn that enters it. The code stands in three modules: requests.py has what somebody wants
 of an instance, reports.py what its process does, deadlines.py what time does.
 
@@ -80,6 +86,7 @@ from supervisor.core.events import (
     ProcessExited,
     Redefined,
     RestartRequested,
+    ScheduleResumed,
     SignalRefused,
     Spawned,
     SpawnFailed,
@@ -117,6 +124,10 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
     match event:
         case StartRequested():
             return requests.start(program, replace(life, goal=Goal.UP, on_demand=False, again=False), now)
+        case ScheduleResumed() if program.schedule is None:
+            return life, ()
+        case ScheduleResumed():
+            return requests.resume_schedule(replace(life, goal=Goal.UP, on_demand=False, again=False), now), ()
         case RestartRequested():
             return requests.restart(program, replace(life, goal=Goal.UP, on_demand=False, again=False), now)
         case StopRequested(within):
@@ -129,7 +140,7 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
         case DependenciesChecked(missing):
             return requests.check_dependencies(program, life, missing, now)
         case DependencyFailed(reason):
-            return requests.fail_pending(life, reason, now)
+            return requests.fail_pending(program, life, reason, now)
         case Redefined(has_new_check):
             return requests.redefine(program, life, has_new_check, now), ()
         case DeadlinePassed():

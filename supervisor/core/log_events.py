@@ -6,7 +6,7 @@ The list of all events is in docs/events.md.
 
 from __future__ import annotations
 
-from supervisor.core.container import Over
+from supervisor.core.container import ContainerReady, Over, RunsPassedOver, ShutdownBegun
 from supervisor.core.health import Health
 from supervisor.core.hook import HookStep
 from supervisor.core.life import (
@@ -16,6 +16,7 @@ from supervisor.core.life import (
     Pending,
     Preparing,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
@@ -32,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from supervisor.core.container import Change, Fleet, Verdict
+    from supervisor.core.container import Change, Fleet
     from supervisor.core.life import Exit, Life
     from supervisor.core.program import Program
     from supervisor.core.update import Difference
@@ -115,12 +116,24 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             level = "info" if program.is_main and exit_ is not None else "error"
             lines = _lines(before.phase.exit) if isinstance(before.phase, Sweeping) else {}
             yield level, "program.failed", {"reason": reason, **lines}
+        case Scheduled(reason=reason):
+            yield from _describe_scheduled(before, reason)
         case Preparing(hook=hook):
             yield "info", "program.hook_begun", {"hook": hook}
         case Spawning():
             pass
         case _:
             assert_never(after.phase)
+
+
+def _describe_scheduled(before: Life, reason: str | None) -> Iterator[_Described]:
+    if isinstance(before.phase, Stopped | Exited | Fatal):
+        yield "info", "program.scheduled", {}
+    elif reason is None:
+        yield "info", "program.completed", {}
+    else:
+        lines = _lines(before.phase.exit) if isinstance(before.phase, Sweeping) else {}
+        yield "error", "program.run_failed", {"reason": reason, **lines}
 
 
 def _lines(exit_: Exit) -> dict[str, object]:
@@ -155,15 +168,20 @@ def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[
     yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
 
 
-def describe_ready() -> LogEvent:
-    """Return the event for the moment at which every essential program has been up once."""
-    return LogEvent("info", "container.became_ready", {})
-
-
-def describe_shutdown(verdict: Verdict) -> LogEvent:
-    """Return the event for the beginning of the shutdown, with its reason."""
-    level = "error" if verdict.is_failure else "info"
-    return LogEvent(level, "container.shutdown_begun", {"cause": verdict.cause.value, "reason": verdict.reason})
+def describe_container_change(change: ContainerReady | ShutdownBegun | RunsPassedOver) -> LogEvent:
+    """Return the event for a change that is not a step of one instance."""
+    match change:
+        case ContainerReady():
+            return LogEvent("info", "container.became_ready", {})
+        case ShutdownBegun(verdict=verdict):
+            level = "error" if verdict.is_failure else "info"
+            values: dict[str, object] = {"cause": verdict.cause.value, "reason": verdict.reason}
+            return LogEvent(level, "container.shutdown_begun", values)
+        case RunsPassedOver(program=program, count=count, outcome=outcome, reason=reason):
+            event = "program.run_skipped" if outcome is None else "program.run_missed"
+            return LogEvent("warning", event, {"program": program, "runs": count, "reason": reason})
+        case _:
+            assert_never(change)
 
 
 def describe_pause(seconds: float) -> LogEvent:

@@ -23,6 +23,8 @@ class Plan(Record):
     """The seconds that the slowest chain of dependencies may take to stop after this program is down."""
     main: str | None = None
     """The main program: it has stdin and the terminal, and its exit code is the container's."""
+    scheduled: tuple[str, ...] = ()
+    """The programs that have a schedule."""
     warnings: tuple[str, ...] = ()
     """What the operator should know about the table, each sentence with its position."""
 
@@ -48,6 +50,7 @@ def make_plan(table: Table) -> Plan:
         dependants={name: tuple(names) for name, names in dependants.items()},
         stop_time_below=below,
         main=main_of(table.programs),
+        scheduled=scheduled_among(table.programs),
         warnings=table.warnings,
     )
 
@@ -55,6 +58,11 @@ def make_plan(table: Table) -> Plan:
 def main_of(programs: Iterable[Program]) -> str | None:
     """Return the name of the main program, if there is one."""
     return next((program.name for program in programs if program.is_main), None)
+
+
+def scheduled_among(programs: Iterable[Program]) -> tuple[str, ...]:
+    """Return the names of the programs that have a schedule."""
+    return tuple(program.name for program in programs if program.schedule is not None)
 
 
 def start_waves(plan: Plan) -> tuple[tuple[str, ...], ...]:

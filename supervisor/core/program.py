@@ -18,6 +18,7 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
+    from supervisor.core.schedule import Schedule
     from supervisor.core.web_page import WebPage
 
 Signal = int
@@ -255,6 +256,8 @@ class Program(Record):
     is_enabled: bool = True
     """Whether it has no profiles, or one of them is active."""
     scale: int = 1
+    """With a schedule: the runs that may be under way at the same time."""
+    schedule: Schedule | None = None
     restart: Restart = Restart(RestartWhen.ALWAYS)
     restart_delay: RestartDelay = RestartDelay()
     start_retries: int | None = 10
@@ -300,6 +303,11 @@ class Program(Record):
     def is_essential(self) -> bool:
         """Whether the container's own health and readiness depend on this program."""
         return self.shutdown_on is not ShutdownOn.NEVER
+
+    @property
+    def holds_back_ready(self) -> bool:
+        """Whether the container waits for it. A schedule runs when its time has come, so nobody waits for that."""
+        return self.is_essential and self.schedule is None
 
     @property
     def says_when_ready(self) -> bool:

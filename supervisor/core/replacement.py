@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from supervisor.core.container import Serving, new_life
-from supervisor.core.dependencies import restart_dependants
-from supervisor.core.events import Redefined, StartRequested, StopAnnounced
+from supervisor.core.dependencies import restart_dependants, start_or_schedule
+from supervisor.core.events import Redefined, StopAnnounced
 from supervisor.core.holds import count_holds
 from supervisor.core.update import leave, merge, replace_entries
 
@@ -27,7 +27,8 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
     _adopt(turn, merge(old, leaving, new), leaving)
     for name, going in leaving.items():
         for instance in going.instances:
-            turn.apply(instance, StopAnnounced())
+            if not _ends_by_itself(old.programs[name], going.becomes):
+                turn.apply(instance, StopAnnounced())
         if going.becomes is not None and going.instances and len(going.instances) == old.programs[name].scale:
             restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
@@ -35,6 +36,11 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
             _redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
     turn.replaces = True
+
+
+def _ends_by_itself(before: Program, becomes: Program | None) -> bool:
+    """Whether a run goes on to its end with its old entry: the new one applies to the next run of its schedule."""
+    return before.schedule is not None and becomes is not None and becomes.schedule is not None
 
 
 def _adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
@@ -51,7 +57,7 @@ def _redefine(turn: Settling, before: Program | None, program: Program, known: C
     for instance in program.instances:
         if instance not in known:
             if program.starts_by_itself or any(turn.lives[i].is_wanted for i in program.instances):
-                turn.apply(instance, StartRequested())
+                start_or_schedule(turn, instance, is_new=before is None)
         elif before is not None:
             turn.apply(instance, Redefined(before.healthcheck != program.healthcheck))
 
@@ -81,6 +87,6 @@ def _begin_anew(
     is_wanted = bool(going.wanted) or (before.scale == 0 and becomes.starts_by_itself)
     for instance in becomes.instances:
         if instance in going.wanted or (is_wanted and instance not in known):
-            turn.apply(instance, StartRequested())
+            start_or_schedule(turn, instance, is_new=before.schedule is None)
         elif instance not in going.instances:
             turn.apply(instance, Redefined(has_new_check))

@@ -26,13 +26,14 @@ from supervisor.core.life import (
     Preparing,
     Run,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
     Stopping,
     Sweeping,
 )
-from supervisor.core.program import ProgramType
+from supervisor.core.program import ProgramType, ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import end_reason, is_exhausted, restart_delay, run_sentence, wants_restart
 from supervisor.core.stop_sequence import (
@@ -79,7 +80,7 @@ def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | No
     if life.goal is Goal.DOWN:
         return enter(life, Stopped(), now)
     if code is not None:
-        return enter(life, Fatal(blame.sentence, code), now)
+        return end_for_good(program, life, Fatal(blame.sentence, code), now)
     return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now)
 
 
@@ -270,11 +271,20 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
     succeeded = blame is None and exit_ is not None and exit_.code in program.success_exit_codes
     is_wanted = wants_restart(program, succeeded, blame)
     if succeeded and not is_wanted:
-        return enter(replace(life, was_up=True), Exited(), now)
+        return end_for_good(program, replace(life, was_up=True), Exited(), now)
     if not is_wanted or is_exhausted(program, life):
         own_exit = exit_ if blame is None or blame.keeps_exit else None
         code = own_exit.shell_code if own_exit is not None else 1
-        return enter(life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
+        return end_for_good(program, life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
     return enter(life, Backoff(until, end_reason(exit_, blame)), now)
+
+
+def end_for_good(program: Program, life: Life, phase: Exited | Fatal, now: float) -> Life:
+    """Enter the phase, or wait for the next run where there is a schedule and this end is not the container's."""
+    has_failed = isinstance(phase, Fatal)
+    ends_container = program.shutdown_on is ShutdownOn.EXIT or (has_failed and program.is_essential)
+    if program.schedule is None or ends_container:
+        return enter(life, phase, now)
+    return enter(life, Scheduled(phase.reason, phase.code) if isinstance(phase, Fatal) else Scheduled(), now)

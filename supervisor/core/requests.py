@@ -22,6 +22,7 @@ from supervisor.core.life import (
     Pending,
     Preparing,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
@@ -29,7 +30,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.record import assert_never, replace
-from supervisor.core.reports import follow_run
+from supervisor.core.reports import end_for_good, follow_run
 from supervisor.core.stop_sequence import Transition, begin_stop, enter, kill_leftovers, shorten, take_step
 
 TYPE_CHECKING = False
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def start(program: Program, life: Life, now: float) -> Transition:
     match life.phase:
-        case Stopped() | Exited() | Fatal():
+        case Stopped() | Exited() | Fatal() | Scheduled():
             return enter(replace(life, failures=0, attempts=0), Pending(), now), ()
         case Backoff():
             return enter(life, Pending(), now), ()
@@ -51,6 +52,13 @@ def start(program: Program, life: Life, now: float) -> Transition:
             return life, ()
         case _:
             assert_never(life.phase)
+
+
+def resume_schedule(life: Life, now: float) -> Life:
+    """Wait for the next run. A run that is under way, or is being stopped, goes on as it is."""
+    if isinstance(life.phase, Stopped | Exited | Fatal):
+        return enter(life, Scheduled(), now)
+    return life
 
 
 def _watch_again(program: Program, life: Life, now: float) -> Life:
@@ -100,7 +108,7 @@ def stop(program: Program, life: Life, within: float | None, now: float) -> Tran
 def retire(life: Life, now: float) -> Transition:
     """Drop what waits to be started. A process is left alone: its own stop is requested when its turn comes."""
     match life.phase:
-        case Pending() | Preparing() | Backoff():
+        case Pending() | Preparing() | Backoff() | Scheduled():
             return enter(life, Stopped(), now), ()
         case Stopped() | Exited() | Fatal() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
             return life, ()
@@ -165,7 +173,8 @@ def ask_spawn(life: Life, phase: Spawning, now: float) -> Transition:
     return enter(replace(life, generation=generation, status_text=""), phase, now), (Spawn(generation),)
 
 
-def fail_pending(life: Life, reason: str, now: float) -> Transition:
+def fail_pending(program: Program, life: Life, reason: str, now: float) -> Transition:
     if not isinstance(life.phase, Pending):
         return life, ()
-    return enter(life, Fatal(reason, 1), now), ()
+    # a run of its own, so that who asked for it sees that it has failed
+    return end_for_good(program, replace(life, generation=life.generation + 1), Fatal(reason, 1), now), ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from supervisor.core.life import Fatal, Pending, Preparing, Starting
+from supervisor.core.life import Fatal, Pending, Preparing, Scheduled, Starting
 from supervisor.core.program import ProgramType, RestartWhen
 from supervisor.core.record import assert_never
 from supervisor.core.signals import end_sentence
@@ -69,6 +69,8 @@ def obstacle(life: Life) -> str:
         return f"waits for {', '.join(phase.on)}" if phase.on else f"is held back: {phase.held_by}"
     if isinstance(phase, Fatal):
         return phase.reason
+    if isinstance(phase, Scheduled):
+        return "waits for its next run"
     if isinstance(phase, Preparing):
         return f"runs {phase.hook}"
     if life.health_state is not None:

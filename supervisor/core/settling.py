@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from supervisor.core.container import FleetOrder, ShutdownBegun
+    from supervisor.core.container import FleetChange, FleetOrder
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -38,8 +38,11 @@ class Settling:
         self.continue_at = fleet.continue_at
         self.killed = fleet.killed
         self.idle = fleet.idle
+        self.schedules = dict(fleet.schedules)
+        self.ends_noted = 0
+        """How many of the changes have been looked at for the ends of scheduled runs."""
         self.orders: list[FleetOrder] = []
-        self.changes: list[Change | ContainerReady | ShutdownBegun] = []
+        self.changes: list[FleetChange] = []
         self.judged = 0
         """How many of the changes have been judged."""
         self.touched: list[str] = []
@@ -66,6 +69,7 @@ class Settling:
             self.killed,
             self.continue_at,
             self.idle,
+            self.schedules,
         )
         plan = self.plan if self.plan is not self.old_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
@@ -136,7 +140,7 @@ class Settling:
     def _not_up(self) -> Iterator[str]:
         # from the end: programs come up in about the table's order, so the first look finds one
         for program in reversed(list(self.plan.programs.values())):
-            if program.is_essential and any(map(self._is_late, program.instances)):
+            if program.holds_back_ready and any(map(self._is_late, program.instances)):
                 yield program.name
 
     def _is_late(self, instance: InstanceId) -> bool:

@@ -16,6 +16,7 @@ from supervisor.core.life import (
     Pending,
     Preparing,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
@@ -75,13 +76,16 @@ class InstanceView(Record):
     """The process's own STATUS= (sd_notify(3))."""
     on_demand: bool = False
     """Whether it does not start by itself, and nobody has asked for a start yet."""
+    has_schedule: bool = False
+    awaits_run: bool = False
+    """Whether it waits for the next run of its schedule."""
 
     @property
     def is_fine(self) -> bool:
-        """Whether it needs no attention: RUNNING and not unhealthy, EXITED, or on demand."""
-        if self.state is State.RUNNING:
+        """Whether it needs no attention: RUNNING and not unhealthy, EXITED, on demand, or in step with its schedule."""
+        if self.state is State.RUNNING or (self.has_schedule and self.state is State.STARTING):
             return self.health is not Health.UNHEALTHY
-        return self.state is State.EXITED or self.on_demand
+        return self.state is State.EXITED or self.on_demand or self.awaits_run
 
 
 class Snapshot(Record):
@@ -137,10 +141,10 @@ def _views(
     """Return the views of all instances, and the programs that are not what they were."""
     lives = fleet.lives
     if before is None or before.plan is None or before.instances.keys() != lives.keys():
-        return {instance: _view(instance, life) for instance, life in lives.items()}, plan.programs
+        return {instance: _view(plan, instance, life) for instance, life in lives.items()}, plan.programs
     old_lives, old_programs = before.fleet.lives, before.plan.programs
     changed = [instance for instance, life in lives.items() if old_lives[instance] is not life]
-    instances = {**before.instances, **{instance: _view(instance, lives[instance]) for instance in changed}}
+    instances = {**before.instances, **{instance: _view(plan, instance, lives[instance]) for instance in changed}}
     names = dict.fromkeys(name for name, _ in changed)
     if before.plan is not plan:
         names |= {name: None for name, program in plan.programs.items() if old_programs.get(name) is not program}
@@ -162,7 +166,7 @@ def _health(
         if lives and all(life.is_up for life in lives):
             passes = [life.health_state.last_pass_at for life in lives if life.health_state is not None]
             healthy[name] = min((at for at in passes if at is not None), default=None)
-        elif program.is_essential and not all(
+        elif program.holds_back_ready and not all(
             life.is_up or life.on_demand or isinstance(life.phase, Exited) for life in lives
         ):
             not_healthy[name] = None
@@ -171,7 +175,7 @@ def _health(
     return healthy, not_healthy
 
 
-def _view(instance: InstanceId, life: Life) -> InstanceView:
+def _view(plan: Plan, instance: InstanceId, life: Life) -> InstanceView:
     phase, run, health_state = life.phase, life.run, life.health_state
     return InstanceView(
         name=instance[0],
@@ -192,6 +196,8 @@ def _view(instance: InstanceId, life: Life) -> InstanceView:
         probe_detail=health_state.detail if health_state is not None else "",
         status_text=life.status_text if run is not None else "",
         on_demand=life.on_demand,
+        has_schedule=plan.programs[instance[0]].schedule is not None,
+        awaits_run=isinstance(phase, Scheduled),
     )
 
 
@@ -200,7 +206,7 @@ def state_of(life: Life) -> State:
     match life.phase:
         case Stopped():
             return State.STOPPED
-        case Pending():
+        case Pending() | Scheduled():
             return State.PENDING
         case Preparing() | Spawning() | Starting():
             return State.STARTING
@@ -222,7 +228,7 @@ def _reason(life: Life) -> str | None:
     match life.phase:
         case Fatal(reason=reason) | Backoff(reason=reason):
             return reason
-        case Exited(reason=reason):
+        case Exited(reason=reason) | Scheduled(reason=reason):
             return reason
         case Pending(held_until=held_until, held_by=held_by) if held_until is not None:
             return held_by

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from supervisor.core.life import Stopping
-from supervisor.core.plan import find_cycles, main_of, make_plan
+from supervisor.core.plan import find_cycles, main_of, make_plan, scheduled_among
 from supervisor.core.program import LogMode, Program, Settings, Table
 from supervisor.core.record import Record, replace
 
@@ -165,7 +165,8 @@ def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: 
         # an entry that still names a removed program is about to leave itself, and need not wait for it
         programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
     if all(_has_same_place(plan.programs[name], programs.get(name)) for name in entries):
-        return replace(plan, programs=programs, main=main_of(programs.values()))
+        entries_now = programs.values()
+        return replace(plan, programs=programs, main=main_of(entries_now), scheduled=scheduled_among(entries_now))
     return replace(_plan_between(plan.settings, programs, leaving), warnings=plan.warnings)
 
 
@@ -193,6 +194,8 @@ def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Pr
 
 def _needs_new_process(old: Program, new: Program) -> bool:
     if any(getattr(old, field) != getattr(new, field) for field in NEW_PROCESS):
+        return True
+    if (old.schedule is None) != (new.schedule is None):
         return True
     descriptors = (old.log.passes_by, old.log.redirect_stderr) != (new.log.passes_by, new.log.redirect_stderr)
     if descriptors or (old.log.mode is LogMode.INHERIT) != (new.log.mode is LogMode.INHERIT):

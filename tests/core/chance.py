@@ -25,6 +25,7 @@ from supervisor.core.events import (
     ProcessExited,
     Redefined,
     RestartRequested,
+    ScheduleResumed,
     SignalRefused,
     Spawned,
     SpawnFailed,
@@ -58,6 +59,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.schedule import Schedule
 
 SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
 
@@ -90,14 +92,27 @@ def random_healthcheck(rng: Random) -> HealthCheck:
     )
 
 
+def random_schedule(rng: Random) -> Schedule:
+    timed = {"cron": rng.choice(("10", "60"))} if rng.random() < 0.5 else {"interval": rng.choice((0.5, 7.5, 60.0))}
+    return Schedule(
+        **timed,
+        run_on_start=rng.random() < 0.5,
+        max_concurrent=rng.choice((1, 1, 2)),
+        starting_deadline=rng.choice((None, 0.05, 30.0)),
+    )
+
+
 def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency, ...] = ()) -> Program:
+    kind = rng.choice(tuple(ProgramType))
+    schedule = random_schedule(rng) if kind is ProgramType.ONESHOT and rng.random() < 0.5 else None
     return Program(
         name,
         (name,),
-        kind=rng.choice(tuple(ProgramType)),
+        kind=kind,
+        schedule=schedule,
         depends_on=depends_on,
         autostart=rng.random() < 0.8,
-        scale=rng.choice((1, 1, 1, 2, 2, 0)),
+        scale=rng.choice((1, 1, 1, 2, 2, 0)) if schedule is None else schedule.max_concurrent,
         restart=Restart(rng.choice(tuple(RestartWhen)), rng.choice((None, None, 0, 1, 3))),
         restart_delay=RestartDelay(
             initial=rng.choice((0.0, 0.1, 5.0)),
@@ -142,7 +157,7 @@ def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, 
     for program in random_table(rng):
         old = before.get(program.name)
         if old is not None and rng.random() < 0.7:
-            scale = rng.choice((old.scale, old.scale, program.scale))
+            scale = rng.choice((old.scale, old.scale, program.scale)) if old.schedule is None else old.scale
             stop = rng.choice((old.stop, old.stop, program.stop))
             check = rng.choice((old.healthcheck, old.healthcheck, program.healthcheck))
             autostart = rng.choice((old.autostart, old.autostart, program.autostart))
@@ -174,6 +189,7 @@ def every_event(rng: Random, generation: int) -> tuple[Event, ...]:
     """Return one event of each kind, as an answer about `generation` where it is an answer."""
     return (
         StartRequested(),
+        ScheduleResumed(),
         StopRequested(rng.choice((None, -1.0, *SECONDS))),
         StopAnnounced(),
         StopAnnounced(again=True),

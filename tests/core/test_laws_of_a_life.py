@@ -38,6 +38,7 @@ from supervisor.core.life import (
     Phase,
     Preparing,
     Running,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
@@ -83,7 +84,7 @@ def _walk(seed: int) -> list[Stop]:
 
 def _next_for(life: Life) -> Event:
     match life.phase:
-        case Stopped() | Exited() | Fatal():
+        case Stopped() | Exited() | Fatal() | Scheduled():
             return StartRequested()
         case Pending():
             return DependenciesChecked()
@@ -139,7 +140,9 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
     for stop in stops:
         life = stop.life
         if life.goal is Goal.UP:
-            assert life.is_alive or isinstance(life.phase, Pending | Preparing | Backoff | Exited | Fatal), stop
+            waits = Pending | Preparing | Backoff | Exited | Fatal
+            scheduled = isinstance(life.phase, Scheduled) and stop.program.schedule is not None
+            assert life.is_alive or isinstance(life.phase, waits) or scheduled, stop
         if _has_a_deadline(stop):
             assert next_deadline(life) is not None, stop
         if isinstance(life.phase, Fatal):

@@ -13,6 +13,7 @@ from supervisor.core.container import (
     STEPS,
     Asked,
     Cause,
+    ClockSet,
     Closing,
     ContainerPhase,
     ContainerSwept,
@@ -34,7 +35,19 @@ from supervisor.core.events import ProcessExited
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.holds import count_holds
 from supervisor.core.idle_shutdown import IdleShutdown
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Preparing, Running, Starting, Stopping
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Preparing,
+    Running,
+    Scheduled,
+    Starting,
+    Stopping,
+)
 from supervisor.core.plan import Plan, critical_path
 from supervisor.core.program import InstanceId, Settings
 from supervisor.core.record import replace
@@ -87,6 +100,9 @@ def _event(world: World, rng: Random) -> FleetEvent:
         return Updated(plan_of(*successor, settings=world.plan.settings))
     if chance < 0.88:
         return rng.choice((Resumed(rng.choice(SECONDS)), ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
+    if chance < 0.91:
+        world.clock_offset += rng.choice((-20_000.0, -30.0, 0.0, 30.0, 20_000.0))
+        return ClockSet()
     return TimePassed()
 
 
@@ -114,7 +130,8 @@ def _unspawned(world: World) -> list[str]:
             theirs = [lives[instance] for instance in programs[dependency.program].instances]
             if any(isinstance(their.phase, Fatal) for their in theirs):
                 wrong.append(f"{name}:{number} waits for {dependency.program}, which has failed")
-            if not all(meets(dependency.condition, their) for their in theirs):
+            is_enough = any if programs[dependency.program].schedule is not None and theirs else all
+            if not is_enough(meets(dependency.condition, their) for their in theirs):
                 missing.append(dependency.program)
         if not missing or life.phase.on != tuple(missing):
             wrong.append(f"{name}:{number} waits for {life.phase.on} and lacks {missing}")
@@ -122,11 +139,40 @@ def _unspawned(world: World) -> list[str]:
 
 
 def _forgotten(world: World) -> list[object]:
-    wanted = [life for life in world.fleet.lives.values() if life.goal is Goal.UP or life.again]
+    wanted = {i: life for i, life in world.fleet.lives.items() if life.goal is Goal.UP or life.again}
     return [
         life
-        for life in wanted
+        for instance, life in wanted.items()
         if not (life.is_alive or isinstance(life.phase, Pending | Preparing | Backoff | Exited | Fatal))
+        and not (isinstance(life.phase, Scheduled) and _has_a_due_time(world, instance[0]))
+    ]
+
+
+def _has_a_due_time(world: World, name: str) -> bool:
+    is_served = isinstance(world.fleet.container_phase, Serving)
+    return not is_served or world.fleet.schedules[name].due_at is not None
+
+
+def _due_though_it_rests(world: World) -> list[str]:
+    is_served, lives = isinstance(world.fleet.container_phase, Serving), world.fleet.lives
+    return [
+        name
+        for name, state in world.fleet.schedules.items()
+        if state.due_at is not None
+        and not (is_served and any(lives[instance].is_wanted for instance in world.plan.programs[name].instances))
+    ]
+
+
+def _busier_than_allowed(world: World) -> list[str]:
+    """A schedule never has more runs under way than `max_concurrent`, which an update may have lowered meanwhile."""
+    runs: dict[str, int] = {}
+    for (name, _), life in world.fleet.lives.items():
+        runs[name] = runs.get(name, 0) + life.is_alive
+    schedules = ((name, program.schedule) for name, program in world.plan.programs.items())
+    return [
+        name
+        for name, schedule in schedules
+        if schedule is not None and name not in world.fleet.leaving and runs.get(name, 0) > schedule.max_concurrent
     ]
 
 
@@ -187,6 +233,8 @@ def _miscounted_holds(world: World) -> object:
     [
         pytest.param(_unspawned, id="what waits, waits for what it lacks"),
         pytest.param(_forgotten, id="a wanted program is never forgotten"),
+        pytest.param(_due_though_it_rests, id="nothing is due of a schedule that rests"),
+        pytest.param(_busier_than_allowed, id="a schedule has max_concurrent runs under way at most"),
         pytest.param(_early_change, id="a deadline that has not come changes nothing"),
         pytest.param(_kept_while_going_down, id="nothing is wanted once programs are being stopped"),
         pytest.param(_begun_out_of_turn, id="what is to stop waits for what depends on it and is to stop, too"),
@@ -229,10 +277,12 @@ def test_the_container_phase_only_moves_forward_and_the_verdict_stays() -> None:
 def test_a_pause_moves_the_next_deadline_by_its_length_and_leads_to_nothing() -> None:
     for seed in SEEDS:
         for world in walk(seed):
-            deadline = next_deadline(world.fleet)
+            deadline = next_deadline(replace(world.fleet, schedules={}))
             turn = advance(world.plan, world.fleet, Resumed(7.0), world.now + 7.0)
             moved = None if deadline is None else pytest.approx(deadline + 7.0)
-            assert (next_deadline(turn.fleet), turn.orders, turn.changes) == (moved, (), ()), seed
+            after = next_deadline(replace(turn.fleet, schedules={}))
+            assert (after, turn.orders, turn.changes) == (moved, (), ()), seed
+            assert turn.fleet.schedules == world.fleet.schedules, (seed, "what is due does not wait for a pause")
             assert advance(world.plan, world.fleet, Resumed(-1.0), world.now).fleet == world.fleet, seed
 
 

@@ -6,7 +6,7 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import Cause, Change, Over, ShutdownAsked, Verdict
+from supervisor.core.container import Cause, Change, Over, ShutdownAsked, ShutdownBegun, Verdict
 from supervisor.core.events import (
     DeadlinePassed,
     LookFailed,
@@ -18,7 +18,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.fleet import advance
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
-from supervisor.core.log_events import LogEvent, describe_change, describe_container_phase, describe_shutdown
+from supervisor.core.log_events import LogEvent, describe_change, describe_container_change, describe_container_phase
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, ProgramType, Readiness, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
@@ -250,7 +250,7 @@ def test_a_shutdown_that_was_asked_for_is_info() -> None:
     world = _world(WEB)
     turn = advance(world.plan, world.fleet, ShutdownAsked("received SIGTERM"), 1.0)
     assert turn.fleet.verdict == Verdict(Cause.ASKED, 0, "received SIGTERM")
-    note = describe_shutdown(Verdict(Cause.ASKED, 0, "received SIGTERM"))
+    note = describe_container_change(ShutdownBegun(Verdict(Cause.ASKED, 0, "received SIGTERM")))
     assert note == LogEvent("info", "container.shutdown_begun", {"cause": "asked", "reason": "received SIGTERM"})
 
 
@@ -262,7 +262,9 @@ def test_the_end_of_the_main_program_is_info_since_its_code_tells() -> None:
     world.exits("web", 130)
     assert _events(world) == [("info", "program.exited"), ("info", "program.failed")]
     values = {"cause": "main program ended", "reason": "web exited with code 130"}
-    assert describe_shutdown(world.verdict) == LogEvent("info", "container.shutdown_begun", values)
+    assert describe_container_change(ShutdownBegun(world.verdict)) == LogEvent(
+        "info", "container.shutdown_begun", values
+    )
     about = {"code": 130, **values, "program": "web", "exit": "exited with code 130"}
     assert list(describe_container_phase(before, world.fleet)) == [LogEvent("info", "container.ended", about)]
 
@@ -271,4 +273,4 @@ def test_a_main_program_that_cannot_be_started_is_an_error() -> None:
     main = replace(WEB, is_main=True, restart=NEVER, shutdown_on=ShutdownOn.EXIT)
     world = World(plan_of(main), unspawnable={"web": ("cannot be started: web was not found", 127)}).begin()
     assert _events(world)[-1] == ("error", "program.failed")
-    assert describe_shutdown(world.verdict).level == "error"
+    assert describe_container_change(ShutdownBegun(world.verdict)).level == "error"

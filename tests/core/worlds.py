@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from math import floor
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
@@ -14,6 +15,9 @@ from supervisor.core.container import (
     Asked,
     Begun,
     Change,
+    ClockRead,
+    ClockReading,
+    ClockSet,
     ConnectionsSeen,
     ContainerSwept,
     Fleet,
@@ -21,6 +25,8 @@ from supervisor.core.container import (
     Happened,
     LookAtConnections,
     Over,
+    ReadClock,
+    RunsPassedOver,
     SweepContainer,
     TimePassed,
     Updated,
@@ -126,6 +132,9 @@ class World:
         self.looks: list[float] = []
         """When the connections were looked at."""
         self.is_connected = False
+        self.clock_offset = 1_800_000_000.0
+        self.clock_reads: list[float] = []
+        self.passed_over: list[RunsPassedOver] = []
         self.last_seen: float | None = None
 
     # ---- what happens
@@ -144,16 +153,45 @@ class World:
             if turn.plan is not None:
                 self.plan, self.was_updated = turn.plan, True
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
+            self.passed_over += [change for change in turn.changes if isinstance(change, RunsPassedOver)]
             for order in turn.orders:
                 if isinstance(order, SweepContainer):
                     events.append(ContainerSwept())
                 elif isinstance(order, LookAtConnections):
                     self.looks.append(self.now)
                     events.append(ConnectionsSeen(order.ports, self.now if self.is_connected else self.last_seen))
+                elif isinstance(order, ReadClock):
+                    self.clock_reads.append(self.now)
+                    events.append(self.read_clock(order))
                 else:
                     answers = self.obey(order.instance, order.action)
                     events.extend(Happened(order.instance, answer) for answer in answers)
         return self
+
+    @property
+    def wall(self) -> float:
+        """The time since the epoch."""
+        return self.now + self.clock_offset
+
+    def read_clock(self, order: ReadClock) -> ClockRead:
+        """Read "60" as a cron expression for every full minute since the epoch, and so on. "never": it never comes."""
+        readings = {}
+        for name, (setting, since) in order.since.items():
+            begin, wall = self.wall if since is None else since, self.wall
+            count, last, following = 0, None, None
+            if setting.cron != "never":
+                period = float(setting.cron or 0)
+                steps = floor(begin / period + 1e-9)
+                count = max(0, floor(wall / period + 1e-9) - steps)
+                last = (steps + count) * period if count else None
+                following = (steps + count + 1) * period
+            readings[name] = ClockReading(setting, since, wall, count, last, following)
+        return ClockRead(readings)
+
+    def set_clock(self, offset: float) -> World:
+        """Set the wall clock forward, or back."""
+        self.clock_offset += offset
+        return self.tell(ClockSet())
 
     def note_main(self, event: FleetEvent) -> None:
         """Let the process with the new pid be the one that obeys."""

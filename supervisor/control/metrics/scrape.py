@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response
 from supervisor.control.metrics.exposition import END, Family, choose_format
-from supervisor.control.resources.view import version_body
+from supervisor.control.resources.view import next_run, version_body
 from supervisor.core.counters import BUCKETS, InstanceCounters
 from supervisor.core.output import STREAMS
 from supervisor.core.snapshot import State
@@ -65,6 +65,7 @@ class _Projection:
         outputs = self._console.container.outputs
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
         yield from self._usages(rows)
+        yield from self._schedules()
         yield _histogram("stop_seconds", "Time from the first stop step to the exit.", rows, _stop_seconds)
         yield _histogram("healthcheck_seconds", "Time that a health check took.", rows, _probe_seconds)
 
@@ -128,6 +129,24 @@ class _Projection:
                 memory.add(row.labels, usage.memory_bytes)
                 processes.add(row.labels, usage.processes)
         yield from (cpu, memory, processes)
+
+    def _schedules(self) -> Iterator[Family]:
+        """By program: the instances of a schedule are places for its runs."""
+        by = ("program",)
+        about = "Runs of a schedule that are over: succeeded, failed, stopped, or missed."
+        runs = Family("counter", "supinit_program_scheduled_runs", about, labels=(*by, "outcome"))
+        about = "Runs that were due while max_concurrent were under way."
+        skipped = Family("counter", "supinit_program_scheduled_runs_skipped", about, labels=by)
+        about = "When the next run is due, since the epoch."
+        next_runs = Family("gauge", "supinit_program_next_run_timestamp_seconds", about, labels=by)
+        for name, state in self._console.container.snapshot.fleet.schedules.items():
+            for outcome, count in state.outcomes.items():
+                runs.add((name, outcome.value), count)
+            skipped.add((name,), state.skipped)
+            due = next_run(self._console, name)
+            if due is not None:
+                next_runs.add((name,), round(due, 3))
+        yield from (runs, skipped, next_runs)
 
 
 def _states(rows: Iterable[_Row]) -> Iterator[Family]:

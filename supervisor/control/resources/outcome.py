@@ -6,7 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from supervisor.core.health import Health
-from supervisor.core.life import Exited, Fatal, Goal, Running
+from supervisor.core.life import Exited, Fatal, Goal, Running, Scheduled
 from supervisor.core.program import ProgramType
 from supervisor.core.record import Record, assert_never
 
@@ -44,6 +44,8 @@ def judge(wish: Wish, program: Program, snapshot: Snapshot, life: Life, asked_at
 
     A restart is done when a newer process is up. Up means RUNNING and, with a health check, healthy; or completed.
     """
+    if isinstance(life.phase, Scheduled) and wish is not Wish.STOP:
+        return _judge_run(life.phase, has_run=life.generation > asked_at)
     match wish:
         case Wish.STOP:
             return _judge_stop(life, asked_at)
@@ -53,6 +55,11 @@ def judge(wish: Wish, program: Program, snapshot: Snapshot, life: Life, asked_at
             return _judge_start(program, snapshot, life, asked_at + 1)
         case _:
             assert_never(wish)
+
+
+def _judge_run(phase: Scheduled, has_run: bool) -> Outcome:
+    """Judge an instance that waits for its next run. One that has not run was not needed: another one runs."""
+    return Missed(phase.reason) if has_run and phase.reason is not None else Reached()
 
 
 def _judge_stop(life: Life, asked_at: int) -> Outcome:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from supervisor.control.console import Console
     from supervisor.core.program import InstanceId
+    from supervisor.core.snapshot import InstanceView
 
 
 def livez(_console: Console, request: Request) -> Response:
@@ -85,7 +86,9 @@ def not_ready(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
         lives = snapshot.fleet.lives
         return [describe(console, i) for i in _essential(console) if not lives[i].was_up]
     up = (State.RUNNING, State.EXITED)
-    return [describe(console, i) for i in instances if snapshot.instances[i].state not in up]
+    views = [snapshot.instances[instance] for instance in instances]
+    late = (view for view in views if view.state not in up and not _is_in_step(view))
+    return [describe(console, (view.name, view.instance)) for view in late]
 
 
 def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
@@ -98,7 +101,16 @@ def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str
         return ["the container is stopping"]
     lives = snapshot.fleet.lives
     among = instances or _essential(console)
-    return [describe(console, i) for i in among if not (lives[i].is_up or isinstance(lives[i].phase, Exited))]
+    return [
+        describe(console, i)
+        for i in among
+        if not (lives[i].is_up or isinstance(lives[i].phase, Exited) or _is_in_step(snapshot.instances[i]))
+    ]
+
+
+def _is_in_step(view: InstanceView) -> bool:
+    """Whether it does what its schedule says: nobody waits for the next run, nor for the end of one."""
+    return view.has_schedule and view.is_fine
 
 
 def not_stopped(console: Console, instances: tuple[InstanceId, ...]) -> list[str]:
@@ -150,7 +162,9 @@ def _essential(console: Console) -> tuple[InstanceId, ...]:
     """Return the instances that the container's readiness and health depend on."""
     container = console.container
     programs, lives = container.plan.programs.values(), container.snapshot.fleet.lives
-    return tuple(i for program in programs if program.is_essential for i in program.instances if not lives[i].on_demand)
+    return tuple(
+        i for program in programs if program.holds_back_ready for i in program.instances if not lives[i].on_demand
+    )
 
 
 def _unless(holds: bool, faults: list[str]) -> list[str]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.resources.columns import Columns
 from supervisor.control.resources.naming import label
+from supervisor.control.resources.view import next_run
 from supervisor.core.counters import exit_key
 from supervisor.core.health import Health
 from supervisor.core.snapshot import State
-from supervisor.core.wording import printable, short_size, short_time
+from supervisor.core.wording import printable, rfc3339, short_size, short_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,13 +54,24 @@ def _row(console: Console, view: InstanceView) -> dict[str, str]:
         "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
         "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
         "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
-        DETAIL: printable(_detail(view, now)),
+        DETAIL: printable(_schedule(console, view) or _detail(view, now)),
     }
 
 
 def _ending(exit_: Exit, now: float) -> str:
     why = ", out of memory" if exit_.out_of_memory else ""
     return f"{exit_key(exit_)} ({short_time(now - exit_.at)} ago{why})"
+
+
+def _schedule(console: Console, view: InstanceView) -> str:
+    """Say when a scheduled program runs next, and what became of its last run where that failed. Empty: not known."""
+    due = next_run(console, view.name) if view.awaits_run or (view.has_schedule and view.is_fine) else None
+    if due is None:
+        return ""
+    # to the nearest second: the due time is on the wall clock
+    left = short_time(round(max(0.0, due - console.clock.wall(console.clock.now()))))
+    failed = f"; last run {view.reason}" if view.awaits_run and view.reason is not None else ""
+    return f"next run in {left} ({rfc3339(due)[:19]}Z){failed}"
 
 
 def _detail(view: InstanceView, now: float) -> str:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from supervisor import __version__
+from supervisor.core.schedule import Outcome
 from supervisor.core.signals import signal_name
 from supervisor.core.wording import rfc3339
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from supervisor.control.console import Clock, Console
     from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId
+    from supervisor.core.schedule import ScheduledRun
 
 Json = dict[str, object]
 
@@ -83,9 +85,41 @@ def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
         "starts_again_at": clock.date(view.starts_again_at),
         "status_text": view.status_text or None,
         "autostart": console.container.plan.programs[view.name].starts_by_itself,
+        **_schedule(console, view.name),
         "cpu_seconds": None if usage is None else round(usage.cpu_seconds, 3),
         "memory_bytes": None if usage is None else usage.memory_bytes,
         "processes": None if usage is None else usage.processes,
+    }
+
+
+def next_run(console: Console, name: str) -> float | None:
+    """Return when the next run of a scheduled program is due, in seconds since the epoch."""
+    state = console.container.snapshot.fleet.schedules.get(name)
+    if state is None or state.due_wall is not None:
+        return None if state is None else state.due_wall
+    return None if state.next_run is None else console.clock.wall(state.next_run)
+
+
+def _schedule(console: Console, name: str) -> Json:
+    """Return the fields of a schedule, null where the program has none."""
+    state = console.container.snapshot.fleet.schedules.get(name)
+    due = next_run(console, name)
+    return {
+        "next_run_at": None if due is None else rfc3339(due),
+        "last_run": None if state is None or state.last_run is None else _run(state.last_run, console.clock),
+        "runs_skipped": None if state is None else state.skipped,
+        "runs_missed": None if state is None else state.outcomes[Outcome.MISSED],
+    }
+
+
+def _run(run: ScheduledRun, clock: Clock) -> Json:
+    how: Json = {"code": run.code} if run.signal is None else {"signal": signal_name(run.signal)}
+    return {
+        "started_at": clock.date(run.started_at),
+        "duration_seconds": round(run.ended_at - run.started_at, 3),
+        "outcome": run.outcome.value,
+        "reason": run.reason,
+        **how,
     }
 
 
