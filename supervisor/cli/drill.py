@@ -77,7 +77,8 @@ class _Container:
         self._client = Client(plan.settings.socket_path, patience=5.0)
         self._events: list[tuple[float, Event]] = []
         self._began = time.monotonic()
-        supinit = [sys.executable, "-P", "-m", "supervisor", "-c", path, "--log-format", "json", "--log-level", "info"]
+        as_this_one = sys.orig_argv[1 : len(sys.orig_argv) - len(sys.argv) + 1]  # the interpreter's options, the script
+        supinit = [sys.executable, *as_this_one, "-c", path, "--log-format", "json", "--log-level", "info"]
         self._process = subprocess.Popen(
             [*supinit, *(("--", *command) if command else ())],
             stdin=subprocess.DEVNULL,

@@ -12,12 +12,14 @@ COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def inherited_environment() -> Mapping[str, str]:
-    """Return the environment without the LC_CTYPE that Python adds where the locale is C (PEP 538)."""
+    """Return the environment with the LC_CTYPE that it had before Python changed it (PEP 538)."""
     if os.environ.get("LC_CTYPE") not in COERCED:
         return os.environ
     try:
         with open("/proc/self/environ", "rb") as file:
-            variables = os.fsdecode(file.read()).split("\0")
+            entries = os.fsdecode(file.read()).split("\0")
     except OSError:
         return os.environ
-    return {name: value for name, equals, value in (text.partition("=") for text in variables) if equals}
+    own = [entry.partition("=")[2] for entry in entries if entry.startswith("LC_CTYPE=")]
+    others = {name: value for name, value in os.environ.items() if name != "LC_CTYPE"}
+    return {**others, "LC_CTYPE": own[0]} if own else others

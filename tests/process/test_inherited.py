@@ -20,3 +20,11 @@ def test_the_environment_is_the_inherited_one_without_what_python_adds(environme
     root = Path(supervisor.__file__).parent.parent
     said = subprocess.run([sys.executable, "-c", SAY], env=environment, cwd=root, capture_output=True, check=True)
     assert said.stdout.decode().strip() == repr(environment)
+
+
+def test_what_was_changed_since_the_start_is_in_it() -> None:
+    """The start script of the self-contained directory restores variables, in the C locale as well."""
+    root = Path(supervisor.__file__).parent.parent
+    change = f"import os; os.environ['A'] = os.environ.pop('KEPT_A'); {SAY}"
+    said = subprocess.run([sys.executable, "-c", change], env={"KEPT_A": "1"}, cwd=root, capture_output=True, check=True)
+    assert said.stdout.decode().strip() == "{'A': '1'}"
