@@ -5,9 +5,11 @@ The engine is $CONTAINER_ENGINE, or ../shared/container-lab/engine beside the re
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Measured
+from integration.container import CHILDREN
+from integration.servers.installed import need
 from integration.waiting import sleep_until
 
 ROOT = Path(__file__).parent.parent
@@ -75,9 +79,10 @@ def start(engine: Engine, image: str) -> Iterator[Start]:
         return name
 
     yield run
-    for name in names:
+    for name in reversed(names):  # one may be in a namespace of another
         logs = engine("logs", name, check=False)
         print(logs.stdout[-4000:], logs.stderr[-8000:], sep="\n")
+        engine("kill", name, check=False)
         engine("rm", "-f", name, check=False)
 
 
@@ -161,6 +166,59 @@ def test_it_runs_as_it_stands_with(options: tuple[str, ...], engine: Engine, sta
     engine("stop", name)
     assert exit_code(engine, name) == 0
     assert "program.killed" not in logs(engine, name)
+
+
+def test_below_an_init_of_the_engine(engine: Engine, start: Start) -> None:
+    """As docker run --init starts it: PID 1 is another init."""
+    options = ["--init"]
+    if "podman" in engine("--version").stdout.lower():
+        options.append(f"--init-path={need('tini-static', 'apt-get install tini')}")
+    name = start(*options)
+    await_health(engine, name, 0)
+    assert "supinit" not in engine("exec", name, "cat", "/proc/1/cmdline").stdout.split("\0")[0]
+    engine("stop", name)
+    assert exit_code(engine, name) == 0
+    assert "program.killed" not in logs(engine, name)
+
+
+def test_in_the_pid_namespace_of_another_container(engine: Engine, start: Start) -> None:
+    """As with shareProcessNamespace in Kubernetes: what belongs to the other container is left alone."""
+    other = start("--entrypoint", '["sleep", "1000"]')
+    name = start("--pid", f"container:{other}")
+    await_health(engine, name, 0)
+    assert engine("exec", name, "cat", "/proc/1/cmdline").stdout == "sleep\x001000\0"
+    engine("stop", name)
+    assert exit_code(engine, name) == 0
+    assert "program.killed" not in logs(engine, name)
+    assert engine("exec", other, "sh", "-c", "pidof sleep; pidof nginx uwsgi python3", check=False).stdout == "1\n"
+
+
+def test_stopped_under_load_it_loses_no_request(engine: Engine, start: Start, measured: Measured) -> None:
+    """Read-only, as a user that it does not know, without capabilities. The client is in its network namespace."""
+    name = start(*READ_ONLY, "--user", "12345:0", "--cap-drop", "ALL", "-e", "DRAIN_DELAY=2s")
+    await_health(engine, name, 0)
+    pid = engine("inspect", "-f", "{{.State.Pid}}", name).stdout.strip()
+    load = [sys.executable, str(CHILDREN / "load.py"), "http://127.0.0.1:8080", "http://127.0.0.1:9464/readyz"]
+    enter = [need("nsenter", "apt-get install util-linux"), "--target", pid, "--net", *load, f"revision {REVISION}\n"]
+    with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        assert client.stdout.readline() == "begun\n"
+        engine("stop", "--time", "20", name)
+        result = json.loads(client.stdout.read())
+    assert exit_code(engine, name) == 0
+    assert "program.killed" not in logs(engine, name)
+    measured(f"example image, stopped under load: {result}")
+    assert result["lost"] == []
+    assert result["slow"] > 0
+
+
+def test_supinit_adds_at_most_8_mb_to_an_image_that_has_python(
+    engine: Engine, healthy: str, measured: Measured
+) -> None:
+    sizes = engine("exec", healthy, "find", "/opt/supinit", "-type", "f", "-printf", "%s\\n").stdout.split()
+    size = sum(map(int, sizes))
+    measured(f"supinit in the example image, with bytecode: {size / 2**20:.2f} MB, the goal is 8 MB")
+    assert size < 8 * 2**20
 
 
 def test_nothing_has_to_be_compiled_at_its_start(engine: Engine, healthy: str) -> None:
