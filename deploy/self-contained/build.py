@@ -22,7 +22,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable
-from importlib.metadata import distribution
+from importlib.metadata import PackageNotFoundError, PackagePath, distribution
 from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import NamedTuple
@@ -31,10 +31,10 @@ TOOLS = {"cc": "gcc libc6-dev", "strip": "binutils", "patchelf": "patchelf"}
 """Commands that are needed, and Debian's packages for them."""
 ABSENT = {
     *("ssl", "_ssl", "_hashlib", "bz2", "lzma", "compression", "multiprocessing", "readline", "rlcompleter", "tkinter"),
-    *("doctest", "pdb", "pydoc", "test", "unittest", "better_exceptions", "greenlet", "rich", "textual"),
+    *("doctest", "pdb", "pydoc", "test", "unittest", "better_exceptions", "greenlet", "rich", "textual", "tzdata"),
     *(f"psutil._ps{system}" for system in ("aix", "bsd", "osx", "sunos", "windows")),
 }
-"""What is not copied. What imports one of these works without it, or is `supctl top`, which needs an extra."""
+"""What is not copied. What imports one of these works without it, or is `supctl top`. The image has its own tzdata."""
 CODECS = ("ascii", "aliases", "idna", "latin_1", "punycode", "unicode_escape", "utf_8", "utf_8_sig", "utf_16", "utf_32")
 LOOKED_UP = ("site", "runpy", "encodings", *(f"encodings.{codec}" for codec in CODECS))
 """What the interpreter imports by itself, or by a name that it is given."""
@@ -174,8 +174,8 @@ def copy_libraries(binaries: Iterable[Path], target: Path) -> str:
 def copy_licences(target: Path, version: str) -> None:
     """Copy the licences of everything in the directory, as far as this machine has them."""
     target.mkdir(parents=True)
-    for package in ("supinit", "h11", "psutil", "PyYAML", "structlog"):
-        for file in distribution(package).files or ():
+    for package in ("supinit", "cronsim", "h11", "psutil", "PyYAML", "structlog"):
+        for file in files_of(package):
             if file.name.upper().startswith(("LICEN", "COPYING")):
                 shutil.copy(str(file.locate()), target / f"{package}-{file.name}")
     debian = {package: Path("/usr/share/doc", package, "copyright") for package in ("libc6", "zlib1g", "libexpat1")}
@@ -184,6 +184,13 @@ def copy_licences(target: Path, version: str) -> None:
     for name, path in {**debian, **python}.items():
         if path.exists():
             shutil.copy(path, target / name)
+
+
+def files_of(package: str) -> Iterable[PackagePath]:
+    try:
+        return distribution(package).files or ()
+    except PackageNotFoundError:
+        return ()
 
 
 if __name__ == "__main__":
