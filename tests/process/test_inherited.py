@@ -26,5 +26,6 @@ def test_what_was_changed_since_the_start_is_in_it() -> None:
     """The start script of the self-contained directory restores variables, in the C locale as well."""
     root = Path(supervisor.__file__).parent.parent
     change = f"import os; os.environ['A'] = os.environ.pop('KEPT_A'); {SAY}"
-    said = subprocess.run([sys.executable, "-c", change], env={"KEPT_A": "1"}, cwd=root, capture_output=True, check=True)
+    command = [sys.executable, "-c", change]
+    said = subprocess.run(command, env={"KEPT_A": "1"}, cwd=root, capture_output=True, check=True)
     assert said.stdout.decode().strip() == "{'A': '1'}"
