@@ -14,7 +14,7 @@ from supervisor.core.protocol import COMPILED_SUFFIX, MAX_SOCKET_PATH
 from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine
-from supervisor.errors import StartError
+from supervisor.errors import ConfigError, SpawnError, StartError
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
@@ -66,6 +66,7 @@ def run(options: Options) -> int:
     journal = Journal(settings.log, pump.sinks[1])
     engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _read_plan(options, True))
     engine.launcher.nofile = nofile
+    _bind_sockets(engine)
     if not is_init():
         _keep_register(engine)
     if remains:
@@ -90,6 +91,8 @@ def run(options: Options) -> int:
         if engine.children.register is not None:
             engine.children.register.remove()
         engine.launcher.take_terminal_back()
+        if engine.launcher.sockets is not None:
+            engine.launcher.sockets.close()
         journal.open()
         if engine.syslog is not None:
             engine.syslog.take()
@@ -115,6 +118,21 @@ def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
     if verdict is None or has_failed:
         return INTERNAL_ERROR, "internal error"
     return verdict.code, verdict.reason
+
+
+def _bind_sockets(engine: Engine) -> None:
+    """Bind the sockets of all programs that start with the container. Raises ConfigError with every reason."""
+    if all(not program.sockets for program in engine.plan.programs.values()):
+        return
+    from supervisor.core.sockets import wanted
+
+    launcher = engine.launcher
+    try:
+        failures = launcher.bind_sockets(wanted(engine.plan, engine.fleet))
+    except SpawnError as error:
+        raise StartError(str(error)) from None
+    if failures and launcher.sockets is not None:
+        raise ConfigError(launcher.sockets.explain(failures))
 
 
 def _end_remains(run_dir: str) -> int:

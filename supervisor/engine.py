@@ -374,6 +374,8 @@ class Engine:
             self.repair()  # perhaps run_dir is gone
         if self._manager is not None:
             self._manager.tell(self.snapshot)
+        if self.launcher.sockets is not None:
+            self.launcher.sockets.follow(self.plan, self.fleet)
 
     def _hear(self, instance: InstanceId, event: Event) -> None:
         self._events.append(Happened(instance, event))

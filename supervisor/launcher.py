@@ -19,7 +19,7 @@ from supervisor.process.spawn import Launch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from supervisor.core.container import Change
     from supervisor.core.hook import Hook
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from supervisor.process.children import Children
     from supervisor.process.handover import Handover
     from supervisor.process.once import Claims
+    from supervisor.process.sockets import Failure, Sockets
 
 BUSY_LIMIT = 20
 """Starts in a row that are put off because the executable is open for writing. One more is a failed start."""
@@ -57,6 +58,8 @@ class Launcher:
         """What the files of each instance held when it was started."""
         self._terminal: Handover | None = None
         """The terminal of the main program, once one was started with a terminal."""
+        self.sockets: Sockets | None = None
+        """The sockets that are kept for programs, where the table has some."""
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
@@ -67,6 +70,21 @@ class Launcher:
         from supervisor.process.once import Claims
 
         return Claims()
+
+    def bind_sockets(self, programs: Iterable[Program]) -> tuple[Failure, ...]:
+        """Bind the sockets of programs that are not bound yet: all of them, or none if one fails."""
+        programs = [program for program in programs if program.sockets]
+        for program in programs:
+            make_directories(program)  # the socket may be in one of them
+        return self._keeper.bind(programs) if programs else ()
+
+    @property
+    def _keeper(self) -> Sockets:
+        if self.sockets is None:
+            from supervisor.process.sockets import Sockets
+
+            self.sockets = Sockets(self._pump.report)
+        return self.sockets
 
     def marks_of(self, instance: InstanceId) -> frozenset[bytes]:
         """Return the marks that identify the processes of an instance: their variables, and the pipes they write to."""
@@ -221,6 +239,8 @@ class Launcher:
         launch = self.launch_for(instance)
         ours: list[int] = []
         try:
+            if program.sockets:
+                launch = self._with_sockets(launch, program)
             launch = self._with_notify(launch, program, instance, generation, ours)
             if program.once is not None:
                 launch = self._with_claim(launch, instance)
@@ -254,23 +274,31 @@ class Launcher:
         if isinstance(notify, int):
             write_end = self._notices.open_pipe(instance, generation)
             ours.append(write_end)
-            launch = replace(launch, extra=((write_end, notify),))
+            launch = replace(launch, extra=(*launch.extra, (write_end, notify)))
         if notify == "systemd" or program.watchdog is not None:
             socket = self._notices.open_private_socket(instance, program.credentials)
             launch = replace(launch, environment={**launch.environment, **notify_variables(program, socket)})
         return launch
 
+    def _with_sockets(self, launch: Launch, program: Program) -> Launch:
+        """Add the sockets, and the variables that tell the main process about them. Raises SpawnError."""
+        from supervisor.process.sockets import PID_VARIABLE, variables_of
+
+        self._keeper.hold(program)
+        environment = {**launch.environment, **variables_of(program)}
+        return replace(launch, environment=environment, extra=self._keeper.pairs(program), pid_variable=PID_VARIABLE)
+
     def _with_claim(self, launch: Launch, instance: InstanceId) -> Launch:
         """Pass the lock of a oneshot on to it, so that the lock is held as long as supinit or the oneshot lives.
 
-        Its descriptor gets a number that no other descriptor has, and is connected first.
+        Its descriptor gets a number that no other descriptor has.
         """
         lock = self._claims.lock_of(instance)
         if lock is None:
             return launch
-        taken = {number for pair in launch.extra for number in pair}
-        number = next(number for number in (3, 4, 5) if number not in taken)
-        return replace(launch, extra=((lock, number), *launch.extra))
+        taken = {number for _, number in launch.extra}
+        number = next(number for number in range(3, 4 + len(taken)) if number not in taken)
+        return replace(launch, extra=(*launch.extra, (lock, number)))
 
 
 def pid_file_of(program: Program) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from supervisor.core.container import Asked, ShutdownAsked
     from supervisor.core.counters import Counters
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+    from supervisor.core.sockets import Backlog
     from supervisor.core.tree import Branch, Measurement, Usage
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
@@ -65,6 +66,11 @@ class RunningContainer:
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
         return self._engine.pump.outputs
+
+    @property
+    def backlogs(self) -> Iterable[Backlog]:
+        sockets = self._engine.launcher.sockets
+        return () if sockets is None else sockets.backlogs()
 
     @property
     def journal(self) -> Journal:

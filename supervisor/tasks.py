@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from functools import partial
 
 from supervisor.core.actions import RunCommand, RunHooks
 from supervisor.core.container import ConnectionsSeen
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from supervisor.core.actions import RunProbe
     from supervisor.core.container import LookAtConnections
     from supervisor.core.hook import Hook
+    from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
@@ -111,7 +113,23 @@ class Tasks:
             except Exception as error:
                 self._engine.faults.note("update", error)
                 raise ConfigError((f"cannot read the table: {error!r}",)) from None
+            if not dry_run:
+                await self._bind_sockets(new.plan)
             return self._engine.update(new, dry_run)
+
+    async def _bind_sockets(self, plan: Plan) -> None:
+        """Bind the sockets that are new in the plan. Raises ConfigError; then none of them is bound."""
+        if all(not program.sockets for program in plan.programs.values()):
+            return
+        from supervisor.core.sockets import wanted
+
+        launcher = self._engine.launcher
+        try:
+            failures = launcher.bind_sockets(wanted(plan, self._engine.fleet))
+        except SpawnError as error:
+            raise ConfigError((str(error),)) from None
+        if failures and launcher.sockets is not None:
+            raise ConfigError(await self._in_thread(partial(launcher.sockets.explain, failures)))
 
     async def _update_by_signal(self) -> None:
         try:

@@ -33,7 +33,7 @@ TABLES = [
 ]
 USER = re.compile(r"\buser: [^,}\s]+")
 START_TIMEOUT = 75
-NOUNS = ("container", "program", "signal", "marker", "control", "internal", "log")
+NOUNS = ("container", "program", "signal", "marker", "control", "internal", "log", "socket")
 
 
 def test_the_configuration_page_is_made_from_the_table_of_keys() -> None:

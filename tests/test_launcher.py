@@ -14,8 +14,10 @@ import pytest
 
 from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
+from supervisor.core.hook import Hook
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.program import EnvFile, LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
+from supervisor.core.sockets import DescriptorText, ListenSocket
 from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
 from supervisor.process.children import Main
 from supervisor.process.once import Claims
@@ -89,6 +91,60 @@ def test_what_runs_beside_a_program_is_not_told_of_its_socket(turned: Turn) -> N
     launch = container.engine.launcher.launch_for(WEB)
     assert {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(launch.environment) == set()
     assert launch.extra == ()
+
+
+def with_sockets(folder: Path) -> dict[str, Any]:
+    """Return fields of a program with two sockets, a notification on the next descriptor, and a variable for nginx."""
+    sockets = tuple(ListenSocket(name, str(folder / name)) for name in ("http", "api"))
+    return {
+        "sockets": sockets,
+        "ready": Readiness(notify=5, timeout=LIMIT),
+        "environment": (("NGINX", DescriptorText("3:4:")),),
+    }
+
+
+def test_the_main_process_gets_its_sockets_and_is_told_of_them(turned: Turn, tmp_path: Path) -> None:
+    own = {"LISTEN_FDS": "7", "LISTEN_PID": "1", "LISTEN_FDNAMES": "x"}
+    container = turned(program("web", **with_sockets(tmp_path)), own=own)
+    event = start(container)
+    assert isinstance(event, Spawned)
+    environment = environment_of(event.pid)
+    names = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NGINX")
+    assert [environment.get(name) for name in names] == ["2", str(event.pid), "http:api", "3:4:"]
+    targets = {number: os.readlink(f"/proc/{event.pid}/fd/{number}").partition(":")[0] for number in range(3, 6)}
+    assert targets == {3: "socket", 4: "socket", 5: "pipe"}
+    assert not os.path.lexists(f"/proc/{event.pid}/fd/6")
+
+
+def test_what_runs_beside_a_program_has_no_sockets(turned: Turn, tmp_path: Path) -> None:
+    """nginx -t in a pre_start hook would look for the descriptors that NGINX names."""
+    own = {"LISTEN_FDS": "7", "LISTEN_PID": "1", "LISTEN_FDNAMES": "x", "NGINX": "9:"}
+    container = turned(program("web", **with_sockets(tmp_path)), own=own)
+    hook, ours = container.engine.launcher.launch_hook(WEB, Hook(("true",)), {})
+    for launch in (container.engine.launcher.launch_for(WEB), hook):
+        assert {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NGINX"} & set(launch.environment) == set()
+        assert (launch.extra, launch.pid_variable) == ((), None)
+    for descriptor in ours:
+        os.close(descriptor)
+
+
+def test_a_start_without_its_sockets_is_a_failed_start_with_the_reason(turned: Turn, tmp_path: Path) -> None:
+    """The address of a program that does not start with the container is bound at its first start."""
+    (tmp_path / "http").write_text("in the way")
+    event = start(turned(program("web", autostart=False, **with_sockets(tmp_path))))
+    assert isinstance(event, SpawnFailed)
+    assert event.code is None
+    assert "there is a file that is not a socket" in event.reason
+    assert own_children() == []
+
+
+def test_a_oneshot_has_its_lock_beside_its_sockets(turned: Turn, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    sockets = {key: value for key, value in with_sockets(tmp_path).items() if key == "sockets"}
+    once = Once("v1", str(shared))
+    event = start(turned(program("web", kind=ProgramType.ONESHOT, once=once, **sockets)))
+    assert isinstance(event, Spawned)
+    assert os.readlink(f"/proc/{event.pid}/fd/5") == str(shared / "web" / "lock")
 
 
 def test_a_start_leaves_only_the_reading_ends_of_its_pipes(turned: Turn, way: dict[str, Any]) -> None:

@@ -65,6 +65,9 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
     for name, program in plan.programs.items():
         yield f"  {name:{width}}  {describe_stop_sequence(program)}"
     yield ""
+    if any(program.sockets for program in plan.programs.values()):
+        yield from _describe_sockets(plan)
+        yield ""
     yield _describe_worst_case(plan)
     web, idle = plan.settings.web, plan.settings.idle_shutdown
     if web is not None:
@@ -115,6 +118,16 @@ def _describe_step(step: Step) -> str:
             return f"pre_stop {hook.label} {hook.timeout:g}s"
         case _:
             return f"{' '.join(step.command)} {step.wait:g}s"
+
+
+def _describe_sockets(plan: Plan) -> Iterator[str]:
+    from supervisor.core.sockets import numbered
+
+    yield "sockets:"
+    width = max(len(name) for name, program in plan.programs.items() if program.sockets)
+    for name, program in plan.programs.items():
+        for number, socket in numbered(program):
+            yield f"  {name:{width}}  descriptor {number}: {socket.name}, {socket.listen} ({socket.kind.value})"
 
 
 def _describe_worst_case(plan: Plan) -> str:

@@ -25,6 +25,17 @@ class LastExit(TypedDict):
     """The kernel killed it because memory was short."""
 
 
+class Socket(TypedDict):
+    """A socket that supinit keeps for a program."""
+
+    name: str
+    listen: str
+    """IP:PORT, [IPv6]:PORT or the path of a Unix socket."""
+    type: Literal["stream", "datagram"]
+    fd: int
+    """Its descriptor in the main process."""
+
+
 class Entry(TypedDict):
     """One instance of a program."""
 
@@ -62,6 +73,8 @@ class Entry(TypedDict):
     """Runs that were due while `max_concurrent` were under way."""
     runs_missed: int | None
     """Runs that were due when they could not be started, and are not made up for."""
+    sockets: list[Socket]
+    """The sockets that supinit keeps for it; may be empty."""
     cpu_seconds: float | None
     """Of its whole process tree, as the next two."""
     memory_bytes: int | None

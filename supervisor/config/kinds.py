@@ -238,6 +238,25 @@ class OrNull:
         return {"anyOf": [self.kind.json_schema(), {"type": "null"}]}
 
 
+class Deferred:
+    """A type that is defined in a module of its own, which is loaded when a table uses the key."""
+
+    __slots__ = ("_load",)
+
+    def __init__(self, load: Callable[[], ValueKind]) -> None:
+        self._load = load
+
+    @property
+    def allowed(self) -> str:
+        return self._load().allowed
+
+    def read(self, node: Node, path: str, reading: Reading) -> Any:
+        return self._load().read(node, path, reading)
+
+    def json_schema(self) -> Schema:
+        return self._load().json_schema()
+
+
 def or_variable(schema: Schema) -> Schema:
     """Return the schema that also accepts a string with a variable, whose value is known only at the start."""
     return {"anyOf": [schema, {"$ref": "#/$defs/variable"}]}

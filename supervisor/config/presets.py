@@ -68,6 +68,8 @@ def apply_preset(node: Node) -> Node:
     if preset is None:
         return node
     keys = _as_written(preset, node)
+    if "sockets" in node.entries and type(chosen) is Scalar:
+        keys |= _pass_sockets(chosen.text, node.entries["sockets"][1])
     entries = {name: (_scalar(name, chosen), _node(value, chosen)) for name, value in keys.items()}
     own = node.entries
     if "environment" in own and "environment" in entries:
@@ -85,6 +87,28 @@ def _as_written(preset: dict[str, Written], node: Mapping) -> dict[str, Written]
     if "reload_command" in node.entries:
         keys.pop("reload_signal", None)
     return keys
+
+
+def _pass_sockets(server: str, sockets: Node) -> dict[str, Written]:
+    """Return the variable that tells a server which does not know sd_listen_fds(3) about its sockets.
+
+    nginx takes over those of a binary that it replaces (NGINX), php-fpm those of its own reload (FPM_SOCKETS). Both
+    compare the addresses with what their configuration says.
+    """
+    if type(sockets) is not Mapping:
+        return {}
+    if server == "nginx":
+        return {"environment": {"NGINX": "".join(f"${{sockets.{name}.fd}}:" for name in sockets.entries)}}
+    if server == "php-fpm":
+        named = ((name, _listen_of(socket)) for name, (_, socket) in sockets.entries.items())
+        return {"environment": {"FPM_SOCKETS": ",".join(f"{listen}=${{sockets.{name}.fd}}" for name, listen in named)}}
+    return {}
+
+
+def _listen_of(socket: Node) -> str:
+    """Return the address as it is written, or an empty string where there is none."""
+    listen = socket.entries.get("listen") if type(socket) is Mapping else None
+    return listen[1].text if listen is not None and type(listen[1]) is Scalar else ""
 
 
 def _join(preset: Node, own: Node) -> Node:

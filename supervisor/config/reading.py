@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import NoReturn
 
+    from supervisor.config.sockets import Descriptors
     from supervisor.config.tree import Node, Scalar
 
 
@@ -25,6 +26,8 @@ class InvalidValue(Exception):
 class Reading:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
+        self.descriptors: Descriptors | None = None
+        """Those of the program that is being read, where it has sockets."""
         self._files: dict[str, int] = {}
         self._problems: dict[tuple[int, int, int, str], str] = {}
         self._warnings: dict[tuple[int, int, int, str], str] = {}
@@ -62,7 +65,8 @@ class Reading:
         from supervisor.core.interpolation import interpolate
 
         try:
-            text, unset = interpolate(scalar.text, self.environ)
+            known = self.environ if self.descriptors is None else self.descriptors.variables_at(scalar, path)
+            text, unset = interpolate(scalar.text, known)
         except ValueError as error:
             self.refuse(scalar, path, str(error))
         for name in unset:

@@ -9,7 +9,7 @@ from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENV_FILE, ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
-from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
+from supervisor.config.kinds import ByShape, Choice, Deferred, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
 from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, ScheduleScales, TypeOnly
@@ -48,11 +48,21 @@ from supervisor.core.program import (
     StopLeftovers,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.config.kinds import ValueKind
+
 
 def _limits(soft: int, hard: int) -> tuple[int, int]:
     if hard != -1 and (soft == -1 or soft > hard):
         raise ValueError("the soft limit cannot exceed the hard limit")
     return soft, hard
+
+
+def _sockets() -> ValueKind:
+    from supervisor.config.sockets import SOCKETS
+
+    return SOCKETS
 
 
 _ULIMIT = Section(
@@ -184,6 +194,13 @@ PROGRAM = Section(
         RUNTIME_DIRECTORIES,
         "Directories to create before the first start. Their owner is the program's user, also of existing ones.",
         [],
+    ),
+    Key(
+        "sockets",
+        Deferred(_sockets),
+        "Sockets that supinit binds and keeps, by name. The main process gets them from descriptor 3 on, with"
+        " LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES (sd_listen_fds(3)).",
+        {},
     ),
     Key("pre_start", HOOKS, "Commands to run in order before each start. If one fails, the start has failed.", []),
     Key("post_start", HOOKS, "Commands to run once it is RUNNING. A failure is a warning.", []),

@@ -59,6 +59,10 @@ def read_programs(
     _check_log_files(places, reading)
     _check_users(places, reading)
     _check_capabilities(places, reading)
+    if any("sockets" in place.values for place in places.values()):
+        from supervisor.config.sockets import check_sockets
+
+        check_sockets(places, reading)
     check_main(nodes, places, command, reading)
     if reading.problems:
         readable = (name for name, place in places.items() if "command" in place.values)
@@ -80,10 +84,20 @@ def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> Section
         PROGRAM_NAME.read_text(name, key, path, reading)
     except InvalidValue:
         pass  # report the program's other problems, too
+    program = apply_preset(node)
+    if type(program) is Mapping and "sockets" in program.entries:
+        from supervisor.config.sockets import descriptors_of
+
+        reading.descriptors = descriptors_of(program, path, reading)
     try:
-        return PROGRAM.read_parts(apply_preset(node), path, reading)
+        place = PROGRAM.read_parts(program, path, reading)
+        if reading.descriptors is not None:
+            reading.descriptors.mark(place)
+        return place
     except InvalidValue:
         return None
+    finally:
+        reading.descriptors = None
 
 
 def _settings(metrics: tuple[str, int] | None = None, revision: str = "", **given: Any) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from supervisor.core.container import Asked, ShutdownAsked
     from supervisor.core.counters import Counters
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Signal
     from supervisor.core.snapshot import Snapshot
+    from supervisor.core.sockets import Backlog
     from supervisor.core.tree import Branch, Measurement
     from supervisor.core.update import Difference
 
@@ -97,6 +98,11 @@ class Container(Protocol):
     @property
     def outputs(self) -> Mapping[InstanceId, Output]:
         """Return what the instances have written, for those that were ever started."""
+        ...
+
+    @property
+    def backlogs(self) -> Iterable[Backlog]:
+        """Return how many connections wait on the sockets that are kept for programs; none for what is not known."""
         ...
 
     @property

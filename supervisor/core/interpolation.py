@@ -4,6 +4,8 @@
 if it is unset or empty, `${VAR-default}` only if it is unset. `${VAR:+other}` gives `other` if it is set and not empty,
 `${VAR+other}` if it is set. `${VAR:?message}` and `${VAR?message}` are errors in the cases of `:-` and `-`. Text after
 an operator may contain variables; it is evaluated only if needed. `$$` is a dollar sign. Any other `$` is an error.
+
+`${sockets.NAME.fd}` is not Compose's. It is looked up as it stands and takes no operator; there is no default for it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _LETTERS_AND_DIGITS = _LETTERS | frozenset("0123456789")
 _OPERATORS = (":-", ":+", ":?", "-", "+", "?")
 _MAX_DEPTH = 20
+_SOCKETS = "sockets."
 
 
 class _Variable:
@@ -68,6 +71,8 @@ def _parse(text: str, depth: int) -> tuple[str | _Variable, ...]:
 
 
 def _parse_braced(inside: str, depth: int) -> _Variable:
+    if inside.startswith(_SOCKETS):
+        return _Variable(inside)
     end = _end_of_name(inside, 0)
     name, rest = inside[:end], inside[end:]
     if name and not rest:
@@ -85,6 +90,8 @@ def _evaluate(parts: tuple[str | _Variable, ...], environ: Variables, unset: lis
 
 def _value(variable: _Variable, environ: Variables, unset: list[str]) -> str:
     value = environ.get(variable.name)
+    if value is None and variable.name.startswith(_SOCKETS):
+        raise ValueError(f"cannot replace ${{{variable.name}}}: there are no sockets here")
     operator = variable.operator
     is_there = bool(value) if operator.startswith(":") else value is not None
     if operator.endswith("+"):

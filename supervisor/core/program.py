@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
     from supervisor.core.schedule import Schedule
+    from supervisor.core.sockets import DescriptorText, ListenSocket
     from supervisor.core.web_page import WebPage
 
 Signal = int
@@ -231,7 +232,7 @@ class Program(Record):
     name: str
     command: tuple[str, ...]
     kind: ProgramType = ProgramType.SERVICE
-    environment: tuple[tuple[str, str | SecretFile | None], ...] = ()
+    environment: tuple[tuple[str, str | SecretFile | DescriptorText | None], ...] = ()
     """In the table's order. None: the variable is copied from supinit's own environment, if it is set there."""
     env_file: tuple[EnvFile, ...] = ()
     inherit_environment: bool = True
@@ -266,6 +267,8 @@ class Program(Record):
     shutdown_on: ShutdownOn = ShutdownOn.FAILURE
     clear_before_start: tuple[str, ...] = ()
     runtime_directory: tuple[RuntimeDirectory, ...] = ()
+    sockets: tuple[ListenSocket, ...] = ()
+    """In the order of their descriptors."""
     pre_start: tuple[Hook, ...] = ()
     post_start: tuple[Hook, ...] = ()
     post_stop: tuple[Hook, ...] = ()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PROGRAM_FIELDS = Program.__match_args__
 NEW_PROCESS = _PROGRAM_FIELDS[: _PROGRAM_FIELDS.index("depends_on")]
 """Fields of a program that need a new process. The others are applied in place; `_needs_new_process` says which parts
-of `ready` and `log` are not."""
+of `ready`, `log` and `sockets` are not."""
 KEYS = {"kind": "type", "credentials": "user", "is_main": "stdin", "is_enabled": "profiles"}
 """The key of a field, where it has another name."""
 FIXED = Settings.__match_args__[: Settings.__match_args__.index("shutdown_signals")]
@@ -200,6 +200,11 @@ def _needs_new_process(old: Program, new: Program) -> bool:
     descriptors = (old.log.passes_by, old.log.redirect_stderr) != (new.log.passes_by, new.log.redirect_stderr)
     if descriptors or (old.log.mode is LogMode.INHERIT) != (new.log.mode is LogMode.INHERIT):
         return True
+    if old.sockets != new.sockets:
+        from supervisor.core.sockets import passed_alike
+
+        if not passed_alike(old, new):
+            return True
     return old.ready.notify != new.ready.notify
 
 

@@ -25,7 +25,8 @@ PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LIST
 def make_environment(program: Program, instance: InstanceId, identity: str, own: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of an instance: supinit's own, then env_file, then `environment`, then the marks.
 
-    Raises SpawnError for a file that cannot be read. The error is temporary: the file may exist at the next start.
+    Variables that name a descriptor are not in it, because only the main process has the descriptor. Raises SpawnError
+    for a file that cannot be read. The error is temporary: the file may exist at the next start.
     """
     own = {name: value for name, value in own.items() if name not in PRIVATE}
     environment = dict(own) if program.inherit_environment else {}
@@ -37,10 +38,13 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
     for name, value in program.environment:
         if isinstance(value, SecretFile):
             environment[name] = _without_newline(_read("secret", value.path, MAX_SECRET))
-        elif value is not None:
+        elif value is None:
+            if name in own:
+                environment[name] = own[name]
+        elif isinstance(value, str):
             environment[name] = value
-        elif name in own:
-            environment[name] = own[name]
+        else:
+            environment.pop(name, None)
     return environment | dict(_marks(instance, identity))
 
 

@@ -11,7 +11,7 @@ import os
 import signal
 from functools import partial
 
-from supervisor.core.record import Record
+from supervisor.core.record import Record, replace
 from supervisor.errors import SpawnError
 from supervisor.process.credentials import switch_to
 from supervisor.process.descriptors import InheritedLimit, set_limit
@@ -52,7 +52,9 @@ class Launch(Record):
     stdout: int
     stderr: int
     extra: tuple[tuple[int, int], ...] = ()
-    """More descriptors, each with its number above 2 in the new process. Connected in this order."""
+    """More descriptors, each with its number above 2 in the new process."""
+    pid_variable: str | None = None
+    """A variable that holds the pid of the process itself."""
     working_dir: str | None = None
     umask: int | None = None
     credentials: Credentials | None = None
@@ -75,6 +77,7 @@ class Launch(Record):
             or self.credentials is not None
             or self.is_confined
             or self.terminal is not None
+            or self.pid_variable is not None
             or self._has_high_descriptors
         )
 
@@ -94,7 +97,10 @@ class Launch(Record):
 def spawn(launch: Launch) -> int:
     """Start the process and return its pid. Raises SpawnError; no process exists then."""
     path = find_executable(launch.command[0], launch.environment.get("PATH", DEFAULT_PATH))
+    moved: list[int] = []
     try:
+        if launch.extra:
+            launch = _move_apart(launch, moved)
         if not launch.needs_fork:
             try:
                 return _posix_spawn(launch, path)
@@ -107,6 +113,23 @@ def spawn(launch: Launch) -> int:
         raise cannot_execute(path, error) from None
     except ValueError as error:
         raise SpawnError(f"cannot be started: {error}", 126) from None
+    finally:
+        for descriptor in moved:
+            os.close(descriptor)
+
+
+def _move_apart(launch: Launch, moved: list[int]) -> Launch:
+    """Duplicate the descriptors whose number another one gets in the process, and add the duplicates to `moved`."""
+    numbers = {number for _, number in launch.extra}
+    pairs: list[tuple[int, int]] = []
+    for own, number in launch.extra:
+        if own != number and own in numbers:
+            import fcntl
+
+            own = fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, max(numbers) + 1)
+            moved.append(own)
+        pairs.append((own, number))
+    return replace(launch, extra=tuple(pairs)) if moved else launch
 
 
 def turn_into(launch: Launch) -> NoReturn:
@@ -221,6 +244,8 @@ def _become(launch: Launch, path: str, write_end: int) -> NoReturn:
             step.act()
         if launch.nofile is not None and all(limit.resource != "nofile" for limit in launch.ulimits):
             set_limit(launch.nofile)  # last, since the steps before need descriptors of their own
+        if launch.pid_variable is not None:
+            launch = replace(launch, environment={**launch.environment, launch.pid_variable: str(os.getpid())})
         deed = _EXECUTE
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _execute(launch, path)

@@ -40,6 +40,7 @@ from supervisor.core.program import (
     Table,
 )
 from supervisor.core.snapshot import Snapshot, project
+from supervisor.core.sockets import Backlog
 from supervisor.core.tree import Branch, Measurement, Usage
 from supervisor.core.update import Difference, compare
 from supervisor.core.wording import rfc3339
@@ -107,6 +108,7 @@ class SteeredContainer:
         self.reloads: list[InstanceId] = []
         self.reload_problem: str | None = None
         self.usages: dict[InstanceId, Usage] = {}
+        self.backlogs: tuple[Backlog, ...] = ()
         self.outputs: dict[InstanceId, Output] = {}
         self.tails = Tails()
         self.journal = Journal(OwnLog(level="error"), None)  # type: ignore[arg-type]  # never opened, so nothing is written

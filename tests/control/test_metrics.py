@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from supervisor import __version__
 from supervisor.core.output import Output
 from supervisor.core.program import Settings
+from supervisor.core.sockets import Backlog
 from supervisor.core.tree import Usage
 
 from .dialogue import Reply, Turns, served
@@ -43,6 +44,7 @@ def busy() -> SteeredContainer:
     container.counters.orphans_reaped = 3
     container.counters.of(("web", 1)).oom_kills = 1
     container.oom_kills = 5
+    container.backlogs = (Backlog("web", "http", 7),)
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))
     output.read, output.dropped, output.invalid = [1000, 20], 30, 4
@@ -89,6 +91,7 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_program_log_bytes_total", {**WEB, "program": "db", "stream": "stdout"}, None),
         ("supinit_program_log_dropped_bytes_total", WEB, 30),
         ("supinit_program_log_invalid_utf8_total", WEB, 4),
+        ("supinit_socket_backlog", {"program": "web", "socket": "http"}, 7),
         ("supinit_program_kills_total", WEB, 0),
         ("supinit_oom_kills_total", {}, 5),
         ("supinit_program_oom_kills_total", WEB, 1),

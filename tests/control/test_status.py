@@ -12,6 +12,8 @@ import pytest
 from supervisor import __version__
 from supervisor.core.container import ShutdownAsked
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings
+from supervisor.core.record import replace
+from supervisor.core.sockets import ListenSocket, SocketType
 from supervisor.core.tree import Usage
 
 from .dialogue import Reply, served
@@ -83,10 +85,20 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "last_run": None,
         "runs_skipped": None,
         "runs_missed": None,
+        "sockets": [],
         "cpu_seconds": 1.235,
         "memory_bytes": 4096,
         "processes": 3,
     }
+
+
+def test_an_instance_shows_its_sockets_with_their_descriptors(socket_path: str) -> None:
+    sockets = (ListenSocket("http", ("::", 80)), ListenSocket("log", "/run/log.sock", SocketType.DATAGRAM))
+    container = SteeredContainer(replace(service("web"), sockets=sockets)).begin()
+    assert entry(container, socket_path)["sockets"] == [
+        {"name": "http", "listen": "[::]:80", "type": "stream", "fd": 3},
+        {"name": "log", "listen": "/run/log.sock", "type": "datagram", "fd": 4},
+    ]
 
 
 def test_an_instance_between_two_runs_says_how_it_ended_and_when_it_starts_again(socket_path: str) -> None:

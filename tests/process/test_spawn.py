@@ -404,3 +404,26 @@ def test_an_empty_folder_in_the_path_is_the_current_one(tmp_path: Path, monkeypa
     (tmp_path / "tool").chmod(0o755)
     monkeypatch.chdir(tmp_path)
     assert find_executable("tool", "/nowhere:") == "./tool"
+
+
+def test_descriptors_reach_their_numbers_whatever_numbers_they_have_here(nursery: Nursery, way: dict[str, Any]) -> None:
+    """Each number that is given is one that supinit itself uses for another of them."""
+    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(3)]
+    ends = [write_end for _, write_end in pipes]
+    numbers = [ends[1], ends[2], ends[0]]
+    before = open_descriptors()
+    script = "import os, sys\nfor i, n in enumerate(sys.argv[1:]): os.write(int(n), str(i).encode())"
+    command = ("python3", "-I", "-S", "-c", script, *map(str, numbers))
+    nursery.output(*command, extra=tuple(zip(ends, numbers, strict=True)), **way)
+    assert open_descriptors() <= before
+    for write_end in ends:
+        os.close(write_end)
+    assert [os.read(read_end, 10) for read_end, _ in pipes] == [b"0", b"1", b"2"]
+    for read_end, _ in pipes:
+        os.close(read_end)
+
+
+def test_a_variable_may_hold_the_pid_of_the_process(nursery: Nursery, way: dict[str, Any]) -> None:
+    """LISTEN_PID of sd_listen_fds(3); the environment of the others is unchanged."""
+    output = nursery.output("sh", "-c", "echo $LISTEN_PID $$ $PATH", pid_variable="LISTEN_PID", **way).split()
+    assert output == [output[1], output[1], DEFAULT_PATH]

@@ -66,6 +66,7 @@ class _Projection:
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
         yield from self._usages(rows)
         yield from self._schedules()
+        yield from self._backlogs()
         yield _histogram("stop_seconds", "Time from the first stop step to the exit.", rows, _stop_seconds)
         yield _histogram("healthcheck_seconds", "Time that a health check took.", rows, _probe_seconds)
 
@@ -116,6 +117,14 @@ class _Projection:
         for row in rows:
             kills.add(row.labels, row.counts.oom_kills)
         yield kills
+
+    def _backlogs(self) -> Iterator[Family]:
+        """Without a sample for a socket of which the kernel does not tell."""
+        about = "Connections that wait to be accepted on a socket that supinit keeps."
+        family = Family("gauge", "supinit_socket_backlog", about, labels=("program", "socket"))
+        for backlog in self._console.container.backlogs:
+            family.add((backlog.program, backlog.socket), backlog.waiting)
+        yield family
 
     def _usages(self, rows: Iterable[_Row]) -> Iterator[Family]:
         usages = self._console.usage()

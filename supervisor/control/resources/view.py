@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from supervisor.control.api import Container
     from supervisor.control.console import Clock, Console
     from supervisor.core.life import Exit
-    from supervisor.core.program import InstanceId
+    from supervisor.core.program import InstanceId, Program
     from supervisor.core.schedule import ScheduledRun
 
 Json = dict[str, object]
@@ -86,6 +86,7 @@ def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
         "status_text": view.status_text or None,
         "autostart": console.container.plan.programs[view.name].starts_by_itself,
         **_schedule(console, view.name),
+        "sockets": _sockets(console.container.plan.programs[view.name]),
         "cpu_seconds": None if usage is None else round(usage.cpu_seconds, 3),
         "memory_bytes": None if usage is None else usage.memory_bytes,
         "processes": None if usage is None else usage.processes,
@@ -121,6 +122,18 @@ def _run(run: ScheduledRun, clock: Clock) -> Json:
         "reason": run.reason,
         **how,
     }
+
+
+def _sockets(program: Program) -> list[Json]:
+    """Return the sockets that the main process gets, in the order of their descriptors."""
+    if not program.sockets:
+        return []
+    from supervisor.core.sockets import numbered
+
+    return [
+        {"name": socket.name, "listen": socket.listen, "type": socket.kind.value, "fd": number}
+        for number, socket in numbered(program)
+    ]
 
 
 def _exit(exit_: Exit | None, clock: Clock) -> Json | None:
