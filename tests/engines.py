@@ -148,6 +148,8 @@ class Turned:
         self.run_until(lambda: self.engine.is_over)
 
     def close(self) -> None:
+        if self.engine.launcher.sockets is not None:
+            self.engine.launcher.sockets.close()
         notices = self.engine.notices
         notices._epoll.close()
         for listener in notices._sockets.values():
