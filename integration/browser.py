@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -38,11 +39,12 @@ class Browser:
 
     def __init__(self, profile: Path, width: int = 1280, height: int = 800, dark: bool = False) -> None:
         assert CHROMIUM is not None
-        commands, self._commands = os.pipe()
-        self._answers, answers = os.pipe()
-        for descriptor in (commands, answers):
-            os.set_inheritable(descriptor, True)
-        shell = ["sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh"]
+        ends = [*os.pipe(), *os.pipe()]
+        # clear of 3 and 4, where Chromium wants its ends
+        commands, self._commands, self._answers, answers = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+        for end in ends:
+            os.close(end)
+        shell = ["bash", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "bash"]  # sh takes only one digit
         arguments = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", f"--crash-dumps-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             [*shell, *arguments],

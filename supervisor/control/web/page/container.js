@@ -34,6 +34,7 @@ export class Container {
 
   constructor(changed) {
     this.changed = changed;
+    addEventListener("pagehide", () => this.giveUp()); // a page in the browser's history holds no connection
   }
 
   get title() {

@@ -22,7 +22,7 @@ export class Logs {
     $("clear").addEventListener("click", () => { this.#lines = []; this.#draw(true); });
     $("filter").addEventListener("input", () => this.#draw(true));
     $("stream").addEventListener("change", () => this.#draw(true));
-    document.addEventListener("visibilitychange", () => this.#abort.abort());
+    for (const event of ["visibilitychange", "pagehide"]) addEventListener(event, () => this.#abort.abort());
   }
 
   // Shows the output of these programs; none means all.
