@@ -16,6 +16,7 @@ from supervisor.process.descriptors import shortage
 from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.spawn import Launch
+from supervisor.trusted_path import open_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -310,19 +311,27 @@ def _clear(program: Program) -> None:
     """Remove files that an earlier run has left. Raises SpawnError if one cannot be removed, such as a directory."""
     for path in program.clear_before_start:
         try:
-            os.unlink(path)
+            _unlink(os.path.abspath(path))
         except FileNotFoundError:
             pass
         except OSError as error:
             raise SpawnError(f"cannot remove {path}: {error.strerror}", None) from None
 
 
+def _unlink(path: str) -> None:
+    """Remove a file, which may be in a directory of the program's own user. Raises OSError."""
+    folder = open_folder(os.path.dirname(path))
+    try:
+        os.unlink(os.path.basename(path), dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 def make_directories(program: Program) -> None:
     """Make the runtime directories of a program and give them to its user. Raises SpawnError."""
     for directory in program.runtime_directory:
         try:
-            os.makedirs(directory.path, exist_ok=True)
-            descriptor = os.open(directory.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = open_folder(os.path.abspath(directory.path), make=True)
             try:
                 _own(descriptor, program.credentials, directory.mode)
             finally:

@@ -27,9 +27,13 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "packages": frozenset(),
     "cron": frozenset(),
     "regular_file": frozenset(),
+    "trusted_path": frozenset(),
     "umask": frozenset(),
     "core": frozenset({"errors"}),
-    **{adapter: frozenset({"errors", "cron", "packages", "regular_file", "umask", "core"}) for adapter in ADAPTERS},
+    **{
+        adapter: frozenset({"errors", "cron", "packages", "regular_file", "trusted_path", "umask", "core"})
+        for adapter in ADAPTERS
+    },
     "client": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
     "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
@@ -37,7 +41,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""
 
-TOP_MAY_IMPORT = frozenset({"errors", "core", "cron"}) | ADAPTERS
+TOP_MAY_IMPORT = frozenset({"errors", "core", "cron", "trusted_path"}) | ADAPTERS
 
 STDLIB_OF_CORE = frozenset({"__future__", "enum", "math", "signal"})
 """What core may take from outside at run time: no clock, process, file, log, asyncio or random number."""

@@ -3,12 +3,16 @@
 Rule 1: a marker is made with a rename, so that a reader sees the whole file or no file.
 Rule 2: no marker is there when the first child starts; markers of an earlier supinit are removed.
 Rule 3: the modification time of health/NAME is the program's last passing check.
+Rule 4: run_dir and health/ are reached through their open directories, and no link is followed: where another user may
+        write there, a link that is planted leads to no other file.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from functools import partial
 
@@ -32,6 +36,9 @@ class Markers:
         self._applied: Snapshot | None = None
         """The last one whose markers are all as they should be."""
         self._lock: int | None = None
+        """run_dir, open and locked."""
+        self._health = -1
+        """health/, open."""
         self._troubles = Troubles("marker", "marker.failed", "marker.recovered")
         self._lease_troubles = Troubles("marker", "marker.failed", "marker.recovered")
         """Of `renew`, which says nothing about the other changes."""
@@ -43,12 +50,16 @@ class Markers:
             os.makedirs(health, exist_ok=True)
             self._lock = os.open(self._run_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for folder in (self._run_dir, health):
+            _close_to_others(self._lock)
+            self._health = os.open(
+                "health", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._lock
+            )
+            for folder in (self._lock, self._health):
                 for name in os.listdir(folder):
-                    if folder == health or name.removeprefix(".") in ("healthy", "ready"):
-                        os.unlink(os.path.join(folder, name))
+                    if folder == self._health or name.removeprefix(".") in ("healthy", "ready"):
+                        os.unlink(name, dir_fd=folder)
             self._make(".trial", None)
-            os.unlink(os.path.join(self._run_dir, ".trial"))
+            os.unlink(".trial", dir_fd=self._lock)
         except BlockingIOError:
             self._release()
             raise StartError(
@@ -77,8 +88,11 @@ class Markers:
 
     def _is_whole(self) -> bool:
         try:
-            is_ours = self._lock is not None and os.path.samestat(os.stat(self._run_dir), os.fstat(self._lock))
-            return is_ours and os.path.isdir(os.path.join(self._run_dir, "health"))
+            return (
+                self._lock is not None
+                and os.path.samestat(os.stat(self._run_dir), os.fstat(self._lock))
+                and os.path.samestat(os.lstat(os.path.join(self._run_dir, "health")), os.fstat(self._health))
+            )
         except OSError:
             return False
 
@@ -86,6 +100,9 @@ class Markers:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        if self._health >= 0:
+            os.close(self._health)
+            self._health = -1
 
     def apply(self, snapshot: Snapshot) -> list[LogEvent]:
         """Make the files match the snapshot, removals first. Returns the trouble that is new, or over.
@@ -140,30 +157,63 @@ class Markers:
         return reason is None
 
     def _make(self, name: str, passed_at: float | None) -> None:
-        path = os.path.join(self._run_dir, name)
-        folder, base = os.path.split(path)
-        hidden = os.path.join(folder, f".{base}")
-        with open(hidden, "w", encoding="ascii") as file:
-            file.write("ok\n")
-        self._touch_path(hidden, passed_at)
-        os.rename(hidden, path)
+        folder, base = self._place(name)
+        hidden = f".{base}"
+        descriptor = _create(hidden, folder)
+        try:
+            os.write(descriptor, b"ok\n")
+        finally:
+            os.close(descriptor)
+        _touch(hidden, folder, passed_at)
+        os.rename(hidden, base, src_dir_fd=folder, dst_dir_fd=folder)
 
     def _remove(self, name: str) -> None:
+        folder, base = self._place(name)
         try:
-            os.unlink(os.path.join(self._run_dir, name))
+            os.unlink(base, dir_fd=folder)
         except FileNotFoundError:
             pass
 
     def _touch(self, name: str, passed_at: float | None) -> None:
         try:
-            self._touch_path(os.path.join(self._run_dir, name), passed_at)
+            folder, base = self._place(name)
+            _touch(base, folder, passed_at)
         except FileNotFoundError:
             self._make(name, passed_at)
 
-    def _touch_path(self, path: str, passed_at: float | None) -> None:
-        if passed_at is not None:
-            wall = time.time() - (time.monotonic() - passed_at)
-            os.utime(path, (wall, wall))
+    def _place(self, name: str) -> tuple[int, str]:
+        """Return the open directory of a marker, and its name there. Raises OSError."""
+        folder = self._health if name.startswith("health/") else self._lock
+        if folder is None or not self._is_whole():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return folder, name.removeprefix("health/")
+
+
+def _create(name: str, folder: int) -> int:
+    """Open a file that is new, whatever was there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(name, flags, 0o666, dir_fd=folder)
+    except FileExistsError:
+        os.unlink(name, dir_fd=folder)
+        return os.open(name, flags, 0o666, dir_fd=folder)
+
+
+def _touch(name: str, folder: int, passed_at: float | None) -> None:
+    if passed_at is not None:
+        wall = time.time() - (time.monotonic() - passed_at)
+        os.utime(name, (wall, wall), dir_fd=folder, follow_symlinks=False)
+
+
+def _close_to_others(run_dir: int) -> None:
+    """Take the right to write away from everybody else: who has it can replace the control socket by another one.
+
+    Such a directory is usual: a Kubernetes emptyDir has mode 0777. One with the sticky bit, such as /tmp, is not
+    supinit's own and stays.
+    """
+    status = os.fstat(run_dir)
+    if status.st_uid == os.geteuid() and status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        os.fchmod(run_dir, stat.S_IMODE(status.st_mode) & ~0o022)
 
 
 def _have_same_markers(one: Snapshot, other: Snapshot) -> bool:

@@ -6,6 +6,8 @@ each write.
 Rule 3: what cannot be written is lost, counted, and reported once. A slow disk is a congested destination.
 Rule 4: a path may lead through links, or to a device or a FIFO. A link is never replaced: its target is rotated. Only a
 regular file is rotated, and not one that is reached through a descriptor of some process (/proc/PID/fd).
+Rule 5: a program that may write to the directory cannot lead supinit elsewhere: a link counts only if root or supinit's
+own user made it, and a rotation stays in the directory that was opened.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from time import monotonic
 
 from supervisor.logs.losses import Losses
 from supervisor.logs.sink import BACKLOG
+from supervisor.trusted_path import Place, find_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
 ROTATE_AGAIN = 10.0
 """Seconds until a rotation that failed is tried again; meanwhile the file grows."""
 CHUNK = 64 * 1024
-MOST_LINKS = 40
-"""As the kernel (path_resolution(7))."""
 NO_READER = "no process has it open for reading yet"
 
 
@@ -164,8 +165,9 @@ class RotatedFile:
         self._descriptor = -1
         self._identity = (0, 0)
         self._is_regular = False
-        self._target: str | None = None
-        """The regular file that the path leads to, which is rotated; None: it is not."""
+        self._is_rotated = False
+        self._place: Place | None = None
+        """Where the path leads to, while the file is open."""
         self._rotate_from = 0.0
         self._problem: str | None = None
         """Why it could not be rotated, until it could."""
@@ -193,7 +195,7 @@ class RotatedFile:
     def _fitting(self, data: bytes, at: int, size: int) -> int:
         """Return the end of those lines of `data`, from `at` on, that fit into the file without a rotation."""
         room = self.settings.max_size - size
-        if len(data) - at <= room or self._target is None or monotonic() < self._rotate_from:
+        if len(data) - at <= room or not self._is_rotated or monotonic() < self._rotate_from:
             return len(data)
         end = data.rfind(b"\n", at, at + max(room, 0)) + 1
         if end == 0 and size == 0:  # a line longer than `max_size` gets a file of its own
@@ -208,109 +210,103 @@ class RotatedFile:
             status = None
         if status is None or (status.st_dev, status.st_ino) != self._identity:
             self.close()
-            self._descriptor = self._create()
+            self._place = find_place(self._path, make_folders=True)
+            self._descriptor = self._create(self._place)
             status = os.fstat(self._descriptor)
             self._identity = status.st_dev, status.st_ino
             self._is_regular = stat.S_ISREG(status.st_mode)
-            self._target = _target_of(self._path) if self._is_regular else None
+            self._is_rotated = self._is_regular and not self._place.is_magic
+            if self._is_rotated and status.st_nlink > 1 and not self._place.is_safe:
+                self.close()
+                raise OSError(errno.EMLINK, "it has a second name (hard link), and its directory is another user's")
         return status.st_size
 
-    def _create(self) -> int:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY
+    def _create(self, place: Place) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY
         try:
-            if stat.S_ISFIFO(os.stat(self._path).st_mode):
-                return self._open_fifo(flags)
-            return os.open(self._path, flags)
+            mode = os.stat(place.name, dir_fd=place.folder, follow_symlinks=place.is_magic).st_mode
+            return self._open_fifo(place, flags) if stat.S_ISFIFO(mode) else place.open(flags)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(_target_of(self._path) or self._path), exist_ok=True)
-        descriptor = os.open(self._path, flags | os.O_CREAT, self._mode)
+            descriptor = place.open(flags | os.O_CREAT | os.O_EXCL, self._mode)
         os.fchmod(descriptor, self._mode)  # the main thread may have another umask while it spawns
         return descriptor
 
-    def _open_fifo(self, flags: int) -> int:
+    def _open_fifo(self, place: Place, flags: int) -> int:
         """Open a FIFO, and wait for its reader if there is none yet (fifo(7))."""
         try:
-            descriptor = os.open(self._path, flags | os.O_NONBLOCK)
+            descriptor = place.open(flags | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
             self._note_wait(NO_READER)
-            return os.open(self._path, flags)
+            return place.open(flags)
         os.set_blocking(descriptor, True)
         return descriptor
 
     def _rotate(self) -> None:
         """Move each file to the next number. What cannot be moved stays, and is tried again later."""
-        if self._target is None:
+        if self._place is None or not self._is_rotated:
             return
         try:
-            self._shift(self._target)
+            self._shift(self._place)
             if self.settings.compress and self.settings.keep:
-                _compress(f"{self._target}.1")
+                _compress(self._place.folder, f"{self._place.name}.1")
             self._problem = None
         except OSError as error:
             self._rotate_from = monotonic() + ROTATE_AGAIN
             self._problem = f"cannot be rotated: {error.strerror or error}"
 
-    def _shift(self, path: str) -> None:
-        """Make room for PATH.1 and move the file there. With `keep: 0`, remove it."""
+    def _shift(self, place: Place) -> None:
+        """Make room for NAME.1 and move the file there. With `keep: 0`, remove it."""
+        folder, name = place.folder, place.name
         if self.settings.keep == 0:
-            return _remove(path)
+            return _remove(folder, name)
         for ending in ("", ".gz"):
-            _remove(f"{path}.{self.settings.keep}{ending}")
+            _remove(folder, f"{name}.{self.settings.keep}{ending}")
             for number in range(self.settings.keep - 1, 0, -1):
-                _move(f"{path}.{number}{ending}", f"{path}.{number + 1}{ending}")
-        _move(path, f"{path}.1")
+                _move(folder, f"{name}.{number}{ending}", f"{name}.{number + 1}{ending}")
+        _move(folder, name, f"{name}.1")
 
     def close(self) -> None:
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
             self._identity = (0, 0)
 
 
-def _target_of(path: str) -> str | None:
-    """Return the path of the file that a path leads to through links, whether it is there or not.
-
-    None: it leads through a descriptor of some process, which continues to write to the file wherever it is moved.
-    """
-    for _ in range(MOST_LINKS):
-        folder, name = os.path.split(path)
-        folder = os.path.realpath(folder)
-        path = os.path.join(folder, name)
-        if path.startswith("/proc/"):
-            return None
-        try:
-            path = os.path.join(folder, os.readlink(path))
-        except OSError:  # it is not a link, or not there
-            return path
-    return None
-
-
-def _compress(path: str) -> None:
-    """Replace a file with PATH.gz, which appears as a whole."""
+def _compress(folder: int, name: str) -> None:
+    """Replace a file with NAME.gz, which appears as a whole. Neither it nor what is packed is a link."""
     import zlib
 
-    part = f"{path}.gz.part"
+    part = f"{name}.gz.part"
     packer = zlib.compressobj(wbits=31)  # 31: with the header and the checksum of gzip
-    with open(path, "rb") as file, open(part, "wb") as packed:
+    _remove(folder, part)
+
+    def opener(path: str, flags: int) -> int:
+        new = os.O_EXCL if flags & os.O_CREAT else 0
+        return os.open(path, flags | new | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+
+    with open(name, "rb", opener=opener) as file, open(part, "wb", opener=opener) as packed:
         os.fchmod(packed.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
         while data := file.read(CHUNK):
             packed.write(packer.compress(data))
         packed.write(packer.flush())
-    os.rename(part, f"{path}.gz")
-    os.unlink(path)
+    os.rename(part, f"{name}.gz", src_dir_fd=folder, dst_dir_fd=folder)
+    os.unlink(name, dir_fd=folder)
 
 
-def _move(path: str, new_path: str) -> None:
+def _move(folder: int, name: str, new_name: str) -> None:
     try:
-        os.rename(path, new_path)
+        os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=folder)
     except FileNotFoundError:
         pass
 
 
-def _remove(path: str) -> None:
+def _remove(folder: int, name: str) -> None:
     try:
-        os.unlink(path)
+        os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
         pass

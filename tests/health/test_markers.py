@@ -88,12 +88,12 @@ def test_run_dir_is_free_again_when_its_supinit_has_died(run_dir: Path) -> None:
     assert files(run_dir) == set()
 
 
-def test_no_child_inherits_the_lock(run_dir: Path) -> None:
+def test_no_child_inherits_its_directories(run_dir: Path) -> None:
     before = open_descriptors()
     markers = Markers(str(run_dir))
     markers.prepare()
     taken = open_descriptors() - before
-    assert [os.get_inheritable(descriptor) for descriptor in taken] == [False]
+    assert [os.get_inheritable(descriptor) for descriptor in taken] == [False, False]
 
 
 def way_out(run_dir: Path, reason: str, user: int | None = None) -> str:
@@ -310,3 +310,58 @@ def test_a_socket_in_run_dir_is_none_of_its_business(markers: Markers, run_dir: 
         markers.apply(seen(ready=True))
         markers.apply(seen())
     assert files(run_dir) == {"control.sock"}
+
+
+# ---- where another user may write
+
+
+def test_a_health_directory_that_is_a_link_is_refused_and_nothing_behind_it_is_touched(
+    run_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").write_text("root:x\n")
+    run_dir.mkdir(parents=True)
+    (run_dir / "health").symlink_to(tmp_path / "etc")
+    with pytest.raises(StartError) as caught:
+        Markers(str(run_dir)).prepare()
+    assert str(caught.value) == way_out(run_dir, "Not a directory")
+    assert (tmp_path / "etc" / "passwd").read_text() == "root:x\n"
+
+
+def test_a_link_in_place_of_a_marker_is_replaced_and_not_followed(
+    markers: Markers, run_dir: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("whole\n")
+    os.utime(precious, (1, 1))
+    for name in (".ready", "ready", "health/.web", "health/web"):
+        (run_dir / name).symlink_to(precious)
+    markers.apply(seen({"web": 1.0}, ready=True))
+    markers.apply(seen({"web": 2.0}, ready=True))
+    assert (precious.read_text(), precious.stat().st_mtime) == ("whole\n", 1)
+    assert [(run_dir / name).is_symlink() for name in ("ready", "health/web")] == [False, False]
+
+
+def test_a_health_directory_that_was_replaced_by_a_link_gets_no_marker(
+    markers: Markers, run_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (run_dir / "health").rmdir()
+    (run_dir / "health").symlink_to(tmp_path / "etc")
+    (trouble,) = markers.apply(seen({"web": None}))
+    assert trouble.values == {
+        "marker": "health/web", "reason": f"cannot write {run_dir}/health/web: No such file or directory",
+    }  # fmt: skip
+    assert os.listdir(tmp_path / "etc") == []
+    (run_dir / "health").unlink()
+    assert markers.repair()
+    assert markers.apply(seen({"web": None}))[0].event == "marker.recovered"
+    assert files(run_dir) == {"health/web"}
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(0o777, 0o755), (0o2775, 0o2755), (0o1777, 0o1777), (0o700, 0o700)])
+def test_nobody_else_can_replace_what_is_in_run_dir(run_dir: Path, mode: int, expected: int) -> None:
+    run_dir.mkdir(parents=True)
+    run_dir.chmod(mode)
+    Markers(str(run_dir)).prepare()
+    assert run_dir.stat().st_mode & 0o7777 == expected
