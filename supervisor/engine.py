@@ -330,6 +330,7 @@ class Engine:
 
     def _note_change(self, programs: Mapping[str, Program], change: FleetChange) -> None:
         if not isinstance(change, Change):
+            self.counters.note_container(change)
             self._tell(describe_container_change(change))
         else:
             program = programs[change.instance[0]]

@@ -111,6 +111,7 @@ class Loop:
             self._loop.call_later(HURRY_LIMIT, self._loop.stop)
 
     def _reap(self) -> None:
+        self._tasks.take_hints()
         if self._engine.reap():
             self._loop.call_soon(self._guard(self._reap))
 

@@ -8,8 +8,26 @@ from __future__ import annotations
 
 from functools import partial
 
-from supervisor.core.actions import FindDaemon, RunCommand, RunHooks, RunProbe, SendSignal, Spawn, Sweep, WriteFifo
-from supervisor.core.container import ContainerSwept, Happened, LookAtConnections, Order, ReadClock
+from supervisor.core.actions import (
+    FindDaemon,
+    Reload,
+    RunCommand,
+    RunHooks,
+    RunProbe,
+    SendSignal,
+    Spawn,
+    Sweep,
+    WriteFifo,
+)
+from supervisor.core.container import (
+    ContainerSwept,
+    ForgetFiles,
+    Happened,
+    LookAtConnections,
+    LookAtFiles,
+    Order,
+    ReadClock,
+)
 from supervisor.core.events import Spawned, SpawnFailed, StepFailed, Swept
 from supervisor.core.life import Goal, Starting
 from supervisor.core.record import assert_never
@@ -30,7 +48,7 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.signalling import Signalling
 
-    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks]
+    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks | Reload]
     Hear = Callable[[InstanceId, Event], None]
 
 
@@ -57,6 +75,8 @@ class Orders:
         self.pending_tasks: list[PendingTask] = []
         """Probes and commands that wait for the loop."""
         self.pending_look: LookAtConnections | None = None
+        self.pending_files: list[LookAtFiles | ForgetFiles] = []
+        """Orders about watched files that wait for the loop."""
         self._signalling: Signalling | None = None
 
     @property
@@ -80,6 +100,9 @@ class Orders:
             return ()
         if isinstance(order, ReadClock):
             return self._faults.attempt("schedule", self._read_clock, order) or ()
+        if isinstance(order, LookAtFiles | ForgetFiles):
+            self.pending_files.append(order)
+            return ()
         if not isinstance(order, Order):
             return self._faults.attempt("sweep", self._sweep_container) or ()
         try:
@@ -104,7 +127,7 @@ class Orders:
 
                 problem = write_fifo(path, data)
                 return () if problem is None else (self.fail_step(instance, action, problem),)
-            case RunCommand() | RunProbe() | RunHooks():
+            case RunCommand() | RunProbe() | RunHooks() | Reload():
                 if isinstance(action, RunCommand):
                     self.signalling.begin_step(instance, fleet)
                 self.pending_tasks.append((instance, action))

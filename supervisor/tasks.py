@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from supervisor.core.actions import RunCommand, RunHooks
+from supervisor.core.actions import Reload, RunCommand, RunHooks
 from supervisor.core.container import ConnectionsSeen
 from supervisor.core.events import HookEnded, Probed
 from supervisor.core.hook import HookKind
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from supervisor.core.program import InstanceId
     from supervisor.core.update import Difference
     from supervisor.engine import Engine
+    from supervisor.file_watches import FileWatches
     from supervisor.health.probes import ProbeResult
     from supervisor.process.commands import CommandResult
     from supervisor.process.connections import ProbeTimes
@@ -64,6 +65,8 @@ class Tasks:
         """Where the table has `idle_shutdown`."""
         self._is_blind = False
         """Whether the last look at the connections has failed."""
+        self._file_watches: FileWatches | None = None
+        """Where a program has `watch`."""
 
     def spawn(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine as a task that is held until its end."""
@@ -92,14 +95,34 @@ class Tasks:
         look, self._engine.orders.pending_look = self._engine.orders.pending_look, None
         if look is not None:
             self.spawn(self._look(look))
+        files, self._engine.orders.pending_files = self._engine.orders.pending_files, []
+        for order in files:
+            self.file_watches.order(order)
         pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
         for instance, action in pending:
             if isinstance(action, RunHooks):
                 self._hooks.append((instance, action, self.spawn(self._run_hooks(instance, action))))
             elif isinstance(action, RunCommand):
                 self.spawn(self._run_step(instance, action))
+            elif isinstance(action, Reload):
+                self.file_watches.reload(instance)
             else:
                 self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
+
+    # ---- watched files
+
+    @property
+    def file_watches(self) -> FileWatches:
+        if self._file_watches is None:
+            from supervisor.file_watches import FileWatches
+
+            self._file_watches = FileWatches(self._engine, self._loop, self.spawn, self.reload)
+        return self._file_watches
+
+    def take_hints(self) -> None:
+        """Hear of what has happened to watched files until now, before the deaths that followed."""
+        if self._file_watches is not None:
+            self._file_watches.take()
 
     # ---- updates
 

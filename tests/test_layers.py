@@ -10,11 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "supervisor"
 
-ADAPTERS = frozenset({"config", "process", "health", "logs", "control"})
+ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"})
 TOP = frozenset(
     {
-        "boot", "emergency", "engine", "faults", "launcher", "loop", "orders", "pauses", "reports", "run_dir",
-        "running_container",
+        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "loop", "orders", "pauses", "reports",
+        "run_dir", "running_container",
         "signalling",
         "tasks",
         "wall_clock",

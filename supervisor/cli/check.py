@@ -73,6 +73,9 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
     if web is not None:
         who = "read-only" if web.token_file is None else f"controls programs with the token in {web.token_file}"
         yield f"web page: http://{address_text(*web.listen)}/, {who}"
+    for name, watch in plan.watches:
+        missing = "" if os.path.exists(watch.path) else ", which does not exist yet"
+        yield f"watch: {watch.action.value} {name} {watch.debounce:g}s after a change to {watch.path}{missing}"
     if idle is not None:
         ports = f"port{'s' if len(idle.ports) > 1 else ''} {', '.join(map(str, idle.ports))}"
         every = f"looked at every {idle.look_interval:g}s"

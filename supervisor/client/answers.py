@@ -36,6 +36,17 @@ class Socket(TypedDict):
     """Its descriptor in the main process."""
 
 
+class WatchedFiles(TypedDict):
+    """One entry of the program's `watch`."""
+
+    path: str
+    action: Literal["reload", "restart"]
+    changed_at: str | None
+    """When a change was found last."""
+    problem: str | None
+    """Why a change may be missed."""
+
+
 class Entry(TypedDict):
     """One instance of a program."""
 
@@ -64,6 +75,8 @@ class Entry(TypedDict):
     starts_again_at: str | None
     status_text: str | None
     """What the process says of itself (STATUS= on its notify socket)."""
+    watch: list[WatchedFiles]
+    """What the table watches for it; may be empty."""
     autostart: bool
     """Whether it starts with the container: `autostart`, and its profiles."""
     next_run_at: str | None

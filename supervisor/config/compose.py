@@ -36,7 +36,7 @@ PROGRAM_KEYS = {
     "cpuset": _LIMITS + ", or start the command with taskset -c",
     "credential_spec": "it is for Windows containers; remove it",
     "deploy": "write scale for replicas, restart and restart_delay for restart_policy; set resources on the container",
-    "develop": "restart or reload the program with supctl when its files change",
+    "develop": "write watch: [{path: PATH, action: reload or restart}]; supinit copies no files",
     "device_cgroup_rules": _DEVICES,
     "devices": _DEVICES,
     "dns": _NETWORK,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from supervisor.config.commands import COMMAND, COMMAND_TEXT, COMMAND_WORDS
 from supervisor.config.environment import ENVIRONMENT
-from supervisor.config.kinds import ByShape, ListOf, Made, Value, or_variable
-from supervisor.config.scalars import MODE, TEXT, USER, duration
+from supervisor.config.kinds import ByShape, ListOf, Made
+from supervisor.config.scalars import ABSOLUTE_PATH, MODE, TEXT, USER, duration
 from supervisor.config.sections import Key, Section
 from supervisor.core.hook import Hook, RuntimeDirectory
 
@@ -41,14 +41,9 @@ HOOKS = ListOf(
     )
 )
 
-_PATH = Value(
-    lambda text: text if text.startswith("/") else None,
-    "an absolute path",
-    or_variable({"type": "string", "pattern": "^/"}),
-)
 _DIRECTORY = Section(
-    Key("path", _PATH, "Path of the directory.", is_required=True),
+    Key("path", ABSOLUTE_PATH, "Path of the directory.", is_required=True),
     Key("mode", MODE, "Its file mode.", "0755"),
     make=RuntimeDirectory,
 )
-RUNTIME_DIRECTORIES = ListOf(ByShape(scalar=Made(_PATH, RuntimeDirectory), mapping=_DIRECTORY))
+RUNTIME_DIRECTORIES = ListOf(ByShape(scalar=Made(ABSOLUTE_PATH, RuntimeDirectory), mapping=_DIRECTORY))

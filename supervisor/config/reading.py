@@ -73,9 +73,12 @@ class Reading:
             sentence = f"variable {name} is not set and is replaced with an empty string"
             if _is_for_shell(path):
                 sentence += f"; write $${name} where the shell is to replace it"
-            place = (self._files.get(scalar.file, 0), scalar.line, scalar.column, sentence)
-            self._warnings.setdefault(place, _with_position(scalar.file, scalar.line, scalar.column, path, sentence))
+            self.warn(scalar, path, sentence)
         return text
+
+    def warn(self, node: Node, path: str, sentence: str) -> None:
+        place = (self._files.get(node.file, 0), node.line, node.column, sentence)
+        self._warnings.setdefault(place, _with_position(node.file, node.line, node.column, path, sentence))
 
 
 def _is_for_shell(path: str) -> bool:

@@ -217,6 +217,11 @@ _name_pattern = f"^(?!({'|'.join(RESERVED_NAMES)})$)[A-Za-z0-9][A-Za-z0-9_.-]*$"
 
 ANY_TEXT = Value(lambda text: text, "a string", _any_scalar)
 TEXT = Value(lambda text: text or None, "a non-empty string", _not_empty)
+ABSOLUTE_PATH = Value(
+    lambda text: text if text.startswith("/") else None,
+    "an absolute path",
+    or_variable({"type": "string", "pattern": "^/"}),
+)
 FLAG = Value(_flag, "true or false", or_variable({"enum": [True, False, *_TRUE, *_FALSE]}))
 SIGNAL = Value(parse_signal, "a signal such as SIGTERM, TERM, 15 or SIGRTMIN+3", or_variable(_signal_schema))
 CATCHABLE_SIGNAL = Value(

@@ -39,6 +39,7 @@ from supervisor.config.schedule import SCHEDULE
 from supervisor.config.sections import Key, Section
 from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY
 from supervisor.config.stopping import STOP_STEPS
+from supervisor.config.watch import WATCHES, WatchedIsAlive
 from supervisor.config.web_page import WEB_PAGE
 from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.program import (
@@ -228,6 +229,7 @@ PROGRAM = Section(
     ),
     Key("reload_signal", SIGNAL, "Signal that makes it reload its configuration.", "SIGHUP"),
     Key("reload_command", COMMAND, "Command that makes it reload, instead of a signal."),
+    Key("watch", WATCHES, "Files and directories whose changes reload or restart it.", []),
     Key(
         "ready",
         READY,
@@ -253,6 +255,7 @@ PROGRAM = Section(
         OneshotEnds(),
         LinesAreSeen(),
         MainIsOne(),
+        WatchedIsAlive(),
     ),
     foreign="PROGRAM_KEYS",
 )

@@ -78,6 +78,9 @@ class SectionReading:
         self.is_intact = False
         self.reading.problem(self.node, self.path, sentence, allowed)
 
+    def warn_about(self, key: str, sentence: str) -> None:
+        self.reading.warn(self.node.entries[key][0], join(self.path, key), sentence)
+
     def problem_with(self, key: str, sentence: str, allowed: str = "") -> None:
         self.is_intact = False
         self.reading.problem(self.node.entries[key][0], join(self.path, key), sentence, allowed)

@@ -69,6 +69,12 @@ class FindDaemon(Record):
     has_ended: bool = True
 
 
+class Reload(Record):
+    """Make the main process read its files again: with its reload signal or its reload command."""
+
+    generation: int
+
+
 class Sweep(Record):
     """Signal what is left of the tree whose main process was `pid`. `final`: this is the last attempt."""
 
@@ -78,4 +84,4 @@ class Sweep(Record):
     final: bool = False
 
 
-Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | FindDaemon | Sweep
+Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | FindDaemon | Reload | Sweep

@@ -13,12 +13,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from supervisor.core.file_changes import FileState
     from supervisor.core.idle_watch import IdleWatch
     from supervisor.core.life import Exit
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
     from supervisor.core.schedule import Outcome, Schedule, ScheduleState
     from supervisor.core.update import Leaving
+    from supervisor.core.watch import WatchKey
 
 
 STEPS = 32
@@ -116,7 +118,8 @@ class Fleet(Record):
     """When the rest of the work is to be done: programs that are unsettled, or entries that can be replaced."""
     idle: IdleWatch | None = None
     """For how long nobody has been connected. None: the table does not ask, or the container is not ready."""
-
+    files: Mapping[WatchKey, FileState] = {}
+    """What is known of each watch of the table."""
     schedules: Mapping[str, ScheduleState] = {}
     """Where each program that has a schedule is in it."""
 
@@ -215,6 +218,25 @@ class ClockSet(Record):
     """Somebody has set the wall clock, or the machine was suspended."""
 
 
+class FilesTouched(Record):
+    """Something has happened to the files of some watches. Only a look tells whether they have changed."""
+
+    keys: tuple[WatchKey, ...]
+
+
+class FilesLooked(Record):
+    """The answer to LookAtFiles.
+
+    `changed`: the names of what has changed, below the path of the watch; an empty name is the path itself.
+    `changed_at`: when that was. None: before the look. `problem`: why the watch does not work, as a sentence.
+    """
+
+    key: WatchKey
+    changed: tuple[str, ...] = ()
+    changed_at: float | None = None
+    problem: str = ""
+
+
 FleetEvent = (
     Begun
     | Happened
@@ -228,6 +250,8 @@ FleetEvent = (
     | ConnectionsSeen
     | ClockRead
     | ClockSet
+    | FilesTouched
+    | FilesLooked
 )
 
 
@@ -257,7 +281,23 @@ class ReadClock(Record):
     since: Mapping[str, tuple[Schedule, float | None]]
 
 
-FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock
+class LookAtFiles(Record):
+    """Compare the files of a watch with what they were at the last look, and hear of what happens to them.
+
+    The first look has nothing to compare with: what has changed after `since` has changed. None: nothing has.
+    """
+
+    key: WatchKey
+    since: float | None = None
+
+
+class ForgetFiles(Record):
+    """End a watch."""
+
+    key: WatchKey
+
+
+FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock | LookAtFiles | ForgetFiles
 
 
 class Change(Record):
@@ -287,7 +327,23 @@ class RunsPassedOver(Record):
     reason: str
 
 
-FleetChange = Change | ContainerReady | ShutdownBegun | RunsPassedOver
+class FilesChanged(Record):
+    """Files of a watch have changed. `instances`: those that are reloaded or restarted for that; may be empty."""
+
+    key: WatchKey
+    names: tuple[str, ...]
+    instances: tuple[InstanceId, ...]
+
+
+class WatchProblem(Record):
+    """A watch does not work. `problem`: why, as a sentence; empty: it works again."""
+
+    key: WatchKey
+    problem: str
+
+
+ContainerChange = ContainerReady | ShutdownBegun | RunsPassedOver | FilesChanged | WatchProblem
+FleetChange = Change | ContainerChange
 
 
 class Turn(Record):

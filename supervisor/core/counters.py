@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from supervisor.core.container import FilesChanged
 from supervisor.core.life import Spawning, Stopping
 from supervisor.core.signals import signal_name
 from supervisor.core.stop_sequence import has_come_to_kill
+from supervisor.core.watch import WatchAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervisor.core.container import Change
+    from supervisor.core.container import Change, ContainerChange
     from supervisor.core.health import HealthState
     from supervisor.core.life import Exit
     from supervisor.core.program import InstanceId, Program
@@ -48,6 +50,11 @@ class InstanceCounters:
         self.stop_seconds = Histogram()
         self.probe_seconds = Histogram()
         self.probe_failures = 0
+        self.watch_actions: dict[tuple[str, str], int] = {}
+        """Reloads and restarts because of changed files, by action and outcome."""
+
+    def note_watch(self, action: str, outcome: str) -> None:
+        self.watch_actions[action, outcome] = self.watch_actions.get((action, outcome), 0) + 1
 
 
 class Counters:
@@ -78,6 +85,12 @@ class Counters:
             self.of(change.instance).kills += 1
         if before.health_state is not None and after.health_state is not None:
             self._note_probe(change.instance, before.health_state, after.health_state)
+
+    def note_container(self, change: ContainerChange) -> None:
+        """Count the restarts because of changed files. A reload counts when its outcome is known."""
+        if isinstance(change, FilesChanged) and change.key[1].action is WatchAction.RESTART:
+            for instance in change.instances:
+                self.of(instance).note_watch("restart", "done")
 
     def _note_probe(self, instance: InstanceId, before: HealthState, after: HealthState) -> None:
         if before.started_at is None or after.started_at is not None:

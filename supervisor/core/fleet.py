@@ -49,6 +49,8 @@ from supervisor.core.container import (
     ContainerSwept,
     Draining,
     Fault,
+    FilesLooked,
+    FilesTouched,
     Fleet,
     FleetEvent,
     Happened,
@@ -138,6 +140,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _note_clock(turn, readings)
         case ClockSet():
             _note_clock(turn, None)
+        case FilesTouched() | FilesLooked():
+            _note_files(turn, event)
         case _:
             assert_never(event)
     _settle(turn)
@@ -154,6 +158,9 @@ def next_deadline(fleet: Fleet) -> float | None:
     for state in fleet.schedules.values():
         if state.due_at is not None and state.due_at < earliest:
             earliest = state.due_at
+    for files in fleet.files.values():
+        if files.look_at < earliest and not files.is_looking:
+            earliest = files.look_at
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
@@ -167,6 +174,10 @@ def next_deadline(fleet: Fleet) -> float | None:
 def _begin(turn: Settling) -> None:
     timeout = turn.plan.settings.start_timeout
     turn.container_phase = Serving(None if timeout is None else turn.now + timeout)
+    if turn.plan.watches:
+        from supervisor.core.file_changes import keep_watches
+
+        keep_watches(turn, turn.now)
     for instance, life in turn.lives.items():
         if not life.on_demand:
             start_or_schedule(turn, instance, is_new=True)
@@ -218,6 +229,10 @@ def _pass_time(turn: Settling) -> None:
         from supervisor.core.idle_watch import look_if_due
 
         look_if_due(turn, turn.idle)
+    if turn.files:
+        from supervisor.core.file_changes import look_if_due as look_at_files_if_due
+
+        look_at_files_if_due(turn)
     if turn.continue_at is not None and turn.now >= turn.continue_at:
         _continue(turn)
 
@@ -239,6 +254,10 @@ def _postpone(turn: Settling, seconds: float) -> None:
         from supervisor.core.idle_watch import postpone_watch
 
         turn.idle = postpone_watch(turn.idle, seconds)
+    if turn.files:
+        from supervisor.core.file_changes import postpone_looks
+
+        postpone_looks(turn, seconds)
 
 
 def _note_connections(turn: Settling, ports: tuple[int, ...], last_seen: float | None) -> None:
@@ -253,6 +272,15 @@ def _note_clock(turn: Settling, readings: Mapping[str, ClockReading] | None) -> 
         from supervisor.core.scheduling import note_clock, note_clock_set
 
         note_clock_set(turn) if readings is None else note_clock(turn, readings)
+
+
+def _note_files(turn: Settling, event: FilesTouched | FilesLooked) -> None:
+    from supervisor.core.file_changes import note_hints, note_look
+
+    if isinstance(event, FilesTouched):
+        note_hints(turn, event.keys)
+    else:
+        _ask(turn, note_look(turn, event), RestartRequested())
 
 
 # ---- the rules
@@ -277,6 +305,10 @@ def _settle(turn: Settling) -> None:
         from supervisor.core.scheduling import keep_schedules
 
         keep_schedules(turn)
+    if turn.files or turn.plan.watches:
+        from supervisor.core.file_changes import keep_watches
+
+        keep_watches(turn)
 
 
 def _replace_gone(turn: Settling) -> bool:

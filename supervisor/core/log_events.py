@@ -6,7 +6,14 @@ The list of all events is in docs/events.md.
 
 from __future__ import annotations
 
-from supervisor.core.container import ContainerReady, Over, RunsPassedOver, ShutdownBegun
+from supervisor.core.container import (
+    ContainerReady,
+    FilesChanged,
+    Over,
+    RunsPassedOver,
+    ShutdownBegun,
+    WatchProblem,
+)
 from supervisor.core.health import Health
 from supervisor.core.hook import HookStep
 from supervisor.core.life import (
@@ -33,10 +40,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from supervisor.core.container import Change, Fleet
+    from supervisor.core.container import Change, ContainerChange, Fleet
     from supervisor.core.life import Exit, Life
     from supervisor.core.program import Program
     from supervisor.core.update import Difference
+
+
+MAX_NAMES = 10
+"""Names of files that one event lists."""
 
 
 class LogEvent(Record):
@@ -168,7 +179,7 @@ def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[
     yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
 
 
-def describe_container_change(change: ContainerReady | ShutdownBegun | RunsPassedOver) -> LogEvent:
+def describe_container_change(change: ContainerChange) -> LogEvent:
     """Return the event for a change that is not a step of one instance."""
     match change:
         case ContainerReady():
@@ -180,6 +191,17 @@ def describe_container_change(change: ContainerReady | ShutdownBegun | RunsPasse
         case RunsPassedOver(program=program, count=count, outcome=outcome, reason=reason):
             event = "program.run_skipped" if outcome is None else "program.run_missed"
             return LogEvent("warning", event, {"program": program, "runs": count, "reason": reason})
+        case FilesChanged(key=(name, watch), names=names, instances=instances):
+            listed = ",".join(filter(None, names[:MAX_NAMES])) + (",…" if len(names) > MAX_NAMES else "")
+            does = watch.action.value if instances else "nothing"
+            files = {"changed": listed} if listed else {}
+            return LogEvent(
+                "info", "program.files_changed", {"program": name, "path": watch.path, **files, "does": does}
+            )
+        case WatchProblem(key=(name, watch), problem=problem) if not problem:
+            return LogEvent("info", "program.watch_restored", {"program": name, "path": watch.path})
+        case WatchProblem(key=(name, _), problem=problem):
+            return LogEvent("warning", "program.watch_failed", {"program": name, "reason": problem})
         case _:
             assert_never(change)
 

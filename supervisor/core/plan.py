@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from supervisor.core.program import InstanceId, Program, Settings, Table
+    from supervisor.core.watch import WatchKey
 
 
 class Plan(Record):
@@ -27,6 +28,8 @@ class Plan(Record):
     """The programs that have a schedule."""
     warnings: tuple[str, ...] = ()
     """What the operator should know about the table, each sentence with its position."""
+    watches: tuple[WatchKey, ...] = ()
+    """Every watch of every program."""
 
     @property
     def instances(self) -> tuple[InstanceId, ...]:
@@ -52,6 +55,7 @@ def make_plan(table: Table) -> Plan:
         main=main_of(table.programs),
         scheduled=scheduled_among(table.programs),
         warnings=table.warnings,
+        watches=watches_of(table.programs),
     )
 
 
@@ -63,6 +67,11 @@ def main_of(programs: Iterable[Program]) -> str | None:
 def scheduled_among(programs: Iterable[Program]) -> tuple[str, ...]:
     """Return the names of the programs that have a schedule."""
     return tuple(program.name for program in programs if program.schedule is not None)
+
+
+def watches_of(programs: Iterable[Program]) -> tuple[WatchKey, ...]:
+    """Return every watch of every program."""
+    return tuple((program.name, watch) for program in programs for watch in program.watch)
 
 
 def start_waves(plan: Plan) -> tuple[tuple[str, ...], ...]:

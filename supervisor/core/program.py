@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
     from supervisor.core.schedule import Schedule
     from supervisor.core.sockets import DescriptorText, ListenSocket
+    from supervisor.core.watch import Watch
     from supervisor.core.web_page import WebPage
 
 Signal = int
@@ -279,6 +280,7 @@ class Program(Record):
     """Pairs of the signal that the container receives and the one that this program gets. None: it gets none."""
     reload: Signal | tuple[str, ...] = SIGHUP
     """A signal to the main process, or a command."""
+    watch: tuple[Watch, ...] = ()
     ready: Readiness = Readiness()
     healthcheck: HealthCheck | None = None
     log: LogSettings = LogSettings()

@@ -43,6 +43,7 @@ class Settling:
         """How many of the changes have been looked at for the ends of scheduled runs."""
         self.orders: list[FleetOrder] = []
         self.changes: list[FleetChange] = []
+        self.files = dict(fleet.files)
         self.judged = 0
         """How many of the changes have been judged."""
         self.touched: list[str] = []
@@ -69,6 +70,7 @@ class Settling:
             self.killed,
             self.continue_at,
             self.idle,
+            self.files,
             self.schedules,
         )
         plan = self.plan if self.plan is not self.old_plan else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from supervisor.core.life import Stopping
-from supervisor.core.plan import find_cycles, main_of, make_plan, scheduled_among
+from supervisor.core.plan import find_cycles, main_of, make_plan, scheduled_among, watches_of
 from supervisor.core.program import LogMode, Program, Settings, Table
 from supervisor.core.record import Record, replace
 
@@ -166,7 +166,13 @@ def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: 
         programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
     if all(_has_same_place(plan.programs[name], programs.get(name)) for name in entries):
         entries_now = programs.values()
-        return replace(plan, programs=programs, main=main_of(entries_now), scheduled=scheduled_among(entries_now))
+        return replace(
+            plan,
+            programs=programs,
+            main=main_of(entries_now),
+            scheduled=scheduled_among(entries_now),
+            watches=watches_of(entries_now),
+        )
     return replace(_plan_between(plan.settings, programs, leaving), warnings=plan.warnings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from signal import SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH
 
 from supervisor.core.record import Record
 
@@ -18,6 +19,8 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 MANY_THREADS = 64
 """Threads from which it is cheaper to assume that a process has children than to ask each of them."""
+HARMLESS = (SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH)
+"""Signals that do not end a process that does nothing about them (signal(7))."""
 NOT_MOUNTED = "it is not mounted for this PID namespace"
 
 
@@ -87,12 +90,22 @@ def read_process(pid: int) -> Process | None:
 
 def ignores(pid: int, number: int) -> bool:
     """Whether a process ignores a signal, as an interactive shell ignores SIGTERM."""
+    return b"SigIgn" in (_mentions(pid, number) or ())
+
+
+def would_end(pid: int, number: int) -> bool:
+    """Whether a signal ends a process because nothing is done about it: not handled, blocked or ignored."""
+    return number not in HARMLESS and _mentions(pid, number) == frozenset()
+
+
+def _mentions(pid: int, number: int) -> frozenset[bytes] | None:
+    """Return which sets of signals a process has the signal in: SigBlk, SigIgn, SigCgt. None: it is gone."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
-            ignored = next(line for line in file if line.startswith(b"SigIgn:"))
-    except (OSError, StopIteration):
-        return False
-    return bool(int(ignored.split()[1], 16) >> (number - 1) & 1)
+            fields = [line.split() for line in file if line.startswith((b"SigBlk:", b"SigIgn:", b"SigCgt:"))]
+    except OSError:
+        return None
+    return frozenset(field[0][:-1] for field in fields if int(field[1], 16) >> (number - 1) & 1)
 
 
 def list_pids() -> list[int]:

@@ -25,6 +25,8 @@ from supervisor.core.program import (
     Table,
     WriteStep,
 )
+from supervisor.core.record import replace
+from supervisor.core.watch import Watch, WatchAction
 from supervisor.core.web_page import WebPage
 from supervisor.errors import ConfigError
 
@@ -61,6 +63,14 @@ def _warnings(*programs: Program, settings: Settings | None = None) -> list[str]
 )
 def test_the_plan_shows_the_web_page(web: WebPage, shown: str) -> None:
     assert _describe(MIGRATE, settings=Settings(web=web))[-1] == shown
+
+
+def test_the_plan_shows_what_is_watched(tmp_path: Path) -> None:
+    watches = (Watch(str(tmp_path)), Watch("/does/not/exist", WatchAction.RESTART, 2.0))
+    assert _describe(replace(MIGRATE, watch=watches))[-2:] == [
+        f"watch: reload migrate 0.5s after a change to {tmp_path}",
+        "watch: restart migrate 2s after a change to /does/not/exist, which does not exist yet",
+    ]
 
 
 def test_the_plan_shows_the_idle_shutdown() -> None:

@@ -52,6 +52,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.watch import Watch, WatchAction
 from supervisor.core.web_page import WebPage
 
 from .documents import program_of, settings_of, table_of
@@ -255,6 +256,24 @@ def test_a_health_check_has_compose_s_times() -> None:
 
 def test_a_health_check_that_is_none_is_not_there() -> None:
     assert program_of("healthcheck: {test: [NONE], interval: 5}") == WEB
+
+
+@pytest.mark.parametrize(
+    ("keys", "watches"),
+    [
+        ("watch: [/certs]", (Watch("/certs"),)),
+        (
+            "watch: [{path: /certs}, {path: /conf, action: restart, debounce: 2s}]",
+            (Watch("/certs"), Watch("/conf", WatchAction.RESTART, 2.0)),
+        ),
+        ("watch: [{path: /certs, action: reload, debounce: 0}]", (Watch("/certs", WatchAction.RELOAD, 0.0),)),
+        ("watch: []", ()),
+        ("watch: null", ()),
+    ],
+    ids=str,
+)
+def test_a_program_watches_files(keys: str, watches: tuple[Watch, ...]) -> None:
+    assert program_of(keys) == replace(WEB, watch=watches)
 
 
 def test_a_user_brings_its_groups_and_those_added() -> None:

@@ -503,3 +503,43 @@ def test_a_wrong_idle_shutdown_is_refused(keys: str, problem: str) -> None:
     [found] = problems_of("supervisor: {idle_shutdown: {" + keys + "}}\nprograms: {web: {command: web}}")
     assert "supervisor.idle_shutdown" in found
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("watch: /certs", "watch: cannot be '/certs' (allowed: a list"),
+        ("watch: [certs]", "watch[0]: cannot be 'certs' (allowed: an absolute path)"),
+        ("watch: [{path: ./certs}]", "watch[0].path: cannot be './certs' (allowed: an absolute path)"),
+        ("watch: [{action: reload}]", "watch[0]: required key 'path' is missing"),
+        ("watch: [{path: /a, action: restrat}]", "watch[0].action: cannot be 'restrat', did you mean restart?"),
+        ("watch: [{path: /a, debounce: soon}]", "watch[0].debounce: cannot be 'soon'"),
+        ("watch: [{path: /a, recursive: true}]", "watch[0].recursive: unknown key"),
+        ("watch: [/a, {path: /a/, action: restart}]", "watch: duplicate item, first given on line 1"),
+        (
+            "type: oneshot, watch: [/a]",
+            "watch: cannot be used with type: oneshot, which has no process to reload or restart"
+            " (allowed: type: service, type: forking)",
+        ),
+    ],
+)
+def test_a_wrong_watch_is_refused(keys: str, problem: str) -> None:
+    [found] = problems_of("programs: {web: {command: web, " + keys + "}}")
+    assert f"programs.web.{problem}" in found
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_warned"),
+    [
+        ("watch: [/a]", True),
+        ("watch: [{path: /a, action: restart}]", False),
+        ("watch: [/a], reload_signal: SIGHUP", False),
+        ("watch: [/a], reload_command: [nginx, -s, reload]", False),
+        ("watch: [/a], preset: nginx", False),
+    ],
+)
+def test_a_reload_that_nobody_has_described_is_a_warning(keys: str, is_warned: bool) -> None:
+    warnings = table_of("programs: {web: {command: web, " + keys + "}}").warnings
+    assert [warning.partition(", so it gets")[0] for warning in warnings] == is_warned * [
+        f"{FILE}:1:32: programs.web.watch: it does not say how the program reloads"
+    ]

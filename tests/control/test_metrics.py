@@ -14,10 +14,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from supervisor import __version__
+from supervisor.core.container import FilesLooked
 from supervisor.core.output import Output
 from supervisor.core.program import Settings
+from supervisor.core.record import replace
 from supervisor.core.sockets import Backlog
 from supervisor.core.tree import Usage
+from supervisor.core.watch import Watch
 
 from .dialogue import Reply, Turns, served
 from .steered import EPOCH, SteeredContainer, oneshot, service
@@ -37,7 +40,8 @@ def scrape(container: SteeredContainer, path: str, accept: str | None = None) ->
 
 
 def busy() -> SteeredContainer:
-    programs = (service("web", checked=True), service("db"), oneshot("migrate"))
+    web = replace(service("web", checked=True), watch=(Watch("/certs"), Watch("/conf")))
+    programs = (web, service("db"), oneshot("migrate"))
     container = SteeredContainer(*programs, settings=Settings(revision='a"b'), skipped={"migrate": "was done before"})
     container.begin().probe("web", True).end("db", None, SIGKILL).wait(1.0)
     container.wait(29.0).wait(0.3).probe("web", False, "refused")
@@ -45,6 +49,8 @@ def busy() -> SteeredContainer:
     container.counters.of(("web", 1)).oom_kills = 1
     container.oom_kills = 5
     container.backlogs = (Backlog("web", "http", 7),)
+    container.counters.of(("web", 1)).note_watch("reload", "failed")
+    container.take(FilesLooked(("web", Watch("/certs")), problem="cannot watch /certs: Permission denied"))
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))
     output.read, output.dropped, output.invalid = [1000, 20], 30, 4
@@ -96,6 +102,9 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_oom_kills_total", {}, 5),
         ("supinit_program_oom_kills_total", WEB, 1),
         ("supinit_program_oom_kills_total", {**WEB, "program": "db"}, 0),
+        ("supinit_program_watch_actions_total", {**WEB, "action": "reload", "outcome": "failed"}, 1),
+        ("supinit_program_watches_failed", {"program": "web"}, 1),
+        ("supinit_program_watches_failed", {"program": "db"}, None),
         ("supinit_program_stop_seconds_count", WEB, 0),
         ("supinit_program_healthcheck_failures_total", WEB, 1),
         ("supinit_program_healthcheck_seconds_count", WEB, 2),

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from supervisor import __version__
-from supervisor.core.container import ShutdownAsked
+from supervisor.core.container import FilesLooked, FilesTouched, ShutdownAsked
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings
 from supervisor.core.record import replace
 from supervisor.core.sockets import ListenSocket, SocketType
 from supervisor.core.tree import Usage
+from supervisor.core.watch import Watch, WatchAction
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, date, oneshot, service
@@ -80,6 +81,7 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "waiting_for": [],
         "starts_again_at": None,
         "status_text": None,
+        "watch": [],
         "autostart": True,
         "next_run_at": None,
         "last_run": None,
@@ -98,6 +100,23 @@ def test_an_instance_shows_its_sockets_with_their_descriptors(socket_path: str) 
     assert entry(container, socket_path)["sockets"] == [
         {"name": "http", "listen": "[::]:80", "type": "stream", "fd": 3},
         {"name": "log", "listen": "/run/log.sock", "type": "datagram", "fd": 4},
+    ]
+
+
+def test_an_instance_shows_what_is_watched_for_it(socket_path: str) -> None:
+    certs, conf = Watch("/certs"), Watch("/conf", WatchAction.RESTART)
+    container = SteeredContainer(replace(service("web"), watch=(certs, conf))).begin()
+    container.take(FilesLooked(("web", conf), problem="cannot watch /conf: Permission denied"))
+    container.take(FilesLooked(("web", certs))).take(FilesTouched((("web", certs),))).wait(0.5)
+    container.take(FilesLooked(("web", certs), ("tls.crt",)))
+    assert entry(container, socket_path)["watch"] == [
+        {"path": "/certs", "action": "reload", "changed_at": date(2.5), "problem": None},
+        {
+            "path": "/conf",
+            "action": "restart",
+            "changed_at": None,
+            "problem": "cannot watch /conf: Permission denied",
+        },
     ]
 
 

@@ -7,10 +7,12 @@ from signal import SIGKILL
 
 import pytest
 
+from supervisor.core.container import FilesLooked
 from supervisor.core.events import ProcessExited
 from supervisor.core.program import Condition, Dependency, Program, ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.tree import Usage
+from supervisor.core.watch import Watch
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, oneshot, service
@@ -38,6 +40,14 @@ def busy() -> SteeredContainer:
     container.say("migrate", "step 3 of 7").say("web", "serving")
     container.probe("web", True).wait(3700).end("db", None, SIGKILL).probe("web", False, "connection refused")
     return container
+
+
+def test_a_program_that_may_miss_a_change_of_its_files_says_so(socket_path: str) -> None:
+    container = SteeredContainer(replace(service("web"), watch=(Watch("/certs"),)), service("db")).begin()
+    container.take(FilesLooked(("web", Watch("/certs")), problem="cannot watch /certs: Permission denied"))
+    _, web, db = get(container, socket_path).text.splitlines()
+    assert web.endswith("  cannot watch /certs: Permission denied")
+    assert db.endswith("  -")
 
 
 def test_the_whole_table(socket_path: str) -> None:

@@ -60,6 +60,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 from supervisor.core.schedule import Schedule
+from supervisor.core.watch import Watch, WatchAction
 
 SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
 
@@ -136,7 +137,13 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         watchdog=rng.choice((None, None, 0.5, 30.0)),
         pid_file=rng.choice((None, "/run/web.pid")),
         healthcheck=rng.choice((None, random_healthcheck(rng))),
+        watch=random_watches(rng),
     )
+
+
+def random_watches(rng: Random) -> tuple[Watch, ...]:
+    paths = rng.sample(("/certs", "/conf"), rng.choice((0, 0, 1, 2)))
+    return tuple(Watch(path, rng.choice(tuple(WatchAction)), rng.choice((0.0, 0.5, 5.0))) for path in paths)
 
 
 def random_table(rng: Random, largest: int = 6) -> tuple[Program, ...]:
@@ -161,8 +168,15 @@ def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, 
             stop = rng.choice((old.stop, old.stop, program.stop))
             check = rng.choice((old.healthcheck, old.healthcheck, program.healthcheck))
             autostart = rng.choice((old.autostart, old.autostart, program.autostart))
+            watch = rng.choice((old.watch, old.watch, program.watch))
             program = replace(
-                old, depends_on=program.depends_on, autostart=autostart, scale=scale, stop=stop, healthcheck=check
+                old,
+                depends_on=program.depends_on,
+                autostart=autostart,
+                scale=scale,
+                stop=stop,
+                healthcheck=check,
+                watch=watch,
             )
         after.append(program)
     return tuple(after)

@@ -19,6 +19,8 @@ from supervisor.core.container import (
     ContainerSwept,
     Draining,
     Fault,
+    FilesLooked,
+    FilesTouched,
     FleetEvent,
     Happened,
     Over,
@@ -53,6 +55,7 @@ from supervisor.core.program import InstanceId, Settings
 from supervisor.core.record import replace
 from supervisor.core.snapshot import project
 from supervisor.core.stop_sequence import stop_time_left
+from supervisor.core.watch import WatchKey
 
 from .chance import SECONDS, every_answer, random_request, random_successor, random_table
 from .worlds import World, ignoring_all_but_sigkill, plan_of
@@ -95,6 +98,8 @@ def _event(world: World, rng: Random) -> FleetEvent:
     if chance < 0.8:
         some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
         return Asked(tuple(some), random_request(rng))
+    if chance < 0.81 and world.plan.watches:
+        return _about_files(rng.choice(world.plan.watches), rng)
     if chance < 0.84:
         successor = random_successor(rng, tuple(world.plan.programs.values()))
         return Updated(plan_of(*successor, settings=world.plan.settings))
@@ -104,6 +109,12 @@ def _event(world: World, rng: Random) -> FleetEvent:
         world.clock_offset += rng.choice((-20_000.0, -30.0, 0.0, 30.0, 20_000.0))
         return ClockSet()
     return TimePassed()
+
+
+def _about_files(key: WatchKey, rng: Random) -> FleetEvent:
+    problem = rng.choice(("", "", "cannot watch /certs: Permission denied"))
+    looked = FilesLooked(key, rng.choice(((), ("tls.crt",))), rng.choice((None, 0.0, 10.0)), problem)
+    return rng.choice((FilesTouched((key,)), looked))
 
 
 def walk(seed: int, steps: int = STEPS) -> Iterator[World]:
@@ -371,7 +382,8 @@ def _out_of_order(plan: Plan, world: World) -> list[str]:
     alive = {instance for instance, before in first.items() if before.is_alive}
     for change in world.changes:
         name = change.instance[0]
-        begins = isinstance(change.after.phase, Stopping) and not isinstance(change.before.phase, Stopping)
+        is_stop = isinstance(change.after.phase, Stopping) and change.after.phase.blame is None
+        begins = is_stop and not isinstance(change.before.phase, Stopping)
         holders = [instance for instance in alive if name in _below(plan, instance[0])]
         if begins and holders and not isinstance(world.fleet.container_phase, Serving):
             wrong.append(f"{name} stops before {holders}")
@@ -401,3 +413,22 @@ def test_the_code_is_that_of_the_main_programs_last_end() -> None:
         assert world.verdict.code == passed_on, seed
         seen.add((has_failed, last is None))
     assert seen == {(False, False), (False, True), (True, False), (True, True)}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_watch_of_the_table_is_kept_until_a_shutdown_and_no_other(seed: int) -> None:
+    for world in walk(seed):
+        is_serving = isinstance(world.fleet.container_phase, Serving)
+        wanted = list(world.plan.watches) if is_serving else []
+        assert sorted(map(repr, world.fleet.files)) == sorted(map(repr, wanted))
+        assert world.watched.keys() == world.fleet.files.keys()
+        assert not any(state.is_looking for state in world.fleet.files.values())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_only_a_process_that_starts_waits_for_its_reload(seed: int) -> None:
+    for world in walk(seed):
+        for state in world.fleet.files.values():
+            for instance, generation in state.owed:
+                life = world.fleet.lives[instance]
+                assert (type(life.phase), life.goal, life.generation) == (Starting, Goal.UP, generation)

@@ -9,7 +9,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
-from supervisor.core.actions import Action, FindDaemon, RunProbe, SendSignal, Spawn, Sweep
+from supervisor.core.actions import Action, FindDaemon, Reload, RunProbe, SendSignal, Spawn, Sweep
 from supervisor.core.container import (
     STEPS,
     Asked,
@@ -20,10 +20,13 @@ from supervisor.core.container import (
     ClockSet,
     ConnectionsSeen,
     ContainerSwept,
+    FilesLooked,
     Fleet,
     FleetEvent,
+    ForgetFiles,
     Happened,
     LookAtConnections,
+    LookAtFiles,
     Over,
     ReadClock,
     RunsPassedOver,
@@ -50,6 +53,7 @@ from supervisor.core.life import Life, Phase
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
 from supervisor.core.record import replace
+from supervisor.core.watch import WatchKey
 
 
 def plan_of(*programs: Program, settings: Settings | None = None) -> Plan:
@@ -136,6 +140,11 @@ class World:
         self.clock_reads: list[float] = []
         self.passed_over: list[RunsPassedOver] = []
         self.last_seen: float | None = None
+        self.watched: dict[WatchKey, FilesLooked] = {}
+        """The watches that have been looked at and not been forgotten, and the next answer to each."""
+        self.file_looks: list[tuple[float, str]] = []
+        """When files were looked at, and which path."""
+        self.reloads: list[tuple[float, InstanceId]] = []
 
     # ---- what happens
 
@@ -163,6 +172,10 @@ class World:
                 elif isinstance(order, ReadClock):
                     self.clock_reads.append(self.now)
                     events.append(self.read_clock(order))
+                elif isinstance(order, LookAtFiles):
+                    events.append(self.look_at_files(order.key))
+                elif isinstance(order, ForgetFiles):
+                    self.watched.pop(order.key)
                 else:
                     answers = self.obey(order.instance, order.action)
                     events.extend(Happened(order.instance, answer) for answer in answers)
@@ -200,6 +213,13 @@ class World:
                 if generation == self.fleet.lives[instance].generation:
                     self.pids[instance] = pid
 
+    def look_at_files(self, key: WatchKey) -> FilesLooked:
+        """Answer once with what has been put into `watched`, and then that nothing has changed."""
+        self.file_looks.append((self.now, key[1].path))
+        answer = self.watched.get(key, FilesLooked(key))
+        self.watched[key] = FilesLooked(key)
+        return answer
+
     def obey(self, instance: InstanceId, action: Action) -> list[Event]:
         match action:
             case Spawn(generation) if instance[0] in self.unspawnable:
@@ -221,6 +241,10 @@ class World:
                 return [self.death(instance, None, signal)]
             case RunProbe():
                 self.probes.append(instance)
+                return []
+            case Reload(generation):
+                assert generation == self.fleet.lives[instance].generation
+                self.reloads.append((self.now, instance))
                 return []
             case FindDaemon(generation, _, True):
                 self.next_pid += 1

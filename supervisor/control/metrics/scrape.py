@@ -61,6 +61,7 @@ class _Projection:
         yield from _states(rows)
         yield from self._times(rows)
         yield from _counters(rows)
+        yield from self._watches(rows)
         yield from self._oom_kills(rows)
         outputs = self._console.container.outputs
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
@@ -125,6 +126,22 @@ class _Projection:
         for backlog in self._console.container.backlogs:
             family.add((backlog.program, backlog.socket), backlog.waiting)
         yield family
+
+    def _watches(self, rows: Iterable[_Row]) -> Iterator[Family]:
+        about = "Reloads and restarts because of changed files."
+        labels = (*BY, "action", "outcome")
+        actions = Family("counter", "supinit_program_watch_actions", about, labels=labels)
+        for row in rows:
+            for key, count in row.counts.watch_actions.items():
+                actions.add((*row.labels, *key), count)
+        failed = Family(
+            "gauge", "supinit_program_watches_failed", "Watches that may miss a change.", labels=("program",)
+        )
+        programs = self._console.container.plan.programs
+        problems = [name for (name, _), state in self._console.container.snapshot.fleet.files.items() if state.problem]
+        for name in (name for name, program in programs.items() if program.watch):
+            failed.add((name,), problems.count(name))
+        yield from (actions, failed)
 
     def _usages(self, rows: Iterable[_Row]) -> Iterator[Family]:
         usages = self._console.usage()

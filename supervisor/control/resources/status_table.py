@@ -54,7 +54,7 @@ def _row(console: Console, view: InstanceView) -> dict[str, str]:
         "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
         "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
         "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
-        DETAIL: printable(_schedule(console, view) or _detail(view, now)),
+        DETAIL: printable(_schedule(console, view) or _detail(view, now) or _watch_problem(console, view.name)),
     }
 
 
@@ -83,6 +83,12 @@ def _detail(view: InstanceView, now: float) -> str:
         return view.reason
     is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0
     return view.probe_detail if is_ill else view.status_text
+
+
+def _watch_problem(console: Console, name: str) -> str:
+    """Return why changes of files may be missed. Empty: they are not."""
+    files = console.container.snapshot.fleet.files
+    return next((state.problem for (program, _), state in files.items() if program == name and state.problem), "")
 
 
 def _colored(line: str, start: int, view: InstanceView) -> str:

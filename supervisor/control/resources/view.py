@@ -84,6 +84,7 @@ def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
         "waiting_for": list(view.waiting_for),
         "starts_again_at": clock.date(view.starts_again_at),
         "status_text": view.status_text or None,
+        "watch": _watches(console, view.name),
         "autostart": console.container.plan.programs[view.name].starts_by_itself,
         **_schedule(console, view.name),
         "sockets": _sockets(console.container.plan.programs[view.name]),
@@ -133,6 +134,20 @@ def _sockets(program: Program) -> list[Json]:
     return [
         {"name": socket.name, "listen": socket.listen, "type": socket.kind.value, "fd": number}
         for number, socket in numbered(program)
+    ]
+
+
+def _watches(console: Console, name: str) -> list[Json]:
+    """Return what is known of each watch of a program, in the table's order."""
+    files, date = console.container.snapshot.fleet.files, console.clock.date
+    return [
+        {
+            "path": watch.path,
+            "action": watch.action.value,
+            "changed_at": date(None if (state := files.get((name, watch))) is None else state.changed_at),
+            "problem": None if state is None else state.problem or None,
+        }
+        for watch in console.container.plan.programs[name].watch
     ]
 
 

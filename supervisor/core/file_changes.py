@@ -1,0 +1,145 @@
+"""Changes to watched files: when to look at them, and what a change does to a program.
+
+Rule 1: an event is a hint. Only a look, which compares the files with what they were, tells that something has changed.
+Rule 2: a look comes `debounce` after the last hint, and at the latest MAX_DEBOUNCES times that after the first one.
+Rule 3: a process that was started after the last change has read it, so it is left alone.
+Rule 4: a change acts on processes only. What somebody has stopped, and what has ended for good, stays as it is.
+Rule 5: a process that is still starting may have no handler for its reload signal yet, so its reload waits until it is
+        RUNNING. A restart does not wait.
+Rule 6: a watch that does not work looks again every RETRY_INTERVAL, so that it finds changes all the same.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from supervisor.core.actions import Reload
+from supervisor.core.container import FilesChanged, ForgetFiles, LookAtFiles, Order, Serving, WatchProblem
+from supervisor.core.life import Backoff, Goal, Running, Starting
+from supervisor.core.record import Record, replace
+from supervisor.core.watch import WatchAction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from supervisor.core.container import FilesLooked
+    from supervisor.core.program import InstanceId
+    from supervisor.core.settling import Settling
+    from supervisor.core.watch import WatchKey
+
+MAX_DEBOUNCES = 10
+"""How many times `debounce` files may change without a pause before a look comes all the same."""
+RETRY_INTERVAL = 30.0
+
+
+class FileState(Record):
+    """What is known of one watch."""
+
+    first_hint: float | None = None
+    """When the first of the hints came that no look has followed yet."""
+    last_hint: float | None = None
+    look_at: float = inf
+    is_looking: bool = False
+    looks_for: float = 0.0
+    """When the last hint came before the look that is under way."""
+    problem: str = ""
+    """Why it does not work, as a sentence. Empty: it does."""
+    changed_at: float | None = None
+    """When a change was last found."""
+    owed: tuple[tuple[InstanceId, int], ...] = ()
+    """The processes, by instance and generation, that are to be reloaded once they are RUNNING."""
+
+
+def keep_watches(turn: Settling, since: float | None = None) -> None:
+    """Begin and end watches as the table says, and reload what has become RUNNING.
+
+    `since`: a file that has changed after this time has changed for a watch that begins now. None: none has.
+    """
+    wanted = turn.plan.watches if isinstance(turn.container_phase, Serving) else ()
+    for key in [key for key in turn.files if key not in wanted]:
+        del turn.files[key]
+        turn.orders.append(ForgetFiles(key))
+    for key in wanted:
+        if key not in turn.files:
+            turn.files[key] = FileState(is_looking=True, looks_for=turn.now)
+            turn.orders.append(LookAtFiles(key, since))
+    for key, state in turn.files.items():
+        if state.owed:
+            turn.files[key] = replace(state, owed=tuple(_pay(turn, state.owed)))
+
+
+def _pay(turn: Settling, owed: Iterable[tuple[InstanceId, int]]) -> Iterable[tuple[InstanceId, int]]:
+    """Reload the processes that are RUNNING now, and yield those that still start."""
+    for instance, generation in owed:
+        life = turn.lives.get(instance)
+        if life is None or life.generation != generation or life.goal is Goal.DOWN:
+            continue
+        if isinstance(life.phase, Running):
+            turn.orders.append(Order(instance, Reload(generation)))
+        elif isinstance(life.phase, Starting):
+            yield instance, generation
+
+
+def note_hints(turn: Settling, keys: Iterable[WatchKey]) -> None:
+    """Take in that something has happened to the files of some watches."""
+    for key in keys:
+        state = turn.files.get(key)
+        if state is None:
+            continue
+        first = turn.now if state.first_hint is None else state.first_hint
+        debounce = key[1].debounce
+        look_at = min(turn.now + debounce, first + MAX_DEBOUNCES * debounce)
+        turn.files[key] = replace(state, first_hint=first, last_hint=turn.now, look_at=look_at)
+
+
+def look_if_due(turn: Settling) -> None:
+    for key, state in turn.files.items():
+        if turn.now >= state.look_at and not state.is_looking:
+            hint = turn.now if state.last_hint is None else state.last_hint
+            turn.files[key] = replace(
+                state, first_hint=None, last_hint=None, look_at=inf, is_looking=True, looks_for=hint
+            )
+            turn.orders.append(LookAtFiles(key))
+
+
+def note_look(turn: Settling, event: FilesLooked) -> tuple[InstanceId, ...]:
+    """Take the answer to a look. Return the instances that are to be restarted because of what has changed."""
+    key, state = event.key, turn.files.get(event.key)
+    if state is None or not state.is_looking:
+        return ()
+    if event.problem != state.problem:
+        turn.changes.append(WatchProblem(key, event.problem))
+    look_at = min(state.look_at, turn.now + RETRY_INTERVAL) if event.problem else state.look_at
+    state = replace(state, is_looking=False, look_at=look_at, problem=event.problem)
+    if not event.changed:
+        turn.files[key] = state
+        return ()
+    (name, watch), at = key, state.looks_for if event.changed_at is None else event.changed_at
+    is_restart = watch.action is WatchAction.RESTART
+    targets = tuple(i for i in turn.plan.programs[name].instances if _is_affected(turn, i, is_restart, at))
+    turn.changes.append(FilesChanged(key, event.changed, targets))
+    owed = state.owed if is_restart else tuple((i, turn.lives[i].generation) for i in targets)
+    turn.files[key] = replace(state, changed_at=turn.now, owed=owed)
+    return targets if is_restart else ()
+
+
+def _is_affected(turn: Settling, instance: InstanceId, is_restart: bool, at: float) -> bool:
+    """Whether an instance has a process that is older than the change, or waits for its next start."""
+    life = turn.lives[instance]
+    if life.goal is Goal.DOWN or turn.is_leaving(instance):
+        return False
+    match life.phase:
+        case Starting(run=run) | Running(run=run):
+            return run.since <= at
+        case Backoff():
+            return is_restart
+        case _:
+            return False
+
+
+def postpone_looks(turn: Settling, seconds: float) -> None:
+    """Move the time of each look by a pause of supinit itself."""
+    for key, state in turn.files.items():
+        first = None if state.first_hint is None else state.first_hint + seconds
+        turn.files[key] = replace(state, first_hint=first, look_at=state.look_at + seconds)

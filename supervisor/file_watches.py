@@ -1,0 +1,172 @@
+"""The watched files of one container: hints from the kernel to the core, looks and reloads that the core has ordered.
+
+Loaded with the first order that is about a watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from supervisor.core.container import FilesLooked, FilesTouched, LookAtFiles
+from supervisor.core.signals import signal_name
+from supervisor.files.survey import Survey
+from supervisor.files.watcher import Watcher
+from supervisor.process.procfs import would_end
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from supervisor.core.container import ForgetFiles
+    from supervisor.core.program import InstanceId
+    from supervisor.core.watch import WatchKey
+    from supervisor.engine import Engine
+
+PAUSE = 0.1
+"""Seconds after some events in which no others are read, so that a flood of them costs a bounded share of the time."""
+LOOK_LIMIT = 30.0
+"""Seconds that a look may take. One that takes longer waits for a file system that does not answer."""
+
+
+class FileWatches:
+    """Does what the core orders, for one engine. `spawn` runs a coroutine as a task that somebody holds."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        reload: Callable[[InstanceId], Awaitable[str | None]],
+    ) -> None:
+        self._engine = engine
+        self._loop = loop
+        self._spawn = spawn
+        self._run_reload = reload
+        self._watcher = Watcher()
+        self._descriptor: int | None = None
+        self._hung: set[WatchKey] = set()
+        """The watches of which a look has not come back within LOOK_LIMIT."""
+        self._reloading: dict[InstanceId, bool] = {}
+        """The instances that are being reloaded, and whether another reload is to follow."""
+
+    # ---- looks
+
+    def order(self, order: LookAtFiles | ForgetFiles) -> None:
+        if isinstance(order, LookAtFiles):
+            self._spawn(self._look(order))
+        else:
+            self._watcher.forget(order.key)
+
+    async def _look(self, order: LookAtFiles) -> None:
+        key = order.key
+        self._listen()
+        self.take()
+        self._watcher.begin_look(key)
+        found = None
+        if key not in self._hung:
+            found = await self._survey(key)
+        if found is None:
+            self._hung.add(key)
+            answer = FilesLooked(key, problem=f"cannot watch {key[1].path}: no answer within {LOOK_LIMIT:g} s")
+        elif key not in self._engine.fleet.files:
+            self._watcher.forget(key)  # an update has removed it meanwhile
+            return
+        else:
+            since = None if order.since is None else time.time() - (self._loop.time() - order.since)
+            answer = self._watcher.end_look(key, found, since)
+        self._engine.feed(answer)
+
+    async def _survey(self, key: WatchKey) -> Survey | None:
+        """Look in a thread. None: it did not come back in time; the thread is left behind."""
+        from threading import Thread
+
+        answer: asyncio.Future[Survey] = self._loop.create_future()
+
+        def survey() -> None:
+            found = self._watcher.survey(key[1].path)
+            self._loop.call_soon_threadsafe(self._settle, answer, key, found)
+
+        # a daemon thread: one that hangs must not keep supinit from its end
+        Thread(target=survey, daemon=True).start()
+        try:
+            return await asyncio.wait_for(answer, LOOK_LIMIT)
+        except TimeoutError:
+            return None
+
+    def _settle(self, answer: asyncio.Future[Survey], key: WatchKey, found: Survey) -> None:
+        self._hung.discard(key)
+        if found.error is not None:
+            self._engine.faults.note("watch", found.error)
+        if not answer.done():
+            answer.set_result(found)
+
+    # ---- hints
+
+    def _listen(self) -> None:
+        descriptor = self._watcher.open()
+        if descriptor is not None:
+            self._descriptor = descriptor
+            self._resume()
+
+    def _resume(self) -> None:
+        if self._descriptor is not None:
+            self._loop.add_reader(self._descriptor, self._read)
+
+    def _read(self) -> None:
+        assert self._descriptor is not None
+        self._loop.remove_reader(self._descriptor)
+        self._loop.call_later(PAUSE, self._resume)
+        self.take()
+
+    def take(self) -> None:
+        """Tell the core of what has happened until now, before it is told of anything else."""
+        keys = self._engine.faults.attempt("watch", self._watcher.take)
+        if keys:
+            self._engine.feed(FilesTouched(tuple(key for key in self._engine.plan.watches if key in keys)))
+
+    # ---- reloads
+
+    def reload(self, instance: InstanceId) -> None:
+        """Reload an instance; once more afterwards, where it is being reloaded already."""
+        if instance in self._reloading:
+            self._reloading[instance] = True
+        else:
+            self._reloading[instance] = False
+            self._spawn(self._reload(instance))
+
+    async def _reload(self, instance: InstanceId) -> None:
+        try:
+            while True:
+                self._reloading[instance] = False
+                problem = self._obstacle(instance) or await self._run_reload(instance)
+                self._note_reload(instance, problem)
+                if not self._reloading[instance]:
+                    break
+        finally:
+            del self._reloading[instance]
+
+    def _obstacle(self, instance: InstanceId) -> str | None:
+        """Return why a reload would do harm, as a sentence."""
+        life, program = self._engine.fleet.lives.get(instance), self._engine.plan.programs.get(instance[0])
+        if life is None or program is None or life.run is None:
+            return f"{instance[0]}: it has no process"
+        how = program.reload
+        if not isinstance(how, int) or not would_end(life.run.pid, how):
+            return None
+        return (
+            f"{signal_name(how)} would end process {life.run.pid}, which does not handle it: set reload_signal or "
+            "reload_command, or write action: restart"
+        )
+
+    def _note_reload(self, instance: InstanceId, problem: str | None) -> None:
+        outcome = "done" if problem is None else "failed"
+        self._engine.counters.of(instance).note_watch("reload", outcome)
+        program = self._engine.plan.programs.get(instance[0])
+        about: dict[str, object] = {"program": instance[0]}
+        if program is not None and program.scale > 1:
+            about["instance"] = instance[1]
+        if problem is None:
+            self._engine.journal.write("info", "program.reloaded", **about)
+        else:
+            self._engine.journal.write("error", "program.reload_failed", **about, reason=problem)

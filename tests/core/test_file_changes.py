@@ -1,0 +1,322 @@
+"""`watch`: when the files are looked at, and what a change does to the processes of a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from supervisor.core.actions import Reload
+from supervisor.core.container import (
+    Begun,
+    FilesChanged,
+    FilesLooked,
+    FilesTouched,
+    Happened,
+    LookAtFiles,
+    Order,
+    Resumed,
+    ShutdownAsked,
+    TimePassed,
+    WatchProblem,
+)
+from supervisor.core.events import BecameReady, RestartRequested, Spawned, StartRequested, StopRequested
+from supervisor.core.fleet import advance, new_fleet, next_deadline
+from supervisor.core.life import Backoff, Fatal, Running, Starting, Stopped
+from supervisor.core.log_events import LogEvent, describe_container_change
+from supervisor.core.plan import Plan
+from supervisor.core.program import Program, Readiness, Restart, RestartDelay, RestartWhen, Settings, ShutdownOn
+from supervisor.core.record import replace
+from supervisor.core.watch import Watch, WatchAction
+
+from .worlds import World, ignoring_all_but_sigkill, plan_of, program
+
+CERTS = Watch("/certs")
+CONFIG = Watch("/conf", WatchAction.RESTART, 2.0)
+RELOADS, RESTARTS = ("web", CERTS), ("web", CONFIG)
+WEB = replace(program("web"), watch=(CERTS,))
+OTHER = program("other")
+
+
+def _world(*programs: Program) -> World:
+    """A world whose programs are RUNNING since 1.0, at 10.0."""
+    return World(plan_of(*programs)).begin().pass_to(10.0)
+
+
+def _change(world: World, key: tuple[str, Watch], *names: str, changed_at: float | None = None) -> World:
+    """Let files change, and the kernel tell of it."""
+    world.watched[key] = FilesLooked(key, names or ("tls.crt",), changed_at)
+    return world.tell(FilesTouched((key,)))
+
+
+def test_the_files_are_looked_at_when_the_container_starts() -> None:
+    plan = plan_of(WEB)
+    turn = advance(plan, new_fleet(plan), Begun(), 5.0)
+    assert [order for order in turn.orders if isinstance(order, LookAtFiles)] == [LookAtFiles(RELOADS, 5.0)]
+
+
+def test_a_change_reloads_the_program_when_it_was_quiet_for_the_debounce_time() -> None:
+    world = _change(_world(WEB), RELOADS).pass_to(100.0)
+    assert world.file_looks == [(0.0, "/certs"), (10.5, "/certs")]
+    assert world.reloads == [(10.5, ("web", 1))]
+
+
+def test_what_has_happened_without_a_change_does_nothing() -> None:
+    world = _world(WEB).tell(FilesTouched((RELOADS,))).pass_to(100.0)
+    assert (len(world.file_looks), world.reloads) == (2, [])
+
+
+def test_each_event_postpones_the_look() -> None:
+    world = _change(_world(WEB), RELOADS)
+    for at in (10.4, 10.8, 11.2):
+        world.pass_to(at).tell(FilesTouched((RELOADS,)))
+    assert world.pass_to(100.0).reloads == [(11.7, ("web", 1))]
+
+
+def test_events_without_end_postpone_the_look_ten_times_the_debounce_time_at_most() -> None:
+    world = _change(_world(WEB), RELOADS)
+    for number in range(1, 100):
+        world.pass_to(10.0 + number / 10).tell(FilesTouched((RELOADS,)))
+    assert world.reloads == [(15.0, ("web", 1))]
+
+
+def test_a_change_during_a_look_is_looked_at_again() -> None:
+    plan = plan_of(WEB)
+    fleet = _world(WEB).fleet
+    fleet = advance(plan, fleet, FilesTouched((RELOADS,)), 10.0).fleet
+    fleet = advance(plan, fleet, FilesTouched((RELOADS,)), 10.5).fleet
+    looking = advance(plan, fleet, TimePassed(), 11.0)
+    assert LookAtFiles(RELOADS) in looking.orders
+    touched = advance(plan, looking.fleet, FilesTouched((RELOADS,)), 11.1).fleet
+    assert next_deadline(touched) is None, "there is one look at a time"
+    answered = advance(plan, touched, FilesLooked(RELOADS), 11.2).fleet
+    assert next_deadline(answered) == 11.6
+
+
+def test_every_instance_is_reloaded() -> None:
+    world = _change(_world(replace(WEB, scale=3)), RELOADS).pass_to(11.0)
+    assert world.reloads == [(10.5, ("web", number)) for number in (1, 2, 3)]
+
+
+def test_a_restart_takes_the_stop_sequence_and_what_depends_on_it_waits() -> None:
+    web = replace(WEB, watch=(CONFIG,))
+    world = _change(_world(web, OTHER), RESTARTS).pass_to(100.0)
+    assert world.deaths == [(12.0, ("web", 1))]
+    assert world.spawned == [("web", 1), ("other", 1), ("web", 1)]
+    assert isinstance(world.phase("web"), Running)
+
+
+def test_several_changes_at_once_are_one_restart() -> None:
+    second = Watch("/more", WatchAction.RESTART, 2.0)
+    world = _world(replace(WEB, watch=(CONFIG, second)))
+    _change(_change(world, RESTARTS), ("web", second)).pass_to(100.0)
+    assert len(world.deaths) == 1
+
+
+def _stopped(world: World) -> World:
+    return world.stop("web").pass_to(20.0)
+
+
+def _failed(world: World) -> World:
+    return world.exits("web", 7).pass_to(20.0)
+
+
+NEVER = Restart(RestartWhen.NEVER)
+
+
+@pytest.mark.parametrize("watch", [CERTS, CONFIG], ids=["reload", "restart"])
+@pytest.mark.parametrize(("act", "phase"), [(_stopped, Stopped), (_failed, Fatal)], ids=["stopped", "fatal"])
+def test_what_is_down_stays_down(watch: Watch, act: Callable[[World], World], phase: type) -> None:
+    web = replace(WEB, watch=(watch,), restart=NEVER, shutdown_on=ShutdownOn.NEVER)
+    world = act(_world(web, OTHER))
+    _change(world, ("web", watch)).pass_to(100.0)
+    assert isinstance(world.phase("web"), phase)
+    assert (world.reloads, world.spawned) == ([], [("web", 1), ("other", 1)])
+
+
+def test_what_waits_for_its_next_start_is_started_at_once() -> None:
+    web = replace(WEB, watch=(CONFIG,), restart_delay=RestartDelay(initial=1000.0, max=1000.0))
+    world = _world(web, OTHER).exits("web", 7)
+    assert isinstance(world.phase("web"), Backoff)
+    _change(world, RESTARTS).pass_to(20.0)
+    assert isinstance(world.phase("web"), Running)
+
+
+def test_a_reload_waits_until_the_process_is_running() -> None:
+    web = replace(WEB, ready=Readiness(log="up", timeout=60.0))
+    world = World(plan_of(web)).begin().pass_to(5.0)
+    _change(world, RELOADS).pass_to(20.0)
+    assert isinstance(world.phase("web"), Starting)
+    assert world.reloads == []
+    world.happens("web", BecameReady(1))
+    assert world.reloads == [(20.0, ("web", 1))]
+
+
+def test_a_reload_that_waits_is_dropped_with_its_process() -> None:
+    web = replace(WEB, ready=Readiness(log="up", timeout=60.0))
+    world = World(plan_of(web)).begin().pass_to(5.0)
+    _change(world, RELOADS).pass_to(20.0)
+    world.exits("web", 7).pass_to(30.0)
+    world.happens("web", BecameReady(2)).pass_to(40.0)
+    assert world.reloads == []
+
+
+@pytest.mark.parametrize("watch", [CERTS, CONFIG], ids=["reload", "restart"])
+def test_a_process_that_was_started_after_the_change_has_read_it(watch: Watch) -> None:
+    """Such as one whose pre_start hook writes the file: it would be restarted for ever."""
+    world = _world(replace(WEB, watch=(watch,)))
+    _change(world, ("web", watch))
+    world.now = 10.1
+    world.ask(RestartRequested(), "web").pass_to(100.0)
+    assert (world.reloads, len(world.deaths)) == ([], 1)
+
+
+def test_what_changed_before_the_first_look_and_after_the_start_is_a_change() -> None:
+    plan = plan_of(WEB)
+    fleet = advance(plan, new_fleet(plan), Begun(), 5.0).fleet
+    fleet = advance(plan, fleet, Happened(("web", 1), Spawned(1, 100)), 5.1).fleet
+    fleet = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 5.2), 5.3).fleet
+    turn = advance(plan, fleet, TimePassed(), 6.1)
+    assert turn.orders == (Order(("web", 1), Reload(1)),)
+
+
+def test_nothing_is_done_in_a_shutdown() -> None:
+    world = _world(WEB)
+    world.obeys = ignoring_all_but_sigkill(world.plan)
+    _change(world, RELOADS).tell(ShutdownAsked("SIGTERM was received"))
+    assert (world.fleet.files, world.watched) == ({}, {})
+    world.run_out()
+    assert world.reloads == []
+
+
+def test_a_program_that_waits_for_its_stop_is_left_alone() -> None:
+    """What depends on it is stopped first."""
+    app = replace(program("app", "web"))
+    world = World(plan_of(WEB, app), obeys={"app": ()}).begin().pass_to(10.0)
+    _change(world, RELOADS).ask(StopRequested(), "web", "app").pass_to(12.0)
+    assert isinstance(world.phase("web"), Running)
+    assert world.reloads == []
+
+
+def test_a_watch_that_does_not_work_looks_again_and_finds_changes_all_the_same() -> None:
+    world = _world(WEB)
+    problem = "cannot watch /certs: the limit of inotify watches is reached"
+    world.watched[RELOADS] = FilesLooked(RELOADS, problem=problem)
+    world.tell(FilesTouched((RELOADS,))).pass_to(20.0)
+    assert world.fleet.files[RELOADS].problem == problem
+    world.watched[RELOADS] = FilesLooked(RELOADS, ("tls.crt",), problem=problem)
+    world.pass_to(41.0)
+    assert world.reloads == [(40.5, ("web", 1))]
+    assert world.pass_to(1000.0).fleet.files[RELOADS].problem == ""
+    assert next_deadline(world.fleet) is None, "a watch that works looks at nothing"
+
+
+def test_an_update_begins_and_ends_watches_in_place() -> None:
+    world = _world(WEB)
+    world.update(replace(WEB, watch=(CERTS, CONFIG)))
+    assert list(world.watched) == [RELOADS, RESTARTS]
+    world.update(replace(WEB, watch=(CONFIG,)))
+    assert list(world.watched) == [RESTARTS]
+    assert (list(world.fleet.files), world.deaths) == ([RESTARTS], [])
+    world.update(OTHER).pass_to(20.0)
+    assert (world.watched, world.fleet.files) == ({}, {})
+
+
+def test_a_new_entry_of_a_program_that_has_left_is_watched() -> None:
+    """Its plan is put together from old and new entries (replace_entries)."""
+    world = _world(WEB, OTHER)
+    world.update(replace(WEB, command=("another",), watch=(CONFIG,)), OTHER).pass_to(20.0)
+    assert list(world.watched) == [RESTARTS]
+
+
+def test_the_time_of_a_pause_is_not_quiet_time() -> None:
+    world = _change(_world(WEB), RELOADS).tell(Resumed(100.0), at=110.2).pass_to(200.0)
+    assert world.reloads == [(110.5, ("web", 1))]
+
+
+def test_a_container_whose_files_rest_has_no_deadline() -> None:
+    assert next_deadline(_world(WEB).fleet) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        (
+            FilesChanged(RELOADS, ("tls.crt", "tls.key"), (("web", 1),)),
+            LogEvent(
+                "info",
+                "program.files_changed",
+                {"program": "web", "path": "/certs", "changed": "tls.crt,tls.key", "does": "reload"},
+            ),
+        ),
+        (
+            FilesChanged(RESTARTS, ("",), ()),
+            LogEvent("info", "program.files_changed", {"program": "web", "path": "/conf", "does": "nothing"}),
+        ),
+        (
+            FilesChanged(RELOADS, tuple(map(str, range(12))), ()),
+            LogEvent(
+                "info",
+                "program.files_changed",
+                {"program": "web", "path": "/certs", "changed": "0,1,2,3,4,5,6,7,8,9,…", "does": "nothing"},
+            ),
+        ),
+        (
+            WatchProblem(RELOADS, "cannot watch /certs: Permission denied"),
+            LogEvent(
+                "warning",
+                "program.watch_failed",
+                {"program": "web", "reason": "cannot watch /certs: Permission denied"},
+            ),
+        ),
+        (
+            WatchProblem(RELOADS, ""),
+            LogEvent("info", "program.watch_restored", {"program": "web", "path": "/certs"}),
+        ),
+    ],
+    ids=["change", "of a file", "many", "problem", "restored"],
+)
+def test_the_events_say_what_has_changed_and_what_that_does(
+    change: FilesChanged | WatchProblem, event: LogEvent
+) -> None:
+    assert describe_container_change(change) == event
+
+
+def _random_plan(rng: Random) -> Plan:
+    watches = tuple(
+        Watch(f"/{number}", rng.choice(list(WatchAction)), rng.choice((0.0, 0.5, 3.0))) for number in range(3)
+    )
+    programs = (
+        replace(WEB, watch=watches[:2], scale=rng.randint(1, 2)),
+        replace(OTHER, watch=watches[2:]),
+        program("plain"),
+    )
+    return plan_of(*programs, settings=Settings(shutdown_timeout=5.0))
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_every_change_reaches_each_older_process_exactly_once_and_soon(seed: int) -> None:
+    """A process that was RUNNING when the last event came is reloaded or replaced once the files have been quiet."""
+    rng = Random(seed)
+    world = World(_random_plan(rng)).begin().pass_to(100.0)
+    for _ in range(20):
+        key = rng.choice(world.plan.watches)
+        name, watch = key
+        before = {i: life.generation for i, life in world.fleet.lives.items() if isinstance(life.phase, Running)}
+        reloads = len(world.reloads)
+        _change(world, key)
+        for _ in range(rng.randint(0, 3)):
+            world.pass_to(world.now + rng.random() * watch.debounce).tell(FilesTouched((key,)))
+        end = world.now + 11 * watch.debounce + 20.0
+        world.pass_to(end)
+        mine = [i for i in before if i[0] == name]
+        if watch.action is WatchAction.RELOAD:
+            assert [i for _, i in world.reloads[reloads:]] == mine
+            assert {i: world.fleet.lives[i].generation for i in before} == before
+        else:
+            assert len(world.reloads) == reloads
+            assert all(world.fleet.lives[i].generation == before[i] + (i[0] == name) for i in before)
+        if rng.random() < 0.3:
+            world.ask(rng.choice((StopRequested(), StartRequested(), RestartRequested())), name)
+            world.pass_to(world.now + 20.0)
