@@ -23,7 +23,7 @@ LISTEN_STATE = 10
 
 def explain(failure: Failure, held: Iterable[HeldSocket]) -> str:
     """Return the sentence for the operator. `held`: the sockets of this supinit."""
-    return f"{failure.place}: cannot listen on {failure.socket.listen}: {_reason(failure, held)}"
+    return f"cannot listen on {failure.socket.listen}: {_reason(failure, held)}"
 
 
 def _reason(failure: Failure, held: Iterable[HeldSocket]) -> str:

@@ -99,9 +99,21 @@ class HeldSocket:
         self._give_away(path)
 
     def _give_away(self, path: str) -> None:
-        status = os.lstat(path)
-        if (status.st_uid, status.st_gid) != self.owner:
-            os.chown(path, *self.owner)
+        """Set owner and mode of the file, as far as they differ.
+
+        The directory may belong to the program's user, who could put a link in the place of the file.
+        """
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            if (status.st_dev, status.st_ino) != self._identity:
+                raise FileNotFoundError(errno.ENOENT, "somebody has replaced it", path)
+            if (status.st_uid, status.st_gid) != self.owner:
+                os.chown(f"/proc/self/fd/{descriptor}", *self.owner)
+            if stat.S_IMODE(status.st_mode) != self.spec.mode:
+                os.chmod(f"/proc/self/fd/{descriptor}", self.spec.mode)
+        finally:
+            os.close(descriptor)
 
     def is_lost(self) -> bool:
         """Whether the file was removed or replaced, so that nobody can connect any more."""
@@ -124,8 +136,6 @@ class HeldSocket:
         if spec.kind is SocketType.STREAM and spec.backlog != before.backlog:
             self.socket.listen(spec.backlog)
         if isinstance(spec.address, str):
-            if spec.mode != before.mode:
-                os.chmod(spec.address, spec.mode)
             self._give_away(spec.address)
 
     def close(self) -> None:
@@ -179,12 +189,16 @@ class Sockets:
             self._unreported += bound.values()
         return tuple(failures)
 
-    def explain(self, failures: Iterable[Failure]) -> tuple[str, ...]:
-        """Return a sentence for each failure. It may take a while, since it looks for who has the address."""
+    def explain(self, failures: Iterable[Failure], with_place: bool = True) -> tuple[str, ...]:
+        """Return a sentence for each failure, by default with its place in the table.
+
+        It may take a while, since it looks for who has the address.
+        """
         from supervisor.process.socket_failures import explain
 
         held = tuple(self._held.values())
-        return tuple(explain(failure, held) for failure in failures)
+        sentences = ((f"{failure.place}: " if with_place else "", explain(failure, held)) for failure in failures)
+        return tuple(place + sentence for place, sentence in sentences)
 
     def hold(self, program: Program) -> None:
         """Make sure that a program about to start has its sockets. Raises SpawnError."""
@@ -195,7 +209,7 @@ class Sockets:
                 self._held.pop(spec.key).close()
         failures = self.bind((program,))
         if failures:
-            raise SpawnError("; ".join(self.explain(failures)), None)
+            raise SpawnError("; ".join(self.explain(failures, with_place=False)), None)
         for spec in program.sockets:
             self._held[spec.key].revive()
 

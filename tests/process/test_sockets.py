@@ -319,6 +319,22 @@ def test_a_new_backlog_mode_and_owner_are_applied_in_place(
     assert stat.S_IMODE(os.stat(str(unix.address)).st_mode) == 0o666
 
 
+@needs_root
+def test_a_link_in_the_place_of_a_socket_is_not_followed(keeper: Keeper, unix: ListenSocket, tmp_path: Path) -> None:
+    """The directory may belong to the program's user, and supinit is root."""
+    secret = tmp_path / "secret"
+    secret.write_text("root's own")
+    secret.chmod(0o600)
+    program = keeper.bind(unix)
+    keeper.follow(program)
+    os.unlink(str(unix.address))
+    os.symlink(secret, str(unix.address))
+    keeper.follow(replace(program, sockets=(replace(unix, mode=0o666, uid=5, gid=6),)))
+    status = secret.stat()
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o600)
+    assert keeper.told()[-1] == "socket.change_failed api"
+
+
 def test_a_file_that_somebody_has_removed_is_made_again_at_the_next_start(keeper: Keeper, unix: ListenSocket) -> None:
     program = keeper.bind(unix)
     os.unlink(str(unix.address))
