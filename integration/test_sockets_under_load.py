@@ -132,6 +132,11 @@ def uvicorn(site: Site, **fields: Any) -> Table:
     return site.app(need("uvicorn", "pip install uvicorn"), "--fd", "${sockets.http.fd}", *options, **fields)
 
 
+def hypercorn(site: Site) -> Table:
+    server = need("hypercorn", "pip install hypercorn")
+    return site.app(server, "--bind", "fd://${sockets.http.fd}", "pid_app:asgi", working_dir=str(CHILDREN))
+
+
 def nginx_uvicorn(site: Site) -> Table:
     """uvicorn drops what it has accepted and not read yet, and nginx asks again."""
     return site.behind_nginx("proxy_pass http://twice;", uvicorn(site, listen=f"127.0.0.1:{site.app_port}"))
@@ -182,8 +187,8 @@ def kill_in(container: Container, pid: int) -> None:
             os.kill(outer, signal.SIGKILL)
 
 
-SERVERS = (gunicorn, uwsgi_http, nginx_uwsgi, nginx_php_fpm, nginx_alone, nginx_uvicorn, plain_asyncio, plain_node)
-IN_HAND = {gunicorn: 2, uwsgi_http: 2, nginx_uwsgi: 2, nginx_php_fpm: 2}
+SERVERS = (gunicorn, nginx_uwsgi, nginx_php_fpm, nginx_alone, nginx_uvicorn, plain_asyncio, plain_node)
+IN_HAND = {gunicorn: 2, nginx_uwsgi: 2, nginx_php_fpm: 2}
 """How many requests the workers of a server have in hand at most. The others accept ahead of their work."""
 
 
@@ -219,6 +224,7 @@ def test_without_a_held_socket_a_restart_refuses_requests(run: Run, site: Site) 
     del table["app"]["sockets"]
     table["app"]["command"] += ["--bind", f"127.0.0.1:{site.port}"]
     container = run(table)
+    container.await_ready(30)
     with Load(site.address) as load:
         load.await_more(300)
         before = load.failures[REFUSED]
@@ -227,8 +233,18 @@ def test_without_a_held_socket_a_restart_refuses_requests(run: Run, site: Site) 
     assert load.failures[REFUSED] > before
 
 
-def test_uvicorn_alone_refuses_nothing_but_drops_what_it_has_not_read(run: Run, site: Site) -> None:
+@pytest.mark.parametrize("table", [uwsgi_http, hypercorn], ids=lambda table: table.__name__)
+def test_other_servers_take_the_socket_too(run: Run, site: Site, table: Callable[[Site], Table]) -> None:
+    run(table(site))
+    with Load(site.address, clients=1) as load:
+        load.await_more(1)
+    assert load.failures == {}
+
+
+def test_uvicorn_alone_refuses_nothing(run: Run, site: Site) -> None:
+    """It drops what it has accepted and not read yet, so some requests fail in another way."""
     container = run(uvicorn(site))
+    container.await_ready(30)
     with Load(site.address) as load:
         load.await_more(300)
         restart(container, "app")
