@@ -41,6 +41,10 @@ class FileState(Record):
     last_hint: float | None = None
     look_at: float = inf
     is_looking: bool = False
+    is_first: bool = True
+    """Whether no look has been answered yet."""
+    found: tuple[str, ...] = ()
+    """What the first look has found while more was going on. It counts with the next look."""
     looks_for: float = 0.0
     """When the last hint came before the look that is under way."""
     problem: str = ""
@@ -111,14 +115,17 @@ def note_look(turn: Settling, event: FilesLooked) -> tuple[InstanceId, ...]:
     if event.problem != state.problem:
         turn.changes.append(WatchProblem(key, event.problem))
     look_at = min(state.look_at, turn.now + RETRY_INTERVAL) if event.problem else state.look_at
-    state = replace(state, is_looking=False, look_at=look_at, problem=event.problem)
-    if not event.changed:
+    changed = tuple(sorted({*state.found, *event.changed}))
+    waits = state.is_first and state.last_hint is not None
+    found = changed if waits else ()
+    state = replace(state, is_looking=False, is_first=False, look_at=look_at, problem=event.problem, found=found)
+    if not changed or waits:
         turn.files[key] = state
         return ()
     (name, watch), at = key, state.looks_for if event.changed_at is None else event.changed_at
     is_restart = watch.action is WatchAction.RESTART
     targets = tuple(i for i in turn.plan.programs[name].instances if _is_affected(turn, i, is_restart, at))
-    turn.changes.append(FilesChanged(key, event.changed, targets))
+    turn.changes.append(FilesChanged(key, changed, targets))
     owed = state.owed if is_restart else tuple((i, turn.lives[i].generation) for i in targets)
     turn.files[key] = replace(state, changed_at=turn.now, owed=owed)
     return targets if is_restart else ()

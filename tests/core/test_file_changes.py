@@ -181,6 +181,20 @@ def test_what_changed_before_the_first_look_and_after_the_start_is_a_change() ->
     assert turn.orders == (Order(("web", 1), Reload(1)),)
 
 
+def test_what_the_first_look_finds_waits_with_the_events_that_come_meanwhile() -> None:
+    plan = plan_of(WEB)
+    fleet = advance(plan, new_fleet(plan), Begun(), 5.0).fleet
+    fleet = advance(plan, fleet, Happened(("web", 1), Spawned(1, 100)), 5.1).fleet
+    fleet = advance(plan, fleet, FilesTouched((RELOADS,)), 7.0).fleet
+    fleet = advance(plan, fleet, TimePassed(), 7.1).fleet
+    first = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 6.9), 7.2)
+    assert first.changes == ()
+    fleet = advance(plan, first.fleet, TimePassed(), 7.5).fleet
+    second = advance(plan, fleet, FilesLooked(RELOADS), 7.6)
+    assert second.changes == (FilesChanged(RELOADS, ("tls.crt",), (("web", 1),)),)
+    assert second.orders == (Order(("web", 1), Reload(1)),)
+
+
 def test_nothing_is_done_in_a_shutdown() -> None:
     world = _world(WEB)
     world.obeys = ignoring_all_but_sigkill(world.plan)
