@@ -13,7 +13,7 @@ from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError
 from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
-from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
+from supervisor.process.environment import IDENTITY, fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.spawn import Launch
 from supervisor.trusted_path import open_folder
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from supervisor.core.container import Change
     from supervisor.core.hook import Hook
+    from supervisor.core.once import Once
     from supervisor.core.plan import Plan
-    from supervisor.core.program import Credentials, InstanceId, Once, Program
+    from supervisor.core.program import Credentials, InstanceId, Program
     from supervisor.health.notices import Notices
     from supervisor.logs.pump import Pump
     from supervisor.process.children import Children
@@ -37,6 +38,8 @@ BUSY_LIMIT = 20
 """Starts in a row that are put off because the executable is open for writing. One more is a failed start."""
 BUSY_PAUSE = 0.1
 """Seconds between them."""
+TOKEN = "SUPINIT_ONCE_TOKEN"
+"""The variable with the fencing token of a run: a greater number for each run that the store lets begin."""
 LOOK_AGAIN = 0.5
 """Seconds until a start that is held back is tried again, such as a oneshot that another container is running."""
 
@@ -61,6 +64,8 @@ class Launcher:
         """The terminal of the main program, once one was started with a terminal."""
         self.sockets: Sockets | None = None
         """The sockets that are kept for programs, where the table has some."""
+        self.leases: dict[InstanceId, tuple[int, int]] = {}
+        """With `once.store`: the pipe that shows its helper whether the run lives, and the lease's fencing token."""
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
@@ -115,6 +120,13 @@ class Launcher:
             nofile=self.nofile,
         )
 
+    def launch_helper(
+        self, command: tuple[str, ...], stdin: int, output: int, extra: tuple[tuple[int, int], ...]
+    ) -> Launch:
+        """Return the launch of a process that belongs to supinit itself, with supinit's own environment."""
+        environment = {**self._own_environment, IDENTITY: self.identity}
+        return Launch(command, environment, stdin, output, output, extra, nofile=self.nofile)
+
     def launch_hook(
         self, instance: InstanceId, hook: Hook, variables: Mapping[str, str]
     ) -> tuple[Launch, tuple[int, ...]]:
@@ -147,7 +159,8 @@ class Launcher:
         if (lack := shortage()) is not None:
             return SpawnHeld(generation, time.monotonic() + LOOK_AGAIN, lack)
         try:
-            held = self._claim(instance, generation, program.once) if program.once is not None else None
+            by_lock = program.once is not None and program.once.store is None
+            held = self._claim(instance, generation, program.once) if program.once is not None and by_lock else None
             started = held or Spawned(generation, self._spawn(program, instance, generation, hear))
             self._busy.pop(instance, None)
             return started
@@ -196,7 +209,7 @@ class Launcher:
 
     def note(self, change: Change, once: Once | None) -> str | None:
         """Record a completed oneshot, or release its claim. Returns the error as a sentence, if there is one."""
-        if once is None or change.after.is_alive:
+        if once is None or once.store is not None or change.after.is_alive:
             return None
         phase = change.after.phase
         if not isinstance(phase, Exited) or isinstance(change.before.phase, Exited) or phase.reason is not None:
@@ -205,17 +218,18 @@ class Launcher:
         try:
             self._claims.record(change.instance, once)
         except OSError as error:
-            return f"cannot record in {once.dir} that it is done: {error.strerror}; it will be run again"
+            return f"cannot record in {once.place} that it is done: {error.strerror}; it will be run again"
         return None
 
     def _claim(self, instance: InstanceId, generation: int, once: Once) -> Event | None:
         """Return why a oneshot does not run now. None: it may run."""
+        from supervisor.core.once import cannot_use
         from supervisor.process.once import Busy, Granted, Skipped
 
         try:
             outcome = self._claims.claim(instance, once)
         except OSError as error:
-            raise SpawnError(f"cannot use {once.dir} for once: {error.strerror}", None) from None
+            raise SpawnError(cannot_use(once.place, error.strerror or str(error)), None) from None
         match outcome:
             case Granted():
                 return None
@@ -290,11 +304,15 @@ class Launcher:
         return replace(launch, environment=environment, extra=self._keeper.pairs(program), pid_variable=PID_VARIABLE)
 
     def _with_claim(self, launch: Launch, instance: InstanceId) -> Launch:
-        """Pass the lock of a oneshot on to it, so that the lock is held as long as supinit or the oneshot lives.
+        """Pass the lock of a oneshot on to it, or the pipe of its lease: held as long as supinit or the oneshot lives.
 
         Its descriptor gets a number that no other descriptor has.
         """
-        lock = self._claims.lock_of(instance)
+        if (lease := self.leases.get(instance)) is not None:
+            lock: int | None = lease[0]
+            launch = replace(launch, environment={**launch.environment, TOKEN: str(lease[1])})
+        else:
+            lock = self._claims.lock_of(instance)
         if lock is None:
             return launch
         taken = {number for _, number in launch.extra}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from supervisor.core.actions import (
+    Claim,
     FindDaemon,
     Reload,
     RunCommand,
@@ -17,6 +18,7 @@ from supervisor.core.actions import (
     SendSignal,
     Spawn,
     Sweep,
+    TellStore,
     WriteFifo,
 )
 from supervisor.core.container import (
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.signalling import Signalling
 
-    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks | Reload]
+    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks | Reload | Claim | TellStore]
     Hear = Callable[[InstanceId, Event], None]
 
 
@@ -73,7 +75,7 @@ class Orders:
         self._counters = counters
         self._hear = hear
         self.pending_tasks: list[PendingTask] = []
-        """Probes and commands that wait for the loop."""
+        """Probes, commands and what concerns stores: it waits for the loop."""
         self.pending_look: LookAtConnections | None = None
         self.pending_files: list[LookAtFiles | ForgetFiles] = []
         """Orders about watched files that wait for the loop."""
@@ -127,7 +129,7 @@ class Orders:
 
                 problem = write_fifo(path, data)
                 return () if problem is None else (self.fail_step(instance, action, problem),)
-            case RunCommand() | RunProbe() | RunHooks() | Reload():
+            case RunCommand() | RunProbe() | RunHooks() | Reload() | Claim() | TellStore():
                 if isinstance(action, RunCommand):
                     self.signalling.begin_step(instance, fleet)
                 self.pending_tasks.append((instance, action))

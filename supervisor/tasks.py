@@ -10,7 +10,7 @@ import sys
 import time
 from functools import partial
 
-from supervisor.core.actions import Reload, RunCommand, RunHooks
+from supervisor.core.actions import Claim, Reload, RunCommand, RunHooks, TellStore
 from supervisor.core.container import ConnectionsSeen
 from supervisor.core.events import HookEnded, Probed
 from supervisor.core.hook import HookKind
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from supervisor.engine import Engine
     from supervisor.file_watches import FileWatches
     from supervisor.health.probes import ProbeResult
+    from supervisor.leases import Leases
     from supervisor.process.commands import CommandResult
     from supervisor.process.connections import ProbeTimes
 
@@ -60,6 +61,8 @@ class Tasks:
         self.pauses = 0
         """How often supinit itself was paused. A timeout that passed during a pause says nothing about a program."""
         self._hooks: list[tuple[InstanceId, RunHooks, asyncio.Task[None]]] = []
+        self._leases: Leases | None = None
+        """Where a program has `once.store`."""
         self._probes: dict[InstanceId, tuple[int, asyncio.Task[None]]] = {}
         self._probe_times: ProbeTimes | None = None
         """Where the table has `idle_shutdown`."""
@@ -89,6 +92,8 @@ class Tasks:
             elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
         self._drop_hooks()
+        if self._leases is not None:
+            self._leases.catch_up()
         if self._engine.is_update_wanted:
             self._engine.is_update_wanted = False
             self.spawn(self._update_by_signal())
@@ -102,6 +107,10 @@ class Tasks:
         for instance, action in pending:
             if isinstance(action, RunHooks):
                 self._hooks.append((instance, action, self.spawn(self._run_hooks(instance, action))))
+            elif isinstance(action, Claim):
+                self._hold_leases().begin(instance, action)
+            elif isinstance(action, TellStore):
+                self._hold_leases().tell(instance, action)
             elif isinstance(action, RunCommand):
                 self.spawn(self._run_step(instance, action))
             elif isinstance(action, Reload):
@@ -123,6 +132,13 @@ class Tasks:
         """Hear of what has happened to watched files until now, before the deaths that followed."""
         if self._file_watches is not None:
             self._file_watches.take()
+
+    def _hold_leases(self) -> Leases:
+        if self._leases is None:
+            from supervisor.leases import Leases
+
+            self._leases = Leases(self._engine, self._loop)
+        return self._leases
 
     # ---- updates
 

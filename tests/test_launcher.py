@@ -16,7 +16,8 @@ from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
 from supervisor.core.hook import Hook
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
-from supervisor.core.program import EnvFile, LogMode, LogSettings, Once, Program, ProgramType, Readiness, RestartDelay
+from supervisor.core.once import Once
+from supervisor.core.program import EnvFile, LogMode, LogSettings, Program, ProgramType, Readiness, RestartDelay
 from supervisor.core.sockets import DescriptorText, ListenSocket
 from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
 from supervisor.process.children import Main

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"})
 TOP = frozenset(
     {
-        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "loop", "orders", "pauses", "reports",
-        "run_dir", "running_container",
+        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "leases", "loop", "orders", "pauses",
+        "reports", "run_dir", "running_container",
         "signalling",
         "tasks",
         "wall_clock",
@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
         for adapter in ADAPTERS
     },
     "client": frozenset({"errors", "core"}),
+    "store": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
     "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),

@@ -14,7 +14,7 @@ def _assignment(text: str) -> tuple[str, str | None] | None:
     return (name, value if equals else None) if name else None
 
 
-_SECRET = Section(
+SECRET = Section(
     Key("file", TEXT, "File with the value, read at each start. One trailing newline is removed.", is_required=True),
     make=lambda file: SecretFile(file),
 )
@@ -22,7 +22,7 @@ _SECRET = Section(
 ENVIRONMENT = ByShape(
     mapping=MapOf(
         VARIABLE_NAME,
-        OrNull(ByShape(scalar=ANY_TEXT, mapping=_SECRET), None, "for the value in supinit's own environment"),
+        OrNull(ByShape(scalar=ANY_TEXT, mapping=SECRET), None, "for the value in supinit's own environment"),
         "a mapping of names to strings, null or {file: PATH}",
     ),
     sequence=ListOf(

@@ -162,7 +162,7 @@ PROGRAM = Section(
     ),
     Key("scale", integer(0, 1000), "Number of instances: NAME:1, NAME:2 and so on. 0: none.", 1),
     Key("schedule", SCHEDULE, "oneshot only: run it at the times of a cron expression, or at an interval."),
-    Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory."),
+    Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory or a store."),
     Key(
         "restart",
         RESTART,

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from supervisor.config.environment import SECRET
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
+from supervisor.config.rules import ExactlyOne, Needs
 from supervisor.config.scalars import ANY_TEXT, FLAG, REGULAR_EXPRESSION, TEXT, duration, integer, number
 from supervisor.config.sections import Key, Section
-from supervisor.core.program import Condition, Dependency, Once, Readiness, RestartDelay
+from supervisor.core.program import Condition, Dependency, Readiness, RestartDelay
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from supervisor.core.once import Once, Store
+    from supervisor.core.program import SecretFile
+
+MIN_LEASE = 2.0
+"""Seconds."""
 
 _CONDITIONS = Choice(
     {condition.value: condition for condition in Condition}
@@ -36,11 +48,54 @@ DEPENDS_ON = ByShape(
     ),
 )
 
+
+def _once(**given: Any) -> Once:
+    from supervisor.core.once import Once
+
+    return Once(**{**given, "order": given.get("order") or None})
+
+
+def _store(url: str, password: str | SecretFile | None = None) -> Store:
+    from supervisor.config.stores import make_store
+
+    return make_store(url, password)
+
+
+def _lease(seconds: float) -> float:
+    if seconds < MIN_LEASE:
+        raise ValueError(f"cannot be less than {MIN_LEASE:g}s: the store has to be asked several times in a lease")
+    return seconds
+
+
+STORE = Made(ANY_TEXT, _store)
+_STORE = Section(
+    Key("url", ANY_TEXT, "redis://, rediss:// (with TLS) or postgresql://, without the password.", is_required=True),
+    Key(
+        "password",
+        ByShape(scalar=ANY_TEXT, mapping=SECRET),
+        "Password. {file: PATH}: the content of a file, read at each connection.",
+    ),
+    make=_store,
+)
+_LEASE = Made(duration(), _lease)
 ONCE = Section(
     Key("key", TEXT, "Identifies the work, such as a version. It runs once per key.", is_required=True),
-    Key("dir", TEXT, "A directory that all containers share.", is_required=True),
+    Key("dir", TEXT, "A directory that all containers share."),
+    Key(
+        "store",
+        ByShape(scalar=STORE, mapping=_STORE),
+        "A database that all containers share, instead of dir: a URL such as redis://host/0, or {url, password}.",
+    ),
     Key("order", ANY_TEXT, "Skip the run if a greater order has been recorded. Empty: no order.", ""),
-    make=lambda key, dir, order="": Once(key, dir, order or None),
+    Key("namespace", ANY_TEXT, "store only: tells applications apart that share the store. Default: none."),
+    Key(
+        "lease",
+        _LEASE,
+        "store only: time after which another container takes over from one that has died or cannot reach the store."
+        " Default: 30s.",
+    ),
+    make=_once,
+    rules=(ExactlyOne("dir", "store"), Needs("namespace", "store"), Needs("lease", "store")),
 )
 
 RESTART_DELAY = Section(

@@ -17,6 +17,19 @@ class Spawn(Record):
     generation: int
 
 
+class Claim(Record):
+    """Ask the store of a oneshot whether it is to run, and hold its lease if so (`LeaseHeld`)."""
+
+    generation: int
+
+
+class TellStore(Record):
+    """Tell the store how the run has ended, and give the lease back (`LeaseEnded`)."""
+
+    generation: int
+    succeeded: bool
+
+
 class SendSignal(Record):
     pid: int
     signal: Signal
@@ -84,4 +97,6 @@ class Sweep(Record):
     final: bool = False
 
 
-Action = Spawn | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | FindDaemon | Reload | Sweep
+Action = (
+    Spawn | Claim | TellStore | SendSignal | WriteFifo | RunCommand | RunProbe | RunHooks | FindDaemon | Reload | Sweep
+)

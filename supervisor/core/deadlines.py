@@ -14,14 +14,17 @@ from supervisor.core.health import postpone_probes, start_probe
 from supervisor.core.life import (
     Backoff,
     Blame,
+    Claiming,
     DaemonSearch,
     Exited,
     Fatal,
     Goal,
+    Lease,
     Life,
     Pending,
     Phase,
     Preparing,
+    Run,
     Running,
     Scheduled,
     Spawning,
@@ -32,7 +35,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.program import ProgramType
 from supervisor.core.record import assert_never, replace
-from supervisor.core.reports import end_hook, fail_preparation, give_up, note_ready
+from supervisor.core.reports import end_hook, fail_preparation, follow_run, give_up, note_ready, note_spawn_failed
 from supervisor.core.requests import ask_spawn
 from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, kill_leftovers, take_step
 
@@ -46,12 +49,17 @@ def next_deadline(life: Life) -> float | None:
     match life.phase:
         case Starting(deadline=deadline, search=search):
             look_at = inf if search is None else search.look_at
-            return _unless_never(min(deadline, look_at, _probe_due(life)))
+            return _unless_never(min(deadline, look_at, _probe_due(life), _renewal_due(life)))
         case Running(silent_until=silent_until):
-            return _unless_never(min(inf if silent_until is None else silent_until, _probe_due(life)))
+            silent_at = inf if silent_until is None else silent_until
+            return _unless_never(min(silent_at, _probe_due(life), _renewal_due(life)))
         case Pending(held_until=held_until):
             return held_until
-        case Preparing(deadline=deadline) | Stopping(deadline=deadline) | Sweeping(deadline=deadline):
+        case Claiming(deadline=deadline):
+            return _unless_never(deadline)
+        case Stopping(deadline=deadline) | Sweeping(deadline=deadline):
+            return min(deadline, _renewal_due(life))
+        case Preparing(deadline=deadline):
             return deadline
         case Backoff(until=deadline):
             return deadline
@@ -69,8 +77,26 @@ def _probe_due(life: Life) -> float:
     return inf if life.health_state is None or life.health_state.due is None else life.health_state.due
 
 
+def _renewal_due(life: Life) -> float:
+    match life.phase:
+        case (
+            Starting(run=Run(lease=Lease(renew_by=renew_by)))
+            | Running(run=Run(lease=Lease(renew_by=renew_by)))
+            | Stopping(run=Run(lease=Lease(renew_by=renew_by)))
+        ):
+            return renew_by
+        case Sweeping(run=Run(lease=Lease(renew_by=renew_by)), tells_store=False, signal=signal, hook=hook) if (
+            hook or signal != SIGKILL
+        ):
+            return renew_by
+        case _:
+            return inf
+
+
 def postpone(life: Life, seconds: float) -> Life:
-    """Move every deadline by `seconds`. Facts stay: when a process was started, and when a probe began."""
+    """Move every deadline by `seconds`. Facts stay: when a process was started, when a probe began, and how long a
+    lease lasts, which a store counts by its own clock.
+    """
     if life.health_state is not None:
         life = replace(life, health_state=postpone_probes(life.health_state, seconds))
     match life.phase:
@@ -81,7 +107,7 @@ def postpone(life: Life, seconds: float) -> Life:
             phase = replace(life.phase, silent_until=silent_until + seconds)
         case Pending(held_until=held_until) if held_until is not None:
             phase = replace(life.phase, held_until=held_until + seconds)
-        case Preparing(deadline=deadline):
+        case Preparing(deadline=deadline) | Claiming(deadline=deadline):
             phase = replace(life.phase, deadline=deadline + seconds)
         case Stopping(deadline=deadline, stuck_at=stuck_at):
             phase = replace(life.phase, deadline=deadline + seconds, stuck_at=stuck_at + seconds)
@@ -96,6 +122,10 @@ def postpone(life: Life, seconds: float) -> Life:
 
 def pass_deadline(program: Program, life: Life, now: float) -> Transition:
     """Do what is due in this phase; where several things are, one of them."""
+    if now >= _renewal_due(life):
+        from supervisor.core.lease_reports import miss_renewal
+
+        return miss_renewal(program, life, now)
     match life.phase:
         case Starting(deadline=deadline) if now >= deadline:
             return _end_start(program, life, life.phase, now)
@@ -107,11 +137,17 @@ def pass_deadline(program: Program, life: Life, now: float) -> Transition:
             blame = Blame(f"sent no WATCHDOG=1 for {program.watchdog:g} s", asks_restart=True)
             return give_up(program, life, blame, now)
         case Pending(held_until=held_until) if held_until is not None and now >= held_until:
-            return ask_spawn(life, Spawning(was_held=True), life.since)
+            return ask_spawn(program, life, life.since, now, was_held=True)
         case Stopping(deadline=deadline, step_index=step_index) if now >= deadline:
             return take_step(program, life, life.phase, step_index + 1, now)
         case Preparing(hook=hook, deadline=deadline) if now >= deadline:
             return fail_preparation(program, life, Blame(f"{hook} did not end"), 0.0, now), ()
+        case Claiming(deadline=deadline) if now >= deadline:
+            from supervisor.core.leasing import no_answer
+
+            return note_spawn_failed(program, life, no_answer(program), None, 0.0, now), ()
+        case Sweeping(tells_store=True, deadline=deadline) if now >= deadline:
+            return follow_run(program, life, life.phase.jitter, now), ()
         case Sweeping(hook=hook, deadline=deadline) if hook and now >= deadline:
             return end_hook(program, life, life.phase, now)
         case Sweeping(deadline=deadline) if now >= deadline:

@@ -87,6 +87,28 @@ class SpawnHeld(Record):
     reason: str = OTHER_CONTAINER
 
 
+class LeaseAwaited(Record):
+    """The store cannot say yet whether it is to run here. `reason`: a whole sentence."""
+
+    generation: int
+    reason: str
+
+
+class LeaseHeld(Record):
+    """This container may run it until then, or longer if the lease is renewed."""
+
+    generation: int
+    until: float
+
+
+class LeaseEnded(Record):
+    """The lease is over, or there is none. `reason`: why, as a predicate. `jitter`: a random number in [0, 1)."""
+
+    generation: int
+    reason: str = ""
+    jitter: float = 0.0
+
+
 class BecameReady(Record):
     """It has said itself that it is ready."""
 
@@ -201,6 +223,9 @@ Event = (
     | SpawnFailed
     | SpawnSkipped
     | SpawnHeld
+    | LeaseAwaited
+    | LeaseHeld
+    | LeaseEnded
     | BecameReady
     | Notified
     | MainChanged

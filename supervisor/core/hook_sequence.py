@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from signal import SIGKILL
 
-from supervisor.core.actions import RunHooks, Spawn
+from supervisor.core.actions import RunHooks
 from supervisor.core.hook import HookKind
-from supervisor.core.life import Life, Preparing, Running, Spawning, Stopping, Sweeping
+from supervisor.core.life import Life, Preparing, Running, Stopping, Sweeping
 from supervisor.core.record import replace
 from supervisor.core.signals import signal_name
+from supervisor.core.spawning import ask_process
 from supervisor.core.stop_sequence import enter
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def note_prepared(program: Program, life: Life, phase: Preparing, now: float) ->
     """Run the next pre_start hook, or ask for the process after the last one."""
     if phase.index + 1 < len(program.pre_start):
         return prepare(program, life, phase.index + 1, now)
-    return enter(life, Spawning(), now), (Spawn(life.generation),)
+    return ask_process(program, life, now, now)
 
 
 def clean_up(program: Program, life: Life, phase: Sweeping, index: int, jitter: float, now: float) -> Transition:
@@ -57,12 +58,12 @@ def clean_up(program: Program, life: Life, phase: Sweeping, index: int, jitter: 
 
 def shorten_sweep(program: Program, life: Life, phase: Sweeping, within: float, now: float) -> Life:
     """Fit the wait for what is left, and the post_stop hooks, into `within` seconds."""
-    if phase.hook:
+    if phase.hook or phase.tells_store:
         return replace(life, phase=replace(phase, deadline=min(phase.deadline, now + within), pace=0.0))
     if phase.signal != SIGKILL:
         phase = replace(phase, deadline=min(phase.deadline, now + within))
         within -= phase.deadline - now
-    total = sum(hook.timeout for hook in program.post_stop)
+    total = program.down_time - program.stop_time
     if total == 0.0:
         return replace(life, phase=phase)
     pace = phase.pace if total <= within else min(phase.pace, max(0.0, within) / total)
@@ -70,8 +71,8 @@ def shorten_sweep(program: Program, life: Life, phase: Sweeping, within: float, 
 
 
 def without_hooks(program: Program, phase: Sweeping) -> Sweeping:
-    """Return the phase so that no post_stop hook follows."""
-    return replace(phase, pace=0.0) if program.post_stop else phase
+    """Return the phase so that no post_stop hook follows, and the store is not told."""
+    return replace(phase, pace=0.0) if program.post_stop or phase.run.lease is not None else phase
 
 
 def greet(program: Program, life: Life) -> tuple[RunHooks, ...]:

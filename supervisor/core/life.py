@@ -47,12 +47,23 @@ class Exit(Record):
         return self.code if self.code is not None else 128 + (self.signal or 0)
 
 
+class Lease(Record):
+    """The claim of this container to run a oneshot, held in a store."""
+
+    until: float
+    """When others may take over. Nothing of it may be left then."""
+    renew_by: float
+    """When its stop begins unless it was renewed, so that it is over in time."""
+
+
 class Run(Record):
     """One process, from its spawn to its end."""
 
     pid: int
     since: float
     ready_at: float | None = None
+    lease: Lease | None = None
+    """With `once.store`."""
 
 
 class Blame(Record):
@@ -86,10 +97,22 @@ class Preparing(Record):
     deadline: float
 
 
+class Claiming(Record):
+    """Wanted, and a store has been asked whether it is to run here. `reason`: why it waits, as a sentence.
+
+    The first answer has to come by `deadline`; from then on there is none.
+    """
+
+    deadline: float
+    reason: str
+    was_held: bool = False
+
+
 class Spawning(Record):
     """Its process has been asked for; the answer comes in the same turn. `was_held`: it was held back before."""
 
     was_held: bool = False
+    lease: Lease | None = None
 
 
 class DaemonSearch(Record):
@@ -172,6 +195,8 @@ class Sweeping(Record):
     hook_index: int = 0
     pace: float = 1.0
     jitter: float = 0.0
+    tells_store: bool = False
+    """Whether the store is told how the run has ended; then nothing of the tree is left, and the hooks are over."""
 
 
 class Backoff(Record):
@@ -209,6 +234,7 @@ Phase = (
     Stopped
     | Pending
     | Preparing
+    | Claiming
     | Spawning
     | Starting
     | Running

@@ -19,6 +19,10 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
                a dependency is Fatal               → Fatal
     Preparing  the last hook has succeeded         → Spawning
                a hook has failed                   → Backoff or Fatal
+               With `once.store`, Claiming (action: Claim) stands before Spawning, here and in Pending.
+    Claiming   the lease is held                   → Spawning
+               done before, so nothing to run      → Exited
+               the store cannot be asked           → Backoff or Fatal
     Spawning   spawned                             → Starting, or Stopping where it is no longer wanted
                done before, so nothing to run      → Exited
                held back from outside              → Pending, with a time at which to look again
@@ -34,6 +38,7 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
                the main process has exited         → Sweeping (action: Sweep)
     Sweeping   the wait of the step is over        → Sweeping, with SIGKILL; it begins with that unless a stop is on
                nothing of its tree is left         → Stopped, Pending, Backoff, Exited or Fatal (restart_policy.py)
+               With a lease, the store is told first (action: TellStore), at the end of Sweeping.
     Backoff    its delay is over                   → Pending
     Exited, Fatal
                start requested                     → Pending
@@ -45,7 +50,8 @@ of the container:
     Stopped    its schedule begins or is resumed   → Scheduled
 
 Spawning is left within the turn that enters it. The code stands in three modules: requests.py has what somebody wants
-of an instance, reports.py what its process does, deadlines.py what time does.
+of an instance, reports.py what its process does, lease_reports.py what is heard of its
+lease, deadlines.py what time does.
 
 Why a stop is announced first and requested later. Programs stop in the reverse order of their dependencies, and only
 the fleet knows that order. So it tells every instance that is to stop at once (`StopAnnounced`), and requests the stop
@@ -79,6 +85,9 @@ from supervisor.core.events import (
     Event,
     HookEnded,
     Hurried,
+    LeaseAwaited,
+    LeaseEnded,
+    LeaseHeld,
     LookFailed,
     MainChanged,
     Notified,
@@ -158,6 +167,10 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
             return reports.note_skipped(life, reason, now), ()
         case SpawnHeld(until=until, reason=reason):
             return reports.note_held(life, until, reason, now), ()
+        case LeaseAwaited() | LeaseHeld() | LeaseEnded():
+            from supervisor.core.lease_reports import note_lease
+
+            return note_lease(program, life, event, now)
         case BecameReady():
             return reports.note_ready(program, life, now), ()
         case Notified(notice=notice):

@@ -18,6 +18,7 @@ from supervisor.core.health import Health
 from supervisor.core.hook import HookStep
 from supervisor.core.life import (
     Backoff,
+    Claiming,
     Exited,
     Fatal,
     Pending,
@@ -76,7 +77,7 @@ _Described = tuple[str, str, "dict[str, object]"]
 def _describe(program: Program, before: Life, after: Life) -> Iterator[_Described]:
     if after.health is not before.health:
         yield from _describe_health(after)
-    if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Pending):
+    if type(after.phase) is not type(before.phase) or isinstance(after.phase, Stopping | Pending | Claiming):
         yield from _describe_phase(program, before, after)
     if (unknown := _unknown(after)) and not _unknown(before):
         yield "warning", "program.sweep_failed", {"reason": unknown_sentence(unknown)}
@@ -131,6 +132,9 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             yield from _describe_scheduled(before, reason)
         case Preparing(hook=hook):
             yield "info", "program.hook_begun", {"hook": hook}
+        case Claiming(reason=reason):
+            if not isinstance(before.phase, Claiming) or before.phase.reason != reason:
+                yield "info", "program.held_back", {"reason": reason}
         case Spawning():
             pass
         case _:

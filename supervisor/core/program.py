@@ -18,6 +18,7 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
+    from supervisor.core.once import Once
     from supervisor.core.schedule import Schedule
     from supervisor.core.sockets import DescriptorText, ListenSocket
     from supervisor.core.watch import Watch
@@ -215,14 +216,6 @@ class LogSettings(Record):
         return self.mode is LogMode.INHERIT or (self.mode is LogMode.NONE and self.file is None)
 
 
-class Once(Record):
-    """Run a oneshot once per key among all containers that share `dir`."""
-
-    key: str
-    dir: str
-    order: str | None = None
-
-
 class Program(Record):
     """One entry of the table.
 
@@ -302,7 +295,8 @@ class Program(Record):
     @property
     def down_time(self) -> float:
         """Seconds until everything of it is gone, post_stop hooks included, if no step of the stop sequence helps."""
-        return self.stop_time + sum(hook.timeout for hook in self.post_stop)
+        telling = 0.0 if self.once is None else self.once.tell_time
+        return self.stop_time + sum(hook.timeout for hook in self.post_stop) + telling
 
     @property
     def is_essential(self) -> bool:

@@ -16,6 +16,7 @@ from supervisor.core.hook_sequence import clean_up, note_prepared
 from supervisor.core.life import (
     Backoff,
     Blame,
+    Claiming,
     DaemonSearch,
     Exit,
     Exited,
@@ -64,7 +65,7 @@ RELOADING = "reloading"
 def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transition:
     if not isinstance(life.phase, Spawning):
         return life, ()
-    run = Run(pid, since=now)
+    run = Run(pid, since=now, lease=life.phase.lease)
     if program.healthcheck is not None:
         life = replace(life, health_state=begin_health_checks(program.healthcheck, now))
     if life.goal is Goal.DOWN:
@@ -75,7 +76,7 @@ def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transiti
 
 
 def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | None, jitter: float, now: float) -> Life:
-    if not isinstance(life.phase, Spawning):
+    if not isinstance(life.phase, Spawning | Claiming):
         return life
     if life.goal is Goal.DOWN:
         return enter(life, Stopped(), now)
@@ -85,7 +86,7 @@ def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | No
 
 
 def note_skipped(life: Life, reason: str, now: float) -> Life:
-    if not isinstance(life.phase, Spawning):
+    if not isinstance(life.phase, Spawning | Claiming):
         return life
     if life.goal is Goal.DOWN:
         return enter(life, Stopped(), now)
@@ -209,10 +210,10 @@ def note_look(life: Life, reason: str) -> Life:
 def note_swept(program: Program, life: Life, jitter: float, now: float) -> Transition:
     """Run the post_stop hooks, or go on at once where there is none."""
     match life.phase:
-        case Sweeping(hook=""):
+        case Sweeping(hook="", tells_store=False):
             if program.post_stop and life.phase.pace > 0.0:
                 return clean_up(program, life, life.phase, 0, jitter, now)
-            return follow_run(program, life, jitter, now), ()
+            return _conclude(program, life, life.phase, jitter, now)
         case _:
             return life, ()
 
@@ -242,7 +243,16 @@ def end_hook(program: Program, life: Life, phase: Sweeping, now: float) -> Trans
     """Run the next post_stop hook; after the last one, decide what follows the run."""
     if phase.hook_index + 1 < len(program.post_stop) and phase.pace > 0.0:
         return clean_up(program, life, phase, phase.hook_index + 1, phase.jitter, now)
-    return follow_run(program, life, phase.jitter, now), ()
+    return _conclude(program, life, phase, phase.jitter, now)
+
+
+def _conclude(program: Program, life: Life, phase: Sweeping, jitter: float, now: float) -> Transition:
+    """Tell the store that the run was leased from how it has ended; without one, decide at once what follows it."""
+    if phase.run.lease is None or phase.pace == 0.0:
+        return follow_run(program, life, jitter, now), ()
+    from supervisor.core.leasing import tell_store
+
+    return tell_store(program, life, phase, jitter, now)
 
 
 def follow_run(program: Program, life: Life, jitter: float, now: float) -> Life:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from math import inf
 from signal import SIGKILL
 
-from supervisor.core.actions import Spawn
 from supervisor.core.forking import daemon_patience
 from supervisor.core.health import begin_health_checks, restart_health_checks
 from supervisor.core.hook_sequence import prepare, shorten_sweep, without_hooks
 from supervisor.core.life import (
     Backoff,
+    Claiming,
     DaemonSearch,
     Exited,
     Fatal,
@@ -31,6 +31,7 @@ from supervisor.core.life import (
 )
 from supervisor.core.record import assert_never, replace
 from supervisor.core.reports import end_for_good, follow_run
+from supervisor.core.spawning import ask_process
 from supervisor.core.stop_sequence import Transition, begin_stop, enter, kill_leftovers, shorten, take_step
 
 TYPE_CHECKING = False
@@ -48,7 +49,7 @@ def start(program: Program, life: Life, now: float) -> Transition:
             return _start_again_when_down(life), ()
         case Starting() | Running():
             return _watch_again(program, life, now), ()
-        case Pending() | Preparing() | Spawning():
+        case Pending() | Preparing() | Claiming() | Spawning():
             return life, ()
         case _:
             assert_never(life.phase)
@@ -108,8 +109,12 @@ def stop(program: Program, life: Life, within: float | None, now: float) -> Tran
 def retire(life: Life, now: float) -> Transition:
     """Drop what waits to be started. A process is left alone: its own stop is requested when its turn comes."""
     match life.phase:
-        case Pending() | Preparing() | Backoff() | Scheduled():
+        case Pending() | Preparing() | Claiming() | Backoff() | Scheduled():
             return enter(life, Stopped(), now), ()
+        case Sweeping(tells_store=True):
+            from supervisor.core.leasing import hurry_telling
+
+            return hurry_telling(life, life.phase, now), ()
         case Stopped() | Exited() | Fatal() | Spawning() | Starting() | Running() | Stopping() | Sweeping():
             return life, ()
         case _:
@@ -127,7 +132,7 @@ def kill(program: Program, life: Life, now: float) -> Transition:
             return take_step(program, life, replace(life.phase, pace=0.0), len(program.stop), now)
         case Stopping():
             return replace(life, phase=replace(life.phase, pace=0.0)), ()
-        case Sweeping(hook=hook) if hook:
+        case Sweeping(hook=hook, tells_store=tells) if hook or tells:
             return follow_run(program, life, life.phase.jitter, now), ()
         case Sweeping(signal=signal) if signal != SIGKILL:
             return kill_leftovers(life, without_hooks(program, life.phase), now)
@@ -164,13 +169,12 @@ def check_dependencies(program: Program, life: Life, missing: tuple[str, ...], n
         return replace(life, phase=replace(life.phase, on=missing)), ()
     if program.pre_start:
         return prepare(program, replace(life, generation=life.generation + 1, status_text=""), 0, now)
-    return ask_spawn(life, Spawning(), now)
+    return ask_spawn(program, life, now, now)
 
 
-def ask_spawn(life: Life, phase: Spawning, now: float) -> Transition:
+def ask_spawn(program: Program, life: Life, since: float, now: float, was_held: bool = False) -> Transition:
     """Ask for the next process; its generation is one higher."""
-    generation = life.generation + 1
-    return enter(replace(life, generation=generation, status_text=""), phase, now), (Spawn(generation),)
+    return ask_process(program, replace(life, generation=life.generation + 1, status_text=""), since, now, was_held)
 
 
 def fail_pending(program: Program, life: Life, reason: str, now: float) -> Transition:

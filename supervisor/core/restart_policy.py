@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from supervisor.core.life import Fatal, Pending, Preparing, Scheduled, Starting
+from supervisor.core.life import Claiming, Fatal, Pending, Preparing, Scheduled, Starting
 from supervisor.core.program import ProgramType, RestartWhen
 from supervisor.core.record import assert_never
 from supervisor.core.signals import end_sentence
@@ -67,6 +67,8 @@ def obstacle(life: Life) -> str:
     phase = life.phase
     if isinstance(phase, Pending):
         return f"waits for {', '.join(phase.on)}" if phase.on else f"is held back: {phase.held_by}"
+    if isinstance(phase, Claiming):
+        return f"is held back: {phase.reason}"
     if isinstance(phase, Fatal):
         return phase.reason
     if isinstance(phase, Scheduled):

@@ -11,6 +11,7 @@ from supervisor.core.container import Draining, Serving
 from supervisor.core.health import Health
 from supervisor.core.life import (
     Backoff,
+    Claiming,
     Exited,
     Fatal,
     Pending,
@@ -206,7 +207,7 @@ def state_of(life: Life) -> State:
     match life.phase:
         case Stopped():
             return State.STOPPED
-        case Pending() | Scheduled():
+        case Pending() | Claiming() | Scheduled():
             return State.PENDING
         case Preparing() | Spawning() | Starting():
             return State.STARTING
@@ -232,6 +233,10 @@ def _reason(life: Life) -> str | None:
             return reason
         case Pending(held_until=held_until, held_by=held_by) if held_until is not None:
             return held_by
+        case Claiming(reason=reason):
+            return reason
+        case Sweeping(tells_store=True):
+            return "tells the store how the run has ended"
         case Sweeping(unknown=unknown) if unknown:
             return unknown_sentence(unknown)
         case Preparing(hook=hook) | Stopping(hook=hook) | Sweeping(hook=hook) if hook:

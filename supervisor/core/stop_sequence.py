@@ -39,6 +39,8 @@ def stop_time_left(program: Program, life: Life, now: float) -> float:
         case Stopping(step_index=step_index, deadline=deadline, pace=pace) if step_index < len(program.stop):
             later = sum(step.wait for step in program.stop[step_index + 1 :]) + hooks
             return max(0.0, deadline - now) + pace * later
+        case Sweeping(tells_store=True, deadline=deadline):
+            return max(0.0, deadline - now)
         case Sweeping(signal=signal, deadline=deadline, pace=pace, hook="") if signal != SIGKILL:
             return max(0.0, deadline - now) + pace * hooks
         case _:
@@ -86,12 +88,18 @@ def _pace(program: Program, within: float | None) -> float:
 
 def shorten(program: Program, life: Life, phase: Stopping, within: float | None, now: float) -> Life:
     """Fit the rest of a stop sequence that is under way into `within` seconds."""
+    phase = replace(phase, blame=None)
+    return replace(life, phase=phase) if within is None else hasten(program, life, phase, within, now)
+
+
+def hasten(program: Program, life: Life, phase: Stopping, within: float, now: float) -> Life:
+    """Fit the rest of a stop sequence that is under way into `within` seconds. What it is for stays."""
     left = stop_time_left(program, life, now)
-    if within is None or within >= left:
-        return replace(life, phase=replace(phase, blame=None))
+    if within >= left:
+        return replace(life, phase=phase)
     ratio = within / left
     deadline = now + (phase.deadline - now) * ratio
-    return replace(life, phase=replace(phase, blame=None, deadline=deadline, pace=phase.pace * ratio))
+    return replace(life, phase=replace(phase, deadline=deadline, pace=phase.pace * ratio))
 
 
 def take_step(program: Program, life: Life, phase: Stopping, step_index: int, now: float) -> Transition:

@@ -13,11 +13,15 @@ import fcntl
 import os
 import time
 
+from supervisor.core.once import reason_to_skip
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.core.program import InstanceId, Once
+    from collections.abc import Iterator
+
+    from supervisor.core.once import Once
+    from supervisor.core.program import InstanceId
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MAX_NAME = 200
@@ -49,7 +53,7 @@ class Claims:
     def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
         """Try to take the program's lock. Raises OSError where the directory cannot be used; no lock is held then."""
         self.release(instance)
-        folder = os.path.join(once.dir, instance[0])
+        folder = _folder(once, instance)
         os.makedirs(folder, exist_ok=True)
         lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -72,7 +76,7 @@ class Claims:
         import json
 
         _, started_at = self._held[instance]
-        folder = os.path.join(once.dir, instance[0])
+        folder = _folder(once, instance)
         content = {
             "program": instance[0],
             "key": once.key,
@@ -106,18 +110,22 @@ def _unlock(lock: int) -> None:
         os.close(lock)
 
 
+def _folder(once: Once, instance: InstanceId) -> str:
+    return os.path.join(once.dir or "", instance[0])
+
+
 def _reason_to_skip(folder: str, once: Once) -> str | None:
-    """Return why it need not run: a record has the same key, or a greater order. None: it must run."""
+    """Return why it need not run. None: it must run."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
-    if f"{_file_name(once.key)}.json" in names:
-        return f"was done before for {once.key}"
-    if once.order is None:
-        return None
+    is_recorded = f"{_file_name(once.key)}.json" in names
+    return reason_to_skip(once.key, once.order, is_recorded, _recorded_orders(folder, names))
+
+
+def _recorded_orders(folder: str, names: list[str]) -> Iterator[str]:
     for name in names:
         recorded = _recorded_order(os.path.join(folder, name))
-        if recorded is not None and _rank(recorded) > _rank(once.order):
-            return f"was done for a later release ({recorded} is after {once.order})"
-    return None
+        if recorded is not None:
+            yield recorded
 
 
 def _recorded_order(path: str) -> str | None:
@@ -136,18 +144,6 @@ def _recorded_order(path: str) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise OSError(errno.EINVAL, f"{path} is not a record written by supinit") from None
     return None if order is None else str(order)
-
-
-def _rank(order: str) -> tuple[int, float, str]:
-    """Order numbers by value, with any number of digits, before other texts, which are compared as text."""
-    for number in (int, float):
-        try:
-            value = number(order)
-        except ValueError:
-            continue
-        if value == value:  # nan is not a number
-            return 0, value, ""
-    return 1, 0, order
 
 
 def _file_name(key: str) -> str:

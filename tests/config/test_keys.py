@@ -25,6 +25,7 @@ from supervisor.core.healthcheck import (
     UwsgiProbe,
 )
 from supervisor.core.idle_shutdown import IdleShutdown
+from supervisor.core.once import Once
 from supervisor.core.program import (
     CommandStep,
     Condition,
@@ -34,7 +35,6 @@ from supervisor.core.program import (
     Limit,
     LogMode,
     LogSettings,
-    Once,
     OwnLog,
     Program,
     ProgramType,

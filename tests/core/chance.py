@@ -18,6 +18,9 @@ from supervisor.core.events import (
     Event,
     HookEnded,
     Hurried,
+    LeaseAwaited,
+    LeaseEnded,
+    LeaseHeld,
     LookFailed,
     MainChanged,
     Notified,
@@ -41,6 +44,7 @@ from supervisor.core.events import (
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.hook import Hook, HookKind, HookStep
 from supervisor.core.notice import Notice
+from supervisor.core.once import Once, Store
 from supervisor.core.program import (
     CommandStep,
     Condition,
@@ -61,6 +65,8 @@ from supervisor.core.program import (
 from supervisor.core.record import replace
 from supervisor.core.schedule import Schedule
 from supervisor.core.watch import Watch, WatchAction
+
+ONCE = Once("v1", store=Store("redis://:secret@db/0", "redis://db:6379/0"))
 
 SECONDS = (0.0, 0.05, 0.5, 1.0, 2.0, 7.5, 60.0)
 
@@ -136,6 +142,7 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         ),
         watchdog=rng.choice((None, None, 0.5, 30.0)),
         pid_file=rng.choice((None, "/run/web.pid")),
+        once=rng.choice((None, None, ONCE)),
         healthcheck=rng.choice((None, random_healthcheck(rng))),
         watch=random_watches(rng),
     )
@@ -224,6 +231,9 @@ def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
         SpawnFailed(generation, "cannot be started", rng.choice((None, 126, 127)), rng.random()),
         SpawnSkipped(generation, "was done before"),
         SpawnHeld(generation, rng.choice((0.0, 1.0, 100.0))),
+        LeaseAwaited(generation, "another container is running it"),
+        LeaseHeld(generation, rng.choice((0.0, 5.0, 40.0, 1000.0))),
+        LeaseEnded(generation, "taken over", rng.random()),
         BecameReady(generation),
         Notified(generation, random_notice(rng)),
         MainChanged(generation, rng.randint(200, 209)),

@@ -8,7 +8,7 @@ from signal import SIGKILL
 
 import pytest
 
-from supervisor.core.actions import Action, RunHooks, SendSignal, Spawn, Sweep
+from supervisor.core.actions import Action, Claim, RunHooks, SendSignal, Spawn, Sweep, TellStore
 from supervisor.core.deadlines import next_deadline, postpone
 from supervisor.core.events import (
     DeadlinePassed,
@@ -16,6 +16,8 @@ from supervisor.core.events import (
     Event,
     HookEnded,
     Hurried,
+    LeaseEnded,
+    LeaseHeld,
     MainChanged,
     Notified,
     ProcessExited,
@@ -29,14 +31,17 @@ from supervisor.core.hook import HookKind
 from supervisor.core.hook_sequence import GRACE
 from supervisor.core.life import (
     Backoff,
+    Claiming,
     DaemonSearch,
     Exited,
     Fatal,
     Goal,
+    Lease,
     Life,
     Pending,
     Phase,
     Preparing,
+    Run,
     Running,
     Scheduled,
     Spawning,
@@ -90,6 +95,8 @@ def _next_for(life: Life) -> Event:
             return DependenciesChecked()
         case Spawning():
             return Spawned(life.generation, 100 + life.generation)
+        case Starting(run=Run(lease=Lease()), search=None):
+            return ProcessExited(life.generation, 0)
         case Starting(waits_for_daemon=True):
             return MainChanged(life.generation, 200)
         case Starting(search=DaemonSearch()):
@@ -100,6 +107,10 @@ def _next_for(life: Life) -> Event:
             return ProcessExited(life.generation, 0)
         case Preparing(index=index):
             return HookEnded(life.generation, HookKind.PRE_START, index)
+        case Claiming():
+            return LeaseHeld(life.generation, life.since + 40.0)
+        case Sweeping(tells_store=True):
+            return LeaseEnded(life.generation)
         case Sweeping(hook=hook, hook_index=index) if hook:
             return HookEnded(life.generation, HookKind.POST_STOP, index)
         case Sweeping():
@@ -140,7 +151,7 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
     for stop in stops:
         life = stop.life
         if life.goal is Goal.UP:
-            waits = Pending | Preparing | Backoff | Exited | Fatal
+            waits = Pending | Preparing | Claiming | Backoff | Exited | Fatal
             scheduled = isinstance(life.phase, Scheduled) and stop.program.schedule is not None
             assert life.is_alive or isinstance(life.phase, waits) or scheduled, stop
         if _has_a_deadline(stop):
@@ -149,10 +160,18 @@ def test_a_wanted_program_is_never_forgotten(stops: list[Stop]) -> None:
             assert life.phase.reason and life.phase.code != 0, stop
 
 
+def _lease_of(life: Life) -> Lease | None:
+    return life.phase.run.lease if isinstance(life.phase, Starting | Running | Stopping | Sweeping) else None
+
+
 def _has_a_deadline(stop: Stop) -> bool:
     """What has a process is not waited for, but for a oneshot that may take as long as it takes."""
     phase, is_wanted = stop.life.phase, stop.life.goal is Goal.UP
     match phase:
+        case Claiming():
+            return phase.deadline < inf
+        case Starting(run=Run(lease=Lease())) | Running(run=Run(lease=Lease())):
+            return True
         case Preparing() | Stopping() | Sweeping() | Backoff():
             return True
         case Starting(search=search) if search is not None:
@@ -169,7 +188,9 @@ def _has_a_deadline(stop: Stop) -> bool:
 
 def test_what_is_not_wanted_waits_for_nothing(stops: list[Stop]) -> None:
     for stop in stops:
-        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Pending | Preparing | Backoff), stop
+        assert stop.life.goal is Goal.UP or not isinstance(stop.life.phase, Pending | Preparing | Claiming | Backoff), (
+            stop
+        )
 
 
 def test_a_process_has_a_pid_and_only_a_process_has_health(stops: list[Stop]) -> None:
@@ -206,6 +227,7 @@ def _was_at_its_last_step(stop: Stop, ended_at: float) -> bool:
     phase = stop.life.phase
     at_kill = isinstance(phase, Stopping) and phase.step_index == len(stop.program.stop)
     hooks = sum(hook.timeout + GRACE for hook in stop.program.post_stop)
+    hooks += 0.0 if stop.program.once is None else stop.program.once.tell_time
     return (at_kill or isinstance(phase, Sweeping)) and ended_at <= stop.now + KILL_INTERVAL + hooks
 
 
@@ -272,7 +294,11 @@ def test_a_deadline_that_has_come_moves_on(stops: list[Stop]) -> None:
 def test_a_pause_moves_every_deadline_by_its_length_and_nothing_else(stops: list[Stop]) -> None:
     for stop in stops:
         paused, deadline = postpone(stop.life, 7.0), next_deadline(stop.life)
-        assert next_deadline(paused) == (None if deadline is None else pytest.approx(deadline + 7.0)), stop
+        moved = None if deadline is None else pytest.approx(deadline + 7.0)
+        if (lease := _lease_of(stop.life)) is not None:
+            assert _lease_of(paused) == lease, stop  # the store counts its time
+            continue
+        assert next_deadline(paused) == moved, stop
         same = replace(paused, phase=stop.life.phase, health_state=stop.life.health_state)
         assert (same, type(paused.phase), paused.run) == (stop.life, type(stop.life.phase), stop.life.run), stop
         if deadline is not None and deadline > stop.now:
@@ -285,14 +311,16 @@ def test_only_what_waits_is_spawned(stops: list[Stop]) -> None:
         waits = isinstance(stop.life.phase, Pending) and stop.life.phase.held_until is None
         generation = stop.life.generation + 1
         hooks = stop.program.pre_start[:1]
-        begun: Action = RunHooks(generation, HookKind.PRE_START, 0, hooks) if hooks else Spawn(generation)
+        leased = stop.program.once is not None
+        process: Action = Claim(generation) if leased else Spawn(generation)
+        begun: Action = RunHooks(generation, HookKind.PRE_START, 0, hooks) if hooks else process
         assert actions == ((begun,) if waits else ()), stop
 
 
 def test_a_sweep_is_given_up_after_its_limit(stops: list[Stop]) -> None:
     for stop in stops:
         phase = stop.life.phase
-        if isinstance(phase, Sweeping) and not phase.hook:
+        if isinstance(phase, Sweeping) and not phase.hook and not phase.tells_store and phase.run.lease is None:
             life, late = stop.life, max(phase.deadline, phase.give_up)
             if phase.signal != SIGKILL:
                 life, actions = advance(stop.program, life, DeadlinePassed(), late)
@@ -318,8 +346,9 @@ def test_what_is_to_be_started_again_waits_for_its_dependencies_once_it_is_down(
             life, _ = advance(stop.program, life, ended, stop.now)
             life, actions = advance(stop.program, life, Swept(life.generation), stop.now)
             while isinstance(life.phase, Sweeping):
-                hook_ended = HookEnded(life.generation, HookKind.POST_STOP, life.phase.hook_index)
-                life, actions = advance(stop.program, life, hook_ended, stop.now)
+                done: Event = HookEnded(life.generation, HookKind.POST_STOP, life.phase.hook_index)
+                done = LeaseEnded(life.generation) if life.phase.tells_store else done
+                life, actions = advance(stop.program, life, done, stop.now)
             assert (life.goal, life.phase, life.again, actions) == (Goal.UP, Pending(), False, ()), stop
 
 
@@ -333,3 +362,61 @@ def test_what_a_process_says_of_itself_never_makes_it_wanted_or_unwanted(stops: 
                 stop.life.again,
                 stop.life.generation,
             ), stop
+
+
+# ---- leases
+
+
+def test_nothing_with_a_store_is_spawned_without_a_lease(stops: list[Stop]) -> None:
+    """Whatever happens: only the lease itself leads to a process."""
+    rng = Random(0)
+    for stop in stops:
+        if stop.program.once is None:
+            continue
+        for event in every_event(rng, stop.life.generation):
+            after, actions = advance(stop.program, stop.life, event, stop.now)
+            if any(isinstance(action, Spawn) for action in actions):
+                assert isinstance(stop.life.phase, Claiming), (stop, event)
+                assert isinstance(event, LeaseHeld), (stop, event)
+                assert isinstance(after.phase, Spawning), (stop, event)
+                assert after.phase.lease is not None, (stop, event)
+
+
+def test_when_a_lease_is_over_no_run_of_it_is_left_that_was_not_killed(stops: list[Stop]) -> None:
+    """With nothing but the passing of deadlines, and a process that ignores all but SIGKILL."""
+    seen = 0
+    for stop in stops:
+        life = stop.life
+        lease = _lease_of(life)
+        if lease is None or lease.renew_by == inf:
+            continue  # there is none, or it is lost already
+        if isinstance(life.phase, Sweeping) and (life.phase.signal == SIGKILL or life.phase.tells_store):
+            continue
+        seen += 1
+        end = max(lease.until, stop.now)
+        for _ in range(40):
+            deadline = next_deadline(life)
+            if deadline is None or max(deadline, stop.now) > end + 1e-6:
+                break
+            life, _ = advance(stop.program, life, DeadlinePassed(), max(deadline, stop.now))
+        phase = life.phase
+        is_killed = isinstance(phase, Stopping) and phase.step_index == len(stop.program.stop)
+        is_swept = isinstance(phase, Sweeping) and (phase.signal == SIGKILL or phase.deadline <= end)
+        assert is_killed or is_swept, (stop, life)
+    assert seen > 20
+
+
+def test_a_success_is_told_to_the_store_only_when_it_is_one_and_nothing_of_it_is_left(stops: list[Stop]) -> None:
+    rng = Random(0)
+    told = 0
+    for stop in stops:
+        for event in every_event(rng, stop.life.generation):
+            _, actions = advance(stop.program, stop.life, event, stop.now)
+            for action in actions:
+                if isinstance(action, TellStore):
+                    phase = stop.life.phase
+                    assert isinstance(phase, Sweeping), (stop, event)
+                    told += action.succeeded
+                    is_own = not phase.asked and phase.blame is None and phase.exit.code == 0
+                    assert action.succeeded == is_own, (stop, event)
+    assert told

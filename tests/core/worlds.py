@@ -9,7 +9,7 @@ from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.core import fleet as fleet_rules
 from supervisor.core import lifecycle
-from supervisor.core.actions import Action, FindDaemon, Reload, RunProbe, SendSignal, Spawn, Sweep
+from supervisor.core.actions import Action, Claim, FindDaemon, Reload, RunProbe, SendSignal, Spawn, Sweep, TellStore
 from supervisor.core.container import (
     STEPS,
     Asked,
@@ -38,6 +38,8 @@ from supervisor.core.container import (
 from supervisor.core.events import (
     DependenciesChecked,
     Event,
+    LeaseEnded,
+    LeaseHeld,
     MainChanged,
     Probed,
     ProcessExited,
@@ -54,6 +56,9 @@ from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
 from supervisor.core.record import replace
 from supervisor.core.watch import WatchKey
+
+LEASE = 40.0
+"""Seconds that a lease lasts here, unless it is renewed."""
 
 
 def plan_of(*programs: Program, settings: Settings | None = None) -> Plan:
@@ -239,6 +244,10 @@ class World:
                 if signal != SIGKILL and signal not in self.obeys.get(instance[0], (SIGTERM,)):
                     return []
                 return [self.death(instance, None, signal)]
+            case Claim(generation):
+                return [LeaseHeld(generation, self.now + LEASE)]
+            case TellStore(generation):
+                return [LeaseEnded(generation)]
             case RunProbe():
                 self.probes.append(instance)
                 return []

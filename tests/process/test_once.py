@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from supervisor.core.life import Backoff, Exited, Fatal, Pending
+from supervisor.core.once import Once
 from supervisor.core.program import (
     Condition,
     Dependency,
     InstanceId,
-    Once,
     Program,
     ProgramType,
     Restart,
@@ -138,7 +138,7 @@ def test_a_released_lock_is_free_even_if_a_child_has_its_descriptor(shared: Path
 CONTENDER = """
 import os, sys
 sys.path.insert(0, {root!r})
-from supervisor.core.program import Once
+from supervisor.core.once import Once
 from supervisor.process.once import Busy, Claims, Granted
 claims, once = Claims(), Once("v1", {shared!r})
 print("here", flush=True)
@@ -172,7 +172,7 @@ def test_exactly_one_of_several_racing_containers_runs_it(
 HOLDER = """
 import sys, time
 sys.path.insert(0, {root!r})
-from supervisor.core.program import Once
+from supervisor.core.once import Once
 from supervisor.process.once import Claims
 claims = Claims()
 print(claims.claim(("migrate", 1), Once("v1", {shared!r})), flush=True)

@@ -1,0 +1,33 @@
+"""Errors of databases as one sentence for the operator."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, unquote, urlsplit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.store.claims import Request
+
+HIDDEN = "[hidden]"
+MAX_LENGTH = 300
+
+
+def one_sentence(error: BaseException, request: Request, password: str | None) -> str:
+    """Return what an error says, on one line, without passwords and without what libraries say about themselves."""
+    text = str(error).strip() or type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    line = next((line for line in lines if "failed: " in line), lines[0])
+    line = line.rpartition("failed: ")[2]
+    for prefix in ("FATAL:", "ERROR:", "error:"):
+        line = line.removeprefix(prefix).strip()
+    for secret in _secrets(request, password):
+        line = line.replace(secret, HIDDEN)
+    return line[:MAX_LENGTH].rstrip(".")
+
+
+def _secrets(request: Request, password: str | None) -> list[str]:
+    """Return the spellings of the passwords, and the URL, longest first."""
+    inside = urlsplit(request.url).password
+    known = {text for text in (inside, password) if text}
+    spellings = {spelling for text in known for spelling in (text, unquote(text), quote(text, safe=""))}
+    return sorted({request.url, *spellings}, key=len, reverse=True)

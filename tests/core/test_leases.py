@@ -1,0 +1,233 @@
+"""A oneshot with a store: it runs while this container holds the lease, and the store is told how it ended."""
+
+from __future__ import annotations
+
+from signal import SIGCONT, SIGKILL, SIGTERM
+
+import pytest
+
+from supervisor.core.actions import Claim, RunHooks, SendSignal, Spawn, TellStore
+from supervisor.core.deadlines import next_deadline, postpone
+from supervisor.core.events import (
+    DeadlinePassed,
+    DependenciesChecked,
+    Event,
+    Hurried,
+    LeaseAwaited,
+    LeaseEnded,
+    LeaseHeld,
+    ProcessExited,
+    RestartRequested,
+    Spawned,
+    SpawnSkipped,
+    StartRequested,
+    StopAnnounced,
+    StopRequested,
+    Swept,
+)
+from supervisor.core.hook import Hook
+from supervisor.core.leasing import CONTACT_LIMIT
+from supervisor.core.life import Backoff as BackoffPhase
+from supervisor.core.life import (
+    Claiming,
+    Exited,
+    Fatal,
+    Goal,
+    Lease,
+    Pending,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
+from supervisor.core.once import TELL_LIMIT, Once, Store, reason_to_skip
+from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Scope
+from supervisor.core.record import replace
+
+from .worlds import OneLife
+
+STORE = Store("redis://:secret@db/0", "redis://db:6379/0")
+MIGRATE = Program(
+    "migrate",
+    ("migrate",),
+    kind=ProgramType.ONESHOT,
+    restart=Restart(RestartWhen.NEVER),
+    once=Once("v1", store=STORE, lease=40.0),
+)
+
+
+def _claiming(subject: Program = MIGRATE) -> OneLife:
+    return OneLife(subject).tell(StartRequested(), DependenciesChecked())
+
+
+def _running(until: float = 40.0, subject: Program = MIGRATE) -> OneLife:
+    return _claiming(subject).tell(LeaseHeld(1, until), Spawned(1, 100))
+
+
+def _told(migrate: OneLife) -> OneLife:
+    """Until the store is told, after a success at 5.0."""
+    return migrate.tell(ProcessExited(1, 0), Swept(1), at=5.0)
+
+
+def test_the_store_is_asked_before_anything_is_spawned() -> None:
+    migrate = _claiming()
+    reason = "asks redis://db:6379/0 whether it is to run"
+    assert (migrate.phase, migrate.actions) == (Claiming(CONTACT_LIMIT, reason), (Claim(1),))
+    migrate.tell(LeaseHeld(1, 40.0), at=1.0)
+    assert (migrate.phase, migrate.actions) == (Spawning(lease=Lease(40.0, 30.0)), (Spawn(1),))
+    migrate.tell(Spawned(1, 100))
+    assert isinstance(migrate.phase, Starting)
+    assert migrate.phase.run.lease == Lease(40.0, 30.0)
+
+
+def test_the_hooks_before_a_start_come_before_the_claim() -> None:
+    hooked = replace(MIGRATE, pre_start=(Hook(("check",)),))
+    migrate = _claiming(hooked)
+    assert isinstance(migrate.actions[0], RunHooks)
+    from supervisor.core.events import HookEnded
+    from supervisor.core.hook import HookKind
+
+    assert migrate.tell(HookEnded(1, HookKind.PRE_START, 0)).actions == (Claim(1),)
+
+
+def test_while_another_container_runs_it_there_is_no_deadline_and_the_reason_says_who() -> None:
+    migrate = _claiming().tell(LeaseAwaited(1, "another container is running it"), at=1.0)
+    assert isinstance(migrate.phase, Claiming)
+    assert (migrate.phase.reason, next_deadline(migrate.life)) == ("another container is running it", None)
+    assert migrate.refuses(DependenciesChecked())
+    assert migrate.tell(SpawnSkipped(1, "was done before for v1")).phase == Exited("was done before for v1")
+
+
+def test_a_store_that_gives_no_answer_is_a_failed_start() -> None:
+    migrate = _claiming().tell(DeadlinePassed(), at=CONTACT_LIMIT)
+    assert migrate.phase == Fatal("cannot use redis://db:6379/0 for once: no answer within 30 s", 1)
+    assert migrate.actions == ()
+
+
+def test_a_claim_that_fails_is_a_failed_start_and_the_restart_policy_decides() -> None:
+    failed = LeaseEnded(1, "cannot use redis://db:6379/0 for once: Connection refused")
+    assert _claiming().tell(failed).phase == Fatal("cannot use redis://db:6379/0 for once: Connection refused", 1)
+    again = _claiming(replace(MIGRATE, restart=Restart(RestartWhen.ON_FAILURE))).tell(failed)
+    assert isinstance(again.phase, BackoffPhase)
+    assert again.tell(DeadlinePassed(), DependenciesChecked(), at=1.0).actions == (Claim(2),)
+
+
+@pytest.mark.parametrize("event", [StopRequested(), StopAnnounced(), Hurried()], ids=repr)
+def test_what_waits_for_its_lease_is_down_at_once(event: Event) -> None:
+    migrate = _claiming().tell(LeaseAwaited(1, "another container is running it"), event)
+    assert (migrate.phase, migrate.life.goal, migrate.actions) == (Stopped(), Goal.DOWN, ())
+    assert migrate.refuses(LeaseHeld(1, 40.0))
+
+
+def test_a_renewal_moves_the_time_by_which_the_next_one_is_due() -> None:
+    migrate = _running()
+    assert next_deadline(migrate.life) == 30.0
+    migrate.tell(LeaseHeld(1, 53.0), at=13.0)
+    assert next_deadline(migrate.life) == 43.0
+    migrate.now = 42.9
+    assert migrate.refuses(DeadlinePassed())
+
+
+@pytest.mark.parametrize(
+    ("event", "at", "reason"),
+    [
+        (LeaseEnded(1, "another container has taken it over"), 20.0, "another container has taken it over"),
+        (DeadlinePassed(), 30.0, "it was not renewed in time"),
+    ],
+    ids=["taken over", "not renewed"],
+)
+def test_a_lost_lease_stops_the_run_within_what_is_left_of_the_lease(event: Event, at: float, reason: str) -> None:
+    subject = replace(MIGRATE, stop=(replace(MIGRATE.stop[0], wait=60.0),))
+    migrate = _running(subject=subject).tell(event, at=at)
+    assert isinstance(migrate.phase, Stopping) and migrate.phase.blame is not None
+    assert migrate.phase.blame.sentence == f"lost its lease: {reason}"
+    assert migrate.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
+    assert migrate.phase.deadline <= 40.0
+    killed = migrate.tell(DeadlinePassed(), at=migrate.phase.deadline)
+    assert killed.actions[-1:] == (SendSignal(100, SIGKILL, Scope.TREE),)
+
+
+def test_a_stop_under_way_is_shortened_to_end_before_the_lease_does() -> None:
+    subject = replace(MIGRATE, stop=(replace(MIGRATE.stop[0], wait=60.0),))
+    migrate = _running(subject=subject).tell(StopRequested(), at=10.0)
+    assert next_deadline(migrate.life) == 30.0
+    migrate.tell(DeadlinePassed(), at=30.0)
+    assert isinstance(migrate.phase, Stopping) and migrate.phase.blame is None
+    deadline = next_deadline(migrate.life)
+    assert deadline is not None and 30.0 < deadline <= 40.0
+
+
+def test_a_pause_of_supinit_does_not_extend_a_lease() -> None:
+    migrate = _running()
+    migrate.life = postpone(migrate.life, 100.0)
+    migrate.tell(DeadlinePassed(), at=100.0)
+    assert isinstance(migrate.phase, Stopping)
+    migrate.tell(DeadlinePassed(), at=100.0)
+    assert migrate.actions == (SendSignal(100, SIGKILL, Scope.TREE),)
+
+
+def test_success_counts_once_the_store_has_taken_it_in() -> None:
+    migrate = _told(_running())
+    assert isinstance(migrate.phase, Sweeping) and migrate.phase.tells_store
+    assert (migrate.actions, migrate.life.is_alive) == ((TellStore(1, True),), True)
+    assert migrate.refuses(Swept(1))
+    assert migrate.tell(LeaseEnded(1)).phase == Exited()
+
+
+def test_a_store_that_is_down_has_the_rest_of_the_lease_to_take_in_a_success() -> None:
+    migrate = _told(_running())
+    assert next_deadline(migrate.life) == 40.0
+    assert migrate.tell(DeadlinePassed(), at=40.0).phase == Exited()
+
+
+def test_a_stop_waits_only_a_moment_for_the_store() -> None:
+    migrate = _told(_running()).tell(StopAnnounced())
+    assert next_deadline(migrate.life) == 5.0 + TELL_LIMIT
+    assert _told(_running()).tell(Hurried()).phase == Stopped()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [(ProcessExited(1, 3),), (StopRequested(), ProcessExited(1, 0)), (RestartRequested(), ProcessExited(1, 0))],
+    ids=["failed", "stopped", "restarted"],
+)
+def test_what_did_not_succeed_gives_its_lease_back_without_a_record(events: tuple[Event, ...]) -> None:
+    migrate = _running().tell(*events, Swept(1), at=5.0)
+    assert migrate.actions == (TellStore(1, False),)
+    assert next_deadline(migrate.life) == 5.0 + TELL_LIMIT
+
+
+def test_what_is_restarted_claims_again() -> None:
+    migrate = _running().tell(RestartRequested(), ProcessExited(1, 0), Swept(1), LeaseEnded(1))
+    assert migrate.phase == Pending()
+    assert migrate.tell(DependenciesChecked()).actions == (Claim(2),)
+
+
+def test_a_lease_of_another_run_changes_nothing() -> None:
+    assert _running().refuses(LeaseHeld(2, 99.0))
+    assert _running().refuses(LeaseEnded(2, "another container has taken it over"))
+
+
+# ---- whether it need not run
+
+
+@pytest.mark.parametrize(
+    ("order", "recorded", "reason"),
+    [
+        (None, ["9"], None),
+        ("9", ["8", "9"], None),
+        ("9", ["8", "10"], "was done for a later release (10 is after 9)"),
+        ("1e3", ["1001"], "was done for a later release (1001 is after 1e3)"),
+        ("9", ["b"], "was done for a later release (b is after 9)"),
+        ("nan", ["b"], None),
+    ],
+)
+def test_a_greater_order_that_is_recorded_means_that_it_need_not_run(
+    order: str | None, recorded: list[str], reason: str | None
+) -> None:
+    assert reason_to_skip("v1", order, False, recorded) == reason
+
+
+def test_a_recorded_key_means_that_it_need_not_run() -> None:
+    assert reason_to_skip("v1", None, True, ()) == "was done before for v1"
