@@ -8,6 +8,7 @@ import subprocess
 
 from integration.conftest import Run
 from integration.container import SUPCTL, Container, Stream, child
+from supervisor.client import Client
 
 
 def follow(container: Container, *arguments: str) -> tuple[subprocess.Popen[bytes], Stream]:
@@ -72,4 +73,23 @@ def test_a_reader_that_stands_still_holds_nothing_up(run: Run) -> None:
     follower.wait(10)
     stream.finish(5)
     assert container.supctl("shutdown").returncode == 0
+    assert container.end() == 0
+
+
+def test_a_mirror_follows_the_container_to_its_end(run: Run) -> None:
+    """From one status and the events alone, with a crash, a restart and a shutdown."""
+    crash = {"command": ["sh", "-c", "sleep 0.2; exit 3"], "shutdown_on": "never", "restart_delay": {"initial": 60}}
+    container = run({"web": {"command": ["sleep", "1000"], "min_uptime": 0}, "crash": crash})
+    container.await_socket()
+    states: list[tuple[str, str]] = []
+    for mirror in Client(str(container.socket)).mirror():
+        now = mirror.entry("web")["state"], mirror.entry("crash")["state"]
+        if not states or states[-1] != now:
+            states.append(now)
+        if now == ("RUNNING", "BACKOFF") and mirror.status["ready"] and not mirror.status["stopping"]:
+            assert mirror.entry("crash")["reason"] == "exited with code 3"
+            container.signal(signal.SIGTERM)
+    assert mirror.has_ended
+    assert states[-1] == ("STOPPED", "STOPPED")
+    assert mirror.status["stopping"]
     assert container.end() == 0

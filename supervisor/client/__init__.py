@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from supervisor.client.aio import AsyncClient
     from supervisor.client.blocking import Client
     from supervisor.client.errors import ClientError, RefusedError, UnreachableError
+    from supervisor.client.mirror import Gap, Mirror
 
 _HOMES = {
     "AsyncClient": "aio",
     "Client": "blocking",
     "ClientError": "errors",
+    "Gap": "mirror",
+    "Mirror": "mirror",
     "RefusedError": "errors",
     "UnreachableError": "errors",
 }
 
-__all__ = ["AsyncClient", "Client", "ClientError", "RefusedError", "UnreachableError"]
+__all__ = ["AsyncClient", "Client", "ClientError", "Gap", "Mirror", "RefusedError", "UnreachableError"]
 
 
 def __getattr__(name: str) -> object:

@@ -17,16 +17,33 @@ Cancelling a call closes its connection. That ends a wait; what was asked for co
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from supervisor.client import requests
+from supervisor.client.errors import RefusedError, UnreachableError
+from supervisor.client.mirror import Mirror, Retries
 from supervisor.client.wire import PIECE, TEXT, receive, request, socket_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import Any, Literal
 
-    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version, Why
+    from supervisor.client.answers import (
+        Branch,
+        Difference,
+        Entry,
+        Event,
+        Goal,
+        LogLine,
+        PlannedProgram,
+        Status,
+        Usage,
+        Verdict,
+        Version,
+        Why,
+    )
     from supervisor.client.requests import Request
     from supervisor.client.wire import Response
 
@@ -52,6 +69,16 @@ class AsyncClient:
         """Return why the named instances, by default all, are not up."""
         answer: Why = await self._ask(requests.why(names))
         return answer
+
+    async def plan(self) -> list[PlannedProgram]:
+        """Return the programs of the table, in its order, with what they depend on."""
+        programs: list[PlannedProgram] = (await self._ask(requests.plain("GET", "/v1/plan")))["programs"]
+        return programs
+
+    async def usage(self) -> Usage:
+        """Return what the instances use. Ask no more often than every `interval_seconds`."""
+        usage: Usage = await self._ask(requests.plain("GET", "/v1/usage"))
+        return usage
 
     async def version(self) -> Version:
         """Return supinit's version and the container's revision."""
@@ -126,6 +153,35 @@ class AsyncClient:
     ) -> AsyncGenerator[Event, None]:
         """Yield what has happened, oldest first; with `follow`, then what happens. See `blocking.Client.events`."""
         return self._stream(requests.events(names, last, since, follow), follow)
+
+    async def mirror(self, *, patience: float | None = 10.0) -> AsyncGenerator[Mirror, None]:
+        """Yield a mirror of the container, at once and after each event. See `blocking.Client.mirror`."""
+        retries = Retries(patience)
+        mirror = Mirror(await self.status(), await self.plan())
+        yield mirror
+        stale: str | None = None
+        while not (mirror.has_ended and retries.ends_with_container):
+            try:
+                if stale is not None:
+                    mirror, stale = mirror.again(await self.status(), await self.plan(), stale), None
+                    retries.note_success()
+                    yield mirror
+                async with aclosing(self.events(since=mirror.last_id, follow=True)) as events:
+                    async for event in events:
+                        retries.note_success()
+                        if not mirror.take(event):
+                            stale = ""
+                            break
+                        yield mirror
+            except RefusedError as error:
+                if error.code not in ("gone", "broken_off"):
+                    raise
+                stale = error.message if error.code == "gone" else None
+            except UnreachableError:
+                pause = retries.next_pause(monotonic())
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
 
     # ---- the socket
 

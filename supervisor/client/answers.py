@@ -166,6 +166,46 @@ class Why(TypedDict):
     programs: list[Explanation]
 
 
+class Need(TypedDict):
+    """A dependency."""
+
+    name: str
+    condition: Literal["started", "healthy", "completed"]
+
+
+class PlannedProgram(TypedDict):
+    """One program of the table."""
+
+    name: str
+    type: Literal["service", "oneshot", "forking"]
+    scale: int
+    """How many instances it has."""
+    depends_on: list[Need]
+    essential: bool
+    """Whether the container is ready and healthy only with it."""
+    logs: bool
+    """Whether its output comes through supinit."""
+
+
+class Used(TypedDict):
+    """What one instance uses, over its whole process tree."""
+
+    name: str
+    instance: int
+    cpu_seconds: float
+    memory_bytes: int
+    processes: int
+
+
+class Usage(TypedDict):
+    """What the instances that have a process use."""
+
+    time: str
+    interval_seconds: float
+    """When to ask again."""
+    programs: list[Used]
+
+
 class LogLine(TypedDict):
     """One line of a program's output: text in `message`, or the line itself in `data` where it is a JSON object."""
 

@@ -18,16 +18,33 @@ for event in client.events("web", follow=True):
 
 from __future__ import annotations
 
+from contextlib import closing
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from supervisor.client import requests
+from supervisor.client.errors import RefusedError, UnreachableError
+from supervisor.client.mirror import Mirror, Retries
 from supervisor.client.wire import PIECE, TEXT, connect, exchange, receive, request, socket_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from typing import Any, Literal
 
-    from supervisor.client.answers import Branch, Difference, Entry, Event, Goal, LogLine, Status, Verdict, Version, Why
+    from supervisor.client.answers import (
+        Branch,
+        Difference,
+        Entry,
+        Event,
+        Goal,
+        LogLine,
+        PlannedProgram,
+        Status,
+        Usage,
+        Verdict,
+        Version,
+        Why,
+    )
     from supervisor.client.requests import Request
     from supervisor.client.wire import Response
 
@@ -65,6 +82,16 @@ class Client:
         """Return why the named instances, by default all, are not up."""
         answer: Why = self._ask(requests.why(names))
         return answer
+
+    def plan(self) -> list[PlannedProgram]:
+        """Return the programs of the table, in its order, with what they depend on."""
+        programs: list[PlannedProgram] = self._ask(requests.plain("GET", "/v1/plan"))["programs"]
+        return programs
+
+    def usage(self) -> Usage:
+        """Return what the instances use. Ask no more often than every `interval_seconds`."""
+        usage: Usage = self._ask(requests.plain("GET", "/v1/usage"))
+        return usage
 
     def version(self) -> Version:
         """Return supinit's version and the container's revision."""
@@ -143,7 +170,7 @@ class Client:
         stream: Literal["stdout", "stderr"] | None = None,
         since: str | float | None = None,
         follow: bool = False,
-    ) -> Iterator[LogLine]:
+    ) -> Generator[LogLine, None, None]:
         """Yield the kept output, by default of all programs, in the order of time; with `follow`, then what comes.
 
         `last`: only so many lines, of all together. `since`: seconds ago, a duration such as `"5m"`, or a date.
@@ -154,7 +181,7 @@ class Client:
 
     def events(
         self, *names: str, last: int | None = None, since: int | str | None = None, follow: bool = False
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield what has happened, oldest first; with `follow`, then what happens. The rest is as for `logs`.
 
         `since`: the id of the last event that you have (0: from the first), a duration such as `"5m"`, or a date.
@@ -162,6 +189,41 @@ class Client:
         follow since its `last_event_id`.
         """
         return self._stream(requests.events(names, last, since, follow), follow)
+
+    def mirror(self, *, patience: float | None = 10.0) -> Generator[Mirror, None, None]:
+        """Yield a mirror of the container: at once, and after each event that has changed it.
+
+        A connection that breaks is made again, and the mirror goes on with the next event. Where events were missed, it
+        is made anew, and its `last` is a `Gap`. `patience` is how many seconds supinit may be unreachable before
+        UnreachableError is raised, and the iterator ends with the container; None: it goes on for ever, through
+        restarts of the container. Close the iterator to end it earlier.
+        """
+        retries = Retries(patience)
+        mirror = Mirror(self.status(), self.plan())
+        yield mirror
+        stale: str | None = None
+        while not (mirror.has_ended and retries.ends_with_container):
+            try:
+                if stale is not None:
+                    mirror, stale = mirror.again(self.status(), self.plan(), stale), None
+                    retries.note_success()
+                    yield mirror
+                with closing(self.events(since=mirror.last_id, follow=True)) as events:
+                    for event in events:
+                        retries.note_success()
+                        if not mirror.take(event):
+                            stale = ""
+                            break
+                        yield mirror
+            except RefusedError as error:
+                if error.code not in ("gone", "broken_off"):
+                    raise
+                stale = error.message if error.code == "gone" else None
+            except UnreachableError:
+                pause = retries.next_pause(monotonic())
+                if pause is None:
+                    raise
+                sleep(pause)
 
     # ---- the socket
 
@@ -179,7 +241,7 @@ class Client:
         except OSError as error:
             raise requests.unreachable(self.path, error) from error
 
-    def _stream(self, what: Request, follow: bool) -> Iterator[Any]:
+    def _stream(self, what: Request, follow: bool) -> Generator[Any, None, None]:
         lines, parser = requests.Lines(), receive()
         try:
             connection = connect(self.path, self._patience)

@@ -228,7 +228,7 @@ def test_leaving_a_stream_closes_its_connection(path: str) -> None:
             assert len(container.journal.listeners) == 1
         blocking = Client(path).events(last=1, follow=True)
         assert (await asyncio.to_thread(next, blocking))["event"] == "program.became_ready"
-        await asyncio.to_thread(blocking.close)  # type: ignore[attr-defined]  # every stream is a generator
+        await asyncio.to_thread(blocking.close)
         while container.journal.listeners:
             await asyncio.sleep(0.001)
 
@@ -287,6 +287,8 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
         (answers.Explanation, "Explanation"),
         (answers.Difference, "Difference"),
         (answers.Verdict, "Verdict"),
+        (answers.PlannedProgram, "PlannedProgram"),
+        (answers.Usage, "Usage"),
     ],
 )
 def test_the_types_have_the_fields_of_the_openapi_document(typed: type, schema: str) -> None:
