@@ -15,7 +15,11 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
-FROM_ROOT = {"contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md", "changelog.md": "CHANGELOG.md"}
+FROM_ROOT = {
+    "contributing.md": "CONTRIBUTING.md",
+    "report-a-vulnerability.md": "SECURITY.md",
+    "changelog.md": "CHANGELOG.md",
+}
 LINK = re.compile(r"(?<!!)\[(?P<text>[^]]+)\]\((?P<target>[^)#:]+)(?P<anchor>#[^)]*)?\)")
 
 

@@ -185,6 +185,31 @@ def test_a_context_that_cannot_be_had_is_126(socket_path: str, fields: dict[str,
     assert part in result.stderr
 
 
+@as_root
+def test_root_does_nothing_for_a_supinit_of_another_user_that_it_could_not_do_itself(tmp_path: Path) -> None:
+    """Who can put a socket in the place of supinit's would otherwise have commands run as root."""
+    tmp_path.chmod(0o755)
+    path = tmp_path / "control.sock"
+    body = '{"program": "web", "uid": 0}'
+    answer = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    serve = (
+        "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); os.setuid(int(sys.argv[3]));"
+        "s.listen(); print('ready', flush=True); c, _ = s.accept(); c.recv(9999); c.sendall(sys.argv[2].encode())"
+    )
+    arguments = [sys.executable, "-I", "-c", serve, str(path), answer, str(NOBODY)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as impostor:
+        assert impostor.stdout is not None and impostor.stdout.readline() == "ready\n"
+        command = [sys.executable, "-m", "supervisor.cli.supctl", "-s", str(path), "run", "web", "--", "id"]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        impostor.kill()
+    assert (result.returncode, result.stdout, result.stderr) == (
+        77,
+        "",
+        f"supctl: cannot run id in web: supinit at {path} runs as uid {NOBODY}, which may not become uid 0; "
+        f"run supctl as uid {NOBODY}\n",
+    )
+
+
 def test_no_supervisor_is_69(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "supervisor.cli.supctl", "-s", str(tmp_path / "none"), "run", "web", "--", "true"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 69

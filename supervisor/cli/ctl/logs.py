@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from supervisor.cli.ctl.call import FAILED, UNREACHABLE, Call, complain, finish, has_color, reach, unanswered
@@ -39,7 +40,8 @@ def _stream(call: Call, path: str, pairs: list[tuple[str, str]]) -> int:
     if isinstance(connection, int):
         return connection
     try:
-        response = stream(connection, path + query(pairs), call.accept, _show)
+        screen = Screen(sys.stdout.isatty())
+        response = stream(connection, path + query(pairs), call.accept, screen.show)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -53,6 +55,41 @@ PARAMETERS = {"lines": "n", "stream": "stream", "since": "since"}
 """The options of logs, and their names in the API."""
 
 
-def _show(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+_COLOR = rb"\x1b\[[0-9;:]*m"
+_ACTIVE = re.compile(_COLOR + rb"|\r(?=\n)|[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+"""What a terminal acts on: colours, the end of a line, and all the rest, C1 controls in UTF-8 as well."""
+_UNFINISHED = re.compile(rb"(?:\x1b(?:\[[0-9;:]{0,30})?|\xc2|\r)$")
+
+
+class Screen:
+    """Shows the output of programs. On a terminal they can set colours, and nothing else.
+
+    A program could otherwise write over the lines of another one, or make the terminal type for the operator. What is
+    left out is shown as in `cat -v`: ^[ for ESC. Into a file or a pipe everything goes as it is.
+    """
+
+    def __init__(self, is_terminal: bool) -> None:
+        self._is_terminal = is_terminal
+        self._rest = b""
+        """The beginning of a sequence whose end has not come yet."""
+
+    def show(self, data: bytes) -> None:
+        if self._is_terminal:
+            data = self._rest + data
+            unfinished = _UNFINISHED.search(data)
+            self._rest = data[unfinished.start() :] if unfinished else b""
+            data = tame(data[: len(data) - len(self._rest)])
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def tame(data: bytes) -> bytes:
+    """Return output in which only colours, tabs and newlines act on a terminal."""
+    return _ACTIVE.sub(_visible, data)
+
+
+def _visible(match: re.Match[bytes]) -> bytes:
+    found = match[0]
+    if found[:2] == b"\x1b[" or (found == b"\r" and match.string[match.end() : match.end() + 1] == b"\n"):
+        return found
+    return b"^" + bytes([found[-1] & 0x7F ^ 0x40]) if len(found) == 1 else b"^[" + bytes([found[1] - 0x40])

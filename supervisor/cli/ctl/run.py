@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from _socket import SO_PEERCRED, SOL_SOCKET
 from os import chdir, environ, geteuid
+from sys import byteorder
 
 from supervisor.cli.ctl.call import FAILED, NOT_PERMITTED, Call, ask, complain, finish
 from supervisor.client.wire import quote
@@ -13,6 +15,7 @@ from supervisor.process.spawn import Launch, turn_into
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from typing import Any
 
 CANNOT_EXECUTE = 126
@@ -27,12 +30,18 @@ HINTS = {
 def run(call: Call) -> int:
     """Execute the command; return only if that fails, with the exit code that a shell would have."""
     name, *command = call.words
-    response = ask(call, "GET", f"/v1/programs/{quote(name)}/context")
+    servers: list[int] = []
+    response = ask(
+        call, "GET", f"/v1/programs/{quote(name)}/context", meanwhile=lambda wire: servers.append(_user_of(wire))
+    )
     if isinstance(response, int) or response.status != 200:
         code = finish(call, response)
         return CANNOT_EXECUTE if code == FAILED else code
     is_root = geteuid() == 0
     context = json.loads(response.body)
+    if is_root and servers[0] not in (0, context["uid"]):
+        why = f"supinit at {call.path} runs as uid {servers[0]}, which may not become uid {context['uid']}"
+        return complain(f"cannot run {command[0]} in {name}: {why}; run supctl as uid {servers[0]}", NOT_PERMITTED)
     try:
         _enter(context["supinit_dir"])
         turn_into(_launch(context, tuple(command)))
@@ -41,6 +50,12 @@ def run(call: Call) -> int:
         if error.code is None and isinstance(error.__cause__, PermissionError) and not is_root:
             return complain(f"{reason}; run supctl as root", NOT_PERMITTED)
         return complain(f"{reason}; {HINTS[error.code]}", error.code or CANNOT_EXECUTE)
+
+
+def _user_of(connection: socket) -> int:
+    """Return the user of the process that listens (unix(7)): root does for it only what it could do itself."""
+    peer = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
+    return int.from_bytes(peer[4:8], byteorder)
 
 
 def _enter(folder: str) -> None:
