@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from integration.conftest import Run
 from integration.container import Container
+from integration.waiting import sleep_until
 
 DOCS = Path(__file__).parent.parent / "docs"
 DASHBOARD, ALERTS, ALERT_TESTS = DOCS / "grafana-dashboard.json", DOCS / "alerts.yaml", DOCS / "alerts.test.yaml"
@@ -38,10 +39,12 @@ def container(run: Run) -> Container:
         {
             "web": {"command": ["sh", "-c", "echo hello; exec sleep 1000"], "healthcheck": {"test": "true"}},
             "task": {"command": ["false"], "type": "oneshot", "shutdown_on": "never"},
+            "job": {"command": ["true"], "type": "oneshot", "schedule": {"interval": "1h", "run_on_start": True}},
         }
     )
     container.await_health("web", "healthy")
     container.await_state("task", "FATAL")
+    sleep_until(lambda: container.programs()["job"]["last_run"] is not None, 15, "the job has run")
     return container
 
 

@@ -47,6 +47,7 @@ def parse_cron(text: str) -> str:
         raise ValueError(
             f"it has {len(words)} field{'' if len(words) == 1 else 's'} instead of 5, or 6 with seconds first"
         )
+    _load_cronsim()
     expression = " ".join(words)
     for name, word in zip(list(FIELDS)[-len(words) :], words, strict=True):
         _check_field(name, word)
@@ -55,6 +56,14 @@ def parse_cron(text: str) -> str:
     except (StopIteration, ValueError):
         raise ValueError("it never comes: no month has that day") from None
     return expression
+
+
+def _load_cronsim() -> None:
+    """Raise ValueError where cronsim is not installed."""
+    try:
+        import cronsim  # noqa: F401
+    except ImportError:
+        raise ValueError(f"a cron expression needs the package cronsim: pip install '{EXTRA}'") from None
 
 
 def _check_field(name: str, word: str) -> None:
@@ -108,11 +117,9 @@ def last_time(expression: str, zone: str, until: float) -> float | None:
 
 def _simulate(expression: str, since: float, zone: str, reverse: bool = False) -> Iterator[float]:
     """Raises ValueError for an expression that is not valid."""
-    try:
-        from cronsim import CronSim, CronSimError
-    except ImportError:
-        raise ValueError(f"needs the package cronsim: pip install '{EXTRA}'") from None
     from datetime import datetime
+
+    from cronsim import CronSim, CronSimError
 
     try:
         moments = CronSim(expression, datetime.fromtimestamp(since, find_zone(zone)), reverse)

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "client": frozenset({"errors", "core"}),
     "store": frozenset({"errors", "core"}),
     "convert": frozenset({"errors", "core", "config"}),
-    "cli": frozenset({"errors", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
+    "cli": frozenset({"errors", "cron", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""

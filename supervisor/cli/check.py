@@ -56,6 +56,11 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
     yield "start order:"
     yield from _describe_waves(plan, start_waves(plan))
     yield from _describe_on_demand(plan, active)
+    if plan.scheduled:
+        from supervisor.cli.check_schedules import describe_schedules
+
+        yield ""
+        yield from describe_schedules(plan)
     yield ""
     yield "stop order:"
     yield from _describe_waves(plan, stop_waves(plan))

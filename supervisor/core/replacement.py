@@ -6,7 +6,7 @@ from supervisor.core.container import Serving, new_life
 from supervisor.core.dependencies import restart_dependants, start_or_schedule
 from supervisor.core.events import Redefined, StopAnnounced
 from supervisor.core.holds import count_holds
-from supervisor.core.update import leave, merge, replace_entries
+from supervisor.core.update import keeps_runs, leave, merge, replace_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
     _adopt(turn, merge(old, leaving, new), leaving)
     for name, going in leaving.items():
         for instance in going.instances:
-            if not _ends_by_itself(old.programs[name], going.becomes):
+            if not keeps_runs(old.programs[name], going.becomes):
                 turn.apply(instance, StopAnnounced())
         if going.becomes is not None and going.instances and len(going.instances) == old.programs[name].scale:
             restart_dependants(turn, name)
@@ -36,11 +36,6 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
             _redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
     turn.replaces = True
-
-
-def _ends_by_itself(before: Program, becomes: Program | None) -> bool:
-    """Whether a run goes on to its end with its old entry: the new one applies to the next run of its schedule."""
-    return before.schedule is not None and becomes is not None and becomes.schedule is not None
 
 
 def _adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:

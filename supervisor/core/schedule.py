@@ -71,6 +71,8 @@ class ScheduleState(Record):
     handled_until: float | None = None
     """Due times up to this time since the epoch have been dealt with. None: the clock has not been read yet."""
     last_run: ScheduledRun | None = None
+    succeeded_at: float | None = None
+    """When the last run ended that succeeded."""
     skipped: int = 0
     """Runs that were due while `max_concurrent` were under way."""
     outcomes: Mapping[Outcome, int] = dict.fromkeys(Outcome, 0)

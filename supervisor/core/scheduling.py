@@ -252,8 +252,10 @@ def _note_ends(turn: Settling) -> None:
             continue
         run = ended_run(change.before, change.after, turn.now)
         if run is not None:
-            state = turn.schedules[change.instance[0]]
-            turn.schedules[change.instance[0]] = replace(_count(state, run.outcome), last_run=run)
+            state = replace(_count(turn.schedules[change.instance[0]], run.outcome), last_run=run)
+            if run.outcome is Outcome.SUCCEEDED:
+                state = replace(state, succeeded_at=run.ended_at)
+            turn.schedules[change.instance[0]] = state
     turn.ends_noted = len(turn.changes)
 
 

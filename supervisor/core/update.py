@@ -97,7 +97,7 @@ def compare(
         if before is None:
             changes.append(ProgramChange(name, UpdateAction.ADD))
         elif before != entry or name in files:
-            is_restart = name in files or _needs_new_process(before, entry)
+            is_restart = (name in files or _needs_new_process(before, entry)) and not keeps_runs(before, entry)
             because = dict.fromkeys((*_changed(before, entry), *files.get(name, ())))
             changes.append(
                 ProgramChange(name, UpdateAction.RESTART if is_restart else UpdateAction.CHANGE, tuple(because))
@@ -212,6 +212,11 @@ def _needs_new_process(old: Program, new: Program) -> bool:
         if not passed_alike(old, new):
             return True
     return old.ready.notify != new.ready.notify
+
+
+def keeps_runs(before: Program, becomes: Program | None) -> bool:
+    """Whether a run under way goes on to its end with its old entry: the new one applies to the next run."""
+    return before.schedule is not None and becomes is not None and becomes.schedule is not None
 
 
 def _is_in_the_way(old: Program, new: Program, lives: Mapping[InstanceId, Life]) -> bool:

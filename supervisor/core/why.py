@@ -51,8 +51,9 @@ class Why:
         self._last_lines = last_lines
 
     def explain(self, instance: InstanceId) -> Explanation | None:
-        """Return why an instance is not up; None if it is."""
-        if self._snapshot.instances[instance].is_fine:
+        """Return why an instance is not up, or why the last run of its schedule failed; None if there is nothing."""
+        view = self._snapshot.instances[instance]
+        if view.is_fine and not (view.awaits_run and view.reason is not None):
             return None
         chain = self._chain(instance)
         return Explanation(
@@ -86,6 +87,9 @@ class Why:
         """Yield what is wrong with one instance, whatever the others do."""
         view, name = self._snapshot.instances[instance], self._label(instance)
         match view.state:
+            case State.PENDING if view.awaits_run:
+                yield from self._scheduled(view, name)
+                return
             case State.PENDING:
                 yield f"{name} is PENDING: {self._awaited(view)}."
             case State.STARTING | State.RUNNING:
@@ -104,6 +108,16 @@ class Why:
         if view.last_exit is not None and view.state in (State.PENDING, State.STARTING, State.RUNNING):
             ago = short_time(self._now - view.last_exit.at)
             yield f"The last run of {name} {exit_sentence(view.last_exit)} {ago} ago."
+
+    def _scheduled(self, view: InstanceView, name: str) -> Iterator[str]:
+        state = self._snapshot.fleet.schedules.get(view.name)
+        due = None if state is None else state.next_run
+        when = f" in {short_time(max(0.0, due - self._now))}" if due is not None and isfinite(due) else ""
+        yield f"{name} waits for its next run{when}."
+        if view.reason is not None:
+            yield f"Its last run failed {short_time(self._now - view.since)} ago: {view.reason}."
+        elif state is not None and state.last_run is None:
+            yield "It has not run yet."
 
     def _awaited(self, view: InstanceView) -> str:
         conditions = {need.program: need.condition for need in self._plan.programs[view.name].depends_on}

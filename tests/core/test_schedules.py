@@ -22,6 +22,7 @@ from supervisor.core.program import (
 from supervisor.core.record import replace
 from supervisor.core.schedule import Outcome, Schedule, ScheduledRun
 from supervisor.core.snapshot import State, project
+from supervisor.core.update import ProgramChange, UpdateAction, compare
 
 from .worlds import World, plan_of, program
 
@@ -408,3 +409,8 @@ def test_a_oneshot_that_gets_a_schedule_waits_for_its_next_run() -> None:
     once = job(None)
     world = begun(once, WEB).exits("job").update(job(), WEB)
     assert (life(world).phase, world.fleet.schedules["job"].due_at) == (Scheduled(), 10.0)
+
+
+def test_what_an_update_changes_of_a_schedule_restarts_nothing() -> None:
+    old, new = plan_of(job()), plan_of(job(command=("other",)))
+    assert compare(old, {}, new).programs == (ProgramChange("job", UpdateAction.CHANGE, ("command",)),)

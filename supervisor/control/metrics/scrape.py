@@ -165,6 +165,8 @@ class _Projection:
         skipped = Family("counter", "supinit_program_scheduled_runs_skipped", about, labels=by)
         about = "When the next run is due, since the epoch."
         next_runs = Family("gauge", "supinit_program_next_run_timestamp_seconds", about, labels=by)
+        about = "When the last run ended that succeeded, since the epoch."
+        successes = Family("gauge", "supinit_program_last_successful_run_timestamp_seconds", about, labels=by)
         for name, state in self._console.container.snapshot.fleet.schedules.items():
             for outcome, count in state.outcomes.items():
                 runs.add((name, outcome.value), count)
@@ -172,7 +174,9 @@ class _Projection:
             due = next_run(self._console, name)
             if due is not None:
                 next_runs.add((name,), round(due, 3))
-        yield from (runs, skipped, next_runs)
+            if state.succeeded_at is not None:
+                successes.add((name,), round(self._console.clock.wall(state.succeeded_at), 3))
+        yield from (runs, skipped, next_runs, successes)
 
 
 def _states(rows: Iterable[_Row]) -> Iterator[Family]:

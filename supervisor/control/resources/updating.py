@@ -15,7 +15,7 @@ from supervisor.control.http.message import (
 from supervisor.control.resources.commands import is_settled, judge_all, note, refuse_missed
 from supervisor.control.resources.outcome import Wish
 from supervisor.control.resources.parameters import read_body, read_wait
-from supervisor.core.update import UpdateAction
+from supervisor.core.update import UpdateAction, keeps_runs
 from supervisor.core.wording import printable
 from supervisor.errors import ConfigError
 
@@ -57,10 +57,10 @@ async def update(console: Console, request: Request) -> Response:
     restarted = difference.names(UpdateAction.ADD, UpdateAction.RESTART)
 
     def outcomes() -> dict[InstanceId, Outcome]:
-        """Judge the instances that start for the first time or again."""
-        lives = container.snapshot.fleet.lives
+        """Judge the instances that start for the first time or again. Nobody waits for the runs of a schedule."""
+        lives, scheduled = container.snapshot.fleet.lives, container.plan.scheduled
         new = (i for i in lives if i not in known or i[0] in restarted)
-        return judge_all(Wish.START, container, (i for i in new if lives[i].is_wanted), {})
+        return judge_all(Wish.START, container, (i for i in new if lives[i].is_wanted and i[0] not in scheduled), {})
 
     def is_over() -> bool:
         return container.snapshot.stopping or (not _leaving(container) and is_settled(outcomes()))
@@ -77,7 +77,12 @@ async def update(console: Console, request: Request) -> Response:
 
 
 def _leaving(container: Container) -> tuple[str, ...]:
-    return tuple(container.snapshot.fleet.leaving)
+    """Return the programs that are being stopped. A run of a schedule goes on to its end, which may be far away."""
+    return tuple(
+        name
+        for name, going in container.snapshot.fleet.leaving.items()
+        if not keeps_runs(container.plan.programs[name], going.becomes)
+    )
 
 
 def _answer(request: Request, difference: Difference, applied: bool, status: int) -> Response:

@@ -1,4 +1,4 @@
-"""why: for each instance that is not up, the reason in plain sentences (core/why.py)."""
+"""why: for each instance that is not up, or whose last scheduled run failed, the reason in sentences (core/why.py)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ def why(console: Console, request: Request) -> Response:
     instances = named_or_all(container.plan, request.query.get("name", ()))
     reasons = Why(container.plan, container.snapshot, console.clock.now(), container.lines_of)
     found = [reason for instance in instances if (reason := reasons.explain(instance)) is not None]
-    answer = text_response(_text(found)) if request.wants_text else json_response(_body(console, found))
-    return replace(answer, headers=((FINE, "no" if found else "yes"),))
+    is_up = all(container.snapshot.instances[instance].is_fine for instance in instances)
+    answer = text_response(_text(found)) if request.wants_text else json_response(_body(console, found, is_up))
+    return replace(answer, headers=((FINE, "yes" if is_up else "no"),))
 
 
-def _body(console: Console, found: list[Explanation]) -> dict[str, object]:
+def _body(console: Console, found: list[Explanation], is_up: bool) -> dict[str, object]:
     views = console.container.snapshot.instances
     programs = [
         {
@@ -40,7 +41,7 @@ def _body(console: Console, found: list[Explanation]) -> dict[str, object]:
         }
         for reason in found
     ]
-    return {"up": not found, "programs": programs}
+    return {"up": is_up, "programs": programs}
 
 
 def _text(found: list[Explanation]) -> str:
