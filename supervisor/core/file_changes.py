@@ -44,7 +44,7 @@ class FileState(Record):
     is_first: bool = True
     """Whether no look has been answered yet."""
     found: tuple[str, ...] = ()
-    """What the first look has found while more was going on. It counts with the next look."""
+    """What the first look has found. It waits for `debounce` like everything else, and counts with the next look."""
     looks_for: float = 0.0
     """When the last hint came before the look that is under way."""
     problem: str = ""
@@ -115,16 +115,19 @@ def note_look(turn: Settling, event: FilesLooked) -> tuple[InstanceId, ...]:
     if event.problem != state.problem:
         turn.changes.append(WatchProblem(key, event.problem))
     look_at = min(state.look_at, turn.now + RETRY_INTERVAL) if event.problem else state.look_at
-    changed = tuple(sorted({*state.found, *event.changed}))
-    waits = state.is_first and state.last_hint is not None
-    found = changed if waits else ()
+    (name, watch), changed = key, tuple(sorted({*state.found, *event.changed}))
+    found: tuple[str, ...] = ()
+    if state.is_first and event.changed:
+        found, look_at = event.changed, min(look_at, turn.now + watch.debounce)
+        changed_at = state.looks_for if event.changed_at is None else event.changed_at
+        state = replace(state, last_hint=changed_at if state.last_hint is None else max(changed_at, state.last_hint))
     state = replace(state, is_looking=False, is_first=False, look_at=look_at, problem=event.problem, found=found)
-    if not changed or waits:
+    if not changed or found:
         turn.files[key] = state
         return ()
-    (name, watch), at = key, state.looks_for if event.changed_at is None else event.changed_at
     is_restart = watch.action is WatchAction.RESTART
-    targets = tuple(i for i in turn.plan.programs[name].instances if _is_affected(turn, i, is_restart, at))
+    at, instances = state.looks_for, turn.plan.programs[name].instances
+    targets = tuple(i for i in instances if _is_affected(turn, i, is_restart, at))
     turn.changes.append(FilesChanged(key, changed, targets))
     owed = state.owed if is_restart else tuple((i, turn.lives[i].generation) for i in targets)
     turn.files[key] = replace(state, changed_at=turn.now, owed=owed)

@@ -177,21 +177,34 @@ def test_what_changed_before_the_first_look_and_after_the_start_is_a_change() ->
     fleet = advance(plan, new_fleet(plan), Begun(), 5.0).fleet
     fleet = advance(plan, fleet, Happened(("web", 1), Spawned(1, 100)), 5.1).fleet
     fleet = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 5.2), 5.3).fleet
+    fleet = advance(plan, fleet, TimePassed(), 5.8).fleet
+    fleet = advance(plan, fleet, FilesLooked(RELOADS), 5.9).fleet
     turn = advance(plan, fleet, TimePassed(), 6.1)
     assert turn.orders == (Order(("web", 1), Reload(1)),)
+
+
+def test_what_changed_before_the_first_look_and_before_the_start_is_known_to_the_process() -> None:
+    plan = plan_of(WEB)
+    fleet = advance(plan, new_fleet(plan), Begun(), 5.0).fleet
+    fleet = advance(plan, fleet, Happened(("web", 1), Spawned(1, 100)), 5.1).fleet
+    fleet = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 5.05), 5.3).fleet
+    fleet = advance(plan, fleet, TimePassed(), 5.8).fleet
+    turn = advance(plan, fleet, FilesLooked(RELOADS), 5.9)
+    assert turn.changes == (FilesChanged(RELOADS, ("tls.crt",), ()),)
 
 
 def test_what_the_first_look_finds_waits_with_the_events_that_come_meanwhile() -> None:
     plan = plan_of(WEB)
     fleet = advance(plan, new_fleet(plan), Begun(), 5.0).fleet
     fleet = advance(plan, fleet, Happened(("web", 1), Spawned(1, 100)), 5.1).fleet
-    fleet = advance(plan, fleet, FilesTouched((RELOADS,)), 7.0).fleet
-    fleet = advance(plan, fleet, TimePassed(), 7.1).fleet
-    first = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 6.9), 7.2)
+    fleet = advance(plan, fleet, TimePassed(), 6.1).fleet
+    first = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 6.9), 7.0)
     assert first.changes == ()
-    fleet = advance(plan, first.fleet, TimePassed(), 7.5).fleet
-    second = advance(plan, fleet, FilesLooked(RELOADS), 7.6)
-    assert second.changes == (FilesChanged(RELOADS, ("tls.crt",), (("web", 1),)),)
+    fleet = advance(plan, first.fleet, FilesTouched((RELOADS,)), 7.4).fleet
+    assert next_deadline(fleet) == 7.9
+    fleet = advance(plan, fleet, TimePassed(), 7.9).fleet
+    second = advance(plan, fleet, FilesLooked(RELOADS, ("tls.key",)), 8.0)
+    assert second.changes == (FilesChanged(RELOADS, ("tls.crt", "tls.key"), (("web", 1),)),)
     assert second.orders == (Order(("web", 1), Reload(1)),)
 
 
