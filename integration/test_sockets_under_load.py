@@ -38,8 +38,8 @@ http {{
   uwsgi_temp_path {place}/uwsgi;
   scgi_temp_path {place}/scgi;
   upstream twice {{
-    server 127.0.0.1:{app} max_fails=0;
-    server 127.0.0.1:{app} max_fails=0;
+    server {app} max_fails=0;
+    server {app} max_fails=0;
   }}
   server {{
     listen 127.0.0.1:{port};
@@ -47,7 +47,7 @@ http {{
   }}
 }}
 """
-UWSGI_PASS = "include /etc/nginx/uwsgi_params; uwsgi_pass unix:{place}/app.sock;"
+UWSGI_PASS = "include /etc/nginx/uwsgi_params; uwsgi_pass twice;"
 PHP_PASS = (
     "include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME {place}/pid.php; "
     "fastcgi_pass unix:{place}/app.sock;"
@@ -69,7 +69,6 @@ class Site:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.port = free_port()
-        self.app_port = free_port()
         self.address: Address = ("127.0.0.1", self.port)
         self.program = "app"
 
@@ -79,12 +78,16 @@ class Site:
 
     def behind_nginx(self, location: str, app: Table) -> Table:
         """Return the table with nginx, on a socket of its own, in front of the app."""
-        config = self.place / "nginx.conf"
-        config.write_text(
-            NGINX.format(
-                place=self.place, port=self.port, app=self.app_port, location=location.format(place=self.place)
-            )
-        )
+        config, listen = self.place / "nginx.conf", "127.0.0.1:1"
+        if app:
+            listen = app["app"]["sockets"]["http"]["listen"]
+        values = {
+            "place": self.place,
+            "port": self.port,
+            "app": f"unix:{listen}" if listen.startswith("/") else listen,
+            "location": location.format(place=self.place),
+        }
+        config.write_text(NGINX.format(**values))
         nginx = {
             "preset": "nginx",
             "command": [need("nginx", "apt-get install nginx-light"), "-c", str(config), "-e", "stderr"],
@@ -110,6 +113,7 @@ def uwsgi_http(site: Site) -> Table:
 
 
 def nginx_uwsgi(site: Site) -> Table:
+    """A worker that is told to stop between its accept and its request drops it, and nginx asks again."""
     return site.behind_nginx(UWSGI_PASS, uwsgi(site, listen=f"{site.place}/app.sock"))
 
 
@@ -139,7 +143,7 @@ def hypercorn(site: Site) -> Table:
 
 def nginx_uvicorn(site: Site) -> Table:
     """uvicorn drops what it has accepted and not read yet, and nginx asks again."""
-    return site.behind_nginx("proxy_pass http://twice;", uvicorn(site, listen=f"127.0.0.1:{site.app_port}"))
+    return site.behind_nginx("proxy_pass http://twice;", uvicorn(site, listen=f"127.0.0.1:{free_port()}"))
 
 
 def plain_asyncio(site: Site) -> Table:
@@ -235,7 +239,7 @@ def test_without_a_held_socket_a_restart_refuses_requests(run: Run, site: Site) 
 
 @pytest.mark.parametrize("table", [uwsgi_http, hypercorn], ids=lambda table: table.__name__)
 def test_other_servers_take_the_socket_too(run: Run, site: Site, table: Callable[[Site], Table]) -> None:
-    run(table(site))
+    run(table(site)).await_ready(30)
     with Load(site.address, clients=1) as load:
         load.await_more(1)
     assert load.failures == {}
