@@ -41,7 +41,8 @@ def test_programs_are_shown_and_stopped_by_keys_and_the_terminal_is_left_as_it_w
     run: Callable[..., Container], width: int
 ) -> None:
     bad = {"command": ["sh", "-c", "echo cannot bind; exit 3"], "shutdown_on": "never", "restart_delay": {"initial": 9}}
-    container = run({"web": {"command": ["sleep", "1000"], "min_uptime": 0}, "bad": bad})
+    web = {"command": ["sh", "-c", "trap 'echo caught USR1' USR1; while :; do sleep 0.05; done"], "min_uptime": 0}
+    container = run({"web": web, "bad": bad})
     container.await_ready()
     container.await_socket()
     top = f"{sys.executable} {SUPCTL} -s {container.socket} top"
@@ -63,7 +64,15 @@ def test_programs_are_shown_and_stopped_by_keys_and_the_terminal_is_left_as_it_w
     sleep_until(shows("bad is in BACKOFF: exited with code 3"), 10, "it says why")
     tmux("send-keys", "l")
     sleep_until(shows("cannot bind"), 10, "the logs are there")
-    tmux("send-keys", "Up", "x")
+    tmux("send-keys", "Up", "l", "k")
+    sleep_until(shows("signal for web:1"), 10, "it asks which one")
+    tmux("send-keys", "USR1", "Enter")
+    sleep_until(shows("logs of web:1", "sent USR1 to web:1", "caught USR1"), 10, "the output is followed")
+    tmux("send-keys", "k", "KILL")
+    sleep_until(shows("signal for web:1", "KILL"), 10, "it asks again")
+    tmux("send-keys", "Escape")
+    sleep_until(lambda: not shows("signal for")(), 10, "it asks no more")
+    tmux("send-keys", "x")
     sleep_until(shows("stop web:1?"), 10, "it asks")
     tmux("send-keys", "y")
     sleep_until(shows("STOPPED"), 10, "it is stopped")

@@ -1,19 +1,22 @@
 """The screen of `supctl top`: a table of instances, a pane for logs and explanations, and keys to act.
 
-Everything is asked of supinit in a thread, so that the keys answer at once; figures come from psutil in this process.
+Everything is asked of supinit beside the screen, so that the keys answer at once; figures come from psutil in this
+process. A mirror tells of changes as they happen; the figures are read once a second.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
-from textual.widgets import DataTable, Footer, RichLog, Static
+from textual.widgets import DataTable, Footer, Input, RichLog, Static
 
 from supervisor.cli.ctl.figures import Meter
-from supervisor.client import Client, ClientError
+from supervisor.client import AsyncClient, Client, ClientError
 from supervisor.core.wording import printable, short_size, short_time
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ NARROW = frozenset({"HEALTH", "PID", "THREADS", "FDS", "I/O/s", "CONNS"})
 WIDE = 110
 COLORS = {"RUNNING": "green", "EXITED": "green", "FATAL": "red", "BACKOFF": "red"}
 LINES = 200
+"""Lines that the pane keeps; of output that comes faster than it can be drawn, only so many are shown."""
+DRAWING = 0.2
+"""Seconds between two drawings of what is new."""
 
 
 class Top(App[int]):
@@ -40,6 +46,8 @@ class Top(App[int]):
     DataTable { height: 2fr; }
     RichLog { height: 1fr; border-top: solid $primary; }
     #head { height: 1; }
+    Input { display: none; }
+    Input.asking { display: block; }
     """
     BINDINGS: ClassVar = [
         Binding("q", "quit", "quit"),
@@ -47,12 +55,14 @@ class Top(App[int]):
         Binding("m", "sort('memory')", "by memory"),
         Binding("n", "sort('table')", "unsorted"),
         Binding("p", "processes", "processes"),
-        Binding("l", "logs", "logs"),
+        Binding("l", "logs", "follow logs"),
         Binding("w", "why", "why"),
         Binding("s", "ask('start')", "start"),
         Binding("x", "ask('stop')", "stop"),
         Binding("r", "ask('restart')", "restart"),
         Binding("h", "ask('reload')", "reload"),
+        Binding("k", "signal", "signal"),
+        Binding("escape", "cancel", "cancel", show=False),
         Binding("y", "confirm", "yes", show=False),
     ]
     ENABLE_COMMAND_PALETTE = False
@@ -60,6 +70,13 @@ class Top(App[int]):
     def __init__(self, path: str, names: Sequence[str]) -> None:
         super().__init__(ansi_color=True)  # the terminal's own 16 colours
         self._client = Client(path)
+        self._waiting = AsyncClient(path)
+        self._lines: deque[str] = deque(maxlen=LINES)
+        """Lines of output that are not drawn yet."""
+        self._has_changed = False
+        """Whether something has happened since the last look."""
+        self._followed = ""
+        """The instance whose output is followed."""
         self._names = tuple(names)
         self._meter = Meter()
         self._order = "table"
@@ -71,16 +88,29 @@ class Top(App[int]):
         yield Static("", id="head")
         yield DataTable(cursor_type="row", zebra_stripes=True)
         yield RichLog(max_lines=LINES, wrap=True)
+        yield Input(placeholder="HUP, SIGUSR1 or 10; Escape cancels")
         yield Footer()
 
     def on_mount(self) -> None:
         self.query_one(DataTable).focus()
         self._look()
         self.set_interval(INTERVAL, self._look)
+        self.set_interval(DRAWING, self._draw_news)
+        self.run_worker(self._hear(), group="mirror")
+
+    async def _hear(self) -> None:
+        """Note whenever something has happened."""
+        try:
+            async with aclosing(self._waiting.mirror(patience=None)) as mirrors:
+                async for _ in mirrors:
+                    self._has_changed = True
+        except ClientError as error:
+            self._tell(str(error))
 
     # ---- what is shown
 
     def _look(self) -> None:
+        self._has_changed = False
         self.run_worker(self._measure, thread=True, exclusive=True, group="look")
 
     def _measure(self) -> None:
@@ -144,18 +174,37 @@ class Top(App[int]):
             self._look()
 
     def action_logs(self) -> None:
-        if (name := self._chosen()) is not None:
-            self._tell(f"logs of {name}:")
-            self.run_worker(lambda: self._follow(name), thread=True, exclusive=True, group="logs")
+        """Follow the output of the chosen instance, or no longer if it is followed already."""
+        name = self._chosen()
+        if name is None or name == self._followed:
+            self._stop_following()
+            return
+        self._followed = name
+        self.query_one(RichLog).border_title = f"logs of {name}"
+        self.run_worker(self._follow(name), exclusive=True, group="logs")
 
-    def _follow(self, name: str) -> None:
+    async def _follow(self, name: str) -> None:
         try:
-            for line in self._client.logs(name, last=50):
-                self.call_from_thread(self._tell, str(line.get("message", line.get("data"))))
+            async with aclosing(self._waiting.logs(name, last=50, follow=True)) as lines:
+                async for line in lines:
+                    self._lines.append(str(line.get("message", line.get("data"))))
         except ClientError as error:
-            self.call_from_thread(self._tell, str(error))
+            self._lines.append(str(error))
+
+    def _draw_news(self) -> None:
+        if self._has_changed:
+            self._look()
+        while self._lines:
+            self._tell(self._lines.popleft())
+
+    def _stop_following(self) -> None:
+        self.workers.cancel_group(self, "logs")
+        self._followed = ""
+        self._lines.clear()
+        self.query_one(RichLog).border_title = None
 
     def action_why(self) -> None:
+        self._stop_following()
         if (name := self._chosen()) is not None:
             self._run(lambda: self._explain(name))
 
@@ -171,7 +220,7 @@ class Top(App[int]):
             self._tell(f"{action} {name}? y: yes, any other action: no")
 
     def action_confirm(self) -> None:
-        if self._question is None:
+        if self._question is None or self.query_one(Input).has_class("asking"):
             return
         action, name = self._question
         self._question = None
@@ -187,6 +236,32 @@ class Top(App[int]):
         }
         changes[action](name)
         self.call_from_thread(self._tell, f"{action} {name}: done")
+
+    def action_signal(self) -> None:
+        """Ask which signal the chosen instance is to get."""
+        if (name := self._chosen()) is not None:
+            self._question = "signal", name
+            asked = self.query_one(Input)
+            asked.border_title = f"signal for {name}"
+            asked.add_class("asking")
+            asked.focus()
+
+    def on_input_submitted(self, submitted: Input.Submitted) -> None:
+        question = self._question
+        self.action_cancel()
+        if question is not None and submitted.value.strip():
+            self._run(lambda: self._signal(submitted.value.strip(), question[1]))
+
+    def _signal(self, signal: str, name: str) -> None:
+        self._client.signal(signal, name)
+        self.call_from_thread(self._tell, f"sent {signal} to {name}")
+
+    def action_cancel(self) -> None:
+        self._question = None
+        asked = self.query_one(Input)
+        asked.remove_class("asking")
+        asked.clear()
+        self.query_one(DataTable).focus()
 
     def _run(self, action: Callable[[], None]) -> None:
         def run() -> None:
