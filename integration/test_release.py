@@ -51,7 +51,8 @@ def release(commit_time: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_has_everything_with_checksums(release: Path) -> None:
     assert {path.name for path in release.iterdir()} == {WHEEL, SDIST, BILL, "SHA256SUMS"}
-    sums = dict(reversed(line.split()) for line in (release / "SHA256SUMS").read_text().splitlines())
+    lines = [line.split() for line in (release / "SHA256SUMS").read_text().splitlines()]
+    sums = {name: checksum for checksum, name in lines}
     assert sums == {name: digest(release / name) for name in (WHEEL, SDIST, BILL)}
 
 

@@ -31,10 +31,23 @@ TOOLS = {"cc": "gcc libc6-dev", "strip": "binutils", "patchelf": "patchelf"}
 """Commands that are needed, and Debian's packages for them."""
 ABSENT = {
     *("ssl", "_ssl", "_hashlib", "bz2", "lzma", "compression", "multiprocessing", "readline", "rlcompleter", "tkinter"),
-    *("doctest", "pdb", "pydoc", "test", "unittest", "better_exceptions", "greenlet", "rich", "textual", "tzdata"),
+    *(
+        "doctest",
+        "pdb",
+        "pydoc",
+        "test",
+        "unittest",
+        "better_exceptions",
+        "greenlet",
+        "rich",
+        "textual",
+        "tzdata",
+        "psycopg",
+        "redis",
+    ),
     *(f"psutil._ps{system}" for system in ("aix", "bsd", "osx", "sunos", "windows")),
 }
-"""What is not copied. What imports one of these works without it, or is `supctl top`. The image has its own tzdata."""
+"""What is not copied. What imports one of these works without it, or needs an extra. The image has its own tzdata."""
 CODECS = ("ascii", "aliases", "idna", "latin_1", "punycode", "unicode_escape", "utf_8", "utf_8_sig", "utf_16", "utf_32")
 LOOKED_UP = ("site", "runpy", "encodings", *(f"encodings.{codec}" for codec in CODECS))
 """What the interpreter imports by itself, or by a name that it is given."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from configparser import ParsingError, RawConfigParser
 
 import pytest
@@ -19,7 +20,7 @@ LINES = st.lists(
             [
                 *("[a]", "[b:c] ; d", "[a] x", "[]", "[[x]]", "key=value", "KEY : other", "key=", "k = a=b:c", "=x"),
                 *("more", "x ; comment", "x;none", "x # comment", "; all", "# all", "", "   ", "a b = c", "x\u00a0;y"),
-                *("x;y ;z # w", "k=#a #b ;c"),
+                *(("x;y ;z # w", "k=#a #b ;c") if sys.version_info < (3, 13) else ()),
             ]
         ),
     ).map("".join),
@@ -37,7 +38,6 @@ def read(text: str) -> tuple[IniSections, Findings]:
 @given(LINES)
 @example("[a]\nkey=1\n\n  2\n ; gone\n  3\n\n")
 @example("[a]\nkey=1\r\n  2\r[a]\nkey=3")
-@example("[a]\nkey=x;y ;z # w")
 def test_it_reads_what_supervisord_reads(text: str) -> None:
     parser = RawConfigParser(inline_comment_prefixes=(";", "#"), strict=False)
     sections, findings = read(text)
@@ -49,6 +49,12 @@ def test_it_reads_what_supervisord_reads(text: str) -> None:
     assert findings.problems == ()
     values = {name: {key: option.text for key, option in section.options.items()} for name, section in sections.items()}
     assert values == {name: dict(parser.items(name)) for name in parser.sections()}
+
+
+def test_where_two_kinds_of_comments_meet_it_reads_what_supervisord_reads_with_python_before_3_13() -> None:
+    """Python 3.13 looks for the first comment, older ones for the first that has no other mark before it."""
+    sections, _ = read("[a]\nkey=x;y ;z # w")
+    assert sections["a"].options["key"].text == "x;y ;z"
 
 
 def test_every_option_knows_its_line() -> None:

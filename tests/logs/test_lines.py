@@ -218,7 +218,9 @@ def test_an_object_nested_too_deep_to_be_parsed_is_a_message() -> None:
     line = b'{"a": ' + b"[" * 60_000
     assert read_json(through(lines_of(LogMode.JSON), line + b"\n"))[0]["message"] == line.decode()
     deep = b'{"a":' * 10_000 + b"1" + b"}" * 10_000
-    assert read_json(through(lines_of(LogMode.JSON), deep + b"\n"))[0]["message"] == deep.decode()
+    written = through(lines_of(LogMode.JSON), deep + b"\n")
+    as_a_message, as_an_object = b'"message": ' + json.dumps(deep.decode()).encode(), b'"data": ' + deep
+    assert (as_a_message in written, as_an_object in written) in ((True, False), (False, True))  # Python 3.14 parses it
 
 
 def test_a_number_with_more_digits_than_python_converts_is_no_error() -> None:

@@ -86,6 +86,7 @@ def test_adopted_orphans_are_own_children(nursery: Nursery) -> None:
 FORKS = "import os, time, _thread\n{}\nprint('ready', flush=True)\ntime.sleep(600)"
 FORK = "os.fork() or time.sleep(600)"
 IN_A_THREAD = (
+    "import warnings\nwarnings.simplefilter('ignore')\n"  # Python 3.12 and newer advise against it
     "lock = _thread.allocate_lock()\nlock.acquire()\n"
     f"_thread.start_new_thread(lambda: ({FORK}, lock.release(), time.sleep(600)), ())\nlock.acquire()"
 )

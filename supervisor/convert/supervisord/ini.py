@@ -117,8 +117,9 @@ def _without_comment(line: str) -> tuple[str, bool]:
 
 
 def _comment_start(line: str) -> int | None:
-    """Return where a comment starts. RawConfigParser tries the first `#` and the first `;`, then the second of each.
+    """Return where a comment starts.
 
+    Before Python 3.13, RawConfigParser tries the first `#` and the first `;`, then the second of each.
     So in `x;y ;z #` the comment starts at ` #`, not at ` ;`.
     """
     places = ([at for at, character in enumerate(line) if character == mark] for mark in COMMENTS)
