@@ -5,6 +5,7 @@ The validators are command lines of PyPI's packages, and systemd's own.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from integration.container import BIN, SUPINIT
 from integration.servers.installed import need
 from supervisor.config.load import load
 from supervisor.core.plan import critical_path, make_plan
@@ -163,6 +165,71 @@ def test_nspawn(tmp_path: Path) -> None:
     verify = [need("systemd-analyze", "apt-get install systemd"), "verify", str(unit)]
     result = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
     assert "app.service" not in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("action.yml", "vendor.github-actions"),
+        ("github-workflow.yml", "vendor.github-workflows"),
+        ("gitlab.yml", "vendor.gitlab-ci"),
+    ],
+)
+def test_the_drill_in(name: str, schema: str) -> None:
+    options = ("--data-transform", "gitlab-ci") if schema == "vendor.gitlab-ci" else ()
+    validate("check-jsonschema", "--builtin-schema", schema, *options, DEPLOY / "ci" / name, package="check-jsonschema")
+
+
+DRILLED = {"good": (["sleep", "99"], 0, "the drill has passed"), "bad": (["false"], 1, "- web failed: ")}
+"""A program, the exit code of its drill, and what the report says."""
+
+
+@pytest.mark.parametrize(("command", "code", "says"), DRILLED.values(), ids=DRILLED)
+def test_the_steps_of_the_github_action(command: list[str], code: int, says: str, tmp_path: Path) -> None:
+    """With a docker that runs the drill here; what it was asked for is checked as well."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        f"#!/bin/sh\n[ \"$1 $2 $3 $4 $5\" = 'run --rm --env A=1 app' ] || exit 99\nshift 5\n"
+        f'exec {SUPINIT} -c {drill_table(command, tmp_path)} "$@"\n'
+    )
+    docker.chmod(0o755)
+    (action,) = yaml_of("ci/action.yml")
+    (step,) = action["runs"]["steps"]
+    variables = {
+        "IMAGE": "app",
+        "TIMEOUT": "20s",
+        "OPTIONS": "--env A=1",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "page"),
+    }
+    assert step["env"].keys() < variables.keys()
+    result = run_steps(["bash", "-eo", "pipefail"], step["run"], tmp_path, **variables)
+    page = (tmp_path / "page").read_text()
+    assert (result.returncode, says in result.stdout, says in page) == (code, True, True)
+    assert (page.startswith("### supinit --drill\n\n```\n"), page.endswith("```\n")) == (True, True)
+
+
+@pytest.mark.parametrize(("command", "code", "says"), DRILLED.values(), ids=DRILLED)
+def test_the_script_of_the_gitlab_job(command: list[str], code: int, says: str, tmp_path: Path) -> None:
+    (jobs,) = yaml_of("ci/gitlab.yml")
+    table = drill_table(command, tmp_path)
+    result = run_steps(["sh", "-e"], "\n".join(jobs["drill"]["script"]), tmp_path, SUPINIT_CONFIG=str(table))
+    assert (result.returncode, says in result.stdout) == (code, True)
+    assert says in (tmp_path / "drill.txt").read_text()
+
+
+def drill_table(command: list[str], folder: Path) -> Path:
+    table = folder / "table.yaml"
+    program = {"command": command, "start_retries": 1}
+    table.write_text(yaml.safe_dump({"supervisor": {"run_dir": str(folder / "run")}, "programs": {"web": program}}))
+    return table
+
+
+def run_steps(shell: list[str], script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a CI runner does, with the commands in `folder` and this environment first on PATH."""
+    environment = os.environ | variables | {"PATH": f"{folder}:{BIN}:{os.environ['PATH']}"}
+    return subprocess.run(
+        [*shell, "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.parametrize("drain", ["0s", "5s"])
