@@ -99,6 +99,7 @@ class Engine:
         self.children = Children()
         self.counters = Counters()
         self.faults = Faults(journal, self.counters)
+        pump.fault = self.faults.note
         self.launcher = Launcher(plan, self.children, pump, self.notices, own)
         self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self.counters, self._hear)
         self.children.meet_end = self._meet_end

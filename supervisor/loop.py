@@ -138,7 +138,7 @@ class Loop:
 
     def _note_clock_set(self) -> None:
         if self._clock is not None:
-            self._clock.take()
+            self._engine.faults.attempt("schedule", self._clock.take)
             self._engine.feed(ClockSet())
 
     def _pump(self) -> None:
@@ -151,7 +151,7 @@ class Loop:
 
     def _take_syslog(self) -> None:
         if self._engine.syslog is not None:
-            self._engine.syslog.take()
+            self._engine.faults.attempt("syslog", self._engine.syslog.take)
             self._settle_pump()
 
     def _listen_to_pump(self) -> None:
@@ -217,13 +217,13 @@ class Loop:
     def _renew_markers(self) -> None:
         lease = self._engine.plan.settings.marker_lease
         if lease is not None:
-            self._engine.renew_markers()
+            self._engine.faults.attempt("marker", self._engine.renew_markers)
             self._loop.call_later(lease, self._guard(self._renew_markers))
 
     def _settle_in(self) -> None:
         from supervisor.process.oom import OomKills, find_counter
 
-        self._engine.reports.oom_kills = OomKills(find_counter())
+        self._engine.reports.oom_kills = self._engine.faults.attempt("reap", lambda: OomKills(find_counter()))
         self._renew_markers()
         self._watch_clock()
         self._engine.journal.open()
@@ -231,7 +231,7 @@ class Loop:
         gc.collect()
         gc.freeze()
         gc.enable()
-        self._tasks.spawn(self._serve())
+        self._tasks.spawn(self._try_to_serve())
         self._tasks.spawn(self._warn())
 
     async def _warn(self) -> None:
@@ -249,11 +249,19 @@ class Loop:
         except Exception as error:
             self._engine.faults.note("lint", error)
 
+    async def _try_to_serve(self) -> None:
+        try:
+            await self._serve()
+        except Exception as error:
+            self._engine.faults.note("control", error)
+
     async def _serve(self) -> None:
         from supervisor.control.console import Console
         from supervisor.control.http.server import serve_metrics
 
-        self._console = Console(self._container, self._container.usage, self._engine.journal.write)
+        self._console = Console(
+            self._container, self._container.usage, self._engine.journal.write, fault=self._engine.faults.note
+        )
         await self._serve_control()
         self._engine.run_dir.keepers.append(self._look_after_control)
         settings = self._engine.plan.settings
@@ -285,7 +293,13 @@ class Loop:
             self._engine.journal.write(
                 "warning", "container.files_restored", path=self._engine.plan.settings.socket_path
             )
-            self._tasks.spawn(self._serve_control())
+            self._tasks.spawn(self._try_to_serve_again())
+
+    async def _try_to_serve_again(self) -> None:
+        try:
+            await self._serve_control()
+        except Exception as error:
+            self._engine.faults.note("control", error)
 
     async def _open(self, address: str, opening: Awaitable[Server]) -> Server | None:
         """Return an open listener. None: it cannot be opened, which is logged; the programs run without it."""

@@ -229,6 +229,8 @@ class Tasks:
             code, signal = await command.wait(self._engine.children, launch, limit, ours)
         except (SpawnError, OSError) as error:
             return f"{name} {error}"
+        except Exception as error:
+            return f"{name} cannot be run: {self._noted('hook', error)}"
         except asyncio.CancelledError:
             life = self._engine.fleet.lives.get(instance)
             if action.kind is HookKind.PRE_STOP and life is not None and isinstance(life.phase, Stopping):
@@ -289,6 +291,8 @@ class Tasks:
             last_seen, self._is_blind = look.last_seen, False
         except Exception as error:
             last_seen = time.monotonic()
+            if not isinstance(error, OSError):
+                self._engine.faults.note("idle", error)
             if not self._is_blind:
                 self._is_blind = True
                 reason = f"cannot read the connections: {error}"
@@ -326,9 +330,17 @@ class Tasks:
     async def _reload(self, instance: InstanceId) -> str | None:
         how = self._engine.plan.programs[instance[0]].reload
         if isinstance(how, int):
-            problem = self._engine.send_signal(instance, how)
+            try:
+                problem = self._engine.send_signal(instance, how)
+            except Exception as error:
+                problem = self._noted("command", error)
             return None if problem is None else f"{instance[0]}: {problem}"
         return await self._try(instance, how, RELOAD_LIMIT)
+
+    def _noted(self, where: str, error: Exception) -> str:
+        """Note an error that nobody expected and return it as a sentence."""
+        self._engine.faults.note(where, error)
+        return f"internal error: {error!r}"
 
     async def _try(self, instance: InstanceId, command: tuple[str, ...], limit: float) -> str | None:
         """Run a command in a program's context and return what went wrong, as a sentence."""
@@ -336,6 +348,8 @@ class Tasks:
             result = await self._run(instance, command, limit)
         except SpawnError as error:
             return f"{command[0]} {error}"
+        except Exception as error:
+            return f"{command[0]} cannot be run: {self._noted('command', error)}"
         if result.succeeded:
             return None
         sentence = f"{command[0]} {result.ending or f'took longer than {limit:g} s'}"

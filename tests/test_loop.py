@@ -16,11 +16,18 @@ import pytest
 from supervisor.core import fleet as core
 from supervisor.core.container import Happened, Over
 from supervisor.core.events import BecameReady, ProcessExited
-from supervisor.core.program import Program, Restart, RestartDelay, RestartWhen
+from supervisor.core.healthcheck import ExecProbe, HealthCheck
+from supervisor.core.hook import Hook
+from supervisor.core.program import CommandStep, Program, Restart, RestartDelay, RestartWhen
+from supervisor.core.record import replace
 from supervisor.core.routing import signals_named_by
+from supervisor.health import probes
 from supervisor.logs.journal import Journal
+from supervisor.logs.pipe import Pipe
 from supervisor.logs.pump import Pump
+from supervisor.logs.syslog import Syslog
 from supervisor.loop import Loop
+from supervisor.process.commands import Command
 from supervisor.process.inbox import Inbox
 from supervisor.process.procfs import own_children
 from supervisor.process.subreaper import become_subreaper
@@ -132,6 +139,7 @@ ADAPTERS: dict[str, Callable[[Turned], None]] = {
     "hand-over": lambda container: setattr(container.engine.reports, "_hand_over", fail),
     "the log": lambda container: setattr(container.journal, "release", fail),
     "once": lambda container: setattr(container.engine.launcher, "note", fail),
+    "one pipe": lambda container: setattr(Pipe, "take", fail),
     "counters": lambda container: setattr(container.engine.counters, "note", fail),
 }
 
@@ -144,10 +152,87 @@ def test_an_adapter_that_always_fails_loses_no_death_and_no_signal(open_folder: 
         ADAPTERS[adapter](container)
         loop._loop.call_later(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    crashing = program("web", "sh", "-c", "exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
+    crashing = program("web", "sh", "-c", "echo up; exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
     ending = run(open_folder, crashing, program("other"), meddle=meddle)
     assert (ending["result"], ending["left"]) == (0, 0)
     assert ending["log"].count("Traceback") <= 1
+
+
+PART = ("part", 1)
+SLEEP = ("sh", "-c", "echo up; exec sleep 1000")
+
+
+def break_commands(_: Turned, loop: Loop) -> None:
+    """Make the commands of hooks, steps and reloads fail in a way that nobody expects."""
+    for name in ("wait", "run"):
+        setattr(Command, name, fail)
+    loop._loop.call_later(0.6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def break_reload(container: Turned, loop: Loop) -> None:
+    break_commands(container, loop)
+    loop._loop.call_later(0.2, loop._tasks.reload, PART)
+
+
+def break_signal(container: Turned, loop: Loop) -> None:
+    container.engine.send_signal = fail  # type: ignore[method-assign]
+    loop._loop.call_later(0.2, loop._tasks.reload, PART)
+
+
+def break_probe(_container: Turned, _loop: Loop) -> None:
+    probes.ask = fail
+
+
+def break_control(_: Turned, loop: Loop) -> None:
+    loop._serve = fail  # type: ignore[method-assign]
+
+
+def break_repaired_control(_: Turned, loop: Loop) -> None:
+    loop._serve_control = fail  # type: ignore[method-assign]
+    loop._loop.call_later(0.2, lambda: loop._tasks.spawn(loop._try_to_serve_again()))
+
+
+def break_lease(container: Turned, loop: Loop) -> None:
+    container.engine.renew_markers = fail  # type: ignore[method-assign]
+    settings = replace(container.engine.plan.settings, marker_lease=100.0)
+    loop._plan = container.engine.plan = replace(container.engine.plan, settings=settings)
+
+
+def break_syslog(container: Turned, loop: Loop) -> None:
+    syslog = Syslog(f"{container.folder}/log.sock", container.pump, container.engine.find_program)
+    syslog.take = fail  # type: ignore[method-assign]
+    container.engine.syslog = syslog
+    loop._loop.call_later(0.2, loop._take_syslog)
+
+
+PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
+    "a hook": ("hook", {"post_start": (Hook(("true",)),)}, break_commands),
+    "a step of a stop": ("command", {"stop": (CommandStep(("true",), 0.2),)}, break_commands),
+    "a reload command": ("command", {"reload": ("true",)}, break_reload),
+    "a reload signal": ("command", {}, break_signal),
+    "a probe": ("probe", {"healthcheck": HealthCheck(ExecProbe(("true",)))}, break_probe),
+    "the control socket": ("control", {}, break_control),
+    "the control socket, again": ("control", {}, break_repaired_control),
+    "the markers' lease": ("marker", {}, break_lease),
+    "syslog": ("syslog", {}, break_syslog),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_fails_is_counted_and_logged_once_and_the_rest_goes_on(open_folder: Path, part: str) -> None:
+    """Another program is restarted meanwhile, and SIGTERM ends the container with 0."""
+    where, fields, inject = PARTS[part]
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        inject(container, loop)
+        loop._loop.call_later(0.7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    crashing = program("web", "sh", "-c", "echo up; exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
+    ending = run(open_folder, crashing, program("part", *SLEEP, **fields), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (0, 0), ending["log"]
+    assert list(ending["errors"]) == [where], ending["log"]
+    assert ending["log"].count("Traceback") == 1
+    assert ending["output"].count("web | up") > 1
 
 
 def test_output_that_can_no_longer_be_taken_ends_the_container(open_folder: Path) -> None:

@@ -45,7 +45,10 @@ class Clock:
 
 
 class Console:
-    """`measure` returns what the instances use; `log` writes one event to supinit's log."""
+    """`measure` returns what the instances use; `log` writes one event to supinit's log.
+
+    `fault` is told of an error that an endpoint did not expect, and of the part of supinit that it concerns.
+    """
 
     def __init__(
         self,
@@ -53,9 +56,11 @@ class Console:
         measure: Callable[[], Mapping[InstanceId, Usage]],
         log: Callable[..., None],
         clock: Clock | None = None,
+        fault: Callable[[str, BaseException], None] = lambda where, error: None,
     ) -> None:
         self.container = container
         self.log = log
+        self.fault = fault
         self.clock = clock if clock is not None else Clock()
         self._measure = measure
         self._usage: Mapping[InstanceId, Usage] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 from functools import partial
 from time import monotonic
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from supervisor.core.output import Output
-    from supervisor.core.program import InstanceId, LogSettings, Program
+    from supervisor.core.program import Credentials, InstanceId, LogSettings, Program
     from supervisor.logs.delivery import Destination
     from supervisor.logs.filters import Joiner, MessageTaker
     from supervisor.logs.formats import Format
@@ -286,3 +288,18 @@ class Pipe:
             self.output.invalid += count
 
         return JsonFormat(*self.instance, STREAMS[self.stream], note_invalid, severity=self.severity)
+
+
+def has_unread(descriptor: int) -> bool:
+    """Whether a pipe holds something that nobody has read yet."""
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
+
+
+def give_to(descriptor: int, credentials: Credentials) -> None:
+    """Make the user the pipe's owner, where that is permitted. Its mode lets every user write."""
+    try:
+        os.fchown(descriptor, credentials.uid, credentials.gid)
+    except PermissionError:
+        pass  # without CAP_CHOWN

@@ -20,7 +20,7 @@ from supervisor.core.program import LogMode
 from supervisor.logs.destinations import Destinations
 from supervisor.logs.inserted import Inserted
 from supervisor.logs.losses import SlowPatterns
-from supervisor.logs.pipe import CHUNK, Outlet, Pipe
+from supervisor.logs.pipe import CHUNK, Outlet, Pipe, give_to, has_unread
 from supervisor.logs.rate import Bucket
 from supervisor.logs.sink import Sink, enlarge
 from supervisor.logs.tails import Tails
@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from supervisor.core.program import Credentials, InstanceId, Program
+    from supervisor.core.program import InstanceId, Program
     from supervisor.logs.losses import Losses
 
 ROUND = 8
@@ -60,6 +60,8 @@ class Pump:
         self.outputs: dict[InstanceId, Output] = {}
         self.report: Callable[..., None] = lambda *_, **__: None
         """Takes a level, an event and its values: what operators should know about the destinations."""
+        self.fault: Callable[[str, BaseException], None] = lambda *_: None
+        """Takes an error that nobody expected, which concerns one pipe."""
         self._epoll = select.epoll()
         self._destinations = Destinations(stdout, stderr, self._epoll)
         self._pipes: dict[int, Pipe] = {}
@@ -145,7 +147,7 @@ class Pump:
             os.set_blocking(read_end, False)
             os.fchmod(write_end, PIPE_MODE)
             if program.credentials is not None and os.geteuid() == 0:
-                _give_to(write_end, program.credentials)
+                give_to(write_end, program.credentials)
             self._epoll.register(read_end, select.EPOLLIN)
         except OSError:
             os.close(read_end)
@@ -250,7 +252,7 @@ class Pump:
             del self._resting[pipe]
             self._wake_up(pipe)
         for pipe in [pipe for pipe, until in self._holding.items() if until <= now]:
-            if _has_unread(pipe.descriptor):  # the rest of the line may be there: only supinit has not read it yet
+            if has_unread(pipe.descriptor):  # the rest of the line may be there: only supinit has not read it yet
                 self._holding[pipe] = now + LOOK_AGAIN
             else:
                 pipe.pass_on(now)
@@ -338,7 +340,11 @@ class Pump:
         if not data:
             self._close(pipe)
             return 0
-        pipe.take(data)
+        try:
+            pipe.take(data)
+        except Exception as error:
+            pipe.output.dropped += len(data)
+            self.fault("output", error)
         if pipe.patterns is None:
             self._watched.discard(pipe)
         if pipe.holds:
@@ -382,17 +388,3 @@ class Pump:
         for bucket in self._buckets.values():
             if bucket.losses:
                 yield bucket.losses
-
-
-def _has_unread(descriptor: int) -> bool:
-    look = select.poll()
-    look.register(descriptor, select.POLLIN)
-    return bool(look.poll(0))
-
-
-def _give_to(descriptor: int, credentials: Credentials) -> None:
-    """Make the user the pipe's owner, where that is permitted. Its mode lets every user write."""
-    try:
-        os.fchown(descriptor, credentials.uid, credentials.gid)
-    except PermissionError:
-        pass  # without CAP_CHOWN

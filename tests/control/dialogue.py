@@ -120,6 +120,7 @@ class Served:
         self.container = container
         self.path = path
         self.log: list[tuple[str, str, dict[str, object]]] = []
+        self.faults: list[str] = []
         self.server: Server
 
     def write(self, level: str, event: str, **values: object) -> None:
@@ -139,7 +140,9 @@ async def served(
     container: SteeredContainer, path: str, *, mode: int = 0o600, group: int | None = None, patience: float = 10.0
 ) -> AsyncIterator[Served]:
     served = Served(container, path)
-    console = Console(container, container.usage, served.write, container.clock)
+    console = Console(
+        container, container.usage, served.write, container.clock, lambda where, _: served.faults.append(where)
+    )
     served.server = await serve(console, path, mode, group, patience)
     try:
         yield served

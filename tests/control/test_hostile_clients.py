@@ -186,6 +186,7 @@ def test_our_own_mistake_is_a_500_in_the_log_and_the_connection_lives_on(socket_
             reply = await client.ask("GET", "/v1/status")
             assert (reply.status, reply.error_code) == (500, "internal_error")
             assert [line[:2] for line in control.log] == [("error", "control.failed")]
+            assert control.faults == ["control"]
             container.snapshot = snapshot
             assert (await client.ask("GET", "/v1/status")).status == 200
 

@@ -177,6 +177,7 @@ class Connection:
             raise
         except Exception as error:
             self._console.log("error", "control.failed", reason=f"{request.method} {request.path}: {error!r}")
+            self._console.fault("control", error)
             mistake = RequestError(500, "internal_error", "cannot answer: internal error; the log has the details")
             return error_response(mistake, request.wants_text)
 
