@@ -160,6 +160,22 @@ class MainIsOne:
         return {"if": _IS_MAIN, "then": {"properties": {"scale": {"not": {"type": "integer", "not": {"const": 1}}}}}}
 
 
+class DaemonIsOne:
+    """Instances of one program cannot share a pid file: it names one daemon."""
+
+    def check(self, place: SectionReading) -> None:
+        scale = place.values.get("scale", 1)
+        if "pid_file" in place.given and scale > 1:
+            sentence = (
+                f"cannot be {scale} with pid_file, because all instances would write the same file: "
+                "write one program for each daemon, or leave pid_file out"
+            )
+            place.problem_with("scale", sentence, "0, 1")
+
+    def json_schema(self) -> Schema:
+        return {"if": _given("pid_file"), "then": {"properties": {"scale": {"not": {"type": "integer", "minimum": 2}}}}}
+
+
 class NotInherited:
     """These keys require that the output passes through supinit."""
 

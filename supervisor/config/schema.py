@@ -12,7 +12,15 @@ from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
 from supervisor.config.kinds import ByShape, Choice, Deferred, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
-from supervisor.config.rules import Excludes, LinesAreSeen, MainIsOne, OneshotEnds, ScheduleScales, TypeOnly
+from supervisor.config.rules import (
+    DaemonIsOne,
+    Excludes,
+    LinesAreSeen,
+    MainIsOne,
+    OneshotEnds,
+    ScheduleScales,
+    TypeOnly,
+)
 from supervisor.config.scalars import (
     ANY_TEXT,
     CAPABILITY,
@@ -255,6 +263,7 @@ PROGRAM = Section(
         OneshotEnds(),
         LinesAreSeen(),
         MainIsOne(),
+        DaemonIsOne(),
         WatchedIsAlive(),
     ),
     foreign="PROGRAM_KEYS",

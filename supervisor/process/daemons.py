@@ -16,7 +16,7 @@ from supervisor.process.procfs import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from supervisor.process.procfs import Process
 
@@ -48,8 +48,15 @@ def find_daemon(left: Collection[Process], find_strays: Callable[[], list[Proces
             raise NoDaemon(NOTHING_LEFT, is_final=True)
     if len(candidates) == 1:
         return candidates[0]
-    names = ", ".join(f"{name_of(pid)} ({pid})" for pid in sorted(candidates)[:MAX_NAMES])
+    if not candidates:
+        names = _names(process.pid for process in left)
+        raise NoDaemon(f"what is left, {names}, has a parent that is still there")
+    names = _names(candidates)
     raise NoDaemon(f"{len(candidates)} processes are left, {names}: set pid_file to tell which one is the daemon")
+
+
+def _names(pids: Iterable[int]) -> str:
+    return ", ".join(f"{name_of(pid)} ({pid})" for pid in sorted(pids)[:MAX_NAMES])
 
 
 def is_daemon(pid: int, pid_file: str | None) -> bool:

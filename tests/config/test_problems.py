@@ -543,3 +543,14 @@ def test_a_reload_that_nobody_has_described_is_a_warning(keys: str, is_warned: b
     assert [warning.partition(", so it gets")[0] for warning in warnings] == is_warned * [
         f"{FILE}:1:32: programs.web.watch: it does not say how the program reloads"
     ]
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_a_pid_file_names_one_daemon(scale: int) -> None:
+    keys = "type: forking, pid_file: /run/web.pid"
+    assert table_of(f"programs: {{web: {{command: web, {keys}, scale: {scale}}}}}").programs[0].scale == scale
+    [found] = problems_of(f"programs: {{web: {{command: web, {keys}, scale: 3}}}}")
+    assert (
+        "programs.web.scale: cannot be 3 with pid_file, because all instances would write the same file: "
+        "write one program for each daemon, or leave pid_file out (allowed: 0, 1)"
+    ) in found
