@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import smtplib
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from integration.conftest import Run
 from integration.container import Container
 from integration.nginx_uwsgi import free_port
-from integration.servers.installed import fill, need, open_place
+from integration.servers.installed import fill, need, need_dev_log, open_place
 from integration.waiting import sleep_until
 
 FORKING: dict[str, Any] = {"type": "forking", "min_uptime": "200ms", "restart_delay": {"initial": "50ms"}}
@@ -90,8 +87,7 @@ def test_nginx_hands_over_to_the_successor_that_it_starts_from_a_new_binary(run:
 
 def test_postfix_delivers_its_log_to_dev_log_and_stops_in_order(run: Run) -> None:
     postfix, port = need("postfix", "apt-get install postfix"), free_port()
-    if os.path.exists("/dev/log"):
-        pytest.skip("something listens on /dev/log already")
+    need_dev_log()
     with open_place() as place:
         for name in ("etc", "spool", "data"):
             (place / name).mkdir()

@@ -8,8 +8,10 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 import pytest
 
 from integration.conftest import Run
+from integration.nginx_uwsgi import free_port
+from integration.servers.installed import need, need_dev_log
 from integration.waiting import sleep_until
 
 SPEAKER = """
@@ -69,15 +73,47 @@ def test_the_real_logger_is_heard_although_it_has_exited(run: Run, path: str) ->
 
 def test_a_real_daemon_is_heard_as_itself(run: Run, tmp_path: Path) -> None:
     """cron has /dev/log built in, so its own /dev is put together in a mount namespace."""
-    if not shutil.which("cron") or os.geteuid() != 0:
-        pytest.skip("needs cron and root")
-    if os.path.exists("/dev/log"):
-        pytest.skip("something listens on /dev/log already")
+    if not shutil.which("cron"):
+        pytest.skip("cron is not installed")
+    need_dev_log()
     container = run({"cron": {"command": ["cron", "-f", "-L", "15"]}}, settings={"syslog": "/dev/log"})
     container.expect("cron | cron[")
     container.signal(signal.SIGTERM)
     assert container.end() == 0
     assert not os.path.lexists("/dev/log")
+
+
+def test_sshd_sudo_and_haproxy_are_heard_as_themselves(run: Run, tmp_path: Path) -> None:
+    """postfix is in test_daemons.py."""
+    sshd = need("sshd", "apt-get install openssh-server")
+    sudo, haproxy = need("sudo", "apt-get install sudo"), need("haproxy", "apt-get install haproxy")
+    need_dev_log()
+    os.makedirs("/run/sshd", exist_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    options = ("ListenAddress=127.0.0.1", f"Port={free_port()}", f"HostKey={tmp_path}/key", "PidFile=none")
+    port = free_port()
+    (tmp_path / "haproxy.cfg").write_text(
+        "global\n  log /dev/log local0\ndefaults\n  log global\n  mode http\n  timeout client 5s\n"
+        f"frontend web\n  bind 127.0.0.1:{port}\n  option httplog\n  http-request return status 204\n"
+    )
+    container = run(
+        {
+            "sshd": {"command": [sshd, "-D", "-f", "/dev/null", *(f"-o{option}" for option in options)]},
+            "sudo": {"command": [sudo, "-u", "nobody", "sleep", "1000"]},
+            "haproxy": {"command": [haproxy, "-db", "-f", str(tmp_path / "haproxy.cfg")], "min_uptime": "100ms"},
+        },
+        settings={"syslog": "/dev/log"},
+    )
+    container.expect("sshd | sshd[2]: Server listening on 127.0.0.1")
+    container.expect("COMMAND=")
+    assert container.out.lines[container.out.position("COMMAND=")].startswith("sudo | sudo: ")
+    container.await_state("haproxy", "RUNNING")
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/heard", timeout=20) as answer:
+        assert answer.status == 204
+    container.expect("GET /heard")
+    assert container.out.lines[container.out.position("GET /heard")].startswith("haproxy | haproxy[")
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
 
 
 def test_a_sender_never_waits_for_a_stalled_output(run: Run, path: str, tmp_path: Path) -> None:
