@@ -31,6 +31,9 @@ from supervisor.core.container import (
     Order,
     Over,
     Resumed,
+    RollAsked,
+    RollChange,
+    ScaleAsked,
     ShutdownAsked,
     TimePassed,
     Updated,
@@ -153,7 +156,7 @@ class Engine:
             self.reap()
             self.pass_time()
 
-    def ask(self, event: Asked | ShutdownAsked | Fault) -> None:
+    def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked | Fault) -> None:
         """Decide on a request, before anything else that waits for a decision."""
         self._events.appendleft(event)
         self.feed()
@@ -168,12 +171,12 @@ class Engine:
         plan = self._read_plan() if self._read_plan is not None else self.plan
         stale = self.launcher.stale_files(plan)
         old, leaving = self.plan, self.fleet.leaving
-        return Reading(plan, stale, old, compare(old, leaving, plan, stale))
+        return Reading(plan, stale, old, compare(old, leaving, plan, stale, self.fleet.rolls))
 
     def update(self, new: Reading, dry_run: bool = False) -> Difference:
         """Apply what was read, unless this is a `dry_run`; return the difference."""
         self.faults.attempt("repair", self.repair)
-        difference = new.difference_from(self.plan, self.fleet.leaving)
+        difference = new.difference_from(self.plan, self.fleet.leaving, self.fleet.rolls)
         if not dry_run:
             self._tell(describe_update(difference))
             if difference.programs or difference.settings:
@@ -219,7 +222,7 @@ class Engine:
 
         mains = {life.run.pid: instance for instance, life in self.fleet.lives.items() if life.run is not None}
         instance = find_instance(pid, mains, self.launcher.identity)
-        program = None if instance is None else self.plan.programs.get(instance[0])
+        program = None if instance is None else self.plan.find(instance)
         return None if program is None or instance is None else (program, instance)
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
@@ -321,23 +324,24 @@ class Engine:
             self._events.popleft()
         before, self.fleet = self.fleet, turn.fleet
         self._ordered.extend(turn.orders)
-        # in the turn of an update, some of the changes are of programs that are in one of the two tables only
-        programs = self.plan.programs if turn.plan is None else {**turn.plan.programs, **self.plan.programs}
         if turn.plan is not None:
             self.plan = turn.plan
         for change in turn.changes:
-            self.faults.attempt("log", self._note_change, programs, change)
+            self.faults.attempt("log", self._note_change, change)
         self.faults.attempt("log", self._note_phase, before)
 
-    def _note_change(self, programs: Mapping[str, Program], change: FleetChange) -> None:
-        if not isinstance(change, Change):
+    def _note_change(self, change: FleetChange) -> None:
+        if isinstance(change, RollChange):
+            from supervisor.core.roll_events import describe_roll
+
+            self._tell(*describe_roll(change))
+        elif not isinstance(change, Change):
             self.counters.note_container(change)
             self._tell(describe_container_change(change))
-        else:
-            program = programs[change.instance[0]]
+        elif (program := change.program) is not None:
             if (problem := self.launcher.note(change, program.once)) is not None:
                 self.journal.write("error", "program.record_failed", program=program.name, reason=problem)
-            self.counters.note(programs, change)
+            self.counters.note({program.name: program}, change)
             self._tell(*describe_change(program, change))
 
     def _note_phase(self, before: Fleet) -> None:

@@ -98,7 +98,7 @@ class Launcher:
 
     def launch_for(self, instance: InstanceId) -> Launch:
         """Return the launch of a process in the context of an instance, without output. Raises SpawnError."""
-        return self._launch(self.plan.programs[instance[0]], instance)
+        return self._launch(self.plan.program_of(instance), instance)
 
     def _launch(self, program: Program, instance: InstanceId) -> Launch:
         null = self._pump.null
@@ -131,7 +131,7 @@ class Launcher:
         self, instance: InstanceId, hook: Hook, variables: Mapping[str, str]
     ) -> tuple[Launch, tuple[int, ...]]:
         """Return what a hook is started with, and the descriptors to close then. Raises SpawnError or OSError."""
-        program = self.plan.programs[instance[0]]
+        program = self.plan.program_of(instance)
         make_directories(program)
         program = replace(
             program,
@@ -151,7 +151,7 @@ class Launcher:
 
         `hear` is called later, with what the output of the process says about the start.
         """
-        program = self.plan.programs[instance[0]]
+        program = self.plan.program_of(instance)
         if self._pump.is_clogged(instance):
             return SpawnHeld(
                 generation, time.monotonic() + LOOK_AGAIN, "its output is not being read, and the buffer is full"
@@ -184,7 +184,7 @@ class Launcher:
         """
         stale: dict[str, tuple[str, ...]] = {}
         for instance, before in tuple(self._fingerprints.items()):
-            program = plan.programs.get(instance[0])
+            program = plan.find(instance)
             if before and program is not None and instance[0] not in stale:
                 now = fingerprint(program)
                 keys = tuple(key for key, number in before.items() if now.get(key, number) != number)

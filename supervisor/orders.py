@@ -135,7 +135,7 @@ class Orders:
                 self.pending_tasks.append((instance, action))
                 return ()
             case FindDaemon(generation=generation):
-                life, program = fleet.lives.get(instance), self._launcher.plan.programs.get(instance[0])
+                life, program = fleet.lives.get(instance), self._launcher.plan.find(instance)
                 is_sought = life is not None and isinstance(life.phase, Starting) and life.generation == generation
                 if program is None or not is_sought:
                     return ()  # it was stopped while the order waited for its turn

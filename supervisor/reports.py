@@ -107,7 +107,7 @@ class Reports:
 
         To be called while the daemon, `pid`, is a zombie.
         """
-        life, program = fleet.lives.get(owner.instance), plan.programs.get(owner.instance[0])
+        life, program = fleet.lives.get(owner.instance), plan.find(owner.instance)
         path = None if program is None else pid_file_of(program)
         if path is None or life is None or life.generation != owner.generation or not isinstance(life.phase, Running):
             return False

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from supervisor.core.container import Asked, ShutdownAsked
+    from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked
     from supervisor.core.counters import Counters
     from supervisor.core.output import LogQuery, Output
     from supervisor.core.plan import Plan
@@ -118,7 +118,7 @@ class RunningContainer:
 
     # ---- to ask for
 
-    def ask(self, event: Asked | ShutdownAsked) -> None:
+    def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:
         self._engine.ask(event)
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:

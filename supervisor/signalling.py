@@ -99,7 +99,7 @@ class Signalling:
 
     def meet_end(self, owner: Main, pid: int, plan: Plan, fleet: Fleet) -> None:
         """Take in that a main process is a zombie, before it is reaped."""
-        life, program = fleet.lives.get(owner.instance), plan.programs.get(owner.instance[0])
+        life, program = fleet.lives.get(owner.instance), plan.find(owner.instance)
         number: Signal = SIGKILL
         if life is not None and program is not None and life.generation == owner.generation:
             number = leftovers_signal(program, life)

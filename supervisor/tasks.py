@@ -248,7 +248,7 @@ class Tasks:
     async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
         from supervisor.health.probes import ProbeResult, ask
 
-        program = self._engine.plan.programs.get(instance[0])
+        program = self._engine.plan.find(instance)
         check = None if program is None else program.healthcheck
         if check is None:
             return  # an update has removed it
@@ -316,7 +316,7 @@ class Tasks:
     # ---- commands
 
     async def _run_step(self, instance: InstanceId, action: RunCommand) -> None:
-        program = self._engine.plan.programs.get(instance[0])
+        program = self._engine.plan.find(instance)
         if program is None or action.step_index >= len(program.stop):
             return  # the process has ended, and an update has replaced the program
         reason = await self._try(instance, action.command, program.stop[action.step_index].wait)
@@ -328,7 +328,7 @@ class Tasks:
         return self.spawn(self._reload(instance))
 
     async def _reload(self, instance: InstanceId) -> str | None:
-        how = self._engine.plan.programs[instance[0]].reload
+        how = self._engine.plan.program_of(instance).reload
         if isinstance(how, int):
             try:
                 problem = self._engine.send_signal(instance, how)

@@ -49,7 +49,10 @@ COMMANDS = {
     "why": Subcommand("showing:why", "[NAME...]", "say why something is not up; exit code 3 if so"),
     "start": Subcommand("programs:change", "NAME...", "start, and wait until it is up", WAITING, 1),
     "stop": Subcommand("programs:change", "NAME...", "stop, and wait until it is gone", WAITING, 1),
-    "restart": Subcommand("programs:change", "NAME...", "replace the process, and wait for the new one", WAITING, 1),
+    "restart": Subcommand(
+        "programs:change", "NAME...", "replace the process, and wait for the new one", {"rolling": "", **WAITING}, 1
+    ),
+    "scale": Subcommand("programs:scale", "NAME=N...", "change the number of instances", WAITING, 1),
     "reload": Subcommand("programs:change", "NAME...", "make it read its configuration again", WAITING, 1),
     "signal": Subcommand("programs:signal", "SIGNAL NAME...", "send a signal to the main process", {}, 2),
     "logs": Subcommand(

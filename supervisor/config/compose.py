@@ -35,7 +35,10 @@ PROGRAM_KEYS = {
     "cpus": _LIMITS,
     "cpuset": _LIMITS + ", or start the command with taskset -c",
     "credential_spec": "it is for Windows containers; remove it",
-    "deploy": "write scale for replicas, restart and restart_delay for restart_policy; set resources on the container",
+    "deploy": (
+        "write scale for replicas, restart and restart_delay for restart_policy, update_config in the program itself;"
+        " set resources on the container"
+    ),
     "develop": "write watch: [{path: PATH, action: reload or restart}]; supinit copies no files",
     "device_cgroup_rules": _DEVICES,
     "devices": _DEVICES,
@@ -105,6 +108,9 @@ TOP_KEYS = {
     "volumes": _STORAGE,
 }
 """Keys at the top of a Compose file."""
+
+UPDATE_KEYS = {"max_failure_ratio": "the first failure decides; write failure_action: continue to go on after failures"}
+"""Keys of deploy.update_config in Compose."""
 
 HOOK_KEYS = {"privileged": "a hook has the privileges of its user; write user"}
 """Keys of a hook in Compose."""

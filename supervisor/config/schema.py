@@ -45,7 +45,7 @@ from supervisor.config.scalars import (
 )
 from supervisor.config.schedule import SCHEDULE
 from supervisor.config.sections import Key, Section
-from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY
+from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY, UPDATE_CONFIG
 from supervisor.config.stopping import STOP_STEPS
 from supervisor.config.watch import WATCHES, WatchedIsAlive
 from supervisor.config.web_page import WEB_PAGE
@@ -171,6 +171,12 @@ PROGRAM = Section(
     Key("scale", integer(0, 1000), "Number of instances: NAME:1, NAME:2 and so on. 0: none.", 1),
     Key("schedule", SCHEDULE, "oneshot only: run it at the times of a cron expression, or at an interval."),
     Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory or a store."),
+    Key(
+        "update_config",
+        UPDATE_CONFIG,
+        "Replace instances a few at a time when an update needs new processes. Compose's deploy.update_config. Default:"
+        " all at once.",
+    ),
     Key(
         "restart",
         RESTART,

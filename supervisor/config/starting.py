@@ -1,13 +1,14 @@
-"""When a program starts, counts as up and starts again: `depends_on`, `once`, `ready`, `restart_delay`."""
+"""When a program starts, counts as up and starts again: `depends_on`, `once`, `ready`, `restart_delay`, and so on."""
 
 from __future__ import annotations
 
 from supervisor.config.environment import SECRET
 from supervisor.config.kinds import ByShape, Choice, ListOf, Made, MapOf, OrNull
 from supervisor.config.rules import ExactlyOne, Needs
-from supervisor.config.scalars import ANY_TEXT, FLAG, REGULAR_EXPRESSION, TEXT, duration, integer, number
+from supervisor.config.scalars import ANY_TEXT, FLAG, REGULAR_EXPRESSION, TEXT, duration, integer, number, words
 from supervisor.config.sections import Key, Section
 from supervisor.core.program import Condition, Dependency, Readiness, RestartDelay
+from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,6 +105,33 @@ RESTART_DELAY = Section(
     Key("factor", number(1), "Multiplier applied after each restart.", 2),
     Key("reset_after", duration(), "A run of at least this long resets the delay to initial.", "10s"),
     make=RestartDelay,
+)
+
+UPDATE_CONFIG = Section(
+    Key(
+        "order",
+        words(Order),
+        "stop-first: an instance stops, then its new process starts. start-first: the new process starts beside the old"
+        " one, which stops when the new one is up; the program must be able to share its address.",
+        "stop-first",
+    ),
+    Key("parallelism", integer(0, 1000), "Instances that are replaced at a time. 0: all of them.", 1),
+    Key("delay", duration(), "Time between an instance that is up and the next one.", "0s"),
+    Key(
+        "monitor",
+        duration(),
+        "A new process that ends or becomes unhealthy within this time, once it was up, has failed.",
+        "5s",
+    ),
+    Key(
+        "failure_action",
+        words(FailureAction),
+        "When a new process has failed. pause: the others keep their processes. continue: go on. rollback: an update"
+        " returns to the old entry; a restart pauses.",
+        "pause",
+    ),
+    make=UpdateConfig,
+    foreign="UPDATE_KEYS",
 )
 
 _NOTIFY = ByShape(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from supervisor.core.container import Asked, ShutdownAsked
+    from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked
     from supervisor.core.counters import Counters
     from supervisor.core.log_events import LogEvent
     from supervisor.core.output import LogQuery, Output
@@ -127,7 +127,7 @@ class Container(Protocol):
         """Measure what each instance uses, in slices, so that the loop is not held up. Raises OSError."""
         ...
 
-    def ask(self, event: Asked | ShutdownAsked) -> None:
+    def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:
         """Hand in a request; the snapshot shows it before this returns."""
         ...
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from supervisor.core.idle_watch import IdleWatch
     from supervisor.core.life import Exit
     from supervisor.core.plan import Plan
-    from supervisor.core.program import InstanceId
+    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.roll import Roll
     from supervisor.core.schedule import Outcome, Schedule, ScheduleState
     from supervisor.core.update import Leaving
     from supervisor.core.watch import WatchKey
@@ -120,6 +121,8 @@ class Fleet(Record):
     """For how long nobody has been connected. None: the table does not ask, or the container is not ready."""
     files: Mapping[WatchKey, FileState] = {}
     """What is known of each watch of the table."""
+    rolls: Mapping[str, Roll] = {}
+    """The last rolling restart or update of each program that had one (rolling.py)."""
     schedules: Mapping[str, ScheduleState] = {}
     """Where each program that has a schedule is in it."""
 
@@ -148,6 +151,19 @@ class Asked(Record):
 
     instances: tuple[InstanceId, ...]
     event: Event
+
+
+class RollAsked(Record):
+    """Somebody wants new processes for these instances, a few at a time."""
+
+    instances: tuple[InstanceId, ...]
+
+
+class ScaleAsked(Record):
+    """Somebody wants another number of instances of a program."""
+
+    name: str
+    scale: int
 
 
 class ShutdownAsked(Record):
@@ -241,6 +257,8 @@ FleetEvent = (
     Begun
     | Happened
     | Asked
+    | RollAsked
+    | ScaleAsked
     | Updated
     | ShutdownAsked
     | Fault
@@ -301,11 +319,28 @@ FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock | LookAtFile
 
 
 class Change(Record):
-    """One step of one instance."""
+    """One step of one instance. `program`: the entry that it had."""
 
     instance: InstanceId
     before: Life
     after: Life
+    program: Program | None = None
+
+
+class ScaleChange(Record):
+    """Somebody has asked for another number of instances."""
+
+    name: str
+    before: int
+    after: int
+
+
+class RollChange(Record):
+    """One step of a rolling restart or update. `before`: None at its beginning."""
+
+    name: str
+    before: Roll | None
+    after: Roll
 
 
 class ContainerReady(Record):
@@ -342,8 +377,8 @@ class WatchProblem(Record):
     problem: str
 
 
-ContainerChange = ContainerReady | ShutdownBegun | RunsPassedOver | FilesChanged | WatchProblem
-FleetChange = Change | ContainerChange
+ContainerChange = ContainerReady | ShutdownBegun | RunsPassedOver | FilesChanged | WatchProblem | ScaleChange
+FleetChange = Change | RollChange | ContainerChange
 
 
 class Turn(Record):

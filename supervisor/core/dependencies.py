@@ -57,7 +57,7 @@ def start_if_met(turn: Settling, name: str) -> None:
         return
     missing: list[str] = []
     for dependency in program.depends_on:
-        lives = [turn.lives[instance] for instance in turn.plan.programs[dependency.program].instances]
+        lives = _lives_of(turn, dependency.program)
         if not dependency.required:
             lives = [life for life in lives if life.is_wanted and not isinstance(life.phase, Fatal)]
         elif any(life.on_demand for life in lives):
@@ -80,6 +80,16 @@ def start_if_met(turn: Settling, name: str) -> None:
             if not turn.take_step(name):
                 return
             turn.apply(instance, DependenciesChecked())
+
+
+def _lives_of(turn: Settling, name: str) -> list[Life]:
+    """Return the instances of a program that others wait for: not one that is being replaced, if there are more."""
+    instances = turn.plan.programs[name].instances
+    if name in turn.rolls and turn.rolls[name].is_active:
+        from supervisor.core.roll import is_under_way
+
+        instances = tuple(i for i in instances if not is_under_way(turn, i)) or instances
+    return [turn.lives[instance] for instance in instances]
 
 
 def _ask_for(turn: Settling, name: str) -> None:

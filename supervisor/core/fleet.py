@@ -56,6 +56,8 @@ from supervisor.core.container import (
     Happened,
     Over,
     Resumed,
+    RollAsked,
+    ScaleAsked,
     Serving,
     ShutdownAsked,
     ShuttingDown,
@@ -123,6 +125,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _ask(turn, instances, inner)
         case ShutdownAsked(reason):
             ask_shutdown(turn, reason)
+        case RollAsked() | ScaleAsked():
+            _ask_roll_or_scale(turn, event)
         case Updated(new_plan, stale):
             _update(turn, new_plan, stale)
         case Fault(reason):
@@ -165,6 +169,10 @@ def next_deadline(fleet: Fleet) -> float | None:
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
             earliest = deadline
+    if fleet.rolls:
+        from supervisor.core.rolling import next_roll_deadline
+
+        earliest = min(earliest, *map(next_roll_deadline, fleet.rolls.values()))
     return earliest if earliest < inf else None
 
 
@@ -194,6 +202,8 @@ def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
     for instance in instances:
         if instance not in turn.lives or turn.is_leaving(instance):
             continue
+        if turn.rolls and _is_kept_by_its_roll(turn, instance, event):
+            continue
         if isinstance(event, StartRequested | RestartRequested):
             start_dependencies(turn, instance[0])
         if isinstance(event, StopRequested) or _is_to_be_replaced(turn, instance, event):
@@ -202,6 +212,19 @@ def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
             turn.apply(instance, event)
         if isinstance(event, RestartRequested):
             restart_dependants(turn, instance[0])
+
+
+def _is_kept_by_its_roll(turn: Settling, instance: InstanceId, event: Event) -> bool:
+    from supervisor.core.rolling import keeps
+
+    return keeps(turn, instance, event)
+
+
+def _ask_roll_or_scale(turn: Settling, event: RollAsked | ScaleAsked) -> None:
+    if isinstance(turn.container_phase, Serving):
+        from supervisor.core.rolling import ask_roll_or_scale  # loaded with the first of them
+
+        ask_roll_or_scale(turn, event)
 
 
 def _is_to_be_replaced(turn: Settling, instance: InstanceId, event: Event) -> bool:
@@ -220,6 +243,10 @@ def _pass_time(turn: Settling) -> None:
         deadline = next_deadline_of(life)
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
+    if turn.rolls:
+        from supervisor.core.rolling import next_roll_deadline
+
+        turn.touched += [name for name, roll in turn.rolls.items() if turn.now >= next_roll_deadline(roll)]
     pass_container_time(turn)
     if turn.schedules:
         from supervisor.core.scheduling import pass_schedule_time
@@ -250,6 +277,10 @@ def _postpone(turn: Settling, seconds: float) -> None:
     """Move every deadline. Nothing else changes, so this is not a change of any instance."""
     turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
     postpone_container(turn, seconds)
+    if turn.rolls:
+        from supervisor.core.rolling import postpone_roll
+
+        turn.rolls = {name: postpone_roll(roll, seconds) for name, roll in turn.rolls.items()}
     if turn.idle is not None:
         from supervisor.core.idle_watch import postpone_watch
 
@@ -311,6 +342,13 @@ def _settle(turn: Settling) -> None:
         keep_watches(turn)
 
 
+def _advance_rolls(turn: Settling, names: Iterable[str]) -> None:
+    from supervisor.core.rolling import advance_roll
+
+    for name in [name for name in names if name in turn.rolls]:
+        advance_roll(turn, name)
+
+
 def _replace_gone(turn: Settling) -> bool:
     """Replace the entries that an update has left to be replaced. False: there are none."""
     if not turn.leaving:
@@ -339,6 +377,8 @@ def _apply_rules(turn: Settling) -> None:
         freed, turn.freed = turn.freed, []
         for name in dict.fromkeys((*names, *freed)):
             stop_if_free(turn, name)
+        if turn.rolls:
+            _advance_rolls(turn, names)
 
 
 def _break_off(turn: Settling) -> None:

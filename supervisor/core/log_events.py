@@ -11,6 +11,7 @@ from supervisor.core.container import (
     FilesChanged,
     Over,
     RunsPassedOver,
+    ScaleChange,
     ShutdownBegun,
     WatchProblem,
 )
@@ -192,6 +193,8 @@ def describe_container_change(change: ContainerChange) -> LogEvent:
             level = "error" if verdict.is_failure else "info"
             values: dict[str, object] = {"cause": verdict.cause.value, "reason": verdict.reason}
             return LogEvent(level, "container.shutdown_begun", values)
+        case ScaleChange(name=name, before=before, after=after):
+            return LogEvent("info", "program.scaled", {"program": name, "instances": after, "before": before})
         case RunsPassedOver(program=program, count=count, outcome=outcome, reason=reason):
             event = "program.run_skipped" if outcome is None else "program.run_missed"
             return LogEvent("warning", event, {"program": program, "runs": count, "reason": reason})

@@ -30,14 +30,31 @@ class Plan(Record):
     """What the operator should know about the table, each sentence with its position."""
     watches: tuple[WatchKey, ...] = ()
     """Every watch of every program."""
+    entries: Mapping[InstanceId, Program] = {}
+    """The entries of single instances that differ from their program's, while it is updated one by one (rolling.py)."""
+    scaled: Mapping[str, tuple[int, int]] = {}
+    """The `scale` of the table and the one at run time, where somebody has asked for another one (scaling.py)."""
+
+    def down_time(self, name: str) -> float:
+        """Return the seconds until everything of a program is gone, if no step of its stop sequences helps."""
+        return _down_time(self.programs, self.entries, name)
+
+    def find(self, instance: InstanceId) -> Program | None:
+        """Return the entry of one instance; None: its program is not in the table."""
+        return self.program_of(instance) if instance[0] in self.programs else None
+
+    def program_of(self, instance: InstanceId) -> Program:
+        """Return the entry of one instance."""
+        return (self.entries and self.entries.get(instance)) or self.programs[instance[0]]
 
     @property
     def instances(self) -> tuple[InstanceId, ...]:
         return tuple(instance for program in self.programs.values() for instance in program.instances)
 
 
-def make_plan(table: Table) -> Plan:
+def make_plan(table: Table, entries: Mapping[InstanceId, Program] | None = None) -> Plan:
     """Build the plan of a valid table, in which every dependency exists and there is no cycle."""
+    own = entries or {}
     programs = {program.name: program for program in table.programs}
     dependants: dict[str, list[str]] = {name: [] for name in programs}
     for program in table.programs:
@@ -46,7 +63,7 @@ def make_plan(table: Table) -> Plan:
     below: dict[str, float] = {}
     for name in _dependencies_first(programs):
         dependencies = programs[name].depends_on
-        below[name] = max((below[d.program] + _stop_time(programs, d) for d in dependencies), default=0.0)
+        below[name] = max((below[d.program] + _stop_time(programs, own, d) for d in dependencies), default=0.0)
     return Plan(
         settings=table.settings,
         programs=programs,
@@ -56,6 +73,7 @@ def make_plan(table: Table) -> Plan:
         scheduled=scheduled_among(table.programs),
         warnings=table.warnings,
         watches=watches_of(table.programs),
+        entries=own,
     )
 
 
@@ -92,16 +110,23 @@ def critical_path(plan: Plan) -> tuple[tuple[str, ...], float]:
     programs, below, path = plan.programs, plan.stop_time_below, []
     candidates: Sequence[Dependency] = tuple(Dependency(name) for name in programs)
     while candidates:
-        slowest = max(candidates, key=lambda d: _stop_time(programs, d) + below[d.program])
+        slowest = max(candidates, key=lambda d: _stop_time(programs, plan.entries, d) + below[d.program])
         if slowest.condition is not Condition.COMPLETED:
             path.append(slowest.program)
         candidates = programs[slowest.program].depends_on
-    return tuple(path), plan.settings.drain_delay + sum(programs[name].down_time for name in path)
+    return tuple(path), plan.settings.drain_delay + sum(plan.down_time(name) for name in path)
 
 
-def _stop_time(programs: Mapping[str, Program], dependency: Dependency) -> float:
+def _stop_time(programs: Mapping[str, Program], entries: Mapping[InstanceId, Program], dependency: Dependency) -> float:
     """Return the time that a dependency may take to stop: none, if it had to complete before its dependant started."""
-    return 0.0 if dependency.condition is Condition.COMPLETED else programs[dependency.program].down_time
+    return 0.0 if dependency.condition is Condition.COMPLETED else _down_time(programs, entries, dependency.program)
+
+
+def _down_time(programs: Mapping[str, Program], entries: Mapping[InstanceId, Program], name: str) -> float:
+    program = programs[name]
+    if not entries:
+        return program.down_time
+    return max(program.down_time, *(entries[i].down_time for i in program.instances if i in entries), 0.0)
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from supervisor.core.once import Once
     from supervisor.core.schedule import Schedule
     from supervisor.core.sockets import DescriptorText, ListenSocket
+    from supervisor.core.update_config import UpdateConfig
     from supervisor.core.watch import Watch
     from supervisor.core.web_page import WebPage
 
@@ -253,6 +254,7 @@ class Program(Record):
     scale: int = 1
     """With a schedule: the runs that may be under way at the same time."""
     schedule: Schedule | None = None
+    update_config: UpdateConfig | None = None
     restart: Restart = Restart(RestartWhen.ALWAYS)
     restart_delay: RestartDelay = RestartDelay()
     start_retries: int | None = 10

@@ -1,12 +1,23 @@
-"""An update under way: what leaves is announced to stop, and its entry is replaced once it is gone."""
+"""An update under way: what leaves is announced to stop, and its entry is replaced once it is gone.
+
+Programs with `update_config` that need new processes do not leave as a whole; rolling.py replaces their instances.
+"""
 
 from __future__ import annotations
 
-from supervisor.core.container import Serving, new_life
+from supervisor.core.adoption import adopt, redefine
+from supervisor.core.container import Serving
 from supervisor.core.dependencies import restart_dependants, start_or_schedule
 from supervisor.core.events import Redefined, StopAnnounced
-from supervisor.core.holds import count_holds
-from supervisor.core.update import keeps_runs, leave, merge, replace_entries
+from supervisor.core.update import (
+    is_in_the_way,
+    keeps_runs,
+    leave,
+    merge,
+    needs_new_process,
+    replace_entries,
+    with_scales,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +33,11 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
     """Go over to a new table: at once, except for what has to leave first. `stale` programs leave in any case."""
     if not isinstance(turn.container_phase, Serving):
         return
-    old, known = turn.plan, turn.lives
-    leaving = leave(old, known, turn.leaving, new, stale)
-    _adopt(turn, merge(old, leaving, new), leaving)
+    old, known, new = turn.plan, turn.lives, with_scales(turn.plan, new)
+    rolling = _rolling(turn, new, stale)
+    leaving = leave(old, known, turn.leaving, new, stale, rolling)
+    adopt(turn, merge(old, leaving, new, rolling), leaving)
+    _roll(turn, rolling, stale)
     for name, going in leaving.items():
         for instance in going.instances:
             if not keeps_runs(old.programs[name], going.becomes):
@@ -32,29 +45,52 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
         if going.becomes is not None and going.instances and len(going.instances) == old.programs[name].scale:
             restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
-        if name not in leaving:
-            _redefine(turn, old.programs.get(name), program, known)
+        if name not in leaving and name not in rolling:
+            redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
     turn.replaces = True
 
 
-def _adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
-    turn.plan = plan
-    turn.leaving = leaving
-    turn.lives = {instance: turn.lives.get(instance) or new_life(plan, instance) for instance in plan.instances}
-    turn.held = count_holds(plan, turn.lives)
+def _rolling(turn: Settling, new: Plan, stale: Collection[str]) -> dict[str, Program]:
+    """Return the new entries of the programs whose instances are replaced a few at a time."""
+    rolling: dict[str, Program] = {}
+    for name, entry in new.programs.items():
+        if entry.update_config is None or entry.schedule is not None or name not in turn.plan.programs:
+            continue
+        old, going, roll = turn.plan.programs[name], turn.leaving.get(name), turn.rolls.get(name)
+        if going is not None and (going.becomes is None or len(going.instances) == old.scale):
+            continue
+        if (
+            name in stale
+            or (roll is not None and roll.is_update_under_way)
+            or any(needs_new_process(turn.plan.program_of(i), entry) for i in old.instances)
+            or any(i in turn.plan.entries for i in old.instances)
+            or is_in_the_way(old, entry, turn.lives)
+        ):
+            rolling[name] = entry
+    return rolling
 
 
-def _redefine(turn: Settling, before: Program | None, program: Program, known: Collection[InstanceId]) -> None:
-    """Tell the existing instances of a program about its new entry, and start the new ones."""
-    if before == program:
+def _roll(turn: Settling, rolling: Mapping[str, Program], stale: Collection[str]) -> None:
+    """Begin rolling updates. One that is on its way to the same entry goes on."""
+    if not rolling and not turn.rolls:
         return
-    for instance in program.instances:
-        if instance not in known:
-            if program.starts_by_itself or any(turn.lives[i].is_wanted for i in program.instances):
-                start_or_schedule(turn, instance, is_new=before is None)
-        elif before is not None:
-            turn.apply(instance, Redefined(before.healthcheck != program.healthcheck))
+    from supervisor.core.rolling import forget_update, give_up, roll_update
+
+    for name, roll in turn.rolls.items():
+        if name not in rolling:
+            if roll.becomes is not None or _has_to_go(turn, name):
+                forget_update(turn, name)
+        elif roll.is_active and (rolling[name] != roll.becomes or name in stale):
+            give_up(turn, name, "another update has begun")
+    for name, entry in rolling.items():
+        if name not in turn.rolls or not turn.rolls[name].is_active:
+            roll_update(turn, name, entry, name in stale)
+
+
+def _has_to_go(turn: Settling, name: str) -> bool:
+    """Whether all instances of a program are to leave."""
+    return name not in turn.plan.programs or all(map(turn.is_leaving, turn.plan.programs[name].instances))
 
 
 def replace_gone(turn: Settling) -> bool:
@@ -64,7 +100,8 @@ def replace_gone(turn: Settling) -> bool:
     gone = [name for name in leaving if name not in others]
     if not gone:
         return False
-    _adopt(turn, replace_entries(before, {name: leaving[name].becomes for name in gone}, others), others)
+    left = [instance for name in gone for instance in leaving[name].instances]
+    adopt(turn, replace_entries(before, {name: leaving[name].becomes for name in gone}, others, left), others)
     for name in gone:
         becomes = leaving[name].becomes
         if becomes is not None:

@@ -79,17 +79,24 @@ def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | No
     if not isinstance(life.phase, Spawning | Claiming):
         return life
     if life.goal is Goal.DOWN:
-        return enter(life, Stopped(), now)
+        return _stay_down(life, now)
     if code is not None:
         return end_for_good(program, life, Fatal(blame.sentence, code), now)
     return _end_run(program, replace(life, failures=life.failures + 1), None, blame, jitter, now)
+
+
+def _stay_down(life: Life, now: float) -> Life:
+    """Take in that the process was not spawned, which is no longer wanted, or wanted anew."""
+    if life.again:
+        return enter(replace(life, goal=Goal.UP, again=False, failures=0, attempts=0), Pending(), now)
+    return enter(life, Stopped(), now)
 
 
 def note_skipped(life: Life, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning | Claiming):
         return life
     if life.goal is Goal.DOWN:
-        return enter(life, Stopped(), now)
+        return _stay_down(life, now)
     return enter(replace(life, was_up=True), Exited(reason), now)
 
 
@@ -97,7 +104,7 @@ def note_held(life: Life, until: float, reason: str, now: float) -> Life:
     if not isinstance(life.phase, Spawning):
         return life
     if life.goal is Goal.DOWN:
-        return enter(life, Stopped(), now)
+        return _stay_down(life, now)
     since = life.since if life.phase.was_held else now
     return enter(life, Pending(held_until=until, held_by=reason), since)
 

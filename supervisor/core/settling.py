@@ -10,12 +10,13 @@ from supervisor.core.stop_sequence import has_come_to_kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from supervisor.core.container import FleetChange, FleetOrder
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.roll import Roll
 
 
 class Settling:
@@ -38,6 +39,7 @@ class Settling:
         self.continue_at = fleet.continue_at
         self.killed = fleet.killed
         self.idle = fleet.idle
+        self.rolls: Mapping[str, Roll] = fleet.rolls
         self.schedules = dict(fleet.schedules)
         self.ends_noted = 0
         """How many of the changes have been looked at for the ends of scheduled runs."""
@@ -71,6 +73,7 @@ class Settling:
             self.continue_at,
             self.idle,
             self.files,
+            self.rolls,
             self.schedules,
         )
         plan = self.plan if self.plan is not self.old_plan else None
@@ -81,13 +84,13 @@ class Settling:
         before = self.lives.get(instance)
         if before is None:
             return
-        program = self.plan.programs[instance[0]]
+        program = self.plan.program_of(instance)
         after, actions = lifecycle.advance(program, before, event, self.now)
         self.orders += [Order(instance, action) for action in actions]
         if after is before or (not actions and after == before):
             return  # a record that was made anew and says the same would keep the rules going for ever
         self.lives[instance] = after
-        self.changes.append(Change(instance, before, after))
+        self.changes.append(Change(instance, before, after, program))
         self.touched.append(instance[0])
         self.came_up = self.came_up or (after.was_up and not before.was_up)
         if before.is_waited_for is not after.is_waited_for or before.goal is not after.goal:
@@ -96,6 +99,15 @@ class Settling:
             self.killed += 1
         if instance[0] in self.leaving and not after.is_alive:
             self.continue_at = self.now
+        if self.rolls and not after.is_alive and instance[0] in self.rolls:
+            self._change_entry(instance, self.rolls[instance[0]])
+
+    def _change_entry(self, instance: InstanceId, roll: Roll) -> None:
+        """Give an instance that is down now the entry that a rolling update has for it."""
+        if roll.becomes is not None and instance in roll.switching:
+            from supervisor.core.rolling import take_entry
+
+            take_entry(self, instance)
 
     def apply_all(self, event: Event) -> None:
         for instance in self.lives:

@@ -31,6 +31,7 @@ from supervisor.core.verdict import verdict_on, with_code_of_main
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.life import Life
+    from supervisor.core.program import InstanceId
     from supervisor.core.settling import Settling
 
 HURRY_AFTER = 1.0
@@ -115,7 +116,9 @@ def fail(turn: Settling, reason: str) -> None:
 def judge(turn: Settling, change: Change) -> None:
     """End the container if a program's end, or its health, asks for that."""
     instance, before, after = change.instance, change.before, change.after
-    program = turn.plan.programs[instance[0]]
+    program = turn.plan.program_of(instance)
+    if turn.rolls and _is_spared(turn, instance):
+        return
     check = program.healthcheck
     matters = check is not None and check.on_unhealthy is OnUnhealthy.SHUTDOWN
     if matters and after.health_state is not None and _turned_unhealthy(before, after):
@@ -126,8 +129,14 @@ def judge(turn: Settling, change: Change) -> None:
     failed = isinstance(after.phase, Fatal)
     if program.shutdown_on is ShutdownOn.EXIT or (failed and program.is_essential):
         end(turn, verdict_on(turn.plan, instance, after))
-    elif turn.have_all_ended():
+    elif turn.have_all_ended() and not any(roll.is_active for roll in turn.rolls.values()):
         finish(turn)
+
+
+def _is_spared(turn: Settling, instance: InstanceId) -> bool:
+    from supervisor.core.roll import spares
+
+    return spares(turn, instance)
 
 
 def _turned_unhealthy(before: Life, after: Life) -> bool:

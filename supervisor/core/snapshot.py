@@ -144,11 +144,14 @@ def _views(
     if before is None or before.plan is None or before.instances.keys() != lives.keys():
         return {instance: _view(plan, instance, life) for instance, life in lives.items()}, plan.programs
     old_lives, old_programs = before.fleet.lives, before.plan.programs
-    changed = [instance for instance, life in lives.items() if old_lives[instance] is not life]
+    others = set[str]()
+    if before.plan is not plan:
+        others = {name for name, program in plan.programs.items() if old_programs.get(name) is not program}
+    changed = [i for i, life in lives.items() if old_lives[i] is not life or i[0] in others]
     instances = {**before.instances, **{instance: _view(plan, instance, lives[instance]) for instance in changed}}
     names = dict.fromkeys(name for name, _ in changed)
-    if before.plan is not plan:
-        names |= {name: None for name, program in plan.programs.items() if old_programs.get(name) is not program}
+    if others:
+        names |= dict.fromkeys(name for name in plan.programs if name in others)
     return instances, names
 
 

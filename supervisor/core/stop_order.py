@@ -21,14 +21,14 @@ TOLERANCE = 1e-3
 
 def stop_if_free(turn: Settling, name: str) -> None:
     """Stop what is to stop of a program, if nothing holds it back, or shorten its stop to fit the budget."""
-    program = turn.plan.programs[name]
+    program, plan = turn.plan.programs[name], turn.plan
     announced = [instance for instance in program.instances if turn.lives[instance].goal is Goal.DOWN]
     if not announced or name in turn.held:
         return
     budget = _budget(turn, name)
     for instance in announced:
         life = turn.lives[instance]
-        too_long = budget is not None and stop_time_left(program, life, turn.now) > budget + TOLERANCE
+        too_long = budget is not None and stop_time_left(plan.program_of(instance), life, turn.now) > budget + TOLERANCE
         begins = isinstance(life.phase, Starting | Running)
         if begins and not turn.take_step(name):
             return
@@ -45,4 +45,6 @@ def _budget(turn: Settling, name: str) -> float | None:
         return None
     left = max(0.0, turn.container_phase.deadline - turn.now)
     own, below = turn.plan.programs[name].stop_time, turn.plan.stop_time_below[name]
+    if turn.plan.entries:
+        own = turn.plan.down_time(name)
     return max(own, left - below) if own + below <= left else left * own / (own + below)

@@ -41,6 +41,9 @@ def stop_time_left(program: Program, life: Life, now: float) -> float:
             return max(0.0, deadline - now) + pace * later
         case Sweeping(tells_store=True, deadline=deadline):
             return max(0.0, deadline - now)
+        case Sweeping(hook=hook, deadline=deadline, pace=pace, hook_index=index) if hook:
+            later = sum(hook.timeout for hook in program.post_stop[index + 1 :])
+            return max(0.0, deadline - now) + pace * later
         case Sweeping(signal=signal, deadline=deadline, pace=pace, hook="") if signal != SIGKILL:
             return max(0.0, deadline - now) + pace * hooks
         case _:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from supervisor.core.life import Life
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.roll import Roll
 
 _PROGRAM_FIELDS = Program.__match_args__
 NEW_PROCESS = _PROGRAM_FIELDS[: _PROGRAM_FIELDS.index("depends_on")]
@@ -70,9 +71,9 @@ class Reading(Record):
     old: Plan
     difference: Difference
 
-    def difference_from(self, plan: Plan, leaving: Mapping[str, Leaving]) -> Difference:
+    def difference_from(self, plan: Plan, leaving: Mapping[str, Leaving], rolls: Mapping[str, Roll]) -> Difference:
         """Return the difference from the current plan, which may have been replaced since the table was read."""
-        return self.difference if plan is self.old else compare(plan, leaving, self.plan, self.stale)
+        return self.difference if plan is self.old else compare(plan, leaving, self.plan, self.stale, rolls)
 
 
 class Leaving(Record):
@@ -84,21 +85,27 @@ class Leaving(Record):
 
 
 def compare(
-    old: Plan, leaving: Mapping[str, Leaving], new: Plan, stale: Mapping[str, tuple[str, ...]] | None = None
+    old: Plan,
+    leaving: Mapping[str, Leaving],
+    new: Plan,
+    stale: Mapping[str, tuple[str, ...]] | None = None,
+    rolls: Mapping[str, Roll] | None = None,
 ) -> Difference:
     """Return the difference that `new` makes to the old table, an update under way included.
 
     `stale`: the keys of a program that name a file whose content has changed since the program was started.
     """
-    files = stale or {}
+    files, new = stale or {}, with_scales(old, new)
     changes: list[ProgramChange] = []
     for name, entry in new.programs.items():
-        before = leaving[name].becomes if name in leaving else old.programs.get(name)
-        if before is None:
+        befores = _entries_before(old, leaving, rolls or {}, name)
+        if not befores:
             changes.append(ProgramChange(name, UpdateAction.ADD))
-        elif before != entry or name in files:
-            is_restart = (name in files or _needs_new_process(before, entry)) and not keeps_runs(before, entry)
-            because = dict.fromkeys((*_changed(before, entry), *files.get(name, ())))
+        elif name in files or any(before != entry for before in befores):
+            is_restart = name in files or any(needs_new_process(before, entry) for before in befores)
+            is_restart = is_restart and not keeps_runs(befores[0], entry)
+            changed = (key for before in befores for key in _changed(before, entry))
+            because = dict.fromkeys((*changed, *files.get(name, ())))
             changes.append(
                 ProgramChange(name, UpdateAction.RESTART if is_restart else UpdateAction.CHANGE, tuple(because))
             )
@@ -115,22 +122,47 @@ def compare(
     )
 
 
+def _entries_before(
+    old: Plan, leaving: Mapping[str, Leaving], rolls: Mapping[str, Roll], name: str
+) -> tuple[Program, ...]:
+    """Return the entry of a program, or the one that it is about to have; several where a rolling update has paused."""
+    roll, going = rolls.get(name), leaving.get(name)
+    if roll is not None and roll.is_active and roll.becomes is not None:
+        return (roll.becomes,)
+    if going is not None:
+        return () if going.becomes is None else (going.becomes,)
+    if name not in old.programs:
+        return ()
+    own = (replace(entry, scale=old.programs[name].scale) for i, entry in old.entries.items() if i[0] == name)
+    return (old.programs[name], *own)
+
+
 def leave(
     old: Plan,
     lives: Mapping[InstanceId, Life],
     before: Mapping[str, Leaving],
     new: Plan,
     stale: Collection[str] = (),
+    rolling: Collection[str] = (),
 ) -> dict[str, Leaving]:
-    """Return what has to go before the new table applies as a whole, including what was to go `before`."""
+    """Return what has to go before the new table applies as a whole, including what was to go `before`.
+
+    Programs that are `rolling` are replaced one by one instead, and only what was to go before goes.
+    """
     leaving: dict[str, Leaving] = {}
+    mixed = {name for name, _ in old.entries}
     for name, entry in old.programs.items():
         becomes, going = new.programs.get(name), before.get(name)
+        if name in rolling:
+            if going is not None and going.becomes is not None:
+                leaving[name] = replace(going, becomes=replace(entry, scale=going.becomes.scale))
+            continue
         if (
             becomes is None
             or name in stale
-            or _needs_new_process(entry, becomes)
-            or _is_in_the_way(entry, becomes, lives)
+            or needs_new_process(entry, becomes)
+            or name in mixed
+            or is_in_the_way(entry, becomes, lives)
         ):
             instances = entry.instances
         elif going is not None:
@@ -145,16 +177,26 @@ def leave(
     return leaving
 
 
-def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan) -> Plan:
-    """Return the plan for the time in between: what leaves keeps its old entry, everything else has its new one."""
+def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan, rolling: Collection[str] = ()) -> Plan:
+    """Return the plan for the time in between: what leaves keeps its old entry, everything else has its new one.
+
+    What is `rolling` keeps its old entry, too, but waits for what the new one depends on.
+    """
     programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
+    for name in rolling:
+        programs[name] = replace(old.programs[name], depends_on=new.programs[name].depends_on)
     programs |= {name: old.programs[name] for name in leaving if name not in programs}
-    plan = _plan_between(settings_after(old.settings, new.settings), programs, leaving)
-    return replace(plan, warnings=new.warnings)
+    plan = _plan_between(settings_after(old.settings, new.settings), programs, leaving, old.entries)
+    return replace(plan, warnings=new.warnings, scaled=new.scaled)
 
 
-def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: Iterable[str]) -> Plan:
-    """Return the plan with the new entries of programs that have left (None: removed), while others are `leaving`."""
+def replace_entries(
+    plan: Plan, entries: Mapping[str, Program | None], leaving: Iterable[str], gone: Collection[InstanceId] = ()
+) -> Plan:
+    """Return the plan with the new entries of programs that have left (None: removed), while others are `leaving`.
+
+    Instances that are `gone` have no entries of their own any more.
+    """
     programs = dict(plan.programs)
     for name, entry in entries.items():
         if entry is None:
@@ -164,7 +206,10 @@ def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: 
     if None in entries.values():
         # an entry that still names a removed program is about to leave itself, and need not wait for it
         programs = {name: _without_the_missing(program, programs) for name, program in programs.items()}
-    if all(_has_same_place(plan.programs[name], programs.get(name)) for name in entries):
+    own = {instance: entry for instance, entry in plan.entries.items() if instance not in gone}
+    if len(own) == len(plan.entries) and all(
+        _has_same_place(plan.programs[name], programs.get(name)) for name in entries
+    ):
         entries_now = programs.values()
         return replace(
             plan,
@@ -173,7 +218,30 @@ def replace_entries(plan: Plan, entries: Mapping[str, Program | None], leaving: 
             scheduled=scheduled_among(entries_now),
             watches=watches_of(entries_now),
         )
-    return replace(_plan_between(plan.settings, programs, leaving), warnings=plan.warnings)
+    between = _plan_between(plan.settings, programs, leaving, own)
+    return replace(between, warnings=plan.warnings, scaled=plan.scaled)
+
+
+def with_entry(plan: Plan, instance: InstanceId, entry: Program) -> Plan:
+    """Return the plan with an entry for one instance, which may be that of its program."""
+    name = instance[0]
+    own = {other: program for other, program in plan.entries.items() if other != instance}
+    if entry != plan.programs[name]:
+        own[instance] = entry
+    if entry.down_time <= plan.down_time(name):
+        return replace(plan, entries=own)
+    between = _plan_between(plan.settings, dict(plan.programs), (), own)
+    return replace(between, warnings=plan.warnings, scaled=plan.scaled)
+
+
+def with_scales(old: Plan, new: Plan) -> Plan:
+    """Return the new table with the run-time `scale` of each program, unless it changes that of the table."""
+    kept = {name: both for name, both in old.scaled.items() if name in new.programs}
+    kept = {name: (own, now) for name, (own, now) in kept.items() if new.programs[name].scale == own}
+    if not kept:
+        return new
+    scaled = {name: replace(new.programs[name], scale=now) for name, (_, now) in kept.items()}
+    return replace(new, programs={**new.programs, **scaled}, scaled=kept)
 
 
 def _has_same_place(before: Program, after: Program | None) -> bool:
@@ -181,11 +249,14 @@ def _has_same_place(before: Program, after: Program | None) -> bool:
     return after is not None and (before.depends_on, before.stop_time) == (after.depends_on, after.stop_time)
 
 
-def _plan_between(settings: Settings, programs: dict[str, Program], leaving: Iterable[str]) -> Plan:
+def _plan_between(
+    settings: Settings, programs: dict[str, Program], leaving: Iterable[str], own: Mapping[InstanceId, Program]
+) -> Plan:
     """Make a plan of old and new entries. If they form a cycle, drop the dependencies of what leaves."""
     if find_cycles({name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}):
         programs = programs | {name: replace(programs[name], depends_on=()) for name in leaving}
-    return make_plan(Table(settings, tuple(programs.values())))
+    own = {instance: entry for instance, entry in own.items() if instance[0] in programs}
+    return make_plan(Table(settings, tuple(programs.values())), own)
 
 
 def settings_after(old: Settings, new: Settings) -> Settings:
@@ -198,7 +269,7 @@ def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Pr
     return program if len(kept) == len(program.depends_on) else replace(program, depends_on=kept)
 
 
-def _needs_new_process(old: Program, new: Program) -> bool:
+def needs_new_process(old: Program, new: Program) -> bool:
     if any(getattr(old, field) != getattr(new, field) for field in NEW_PROCESS):
         return True
     if (old.schedule is None) != (new.schedule is None):
@@ -219,7 +290,7 @@ def keeps_runs(before: Program, becomes: Program | None) -> bool:
     return before.schedule is not None and becomes is not None and becomes.schedule is not None
 
 
-def _is_in_the_way(old: Program, new: Program, lives: Mapping[InstanceId, Life]) -> bool:
+def is_in_the_way(old: Program, new: Program, lives: Mapping[InstanceId, Life]) -> bool:
     """Whether an instance is in the middle of a stop sequence that the new entry changes."""
     return old.stop != new.stop and any(isinstance(lives[i].phase, Stopping) for i in old.instances)
 

@@ -24,7 +24,8 @@ def words_of(name: str, *programs: str) -> list[str]:
     """Return the command with the words that it needs at least; a signal comes before the programs."""
     command = COMMANDS[name]
     words = [*(["HUP"] if command.words.startswith("SIGNAL") else []), *programs]
-    return [name, *words, *["web"] * (command.least_words - len(words))]
+    words += ["web"] * (command.least_words - len(words))
+    return [name, *(f"{word}=2" for word in words)] if command.words == "NAME=N..." else [name, *words]
 
 
 def run_beside(path: str, words: Sequence[str], mode: int = 0o600, uid: int = 0) -> int:

@@ -17,6 +17,9 @@ from supervisor.core.container import (
     FleetEvent,
     Happened,
     Order,
+    RollAsked,
+    RollChange,
+    ScaleAsked,
     ShutdownAsked,
     TimePassed,
     Updated,
@@ -39,6 +42,7 @@ from supervisor.core.program import (
     Signal,
     Table,
 )
+from supervisor.core.roll_events import describe_roll
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.core.sockets import Backlog
 from supervisor.core.tree import Branch, Measurement, Usage
@@ -129,7 +133,7 @@ class SteeredContainer:
 
     # ---- what the control plane needs
 
-    def ask(self, event: Asked | ShutdownAsked) -> None:
+    def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:
         self.events.append(event)
         self.take(event)
         self.asked.set()
@@ -227,12 +231,14 @@ class SteeredContainer:
             next_event = events.popleft() if events else TimePassed()
             turn = core.advance(self.plan, self.fleet, next_event, self.clock.time)
             self.fleet = turn.fleet
-            programs = {**self.plan.programs, **(turn.plan or self.plan).programs}
             self.plan = turn.plan or self.plan
             for change in turn.changes:
-                if isinstance(change, Change):
-                    self.counters.note(programs, change)
-                    for note in describe_change(programs[change.instance[0]], change):
+                if isinstance(change, Change) and change.program is not None:
+                    self.counters.note({change.program.name: change.program}, change)
+                    for note in describe_change(change.program, change):
+                        self.journal.put(note)
+                elif isinstance(change, RollChange):
+                    for note in describe_roll(change):
                         self.journal.put(note)
             for order in turn.orders:
                 if isinstance(order, Order):

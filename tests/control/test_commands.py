@@ -8,7 +8,7 @@ from signal import SIGHUP, SIGUSR1
 
 import pytest
 
-from supervisor.core.container import Asked, ShutdownAsked
+from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.program import Condition, Dependency, Program
 
@@ -381,7 +381,7 @@ def test_the_answer_to_shutdown_is_sent_before_the_container_can_end(socket_path
     """With nothing up, the shutdown is over in the same turn of the loop; the client must still get its answer."""
 
     class Ending(SteeredContainer):
-        def ask(self, event: Asked | ShutdownAsked) -> None:
+        def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:
             super().ask(event)
             asyncio.get_running_loop().call_soon(close)
 

@@ -64,6 +64,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 from supervisor.core.schedule import Schedule
+from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 from supervisor.core.watch import Watch, WatchAction
 
 ONCE = Once("v1", store=Store("redis://:secret@db/0", "redis://db:6379/0"))
@@ -109,6 +110,16 @@ def random_schedule(rng: Random) -> Schedule:
     )
 
 
+def random_update_config(rng: Random) -> UpdateConfig:
+    return UpdateConfig(
+        order=rng.choice(tuple(Order)),
+        parallelism=rng.choice((1, 1, 2, 0)),
+        delay=rng.choice((0.0, 0.0, 2.0)),
+        monitor=rng.choice((0.0, 5.0)),
+        failure_action=rng.choice(tuple(FailureAction)),
+    )
+
+
 def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency, ...] = ()) -> Program:
     kind = rng.choice(tuple(ProgramType))
     schedule = random_schedule(rng) if kind is ProgramType.ONESHOT and rng.random() < 0.5 else None
@@ -119,7 +130,8 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         schedule=schedule,
         depends_on=depends_on,
         autostart=rng.random() < 0.8,
-        scale=rng.choice((1, 1, 1, 2, 2, 0)) if schedule is None else schedule.max_concurrent,
+        scale=rng.choice((1, 1, 1, 2, 2, 0, 4)) if schedule is None else schedule.max_concurrent,
+        update_config=rng.choice((None, random_update_config(rng))),
         restart=Restart(rng.choice(tuple(RestartWhen)), rng.choice((None, None, 0, 1, 3))),
         restart_delay=RestartDelay(
             initial=rng.choice((0.0, 0.1, 5.0)),
@@ -142,7 +154,7 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         ),
         watchdog=rng.choice((None, None, 0.5, 30.0)),
         pid_file=rng.choice((None, "/run/web.pid")),
-        once=rng.choice((None, None, ONCE)),
+        once=rng.choice((None, ONCE, ONCE)) if kind is ProgramType.ONESHOT else None,
         healthcheck=rng.choice((None, random_healthcheck(rng))),
         watch=random_watches(rng),
     )
@@ -178,6 +190,7 @@ def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, 
             watch = rng.choice((old.watch, old.watch, program.watch))
             program = replace(
                 old,
+                command=rng.choice((old.command, old.command, ("another",))),
                 depends_on=program.depends_on,
                 autostart=autostart,
                 scale=scale,

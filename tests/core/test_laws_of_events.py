@@ -33,5 +33,5 @@ def test_events_alone_tell_the_state_and_health_of_every_instance(seed: int) -> 
                 followed[change.instance] = (note.state or "", note.health or "")
         world.changes.clear()
         removed = set(followed) - set(world.fleet.lives)
-        assert all(followed.pop(instance)[0] == "STOPPED" for instance in removed)
+        assert all(followed.pop(instance)[0] in ("STOPPED", "EXITED", "FATAL") for instance in removed)
         assert followed == _status(world)

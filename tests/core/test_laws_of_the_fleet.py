@@ -25,6 +25,8 @@ from supervisor.core.container import (
     Happened,
     Over,
     Resumed,
+    RollAsked,
+    ScaleAsked,
     Serving,
     ShutdownAsked,
     ShuttingDown,
@@ -102,10 +104,15 @@ def _event(world: World, rng: Random) -> FleetEvent:
         return Asked(tuple(some), random_request(rng))
     if chance < 0.81 and world.plan.watches:
         return _about_files(rng.choice(world.plan.watches), rng)
-    if chance < 0.84:
+    if chance < 0.82:
+        some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
+        return RollAsked(tuple(some))
+    if chance < 0.83:
+        return ScaleAsked(rng.choice(tuple(world.plan.programs)), rng.randint(0, 4))
+    if chance < 0.86:
         successor = random_successor(rng, tuple(world.plan.programs.values()))
         return Updated(plan_of(*successor, settings=world.plan.settings))
-    if chance < 0.88:
+    if chance < 0.90:
         return rng.choice((Resumed(rng.choice(SECONDS)), ShutdownAsked("SIGTERM"), Fault("a bug"), ContainerSwept()))
     if chance < 0.91:
         world.clock_offset += rng.choice((-20_000.0, -30.0, 0.0, 30.0, 20_000.0))
@@ -140,7 +147,7 @@ def _unspawned(world: World) -> list[str]:
             continue
         missing = []
         for dependency in programs[name].depends_on:
-            theirs = [lives[instance] for instance in programs[dependency.program].instances]
+            theirs = [lives[instance] for instance in _waited_for(world, dependency.program)]
             if any(isinstance(their.phase, Fatal) for their in theirs):
                 wrong.append(f"{name}:{number} waits for {dependency.program}, which has failed")
             is_enough = any if programs[dependency.program].schedule is not None and theirs else all
@@ -149,6 +156,15 @@ def _unspawned(world: World) -> list[str]:
         if not missing or life.phase.on != tuple(missing):
             wrong.append(f"{name}:{number} waits for {life.phase.on} and lacks {missing}")
     return wrong
+
+
+def _waited_for(world: World, name: str) -> tuple[InstanceId, ...]:
+    """The instances of a program that its dependants wait for: not one that is being replaced, if there are more."""
+    instances, roll = world.plan.programs[name].instances, world.fleet.rolls.get(name)
+    if roll is None or not roll.is_active:
+        return instances
+    busy = {each.instance for each in roll.under_way if each.ready_at is None}
+    return tuple(instance for instance in instances if instance not in busy) or instances
 
 
 def _forgotten(world: World) -> list[object]:

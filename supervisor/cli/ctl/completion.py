@@ -93,6 +93,8 @@ def _slot(words: str, position: int) -> str:
 def _in_place_of(slot: str, given: Sequence[str], socket: str | None) -> list[Word]:
     if slot == "NAME":
         return [(name, state) for name, state in _programs(socket) if name not in given]
+    if slot == "NAME=N":
+        return [(f"{name}=", state) for name, state in _programs(socket) if name != "all" and ":" not in name]
     if slot == "SIGNAL":
         import signal
 

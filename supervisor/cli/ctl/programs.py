@@ -1,4 +1,4 @@
-"""start, stop, restart, reload, signal and update: one request each, for all names together.
+"""start, stop, restart, reload, signal and update: one request each, for all names together; scale: one for each name.
 
 If one of several names is unknown, nothing is touched.
 """
@@ -7,7 +7,18 @@ from __future__ import annotations
 
 import sys
 
-from supervisor.cli.ctl.call import FAILED, INTERRUPTED, UNREACHABLE, Call, ask, complain, finish, reach, unanswered
+from supervisor.cli.ctl.call import (
+    FAILED,
+    INTERRUPTED,
+    UNREACHABLE,
+    WRONG_USE,
+    Call,
+    ask,
+    complain,
+    finish,
+    reach,
+    unanswered,
+)
 from supervisor.client.wire import exchange, json_object, quote
 
 INVALID = 422
@@ -18,6 +29,8 @@ def change(call: Call) -> int:
     fields: list[tuple[str, str | bool]] = [("wait", "no-wait" not in call.options)]
     if "timeout" in call.options:
         fields.append(("timeout", call.options["timeout"]))
+    if "rolling" in call.options:
+        fields.append(("rolling", True))
     target = f"/v1/programs/{_names(call.words)}"
     connection = reach(call)
     if isinstance(connection, int):
@@ -38,6 +51,27 @@ def change(call: Call) -> int:
         return complain(
             f"stopped waiting; the {call.command} continues, supctl status shows how far it is", INTERRUPTED
         )
+
+
+def scale(call: Call) -> int:
+    """Change the number of instances, of one program after the other, once it is clear that all of them exist."""
+    wanted: dict[str, str] = {}
+    for word in call.words:
+        name, equals, number = word.rpartition("=")
+        if not name or not equals or not number.isascii() or not number.isdecimal():
+            return complain(f"cannot read {word!r}; write a program and a number, such as web=4", WRONG_USE)
+        wanted[name] = number
+    known = ask(call, "GET", f"/v1/programs/{_names(tuple(wanted))}")
+    if isinstance(known, int) or known.status >= 400:
+        return finish(call, known)
+    fields: list[tuple[str, str | bool | int]] = [("wait", "no-wait" not in call.options)]
+    if "timeout" in call.options:
+        fields.append(("timeout", call.options["timeout"]))
+    code = 0
+    for name, number in wanted.items():
+        body = json_object([("instances", int(number[:9])), *fields])
+        code = finish(call, ask(call, "POST", f"/v1/programs/{quote(name)}/scale", body)) or code
+    return code
 
 
 def signal(call: Call) -> int:

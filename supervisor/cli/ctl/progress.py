@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 0.2
 """Seconds between two refreshes; what takes less shows no progress."""
+ROLLING = ("program.replaced", "program.replacement_failed", "program.rollback_begun")
+"""Events of which each is shown as it comes."""
 VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading"}
 
 
@@ -119,6 +121,8 @@ class Failures:
 
     def _failure(self, event: dict[str, Any]) -> list[str]:
         who = event["program"], event.get("instance")
+        if event["event"] in ROLLING:
+            return [_step(event)]
         if event["event"] == "program.exited":
             self._exits[who] = event
         if event["event"] != "program.restart_delayed" or who in self._told:
@@ -133,6 +137,18 @@ class Failures:
         quoted = lines.splitlines() if isinstance(lines, str) else lines
         sentence = f"supctl: {name} has failed: {reason}; it is tried again in {again}"
         return [printable(sentence), *(f"    {printable(str(line))}" for line in quoted)]
+
+
+def _step(event: dict[str, Any]) -> str:
+    """Return the line for one step of a rolling restart."""
+    name = f"{event['program']}:{event['instance']}" if "instance" in event else str(event["program"])
+    match event["event"]:
+        case "program.replaced":
+            return printable(f"{name} replaced ({event['done']} of {event['instances']})")
+        case "program.replacement_failed":
+            return printable(f"{name} has failed: {event['reason']}")
+        case _:
+            return printable(f"{name} goes back to the old release: {event['reason']}")
 
 
 def _width() -> int:

@@ -56,6 +56,7 @@ class _Projection:
 
     def collect(self) -> Iterator[Family]:
         rows = self._rows()
+        yield self._instances()
         instances = self._console.container.snapshot.instances
         yield from self._about_container()
         yield from _states(rows)
@@ -99,6 +100,13 @@ class _Projection:
         for where, count in container.counters.internal_errors.items():
             errors.add((where,), count)
         yield errors
+
+    def _instances(self) -> Family:
+        about = "Instances that it is to have."
+        family = Family("gauge", "supinit_program_instances", about, labels=("program",))
+        for name, program in self._console.container.plan.programs.items():
+            family.add((name,), program.scale)
+        return family
 
     def _times(self, rows: Iterable[_Row]) -> Iterator[Family]:
         family = _gauge("start_time_seconds", "When the main process was started, since the epoch.")

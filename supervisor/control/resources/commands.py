@@ -37,7 +37,7 @@ async def stop(console: Console, request: Request, name: str) -> Response:
     return await _carry_out(Wish.STOP, console, request, name)
 
 
-async def restart(console: Console, request: Request, name: str) -> Response:
+async def restart_at_once(console: Console, request: Request, name: str) -> Response:
     return await _carry_out(Wish.RESTART, console, request, name)
 
 
@@ -103,6 +103,8 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
         raise RequestError(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
     if not instances and wish is not Wish.STOP:
         raise RequestError(409, "not_running", f"cannot {wish.value} {name}: it has no instance (scale: 0)")
+    if wish is not Wish.STOP:
+        refuse_during_roll(console, wish.value, (instance[0] for instance in instances))
     note(console, request, wish.value, name)
     asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
     container.ask(Asked(instances, EVENTS[wish]))
@@ -119,6 +121,21 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
     await console.until(lambda: is_settled(outcomes()), wait.timeout)
     refuse_missed(wish, console, outcomes(), wait.timeout)
     return show_entries(console, request, there(), 200)
+
+
+def refuse_during_roll(console: Console, verb: str, names: Iterable[str]) -> None:
+    """Raise RequestError if the instances of a program are being replaced one after the other."""
+    rolls = console.container.snapshot.fleet.rolls
+    for name in names:
+        roll = rolls.get(name)
+        if roll is not None and roll.is_active:
+            count = f"{len(roll.replaced)} of {roll.total} replaced"
+            raise RequestError(
+                409,
+                "in_progress",
+                f"cannot {verb} {name}: a rolling {roll.what} is under way, {count};"
+                f" wait for it (supctl events -f {name}), or end it with supctl stop {name}",
+            )
 
 
 def judge_all(

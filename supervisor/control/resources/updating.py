@@ -15,6 +15,7 @@ from supervisor.control.http.message import (
 from supervisor.control.resources.commands import is_settled, judge_all, note, refuse_missed
 from supervisor.control.resources.outcome import Wish
 from supervisor.control.resources.parameters import read_body, read_wait
+from supervisor.control.resources.replacing import refuse_roll_missed, rolls_begun, rolls_ended
 from supervisor.core.update import UpdateAction, keeps_runs
 from supervisor.core.wording import printable
 from supervisor.errors import ConfigError
@@ -55,6 +56,7 @@ async def update(console: Console, request: Request) -> Response:
     if dry_run or not wait.wanted:
         return _answer(request, difference, applied=not dry_run, status=200 if dry_run else 202)
     restarted = difference.names(UpdateAction.ADD, UpdateAction.RESTART)
+    rolls = rolls_begun(container, restarted)
 
     def outcomes() -> dict[InstanceId, Outcome]:
         """Judge the instances that start for the first time or again. Nobody waits for the runs of a schedule."""
@@ -63,7 +65,8 @@ async def update(console: Console, request: Request) -> Response:
         return judge_all(Wish.START, container, (i for i in new if lives[i].is_wanted and i[0] not in scheduled), {})
 
     def is_over() -> bool:
-        return container.snapshot.stopping or (not _leaving(container) and is_settled(outcomes()))
+        is_settling = bool(_leaving(container)) or not rolls_ended(container, rolls)
+        return container.snapshot.stopping or (not is_settling and is_settled(outcomes()))
 
     await console.until(is_over, wait.timeout)
     if (verdict := container.snapshot.verdict) is not None:
@@ -72,6 +75,7 @@ async def update(console: Console, request: Request) -> Response:
         raise RequestError(
             504, "timeout", f"cannot update in time: {', '.join(names)} is still stopping; the update continues"
         )
+    refuse_roll_missed(console, "update", rolls, wait.timeout)
     refuse_missed(Wish.START, console, outcomes(), wait.timeout)
     return _answer(request, difference, applied=True, status=200)
 

@@ -1,0 +1,110 @@
+"""The state of one rolling restart or update: what is replaced, what is watched, and how it has ended."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from supervisor.core.record import Record
+from supervisor.core.update_config import FailureAction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from supervisor.core.program import InstanceId, Program
+    from supervisor.core.settling import Settling
+    from supervisor.core.update_config import UpdateConfig
+
+
+class Outcome(Enum):
+    """How a rolling restart or update has ended."""
+
+    COMPLETED = "completed"
+    PAUSED = "paused"
+    """A new instance has failed. The instances that are left keep their processes."""
+    ROLLED_BACK = "rolled back"
+    GIVEN_UP = "given up"
+    """Somebody wanted something else of the program."""
+
+
+class Replacement(Record):
+    """One instance on its way from its old process to a new one.
+
+    `generation`: of the old process. `ready_at`: when the new one was up. `free_at`: when the next instance may follow;
+    None: it has been free since. `watched_until`: the end of `monitor`.
+    """
+
+    instance: InstanceId
+    generation: int
+    ready_at: float | None = None
+    free_at: float | None = None
+    watched_until: float = 0.0
+
+    @property
+    def takes_a_place(self) -> bool:
+        """Whether it counts for `parallelism`."""
+        return self.ready_at is None or self.free_at is not None
+
+
+class Roll(Record):
+    """Replaces the instances of one program, a few at a time.
+
+    `becomes`: the new entry. None: this is a restart, or an update that another one has taken the place of.
+    """
+
+    serial: int
+    """Tells it from the program's earlier ones."""
+    what: str
+    """restart or update."""
+    config: UpdateConfig
+    pending: tuple[InstanceId, ...]
+    """What is left to be replaced."""
+    total: int
+    becomes: Program | None = None
+    before: Program | None = None
+    """The entry to which a rollback returns."""
+    under_way: tuple[Replacement, ...] = ()
+    switching: tuple[InstanceId, ...] = ()
+    """Instances that take the new entry once they are down."""
+    replaced: tuple[InstanceId, ...] = ()
+    """Instances whose new process was up, in that order."""
+    failed: tuple[tuple[InstanceId, str], ...] = ()
+    """Instances whose new process has failed, each with the reason as a predicate."""
+    is_rollback: bool = False
+    cause: str = ""
+    """What a rollback is for, as a sentence."""
+    outcome: Outcome | None = None
+    reason: str = ""
+    """Why it has not completed, as a sentence."""
+
+    @property
+    def is_active(self) -> bool:
+        return self.outcome is None
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is an update that has stopped on its way."""
+        return self.becomes is not None and self.outcome in (Outcome.PAUSED, Outcome.GIVEN_UP)
+
+    @property
+    def is_update_under_way(self) -> bool:
+        return self.outcome is None and self.becomes is not None
+
+
+def is_under_way(turn: Settling, instance: InstanceId) -> bool:
+    """Whether an instance is on its way from its old process to its new one."""
+    roll = turn.rolls.get(instance[0])
+    if roll is None or not roll.is_active:
+        return False
+    return any(each.instance == instance and each.ready_at is None for each in roll.under_way)
+
+
+def spares(turn: Settling, instance: InstanceId) -> bool:
+    """Whether the failure of a new process is the roll's to judge, and does not end the container.
+
+    That is so while the old entry comes back, or another instance serves.
+    """
+    roll = turn.rolls.get(instance[0])
+    if roll is None or not roll.is_active or all(each.instance != instance for each in roll.under_way):
+        return False
+    if roll.config.failure_action is FailureAction.ROLLBACK and roll.becomes is not None and not roll.is_rollback:
+        return True
+    return any(other != instance and turn.lives[other].is_up for other in turn.plan.programs[instance[0]].instances)
