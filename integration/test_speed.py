@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from integration.conftest import Measured, Run
 from integration.container import SUPINIT
+from integration.nginx_uwsgi import free_port
 from integration.processes import stat_of
 from integration.waiting import sleep_until
 
@@ -51,8 +53,12 @@ def test_the_first_child_runs_before_python_could_import_asyncio_and_yaml(tmp_pa
 def test_an_idle_container_of_ten_programs_makes_no_system_call(run: Run, tmp_path: Path, measured: Measured) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    container = run({f"p{number}": {"command": ["sleep", "1000"]} for number in range(10)})
+    table: dict[str, dict[str, object]] = {f"p{number}": {"command": ["sleep", "1000"]} for number in range(10)}
+    port = free_port()
+    table["p0"]["sockets"] = {"http": {"listen": f"127.0.0.1:{port}"}}
+    container = run(table)
     container.await_ready()
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]  # nobody accepts them
     sleep_until(lambda: is_at_rest(container.init), 20, "PID 1 is at rest")
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-o", str(trace), "-p", str(container.init)]
@@ -70,6 +76,8 @@ def test_an_idle_container_of_ten_programs_makes_no_system_call(run: Run, tmp_pa
     calls = trace.read_text().splitlines()
     assert len(calls) == 1 and "epoll_wait(" in calls[0] and calls[0].endswith("<detached ...>"), "\n".join(calls[:20])
     assert switches == 0
+    for client in clients:
+        client.close()
     measured(f"idle for {IDLE:g} s with ten children: {len(calls) - 1} system calls, {switches} context switches")
 
 

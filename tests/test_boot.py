@@ -30,7 +30,8 @@ LATE = (
     "core.file_changes", "file_watches", "files",
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",
     "core.why", "emergency", "health.manager_socket", "loop", "pauses", "process.fifo", "process.once",
-    "config.sockets", "core.sockets", "process.socket_failures", "process.socket_queues", "process.sockets",
+    "config.socket_lint", "config.sockets", "core.sockets", "process.socket_failures", "process.socket_queues",
+    "process.sockets",
     "process.successors", "process.trees", "reports", "running_container", "signalling", "tasks", "umask",
 )  # fmt: skip
 """supinit's own modules that may not be loaded before the first program runs, unless the table uses them."""

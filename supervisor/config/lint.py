@@ -117,13 +117,18 @@ def uncompiled(packages: Iterable[str]) -> Iterator[str]:
 
 
 def warnings_on_files(plan: Plan, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield warnings about commands and working directories that do not exist on this file system."""
+    """Yield warnings about commands, working directories and sockets that are impossible on this file system."""
     for name, program in plan.programs.items():
         folder = program.working_dir
         if folder is not None and not os.path.isdir(folder):
             yield f"programs.{name}.working_dir: {folder} is not a directory on this file system"
         elif reason := _missing(program.command[0], folder or "", _search_path(program, environ)):
             yield f"programs.{name}.command: {reason}"
+        if program.sockets:
+            from supervisor.config.privileges import own_privileges
+            from supervisor.config.socket_lint import obstacles
+
+            yield from (f"programs.{name}.{sentence}" for sentence in obstacles(program, own_privileges()))
 
 
 def _search_path(program: Program, environ: Mapping[str, str]) -> str:
@@ -161,6 +166,10 @@ def lint(program: Program) -> Iterator[str]:
         yield "nginx goes to the background and then looks as if it had exited: add -g 'daemon off;'"
     if name == "uwsgi":
         yield from _lint_uwsgi(words)
+    if program.sockets:
+        from supervisor.config.socket_lint import lint_sockets
+
+        yield from lint_sockets(program)
     if name == "celery" and any(isinstance(step, SignalStep) and step.scope is not Scope.MAIN for step in program.stop):
         yield "a signal to celery's process group kills the tasks that a warm shutdown would finish: use scope: main"
     if is_service:

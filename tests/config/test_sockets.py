@@ -8,9 +8,13 @@ import pytest
 import yaml
 
 from supervisor.cli.check import describe
+from supervisor.config.lint import lint
 from supervisor.config.load import expand, load
+from supervisor.config.privileges import own_privileges
+from supervisor.config.socket_lint import obstacles
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Program
+from supervisor.core.record import replace
 from supervisor.core.sockets import DescriptorText, ListenSocket, SocketType
 
 from .documents import problems_of, program_of, table_of
@@ -191,6 +195,60 @@ def test_an_expanded_preset_says_the_same(tmp_path: Path) -> None:
     expanded.write_text(expand("supinit.yaml", {}))
     assert yaml.safe_load(expanded.read_text())["programs"]["web"]["environment"] == {"NGINX": "${sockets.http.fd}:"}
     assert load(str(expanded), {}).programs == table_of(text).programs
+
+
+# ---- warnings
+
+
+UNUSED = "{} does not know LISTEN_FDS and would not use the sockets: add {}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "warnings"),
+    [
+        ("[nginx, -g, daemon off;]", [UNUSED.format("nginx", "preset: nginx, which sets NGINX")]),
+        ("[nginx, -g, daemon off;], preset: nginx", []),
+        ("[php-fpm8.2, -F]", [UNUSED.format("php-fpm", "preset: php-fpm, which sets FPM_SOCKETS")]),
+        ("[uvicorn, app]", [UNUSED.format("uvicorn", "--fd ${sockets.NAME.fd}")]),
+        ("[uvicorn, --fd, '${sockets.http.fd}', app]", []),
+        ("[uvicorn, '--fd=${sockets.http.fd}', app]", []),
+        ("[hypercorn, app]", [UNUSED.format("hypercorn", "--bind fd://${sockets.NAME.fd}")]),
+        ("[hypercorn, --bind, 'fd://${sockets.http.fd}', app]", []),
+        ("[gunicorn, --bind=0.0.0.0:80, app]", ["gunicorn takes the sockets from LISTEN_FDS: remove --bind"]),
+        ("[gunicorn, app]", []),
+        (
+            "[uwsgi, --master, --need-app, --http-socket, ':80']",
+            ["uwsgi takes the sockets from LISTEN_FDS: remove --http-socket"],
+        ),
+    ],
+)
+def test_a_server_that_would_not_use_its_sockets_is_warned_of(keys: str, warnings: list[str]) -> None:
+    table = table_of(f"programs: {{web: {{command: {keys}, sockets: {{http: {{listen: 0.0.0.0:8000}}}}}}}}")
+    assert list(lint(table.programs[0])) == warnings
+
+
+def test_check_tells_what_cannot_be_bound_here(tmp_path: Path) -> None:
+    table = table_of(f"""
+        programs:
+          web:
+            command: "true"
+            runtime_directory: [{tmp_path}/made]
+            sockets:
+              low: {{listen: "0.0.0.0:1"}}
+              high: {{listen: "0.0.0.0:65535"}}
+              made: {{listen: {tmp_path}/made/a}}
+              there: {{listen: {tmp_path}/a}}
+              missing: {{listen: {tmp_path}/missing/a}}
+        """)
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        first = int(file.read())
+    low = f"sockets.low.listen: supinit may not bind ports below {first} here: it runs without CAP_NET_BIND_SERVICE"
+    folder = f"{tmp_path}/missing is not a directory on this file system"
+    missing = f"sockets.missing.listen: {folder} (runtime_directory makes it)"
+    nobody = replace(own_privileges(), permitted=0)
+    root = replace(own_privileges(), permitted=1 << 10)
+    assert list(obstacles(table.programs[0], nobody)) == ([low] if first > 1 else []) + [missing]
+    assert list(obstacles(table.programs[0], root)) == [missing]
 
 
 def test_the_plan_shows_sockets_with_their_descriptors() -> None:
