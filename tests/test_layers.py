@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     },
     "client": frozenset({"errors", "core"}),
     "store": frozenset({"errors", "core"}),
-    "convert": frozenset({"errors", "core", "config"}),
+    "convert": frozenset({"errors", "cron", "core", "config"}),
     "cli": frozenset({"errors", "cron", "core", "client", "convert", "__main__"}) | ADAPTERS | TOP,
     "__main__": frozenset({"cli"}),
 }

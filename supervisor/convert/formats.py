@@ -6,6 +6,8 @@ import os
 import re
 
 from supervisor.convert.compose import convert_compose
+from supervisor.convert.crontab import LINE as CRON_LINE
+from supervisor.convert.crontab import convert_crontabs, find_crontabs
 from supervisor.convert.document import Block, write
 from supervisor.convert.findings import Findings, Location
 from supervisor.convert.procfile import LINE, convert_procfile
@@ -25,8 +27,18 @@ NOTHING = "there is no program to start; supinit needs at least one"
 _SECTION = re.compile(r"^\[[^\]\n]+\]", re.MULTILINE)
 _UNIT = re.compile(r"^\[(Unit|Service|Install)\]", re.MULTILINE)
 _SERVICES = re.compile(r"^services:[ \t]*(#.*)?$", re.MULTILINE)
+_JOB = re.compile(f"^(?i:{CRON_LINE.pattern})", re.MULTILINE)
 _PROCESS = re.compile(f"^{LINE.pattern}", re.MULTILINE)
-_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "supervisord.conf", "Procfile")
+_TIMER = ".timer"
+_NAMES = (
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+    "supervisord.conf",
+    "Procfile",
+    "crontab",
+)
 """Files that are looked for in a folder, the first of them is taken."""
 
 
@@ -65,6 +77,8 @@ def _convert_folder(path: str, environ: Mapping[str, str], findings: Findings) -
         return path, convert_runit(services, findings)
     if units := find_units(path):
         return path, convert_units(units, findings)
+    if crontabs := find_crontabs(path):
+        return path, convert_crontabs(crontabs, findings)
     name = next((name for name in _NAMES if os.path.isfile(os.path.join(path, name))), None)
     if name is not None:
         path = os.path.join(path, name)
@@ -72,7 +86,7 @@ def _convert_folder(path: str, environ: Mapping[str, str], findings: Findings) -
         return path, Block() if text is None else _convert(text, path, environ, findings)
     sentence = (
         "cannot be converted: this folder has no s6-overlay tree, runit service, systemd unit, compose.yaml, "
-        "supervisord.conf or Procfile"
+        "supervisord.conf, Procfile or crontab"
     )
     findings.problem(Location(path, 1), sentence)
     return path, Block()
@@ -81,15 +95,19 @@ def _convert_folder(path: str, environ: Mapping[str, str], findings: Findings) -
 def _convert(text: str, path: str, environ: Mapping[str, str], findings: Findings) -> Block:
     if _SERVICES.search(text):
         return convert_compose(text, path, findings)
+    if path.endswith(_TIMER):
+        return convert_units([f"{path.removesuffix(_TIMER)}.service"], findings)
     if _UNIT.search(text):
         return convert_units([path], findings)
     if _SECTION.search(text):
         return convert_supervisord(text, path, environ, findings)
+    if _JOB.search(text):
+        return convert_crontabs([path], findings)
     if _PROCESS.search(text):
         return convert_procfile(text, path, findings)
     sentence = (
-        "cannot be converted: it has neither a [SECTION] (supervisord.conf), services: (compose.yaml) "
-        "nor NAME: COMMAND (Procfile)"
+        "cannot be converted: it has neither a [SECTION] (supervisord.conf), services: (compose.yaml), "
+        "NAME: COMMAND (Procfile) nor a job (crontab)"
     )
     findings.problem(Location(path, 1), sentence)
     return Block()

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-UNKNOWN = "it has neither a [SECTION] (supervisord.conf), services: (compose.yaml) nor NAME: COMMAND (Procfile)"
+UNKNOWN = (
+    "it has neither a [SECTION] (supervisord.conf), services: (compose.yaml), NAME: COMMAND (Procfile) "
+    "nor a job (crontab)"
+)
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "coming-from-supervisord.md"
 SUPINIT = str(Path(sys.executable).parent / "supinit")

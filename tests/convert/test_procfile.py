@@ -132,6 +132,6 @@ def test_the_kind_of_a_file_is_told_by_what_is_in_it() -> None:
     assert programs_of("web: x\n", "anything")["web"].command == ("x",)
     assert programs_of("; a comment\n[program:web]\ncommand: x\n", FILE)["web"].command == ("x",)
     assert refusals_of("nothing of the kind\n", FILE) == [
-        "1: cannot be converted: it has neither a [SECTION] (supervisord.conf), services: (compose.yaml) "
-        "nor NAME: COMMAND (Procfile)"
+        "1: cannot be converted: it has neither a [SECTION] (supervisord.conf), services: (compose.yaml), "
+        "NAME: COMMAND (Procfile) nor a job (crontab)"
     ]

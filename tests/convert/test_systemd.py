@@ -110,9 +110,9 @@ def test_what_has_no_counterpart_is_named() -> None:
     assert "5: web.service: ExecStart: %u has no counterpart: write its value" in losses_of(text, FILE)
 
 
-def test_a_timer_beside_a_unit_is_named() -> None:
-    files = {"web.service": "[Service]\nExecStart=web\n", "web.timer": "[Timer]\nOnCalendar=daily\n"}
-    assert losses_in(files) == ["web.timer:1: web.timer is not read: write it as schedule"]
+def test_a_socket_beside_a_unit_is_named() -> None:
+    files = {"web.service": "[Service]\nExecStart=web\n", "web.socket": "[Socket]\nListenStream=80\n"}
+    assert losses_in(files) == ["web.socket:1: web.socket is not read"]
 
 
 @pytest.mark.parametrize(

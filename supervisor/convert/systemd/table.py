@@ -9,7 +9,7 @@ from supervisor.convert.draft import Draft
 from supervisor.convert.findings import Location
 from supervisor.convert.sources import read_text
 from supervisor.convert.systemd.service import ServiceUnit
-from supervisor.convert.systemd.unit import read_unit
+from supervisor.convert.systemd.unit import Unit, read_unit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FAILURES = "A program that fails for good ends the container; under systemd the other units run on."
 SCOPE = "A stop signal goes to the main process first, then to what is left; systemd sends it to all (KillMode)."
-TIMER = "is not read: write it as schedule"
 _ALWAYS_THERE = (".target", ".slice", ".mount", ".socket", ".device", ".path", ".timer", ".swap", ".scope")
 _SYSTEM = (
     "systemd-",
@@ -50,14 +49,30 @@ def convert_units(paths: Iterable[str], findings: Findings) -> Block:
     names = {}
     for service in services:
         names[service.unit.file_name] = draft.add(service.unit.name, service.convert(), service.unit.place)
+    _set_schedules(units, services, draft)
     by_file = {service.unit.file_name: service for service in services}
     _set_order(by_file, names, draft)
     for folder in {os.path.dirname(unit.path) for unit in units}:
         for name in sorted(os.listdir(folder or ".")):
-            if name.endswith((".timer", ".socket", ".path")) and f"{name.rpartition('.')[0]}.service" in names:
-                reason = TIMER if name.endswith(".timer") else "is not read"
-                draft.lose(Location(os.path.join(folder, name), 1), f"{name} {reason}")
+            if name.endswith((".socket", ".path")) and f"{name.rpartition('.')[0]}.service" in names:
+                draft.lose(Location(os.path.join(folder, name), 1), f"{name} is not read")
     return draft.finish()
+
+
+def _set_schedules(units: list[Unit], services: list[ServiceUnit], draft: Draft) -> None:
+    """Read the timers beside the units. A service that a timer starts is not started by anything else."""
+    by_file = {service.unit.file_name: service for service in services}
+    for folder in dict.fromkeys(os.path.dirname(unit.path) for unit in units):
+        for name in sorted(os.listdir(folder or ".")):
+            path = os.path.join(folder, name)
+            if not name.endswith(".timer") or (text := read_text(path, draft.findings)) is None:
+                continue
+            timer = read_unit(text, path, draft.findings)
+            service = by_file.get(timer.last("Timer.Unit") or f"{timer.name}.service")
+            if service is not None:
+                from supervisor.convert.systemd.timer import set_schedule
+
+                set_schedule(timer, service.block, draft)
 
 
 def _set_order(services: dict[str, ServiceUnit], names: dict[str, str], draft: Draft) -> None:
