@@ -28,6 +28,7 @@ HEAVY = (
 LATE = (
     "control", "core.idle_watch", "core.web_page", "process.connections",
     "core.file_changes", "file_watches", "files",
+    "config.stores", "core.lease_reports", "core.leasing", "core.once", "leases", "store",
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",
     "core.why", "emergency", "health.manager_socket", "loop", "pauses", "process.fifo", "process.once",
     "config.socket_lint", "config.sockets", "core.sockets", "process.socket_failures", "process.socket_queues",

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from functools import partial
+from math import inf
 
 from supervisor.core.once import cannot_use, holder_sentence, reason_to_skip
 from supervisor.store.claims import Done, Forgotten, Granted, Request, StoreError, Taken
@@ -74,10 +75,10 @@ class Helper:
         except _Gone:
             self._give_back()
 
-    def _ask(self, question: Callable[[Store], T]) -> T:
-        """Ask the database, over the connection that there is or a new one. Raises StoreError."""
+    def _ask(self, question: Callable[[Store], T], until: float = inf) -> T:
+        """Ask the database, over the connection that there is or a new one, until then at most. Raises StoreError."""
         signal.signal(signal.SIGALRM, _raise_too_long)
-        signal.setitimer(signal.ITIMER_REAL, LIMIT + 1.0)
+        signal.setitimer(signal.ITIMER_REAL, max(0.1, min(LIMIT + 3.0, until - time.monotonic())))
         try:
             if self._store is None:
                 self._store = self._connect(self._request)
@@ -102,8 +103,9 @@ class Helper:
         """Return whether the lease is held. False: it is not to run here."""
         said, seen, seen_at = "", 0, 0.0
         while True:
-            asked_at = time.monotonic()
             try:
+                self._ask(lambda _: None)  # connects, which may take long
+                asked_at = time.monotonic()
                 answer = self._ask(partial(_claim, seen=seen))
             except StoreError as error:
                 if not said:
@@ -147,9 +149,25 @@ class Helper:
                 self._say(SKIPPED, reason)
                 self._give_back()
                 return False
+        if not self._refresh():
+            return False
         self._began_at = time.monotonic()
         self._say(HELD, token=token, until=self._until)
         return True
+
+    def _refresh(self) -> bool:
+        """Renew a lease that is not fresh any more, so that a run has time to begin. False: that fails."""
+        asked_at = time.monotonic()
+        if asked_at < self._until - 0.75 * self._request.lease:
+            return True
+        try:
+            if self._ask(lambda store: store.renew(self._token)):
+                self._until = asked_at + self._request.lease
+                return True
+            self._say(ENDED, cannot_use(self._request.address, "another container has taken it over"))
+        except StoreError as error:
+            self._say(ENDED, cannot_use(self._request.address, str(error)))
+        return False
 
     def _wait(self, seconds: float) -> None:
         """Wait while the lease is not held. Raises _Gone when nobody waits for it any more."""
@@ -174,7 +192,7 @@ class Helper:
                 return
             asked_at = time.monotonic()
             try:
-                is_ours = self._ask(lambda store: store.renew(self._token))
+                is_ours = self._ask(lambda store: store.renew(self._token), self._until - pause)
             except StoreError as error:
                 if time.monotonic() >= self._until - pause:
                     self._say(ENDED, f"{self._request.address} cannot be asked: {error}")

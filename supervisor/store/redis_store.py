@@ -75,6 +75,10 @@ class RedisStore:
             )
         except (ValueError, TypeError) as error:
             raise StoreError(one_sentence(error, request, password)) from None
+        try:
+            self._client.ping()
+        except (redis.RedisError, OSError) as error:
+            raise StoreError(_sentence(error, request, password)) from None
         self._keys = f"supinit:{{{request.name}}}:lease", f"supinit:{{{request.name}}}:records"
         self._lease = round(request.lease * 1000)
 
@@ -136,7 +140,8 @@ class RedisStore:
 
 def _sentence(error: BaseException, request: Request, password: str | None) -> str:
     if isinstance(error, redis.TimeoutError):
-        return "no answer in time"
+        is_tls = request.url.startswith("rediss:") and "connecting" in str(error)
+        return "no answer in time to TLS; perhaps this port has none" if is_tls else "no answer in time"
     text = one_sentence(error, request, password)
     _, is_connecting, reason = text.partition("connecting to ")
     return reason.partition(". ")[2] or text if is_connecting else text

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, unquote, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.store.claims import Request
 
+_SERVER = re.compile(r"connection to server .* failed: (.*)")
+_OPENSSL = re.compile(r"\[SSL: \w+\] ")
+_SOURCE = re.compile(r" \(_ssl\.c:\d+\)")
 HIDDEN = "[hidden]"
 MAX_LENGTH = 300
 
@@ -16,8 +20,11 @@ def one_sentence(error: BaseException, request: Request, password: str | None) -
     """Return what an error says, on one line, without passwords and without what libraries say about themselves."""
     text = str(error).strip() or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = next((line for line in lines if "failed: " in line), lines[0])
-    line = line.rpartition("failed: ")[2]
+    line = next((line for line in lines if _SERVER.search(line)), lines[0])
+    if (server := _SERVER.search(line)) is not None:
+        line = server[1]
+    line = _OPENSSL.sub("TLS: ", line)
+    line = _SOURCE.sub("", line)
     for prefix in ("FATAL:", "ERROR:", "error:"):
         line = line.removeprefix(prefix).strip()
     for secret in _secrets(request, password):
