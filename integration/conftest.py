@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from integration.container import SUPINIT, UNSHARE, Container, Table
+from integration.engine import Engine, find_engine
 from integration.tap import Tap
 
 Run = Callable[..., Container]
 Measured = Callable[[str], None]
+Launch = Callable[..., str]
 
 
 MEASURED = pytest.StashKey[list[str]]()
@@ -99,3 +101,37 @@ def tap() -> Iterator[Tap]:
 def run(namespaces: None, start: Run) -> Run:
     """Start supinit as PID 1 of its own namespace."""
     return start
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Run a command of the container engine."""
+    command = find_engine()
+    if command is None:
+        pytest.skip("no container engine answers: set CONTAINER_ENGINE to a docker command that works")
+
+    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        result = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=800, check=False)
+        assert not check or result.returncode == 0, f"{arguments}: {result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+        return result
+
+    return run
+
+
+@pytest.fixture
+def launch(engine: Engine) -> Iterator[Launch]:
+    """Run an image in the background and return the container's name."""
+    names: list[str] = []
+
+    def run(image: str, *options: str) -> str:
+        name = f"{image}-{os.getpid()}-{len(names)}"
+        names.append(name)
+        engine("run", "-d", "--name", name, *options, image)
+        return name
+
+    yield run
+    for name in reversed(names):  # one may be in a namespace of another
+        logs = engine("logs", name, check=False)
+        print(logs.stdout[-4000:], logs.stderr[-8000:], sep="\n")
+        engine("kill", name, check=False)
+        engine("rm", "-f", name, check=False)

@@ -1,62 +1,32 @@
 """The image of Dockerfile.example, built and run by a container engine.
 
-The engine is $CONTAINER_ENGINE, or ../shared/container-lab/engine beside the repository, or a docker that works.
+integration/engine.py says which engine.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from integration.conftest import Measured
+from integration.conftest import Launch, Measured
 from integration.container import CHILDREN
+from integration.engine import Engine, await_health, exit_code, health, logs
 from integration.servers.installed import need
 from integration.waiting import sleep_until
 
 ROOT = Path(__file__).parent.parent
 IMAGE = "supinit-example-under-test"
 REVISION = "0123abcd"
-Engine = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., str]
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def find_engine() -> str | None:
-    """Return the command of a container engine that answers."""
-    beside = ROOT.parent / "shared" / "container-lab" / "engine"
-    for candidate in (os.environ.get("CONTAINER_ENGINE"), str(beside), "docker"):
-        if candidate and shutil.which(candidate):
-            trial = subprocess.run([candidate, "ps"], capture_output=True, timeout=600, check=False)
-            if trial.returncode == 0:
-                return candidate
-    return None
-
-
-@pytest.fixture(scope="module")
-def command() -> str:
-    found = find_engine()
-    if found is None:
-        pytest.skip("no container engine answers: set CONTAINER_ENGINE to a docker command that works")
-    return found
-
-
-@pytest.fixture(scope="module")
-def engine(command: str) -> Engine:
-    def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=800, check=False)
-        assert not check or result.returncode == 0, f"{arguments}: {result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-        return result
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -68,22 +38,9 @@ def image(engine: Engine) -> str:
 
 
 @pytest.fixture
-def start(engine: Engine, image: str) -> Iterator[Start]:
+def start(image: str, launch: Launch) -> Start:
     """Run the image in the background and return the container's name."""
-    names: list[str] = []
-
-    def run(*options: str) -> str:
-        name = f"{IMAGE}-{os.getpid()}-{len(names)}"
-        names.append(name)
-        engine("run", "-d", "--name", name, *options, image)
-        return name
-
-    yield run
-    for name in reversed(names):  # one may be in a namespace of another
-        logs = engine("logs", name, check=False)
-        print(logs.stdout[-4000:], logs.stderr[-8000:], sep="\n")
-        engine("kill", name, check=False)
-        engine("rm", "-f", name, check=False)
+    return partial(launch, image)
 
 
 @pytest.fixture
@@ -91,30 +48,6 @@ def healthy(engine: Engine, start: Start) -> str:
     name = start()
     await_health(engine, name, 0)
     return name
-
-
-def health(engine: Engine, name: str) -> int:
-    """Return the exit code of the image's HEALTHCHECK. Docker has no command for that, so it is run by hand there."""
-    if "podman" in engine("--version", check=False).stdout.lower():
-        return engine("healthcheck", "run", name, check=False).returncode
-    return engine("exec", name, "supctl", "healthcheck", check=False).returncode
-
-
-def await_health(engine: Engine, name: str, code: int, limit: float = 60.0) -> None:
-    def holds() -> bool:
-        assert engine("inspect", "-f", "{{.State.Running}}", name).stdout.strip() == "true", "the container has ended"
-        return health(engine, name) == code
-
-    sleep_until(holds, limit, f"the health check says {code}")
-
-
-def exit_code(engine: Engine, name: str) -> int:
-    return int(engine("inspect", "-f", "{{.State.ExitCode}}", name).stdout)
-
-
-def logs(engine: Engine, name: str) -> str:
-    result = engine("logs", name)
-    return result.stdout + result.stderr
 
 
 def test_the_build_fails_without_git_hash(engine: Engine, image: str) -> None:
