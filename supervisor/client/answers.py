@@ -183,6 +183,8 @@ class PlannedProgram(TypedDict):
     depends_on: list[Need]
     essential: bool
     """Whether the container is ready and healthy only with it."""
+    scheduled: bool
+    """Whether it runs by a schedule."""
     logs: bool
     """Whether its output comes through supinit."""
 

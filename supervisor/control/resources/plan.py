@@ -24,6 +24,7 @@ def _program(program: Program) -> dict[str, object]:
         "type": program.kind.value,
         "scale": program.scale,
         "depends_on": needs,
-        "essential": program.is_essential,
+        "essential": program.holds_back_ready,
+        "scheduled": program.schedule is not None,
         "logs": not program.log.passes_by,
     }

@@ -4,6 +4,7 @@ import { access, forgetToken, get, keepToken, post, token } from "./api.js";
 import { $, el, setText } from "./dom.js";
 
 const NOTICE = 8000; // milliseconds that a notice stays
+let refresh = () => {};
 const PROGRESSIVE = { start: "Starting", stop: "Stopping", restart: "Restarting", reload: "Reloading", scale: "Scaling" };
 
 export function tell(text, isProblem = false) {
@@ -39,6 +40,7 @@ async function carryOut(action, name, body = {}, path = action) {
   } catch (error) {
     tell(error.code ? error.message : `cannot ${action} ${name}: supinit cannot be reached`, true);
   }
+  refresh();
 }
 
 const QUESTIONS = {
@@ -62,26 +64,26 @@ async function roll(name) {
   }
 }
 
-// Shows the buttons that make sense for a program; `can`: what this supinit is able to do.
-export function showActions(program, entries, can) {
+// Shows the buttons that make sense for a program.
+export function showActions(program, entries) {
   const place = $("actions");
   const may = access.mode === "control";
-  const wanted = program === null || !may ? [] : buttons(program, entries, can);
+  const wanted = program === null || !may ? [] : buttons(program, entries);
   const shown = wanted.map(([label]) => label).join() + (program?.name ?? "");
   if (place.dataset.shown === shown) return;
   place.dataset.shown = shown;
   place.replaceChildren(...wanted.map(([label, action, kind]) => el("button", { type: "button", class: kind, onclick: action }, label)));
 }
 
-function buttons(program, entries, can) {
+function buttons(program, entries) {
   const { name } = program;
   const isUp = entries.some((entry) => entry.pid !== null);
   const found = [];
-  if (program.schedule) found.push(["Run now", () => question("start", name)]);
+  if (program.scheduled) found.push(["Run now", () => question("start", name)]);
   else if (!entries.every((entry) => entry.pid !== null)) found.push(["Start", () => question("start", name)]);
   if (entries.length > 0 && !(program.type === "oneshot" && !isUp)) found.push(["Restart", () => question("restart", name)]);
-  if (can.roll && program.scale > 1) found.push(["Rolling restart", () => roll(name)]);
-  if (can.scale && program.type !== "oneshot") found.push(["Scale", () => scale(name, entries.length)]);
+  if (program.scale > 1 && isUp) found.push(["Rolling restart", () => roll(name)]);
+  if (program.type === "service") found.push(["Scale", () => scale(name, entries.length)]);
   if (entries.some((entry) => !["STOPPED", "EXITED", "FATAL"].includes(entry.state))) found.push(["Stop", () => question("stop", name), "danger"]);
   return found;
 }
@@ -106,7 +108,8 @@ async function unlock(event) {
   }
 }
 
-export function prepareActions() {
+export function prepareActions(done) {
+  refresh = done;
   for (const button of document.querySelectorAll("dialog button[value=cancel]")) {
     button.addEventListener("click", () => button.closest("dialog").close(""));
   }

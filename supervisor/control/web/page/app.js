@@ -2,12 +2,12 @@
 
 import { access } from "./api.js";
 import { prepareActions, showAccess, showActions } from "./actions.js";
-import { Container, key, mood } from "./container.js";
-import { $, el, setText, size, time } from "./dom.js";
+import { Container, key } from "./container.js";
+import { $, clock, el, setText, size, time } from "./dom.js";
 import { draw, MARKS } from "./graph.js";
 import { Logs } from "./logs.js";
 import { drawStrip, showEvents } from "./timeline.js";
-import { chart, percent, Usage } from "./usage.js";
+import { chart, minutes, percent, Usage } from "./usage.js";
 
 const DRAW = 150; // milliseconds between two drawings, at least
 
@@ -27,6 +27,7 @@ function choose(name) {
   chosen = name === chosen ? null : name;
   history.replaceState(null, "", chosen === null ? location.pathname : `#${encodeURIComponent(chosen)}`);
   show();
+  if (chosen !== null && matchMedia("(max-width: 900px)").matches) $("detail").scrollIntoView();
 }
 
 function show() {
@@ -55,7 +56,7 @@ function showHead() {
   const { status, programs } = container;
   const all = [...programs.values()];
   const down = container.reasons.size;
-  const bad = all.filter((each) => mood(each.state, each.health) === "bad").length;
+  const bad = all.filter((each) => container.mood(each) === "bad").length;
   document.title = `${bad > 0 ? `✕ ${bad} · ` : ""}${location.host} · supinit`;
   setText($("name"), location.host);
   const since = time((Date.now() - Date.parse(status.started_at)) / 1000);
@@ -71,18 +72,19 @@ function showHead() {
 }
 
 function showRows() {
+  setText($("history"), `Last ${minutes(container.span)}`);
   const rows = [...container.programs.values()].flatMap((program) => {
     const name = container.label(program);
-    const kind = mood(program.state, program.health);
+    const kind = container.mood(program);
     const used = program.pid === null ? undefined : usage.now(key(program));
     const state = program.health === "unhealthy" ? "UNHEALTHY" : program.state;
     const reason = container.reasons.get(key(program));
-    const short = reason === undefined ? program.status_text : brief(program, reason);
+    const short = brief(program, reason?.state === program.state ? reason : undefined);
     const row = el("tr", { class: program.name === chosen ? "chosen" : null, "data-program": name },
       el("th", { scope: "row" },
         el("button", { type: "button", class: "name", "aria-pressed": String(program.name === chosen), onclick: () => choose(program.name) }, name)),
       el("td", { class: `state ${kind}` }, el("span", { class: "mark", "aria-hidden": "true" }, MARKS[kind]), ` ${state}`),
-      el("td", { class: "history" }, drawStrip(container.strips.get(key(program)) ?? [])),
+      el("td", { class: "history" }, drawStrip(container.strips.get(key(program)) ?? [], container.span)),
       el("td", { class: "number" }, used === undefined ? "–" : percent(used[0])),
       el("td", { class: "number" }, used === undefined ? "–" : size(used[1])),
       el("td", { class: "number uptime" }, program.startedAt === null ? "–" : time((Date.now() - program.startedAt) / 1000)),
@@ -95,8 +97,10 @@ function showRows() {
 }
 
 function brief(program, reason) {
+  if (program.next_run_at && program.state === "PENDING") return `next run ${clock(program.next_run_at)}`;
   if (program.state === "PENDING" && program.waiting_for.length > 0) return `waits for ${program.waiting_for.join(", ")}`;
   if (program.health === "unhealthy") return program.health_detail;
+  if (reason === undefined) return program.status_text;
   return program.reason ?? (["STOPPED", "STARTING"].includes(program.state) ? null : reason.why);
 }
 
@@ -104,8 +108,7 @@ function showDetail() {
   const entries = [...container.programs.values()].filter((each) => chosen === null || each.name === chosen);
   const program = chosen === null ? null : container.plan.find((each) => each.name === chosen);
   setText($("detail-title"), chosen ?? "All programs");
-  const can = { scale: program?.can_scale ?? false, roll: program?.can_roll ?? false };
-  showActions(program, entries, can);
+  showActions(program, entries);
   const reasons = entries.map((each) => container.reasons.get(key(each))).filter((each) => each !== undefined);
   setText($("why"), chosen === null ? total(reasons) : reasons.map((each) => each.why).join(" "));
   const lines = chosen === null ? [] : (reasons.find((each) => each.last_lines.length > 0)?.last_lines ?? []);
@@ -124,21 +127,25 @@ function total(reasons) {
 }
 
 function facts(entries) {
-  return entries.flatMap((each) => {
-    const name = entries.length > 1 ? `${key(each)} ` : "";
-    const found = [];
-    if (each.pid !== null) found.push([`${name}pid`, String(each.pid)]);
-    const used = usage.now(key(each));
-    if (each.pid !== null && used !== undefined) found.push([`${name}processes`, String(used[2])]);
-    if (each.health !== "none") found.push([`${name}health`, each.health_detail ? `${each.health}: ${each.health_detail}` : each.health]);
-    if (each.last_exit !== null) {
-      const how = each.last_exit.signal ?? `code ${each.last_exit.code}`;
-      found.push([`${name}last exit`, `${how}, ${new Date(each.last_exit.at).toLocaleTimeString([], { hour12: false })}`]);
-    }
-    if (each.starts_again_at) found.push([`${name}next start`, new Date(each.starts_again_at).toLocaleTimeString([], { hour12: false })]);
-    if (each.next_run_at) found.push([`${name}next run`, new Date(each.next_run_at).toLocaleString()]);
-    return found;
-  });
+  if (entries.length > 1) return entries.map((each) => [key(each), factsOf(each).map(([name, value]) => `${name} ${value}`).join(", ")]);
+  return entries.flatMap(factsOf);
+}
+
+function factsOf(each) {
+  const found = [];
+  if (each.pid !== null) found.push(["pid", String(each.pid)]);
+  const used = usage.now(key(each));
+  if (each.pid !== null && used !== undefined) found.push(["processes", String(used[2])]);
+  if (each.health !== "none") found.push(["health", each.health_detail ? `${each.health}: ${each.health_detail}` : each.health]);
+  if (each.last_exit !== null) {
+    const how = each.last_exit.signal ?? `code ${each.last_exit.code}`;
+    found.push(["last exit", `${how}, ${clock(each.last_exit.at)}`]);
+  }
+  if (each.starts_again_at) found.push(["next start", clock(each.starts_again_at)]);
+  if (each.next_run_at) found.push(["next run", new Date(each.next_run_at).toLocaleString()]);
+  if (each.runs_skipped) found.push(["runs skipped", String(each.runs_skipped)]);
+  if (each.sockets?.length) found.push(["sockets", each.sockets.map((socket) => socket.listen).join(", ")]);
+  return found;
 }
 
 function showFacts(pairs) {
@@ -156,7 +163,7 @@ function showGraph() {
 
 access.changed = () => { showAccess(); redraw(); };
 $("only-warnings").addEventListener("change", () => redraw());
-prepareActions();
+prepareActions(() => container.refresh());
 showAccess();
 container.follow();
 usage.follow();

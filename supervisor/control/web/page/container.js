@@ -4,14 +4,19 @@
 import { get, pause, stream } from "./api.js";
 
 export const HISTORY = 10 * 60 * 1000; // milliseconds that the strips and charts go back
+const SHORTEST = 60 * 1000;
 const KEPT_EVENTS = 300;
 const REFRESH = 1000;
 const PATIENCE = [500, 1000, 2000, 4000];
 
+// The milliseconds that are shown of a history of this length.
+export const clamp = (length) => Math.min(HISTORY, Math.max(SHORTEST, length));
+
 export const key = (program) => `${program.name}:${program.instance}`;
 
 // What a person should think of a state: ok, busy, bad or off.
-export function mood(state, health) {
+function mood(state, health, scheduled = false) {
+  if (scheduled && state === "PENDING") return "done"; // it waits for its time
   if (state === "FATAL" || state === "BACKOFF" || health === "unhealthy") return "bad";
   if (state === "STOPPED") return "off";
   if (state === "EXITED") return "done";
@@ -37,12 +42,25 @@ export class Container {
     addEventListener("pagehide", () => this.giveUp()); // a page in the browser's history holds no connection
   }
 
-  get title() {
-    return (name) => (this.plan.find((program) => program.name === name)?.scale ?? 1) > 1;
+  // What a person should think of an instance, or of an event about one.
+  mood(about) {
+    const name = about.name ?? about.program;
+    return mood(about.state, about.health, this.plan.some((each) => each.name === name && each.scheduled));
   }
 
   label(program) {
-    return this.title(program.name) ? key(program) : program.name;
+    const scale = this.plan.find((each) => each.name === program.name)?.scale ?? 1;
+    return scale > 1 ? key(program) : program.name;
+  }
+
+  get span() {
+    return clamp(Date.now() - Date.parse(this.status.started_at));
+  }
+
+  // Asks for everything again, such as after an action.
+  refresh() {
+    this.#dirty.add("");
+    this.#refresh();
   }
 
   // Follows the container for ever, through restarts of it.
@@ -108,7 +126,7 @@ export class Container {
     this.programs = new Map(status.programs.map((program) => [key(program), this.#date(program)]));
     for (const program of this.programs.values()) {
       if (!this.strips.has(key(program))) {
-        this.strips.set(key(program), [[Date.parse(program.since), mood(program.state, program.health)]]);
+        this.strips.set(key(program), [[Date.parse(program.since), this.mood(program)]]);
       }
     }
   }
@@ -125,7 +143,7 @@ export class Container {
       if (event.state === undefined) continue;
       const name = `${event.program}:${event.instance ?? 1}`;
       const strip = this.strips.get(name) ?? [];
-      strip.push([Date.parse(event.time), mood(event.state, event.health)]);
+      strip.push([Date.parse(event.time), this.mood(event)]);
       strip.sort((a, b) => a[0] - b[0]);
       while (strip.length > 1 && strip[1][0] < Date.now() - HISTORY) strip.shift();
       this.strips.set(name, strip);

@@ -1,7 +1,6 @@
 // The dependency graph: each program stands to the right of what it depends on.
 
 import { svg } from "./dom.js";
-import { mood } from "./container.js";
 
 const HEIGHT = 40, GAP_X = 46, GAP_Y = 12, MARGIN = 4;
 const WORST = ["bad", "busy", "off", "ok", "done"];
@@ -69,10 +68,10 @@ export function draw(container, chosen, choose) {
 
 function node(container, program, { x, y }, width, chosen, choose) {
   const instances = [...container.programs.values()].filter((each) => each.name === program.name);
-  const moods = instances.map((each) => mood(each.state, each.health));
+  const moods = instances.map((each) => container.mood(each));
   const worst = WORST.find((each) => moods.includes(each)) ?? "off";
-  const shown = instances.find((each) => mood(each.state, each.health) === worst);
-  const state = shown === undefined ? "no instance" : (shown.health === "unhealthy" ? "unhealthy" : shown.state.toLowerCase());
+  const shown = instances.find((each) => container.mood(each) === worst);
+  const state = shown === undefined ? "no instance" : program.scheduled && shown.state === "PENDING" ? "scheduled" : (shown.health === "unhealthy" ? "unhealthy" : shown.state.toLowerCase());
   const needs = program.depends_on.map((need) => `${need.name} (${need.condition})`).join(", ");
   const label = `${program.name}: ${state}${needs ? `; depends on ${needs}` : ""}`;
   const name = program.scale > 1 ? `${program.name} ×${program.scale}` : program.name;

@@ -1,7 +1,6 @@
 // The events, newest first, and the strip of states in a program's row.
 
 import { $, clock, el, svg } from "./dom.js";
-import { HISTORY } from "./container.js";
 
 const KNOWN = new Set(["id", "time", "level", "event", "program", "instance", "state", "health", "last_lines"]);
 const PLAIN = new Set(["reason", "detail", "hook"]); // values that need no name before them
@@ -47,13 +46,13 @@ export function showEvents(container, name) {
   if (wanted.length === 0) list.append(el("li", { class: "quiet" }, "Nothing has happened yet."));
 }
 
-export function drawStrip(strip) {
-  const now = Date.now(), begin = now - HISTORY;
+export function drawStrip(strip, span) {
+  const now = Date.now(), begin = now - span;
+  const x = (at) => (600 * (Math.max(at, begin) - begin)) / span;
   const drawing = svg("svg", { class: "strip", viewBox: "0 0 600 14", preserveAspectRatio: "none", "aria-hidden": "true" });
   strip.forEach(([at, mood], number) => {
-    const from = Math.max(at, begin), to = strip[number + 1]?.[0] ?? now;
-    if (to <= begin) return;
-    drawing.append(svg("rect", { class: mood, x: (from - begin) / 1000, y: 0, width: Math.max(2, (to - from) / 1000), height: 14 }));
+    const to = strip[number + 1]?.[0] ?? now;
+    if (to > begin) drawing.append(svg("rect", { class: mood, x: x(at), y: 0, width: Math.max(2, x(to) - x(at)), height: 14 }));
   });
   return drawing;
 }

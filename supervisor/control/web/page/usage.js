@@ -2,7 +2,7 @@
 // when the page is opened, and survives a reload.
 
 import { get, pause } from "./api.js";
-import { HISTORY, key } from "./container.js";
+import { clamp, HISTORY, key } from "./container.js";
 import { el, size, svg } from "./dom.js";
 
 const HIDDEN = 10000; // milliseconds between two measurements while nobody sees the page
@@ -11,6 +11,7 @@ const WIDTH = 400, HEIGHT = 90;
 
 export class Usage {
   samples = []; // {at, by: {"name:instance": [CPU in percent, bytes, processes]}}, oldest first
+  #count = 0;
   #last = new Map(); // by name:instance: [time, CPU seconds]
 
   constructor(container, changed) {
@@ -60,6 +61,8 @@ export class Usage {
       last.set(key(program), [at, program.cpu_seconds]);
     }
     this.#last = last;
+    this.#count += 1;
+    if (this.#count === 1) return 1; // CPU time says something only from the second measurement on
     this.samples.push({ at, by });
     while (this.samples[0].at < at - HISTORY) this.samples.shift();
     this.changed();
@@ -85,18 +88,19 @@ export class Usage {
   }
 }
 
-// Draws one chart: the last ten minutes up to now, from 0 to the highest value.
+// Draws one chart: up to ten minutes until now, from 0 to the highest value.
 export function chart(title, points, show, floor) {
   const now = Date.now();
+  const span = clamp(now - (points[0]?.[0] ?? now));
   const top = Math.max(floor, ...points.map(([, value]) => value)) * 1.1;
-  const x = (at) => WIDTH * (1 - (now - at) / HISTORY);
+  const x = (at) => WIDTH * (1 - (now - at) / span);
   const y = (value) => HEIGHT - (HEIGHT * value) / top;
   const line = points.map(([at, value]) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`);
   const current = points.at(-1)?.[1];
   const text = current === undefined ? "measuring" : show(current);
   const highest = points.length > 0 ? show(Math.max(...points.map(([, value]) => value))) : "";
   const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-    "aria-label": `${title} of the last ten minutes: now ${text}, at most ${highest}` });
+    "aria-label": `${title} of the last ${minutes(span)}: now ${text}, at most ${highest}` });
   for (const part of [0.25, 0.5, 0.75]) {
     drawing.append(svg("line", { class: "grid", x1: 0, x2: WIDTH, y1: HEIGHT * part, y2: HEIGHT * part }));
   }
@@ -108,8 +112,9 @@ export function chart(title, points, show, floor) {
   return el("figure", {},
     el("figcaption", {}, title, " ", el("strong", {}, text), highest ? el("span", { class: "quiet" }, ` highest ${highest}`) : null),
     drawing,
-    el("div", { class: "axis quiet", "aria-hidden": "true" }, el("span", {}, "10 minutes ago"), el("span", {}, "now")));
+    el("div", { class: "axis quiet", "aria-hidden": "true" }, el("span", {}, `${minutes(span)} ago`), el("span", {}, "now")));
 }
 
+export const minutes = (milliseconds) => `${Math.round(milliseconds / 60000)} min`;
 export const percent = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} %`;
 export { size };
