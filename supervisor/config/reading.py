@@ -76,6 +76,10 @@ class Reading:
             self.warn(scalar, path, sentence)
         return text
 
+    def warn_of_environment(self, sentence: str) -> None:
+        """Record a warning about a variable of supinit's own environment. It comes before the others."""
+        self._warnings.setdefault((-1, 0, 0, sentence), sentence)
+
     def warn(self, node: Node, path: str, sentence: str) -> None:
         place = (self._files.get(node.file, 0), node.line, node.column, sentence)
         self._warnings.setdefault(place, _with_position(node.file, node.line, node.column, path, sentence))

@@ -68,6 +68,7 @@ def read_programs(
         readable = (name for name, place in places.items() if "command" in place.values)
         return tuple(_program(name, {**places[name].values, "depends_on": ()}, ()) for name in readable)
     active = active_profiles(reading.environ)
+    _warn_of_profiles(places, active, reading)
     programs = tuple(_program(name, place.values, active) for name, place in places.items())
     return with_command(programs, command) if command else programs
 
@@ -75,6 +76,18 @@ def read_programs(
 def active_profiles(environ: Environ[str, str]) -> tuple[str, ...]:
     """Return the profiles that $SUPINIT_PROFILES names, separated by commas."""
     return tuple(name for item in environ.get(PROFILES, "").split(",") if (name := item.strip()))
+
+
+def _warn_of_profiles(places: dict[str, SectionReading], active: Collection[str], reading: Reading) -> None:
+    """Warn of active profiles that no program has: probably a wrong spelling, and nothing starts."""
+    known = {profile: None for place in places.values() for profile in place.values.get("profiles", ())}
+    for profile in active:
+        if profile not in known:
+            meant = suggestion(profile, known)
+            ours = f"the profiles are {', '.join(known)}" if known else "no program has profiles"
+            reading.warn_of_environment(
+                f"no program has the profile {quote(profile)} of --profile or ${PROFILES}{meant}: {ours}"
+            )
 
 
 def _read_place(name: str, key: Scalar, node: Node, reading: Reading) -> SectionReading | None:

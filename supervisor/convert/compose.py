@@ -11,7 +11,6 @@ import re
 import shlex
 
 from supervisor.config.reading import Reading
-from supervisor.config.schema import PROGRAM
 from supervisor.config.source import parse
 from supervisor.config.tree import Mapping, Scalar, Sequence
 from supervisor.convert.dockerfile import command_in
@@ -171,12 +170,6 @@ class _Service:
                 self.draft.findings.group(place, reason, self.key.text, name)
 
     def _set_same(self, name: str, node: Node) -> None:
-        if name not in PROGRAM.keys:
-            if name == "profiles":
-                self.block.is_off = True
-            place = _place(self.keys[name])
-            self.draft.lose(place, f"{self.key.text}: {name} is not known to this version of supinit", self.block)
-            return
         value = _flow(node)
         self.block.entries[name] = (value,) if name == "env_file" and isinstance(value, str) else value
 

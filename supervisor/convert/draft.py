@@ -16,16 +16,7 @@ _FORBIDDEN = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 IDLE = "autostart"
-"""The key that leaves a program for `supctl start`. Without it, such a program is written as a comment."""
-
-
-def set_idle(program: Block, value: bool | str = False) -> bool:
-    """Do not start a program with the container. Return whether nothing of it is lost."""
-    if IDLE not in PROGRAM.keys:
-        program.is_off = True
-        return False
-    program.entries[IDLE] = value
-    return True
+"""The key that leaves a program for `supctl start`."""
 
 
 class Draft:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from supervisor.convert.draft import Draft, set_idle
+from supervisor.convert.draft import IDLE, Draft
 from supervisor.convert.findings import Location
-from supervisor.convert.s6 import DOWN
 from supervisor.convert.service_folder import convert_folder
 
 TYPE_CHECKING = False
@@ -42,7 +41,7 @@ def convert_runit(folders: dict[str, str], findings: Findings) -> Block:
         if program is None:
             continue
         place = Location(os.path.join(folder, "run"), 1)
-        if os.path.exists(os.path.join(folder, "down")) and not set_idle(program):
-            draft.mention(place, f"{name} {DOWN}", program)
+        if os.path.exists(os.path.join(folder, "down")):
+            program.entries[IDLE] = False
         draft.add(name, program, place)
     return draft.finish()

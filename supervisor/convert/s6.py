@@ -11,7 +11,7 @@ import os
 import shlex
 
 from supervisor.convert.document import Block
-from supervisor.convert.draft import Draft, set_idle
+from supervisor.convert.draft import IDLE, Draft
 from supervisor.convert.findings import Location
 from supervisor.convert.loggers import log_of
 from supervisor.convert.scripts import Script, set_command
@@ -35,8 +35,6 @@ FAILURES = "A program that fails for good ends the container; s6 restarts it for
 INITIAL = "A script of cont-init.d that fails ends the container, as under S6_BEHAVIOUR_IF_STAGE2_FAILS=2."
 FIX_ATTRS = "is not applied: set owners and modes in the image, or in a oneshot"
 OUTSIDE = "depends on services that are not in this tree"
-DOWN = "does not start by itself (its file down): remove the # to start it"
-IDLE = "is in no bundle that starts: remove the # to start it"
 _BUILT_IN = frozenset(("base", "user", "user2", "top", "default", "legacy-services", "fix-attrs", "legacy-fix-attrs"))
 _MAX_DEPTH = 6
 
@@ -106,8 +104,8 @@ class _Conversion:
 
     def add_service(self, name: str, program: Block, folder: str) -> str:
         place = Location(os.path.join(folder, "run"), 1)
-        if os.path.exists(os.path.join(folder, "down")) and not set_idle(program):
-            self.draft.mention(place, f"{name} {DOWN}", program)
+        if os.path.exists(os.path.join(folder, "down")):
+            program.entries[IDLE] = False
         return self.draft.add(name, program, place)
 
     def read_final(self, folder: str) -> None:
@@ -153,8 +151,8 @@ class _Services:
             if program is None:
                 continue
             place = Location(os.path.join(self.folder, name, "run" if self.types[name] == "longrun" else "up"), 1)
-            if name not in starting and not set_idle(program):
-                self.draft.mention(place, f"{name} {IDLE}", program)
+            if name not in starting:  # it is in no bundle that starts
+                program.entries[IDLE] = False
             self.added[name] = self.draft.add(name, program, place)
         for name, program in blocks.items():
             if program is not None:

@@ -379,6 +379,23 @@ def test_a_program_with_profiles_starts_by_itself_if_one_of_them_is_active(activ
     assert not program_of("profiles: [web, all], autostart: false", SUPINIT_PROFILES=active).starts_by_itself
 
 
+@pytest.mark.parametrize(
+    ("profiles", "active", "words"),
+    [
+        ("[web, worker]", "wokrer", "'wokrer' of --profile or $SUPINIT_PROFILES, did you mean worker?: {ours}"),
+        ("[web, worker]", "web,x", "'x' of --profile or $SUPINIT_PROFILES: {ours}"),
+        ("[]", "web", "'web' of --profile or $SUPINIT_PROFILES: no program has profiles"),
+    ],
+)
+def test_an_active_profile_that_no_program_has_is_a_warning(profiles: str, active: str, words: str) -> None:
+    text = f"programs: {{a: {{command: x, profiles: {profiles}}}}}"
+    ours = "the profiles are web, worker"
+    assert table_of(text, SUPINIT_PROFILES=active).warnings == (
+        f"no program has the profile {words.format(ours=ours)}",
+    )
+    assert table_of(text, SUPINIT_PROFILES="web, worker" if profiles != "[]" else "").warnings == ()
+
+
 def test_limits_are_named_as_the_kernel_names_them() -> None:
     names = {name.removeprefix("RLIMIT_").lower() for name in dir(resource) if name.startswith("RLIMIT_")} - {"ofile"}
     for name in names:

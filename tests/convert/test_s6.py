@@ -7,9 +7,7 @@ from signal import SIGQUIT, SIGTERM
 import pytest
 import yaml
 
-from supervisor.config.schema import PROGRAM
-from supervisor.convert.draft import IDLE as AUTOSTART
-from supervisor.convert.s6 import FIX_ATTRS, IDLE, OUTSIDE
+from supervisor.convert.s6 import FIX_ATTRS, OUTSIDE
 from supervisor.core.program import (
     Condition,
     Dependency,
@@ -77,8 +75,8 @@ def test_bundles_stand_for_what_they_hold_and_what_no_bundle_starts_is_idle() ->
     }
     programs = programs_in(files)
     assert programs["web"] == Program("web", ("web",), depends_on=(Dependency("cache"), Dependency("db")))
-    is_lost = AUTOSTART not in PROGRAM.keys
-    assert losses_in(files) == ([f"{RC}/spare/run:1: spare {IDLE}"] if is_lost else [])
+    assert programs["spare"] == Program("spare", ("spare",), autostart=False)
+    assert losses_in(files) == []
 
 
 def test_a_dependency_that_is_not_in_the_tree_is_named() -> None:

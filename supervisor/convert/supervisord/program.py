@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor.config.schema import PROGRAM
 from supervisor.convert.document import Block
-from supervisor.convert.draft import IDLE, set_idle
+from supervisor.convert.draft import IDLE
 from supervisor.convert.servers import is_held_by_shell, suggest_preset, suggestion
 from supervisor.convert.supervisord.environment import environment_of, shared_environment
 from supervisor.convert.supervisord.output import set_output
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from supervisor.convert.supervisord.expansion import Text
     from supervisor.convert.supervisord.options import Options
 
-BY_HAND = "supinit starts every program of its table; remove the # to start this one as well"
 SHELL_FIRST = (
     "the shell ends before its command, which is killed then: exec the last command, or begin with trap exit TERM"
 )
@@ -54,10 +52,10 @@ def convert_program(options: Options, common: Common) -> None:
 def _set_autostart(options: Options, program: Block) -> None:
     text = options.text("autostart")
     is_unset = text is not None and text.literal is None and options.scope.value_now(text) is None
-    if IDLE in PROGRAM.keys and text is not None and is_unset:
-        set_idle(program, text.written)
-    elif not options.flag("autostart", True) and not set_idle(program):
-        options.lose("autostart", BY_HAND)
+    if text is not None and is_unset:
+        program.entries[IDLE] = text.written
+    elif not options.flag("autostart", True):
+        program.entries[IDLE] = False
 
 
 def _set_command(options: Options, program: Block) -> None:
