@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from supervisor.config.servers import server_name
+from supervisor.core.healthcheck import TcpProbe, UnixProbe
 from supervisor.core.sockets import DescriptorText
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from supervisor.config.privileges import Privileges
+    from supervisor.core.healthcheck import Probe
     from supervisor.core.program import Program
 
 CAP_NET_BIND_SERVICE = 10
@@ -42,6 +44,20 @@ def lint_sockets(program: Program) -> Iterator[str]:
         if any(word == option or word.startswith(f"{option}=") for word in words):
             yield f"{name} takes the sockets from LISTEN_FDS: remove {option}"
             break
+    if program.healthcheck is not None and (key := _blind_probe(program.healthcheck.probe, program)):
+        yield (
+            f"healthcheck.{key} always passes: supinit itself keeps the socket, so a connection says nothing about the "
+            "server (use http, uwsgi, fastcgi or test)"
+        )
+
+
+def _blind_probe(probe: Probe, program: Program) -> str:
+    """Return the key of a probe that only connects to a socket that supinit keeps, or an empty string."""
+    addresses = [socket.address for socket in program.sockets]
+    if isinstance(probe, UnixProbe):
+        return "unix" if probe.path in addresses else ""
+    ports = [address[1] for address in addresses if not isinstance(address, str)]
+    return "tcp" if isinstance(probe, TcpProbe) and probe.port in ports else ""
 
 
 def _names_descriptor(program: Program) -> bool:

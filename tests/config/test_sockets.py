@@ -200,6 +200,10 @@ def test_an_expanded_preset_says_the_same(tmp_path: Path) -> None:
 # ---- warnings
 
 
+BLIND = (
+    "healthcheck.tcp always passes: supinit itself keeps the socket, so a connection says nothing about the server "
+    "(use http, uwsgi, fastcgi or test)"
+)
 UNUSED = "{} does not know LISTEN_FDS and would not use the sockets: add {}"
 
 
@@ -220,6 +224,9 @@ UNUSED = "{} does not know LISTEN_FDS and would not use the sockets: add {}"
             "[uwsgi, --master, --need-app, --http-socket, ':80']",
             ["uwsgi takes the sockets from LISTEN_FDS: remove --http-socket"],
         ),
+        ("web, healthcheck: {tcp: '127.0.0.1:8000'}", [BLIND]),
+        ("web, healthcheck: {tcp: '127.0.0.1:8001'}", []),
+        ("web, healthcheck: {http: {url: 'http://127.0.0.1:8000/'}}", []),
     ],
 )
 def test_a_server_that_would_not_use_its_sockets_is_warned_of(keys: str, warnings: list[str]) -> None:
