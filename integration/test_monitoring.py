@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from integration.conftest import Run
 from integration.container import Container
+from integration.nginx_uwsgi import free_port
 from integration.waiting import sleep_until
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -33,11 +34,16 @@ def promtool(*arguments: object, text: str | None = None) -> subprocess.Complete
 
 
 @pytest.fixture
-def container(run: Run) -> Container:
+def container(run: Run, tmp_path: Path) -> Container:
     """A container with a value for every metric: a healthy program, and one that has ended."""
     container = run(
         {
-            "web": {"command": ["sh", "-c", "echo hello; exec sleep 1000"], "healthcheck": {"test": "true"}},
+            "web": {
+                "command": ["sh", "-c", "echo hello; exec sleep 1000"],
+                "healthcheck": {"test": "true"},
+                "sockets": {"http": {"listen": f"127.0.0.1:{free_port()}"}},
+                "watch": [{"path": str(tmp_path), "action": "reload"}],
+            },
             "task": {"command": ["false"], "type": "oneshot", "shutdown_on": "never"},
             "job": {"command": ["true"], "type": "oneshot", "schedule": {"interval": "1h", "run_on_start": True}},
         }

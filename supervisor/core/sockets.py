@@ -96,15 +96,20 @@ def wanted(plan: Plan, fleet: Fleet) -> tuple[Program, ...]:
 
 def in_use(plan: Plan, fleet: Fleet) -> dict[SocketKey, tuple[Program, ListenSocket]]:
     """Return the sockets to keep, each with its program. Where an update is under way, the new entry has precedence."""
-    is_up = isinstance(fleet.container_phase, Serving | Draining)
-    programs = [program for program in plan.programs.values() if program.sockets]
-    if not is_up:
-        programs = [program for program in programs if _is_serving(program, fleet)]
+    if isinstance(fleet.container_phase, Serving | Draining):
+        entries = [*plan.programs.values(), *plan.entries.values(), *_entries_to_come(fleet)]
     else:
-        programs += [entry for going in fleet.leaving.values() if (entry := going.becomes) is not None]
-    return {socket.key: (program, socket) for program in programs for socket in program.sockets}
+        serving = (i for i, life in fleet.lives.items() if isinstance(life.phase, Spawning | Starting | Running))
+        entries = [plan.program_of(instance) for instance in serving]
+    return {socket.key: (program, socket) for program in entries for socket in program.sockets}
 
 
-def _is_serving(program: Program, fleet: Fleet) -> bool:
-    lives = (fleet.lives.get(instance) for instance in program.instances)
-    return any(life is not None and isinstance(life.phase, Spawning | Starting | Running) for life in lives)
+def _entries_to_come(fleet: Fleet) -> Iterator[Program]:
+    """Yield the entries that programs are about to have, or may have again, in an update that is under way."""
+    for going in fleet.leaving.values():
+        if going.becomes is not None:
+            yield going.becomes
+    for roll in fleet.rolls.values():
+        if roll.becomes is not None and (roll.is_active or roll.can_go_on):
+            pair = (roll.before, roll.becomes) if not roll.is_rollback else (roll.becomes, roll.before)
+            yield from (entry for entry in pair if entry is not None)

@@ -157,8 +157,8 @@ class Sockets:
         self._held: dict[SocketKey, HeldSocket] = {}
         self._unreported: list[HeldSocket] = []
         """Those that were bound since `follow` looked last."""
-        self._followed: tuple[Plan, object] | None = None
-        """The plan, and what was leaving, when `follow` looked last."""
+        self._followed: tuple[object, ...] = ()
+        """The plan, and the updates under way, when `follow` looked last."""
 
     def backlogs(self) -> Iterator[Backlog]:
         """Yield the queue of each socket of which the kernel tells it."""
@@ -223,10 +223,10 @@ class Sockets:
         for held in unreported:
             self._report("info", "socket.bound", **_fields(held))
         is_up = isinstance(fleet.container_phase, Serving | Draining)
-        followed = self._followed
-        if is_up and followed is not None and followed[0] is plan and followed[1] is fleet.leaving:
+        now = (plan, fleet.leaving, fleet.rolls) if is_up else ()
+        if is_up and len(self._followed) == 3 and all(a is b for a, b in zip(self._followed, now, strict=True)):
             return
-        self._followed = (plan, fleet.leaving) if is_up else None
+        self._followed = now
         used = in_use(plan, fleet)
         for key, held in tuple(self._held.items()):
             if key not in used:

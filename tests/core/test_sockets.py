@@ -159,7 +159,7 @@ def test_what_a_process_was_started_with_is_kept_until_it_is_gone_or_stops_in_a_
             for (name, number), life in world.fleet.lives.items():
                 if life.run is None or (isinstance(life.phase, Stopping | Sweeping) and not is_up):
                     continue
-                now = {socket.key for socket in world.plan.programs[name].sockets}
+                now = {socket.key for socket in world.plan.program_of((name, number)).sockets}
                 assert given.setdefault((name, number, life.generation), now) <= kept, (seed, name, life)
 
 

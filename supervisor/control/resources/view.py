@@ -87,7 +87,7 @@ def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
         "watch": _watches(console, view.name),
         "autostart": console.container.plan.programs[view.name].starts_by_itself,
         **_schedule(console, view.name),
-        "sockets": _sockets(console.container.plan.programs[view.name]),
+        "sockets": _sockets(console.container.plan.program_of(instance)),
         "cpu_seconds": None if usage is None else round(usage.cpu_seconds, 3),
         "memory_bytes": None if usage is None else usage.memory_bytes,
         "processes": None if usage is None else usage.processes,
