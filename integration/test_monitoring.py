@@ -36,13 +36,16 @@ def promtool(*arguments: object, text: str | None = None) -> subprocess.Complete
 @pytest.fixture
 def container(run: Run, tmp_path: Path) -> Container:
     """A container with a value for every metric: a healthy program, and one that has ended."""
+    watched = tmp_path / "watched"
+    watched.mkdir()
     container = run(
         {
             "web": {
                 "command": ["sh", "-c", "echo hello; exec sleep 1000"],
                 "healthcheck": {"test": "true"},
                 "sockets": {"http": {"listen": f"127.0.0.1:{free_port()}"}},
-                "watch": [{"path": str(tmp_path), "action": "reload"}],
+                "watch": [{"path": str(watched), "action": "reload", "debounce": "10ms"}],
+                "reload_command": ["true"],
             },
             "task": {"command": ["false"], "type": "oneshot", "shutdown_on": "never"},
             "job": {"command": ["true"], "type": "oneshot", "schedule": {"interval": "1h", "run_on_start": True}},
@@ -51,6 +54,8 @@ def container(run: Run, tmp_path: Path) -> Container:
     container.await_health("web", "healthy")
     container.await_state("task", "FATAL")
     sleep_until(lambda: container.programs()["job"]["last_run"] is not None, 15, "the job has run")
+    (watched / "file").touch()
+    sleep_until(lambda: "supinit_program_watch_actions_total{" in scrape(container), 15, "web was reloaded")
     return container
 
 
