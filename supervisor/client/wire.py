@@ -159,7 +159,7 @@ def receive() -> Generator[bytes, bytes, Response]:
     if headers.get("transfer-encoding", "").lower() == "chunked":
         trailers = yield from _receive_chunks(body)
         return Response(status, {**headers, **trailers}, b"")
-    parts, missing = [body], int(headers.get("content-length", "0")) - len(body)
+    parts, missing = [body], _size(headers.get("content-length", "0"), 10) - len(body)
     while missing > 0:
         parts.append((yield b""))
         missing -= len(parts[-1])
@@ -172,7 +172,7 @@ def _receive_chunks(data: bytes) -> Generator[bytes, bytes, dict[str, str]]:
         while b"\r\n" not in data:
             data += yield b""
         line, _, data = data.partition(b"\r\n")
-        size = int(line, 16)
+        size = _size(line.decode("latin-1"), 16)
         while len(data) < size + 2:
             data += yield b""
         if size == 0:
@@ -181,6 +181,17 @@ def _receive_chunks(data: bytes) -> Generator[bytes, bytes, dict[str, str]]:
     while data != b"\r\n" and not data.endswith(b"\r\n\r\n"):
         data += yield b""
     return _fields(data.decode("latin-1").split("\r\n"))
+
+
+def _size(text: str, base: int) -> int:
+    """Return a number of bytes. Raises ConnectionError for what is none."""
+    try:
+        size = int(text, base)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise ConnectionError("its answer is not HTTP")
+    return size
 
 
 def _fields(lines: Iterable[str]) -> dict[str, str]:

@@ -241,7 +241,7 @@ def _dependency_places(place: SectionReading, programs: Collection[str]) -> dict
         named = [(key, join(path, name)) for name, (key, _) in node.entries.items()]
     needs: tuple[Dependency, ...] = place.values.get("depends_on", ())
     at = {dependency.program: at for dependency, at in zip(needs, named, strict=False)}
-    missing = {dependency.program for dependency in needs if not dependency.required} - set(programs)
+    missing = {need.program for need in needs if not need.required and need.program not in programs}
     if missing:
         place.values["depends_on"] = tuple(d for d in needs if d.program not in missing)
     return {name: where for name, where in at.items() if name not in missing}

@@ -87,6 +87,8 @@ def _check(command: str, interval: str) -> str:
 
 def _script_stops(command: str, section: IniSection, environ: Mapping[str, str]) -> bool:
     """Whether a script that the command names, and that is there at conversion, sends signals or stops supervisord."""
+    if "command" not in section.options:
+        return False
     folder = section.options["command"].folder
     for word in _words(command):
         path = re.sub(r"%\(ENV_(\w+)\)s", lambda name: environ.get(name[1], ""), word.replace("%(here)s", folder))
