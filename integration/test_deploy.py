@@ -49,6 +49,26 @@ def worst_case(drain: str) -> float:
     return critical_path(plan)[1]
 
 
+def told(engine: str, drain: str) -> Any:
+    """Return what `supinit --check --engine` prints for the table."""
+    command = [SUPINIT, "--check", "--engine", engine, "-c", str(TABLE)]
+    environment = {**os.environ, "GIT_HASH": "abc", "DRAIN_DELAY": drain}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return result.stdout if engine == "nomad" else yaml.safe_load(result.stdout)
+
+
+def assert_within(told: Any, given: Any) -> None:
+    """Whether everything that was told is in a file, too."""
+    if isinstance(told, dict):
+        for key, value in told.items():
+            assert_within(value, given[key])
+    elif isinstance(told, list) and told and isinstance(told[0], dict):
+        for value in told:
+            assert_within(value, next(item for item in given if item.get("name") == value.get("name")))
+    else:
+        assert told == given
+
+
 def seconds(text: str) -> float:
     value = parse_duration(text)
     assert value is not None
@@ -103,6 +123,7 @@ def test_compose() -> None:
     )
     (compose,) = yaml_of("compose.yaml")
     assert_fits(seconds(compose["services"]["app"]["stop_grace_period"]), "0s")
+    assert_within(told("compose", "0s"), compose)
 
 
 def test_kubernetes(tmp_path: Path) -> None:
@@ -114,6 +135,7 @@ def test_kubernetes(tmp_path: Path) -> None:
     (app,) = pod["containers"]
     environment = {variable["name"]: variable["value"] for variable in app["env"]}
     ports = {port["name"] for port in app["ports"]}
+    assert_within(told("kubernetes", environment["DRAIN_DELAY"])["spec"], pod)
     assert_fits(pod["terminationGracePeriodSeconds"], environment["DRAIN_DELAY"])
     ready = app["readinessProbe"]
     assert ready["httpGet"]["path"] == "/readyz"
@@ -130,6 +152,7 @@ def test_ecs() -> None:
     environment = {variable["Name"]: variable["Value"] for variable in app["Environment"]}
     assert_fits(app["StopTimeout"], environment["DRAIN_DELAY"])
     assert app["StopTimeout"] <= 120
+    assert_within(told("ecs", environment["DRAIN_DELAY"])["ContainerDefinitions"][0], app)
 
 
 def test_nomad() -> None:
@@ -139,6 +162,8 @@ def test_nomad() -> None:
     values = dict(re.findall(r'^ *(\w+) += "([^"]*)"', text, re.MULTILINE))
     assert_fits(seconds(values["kill_timeout"]), values["DRAIN_DELAY"])
     assert values["path"] == "/readyz"
+    numbers = dict(re.findall(r'^ *(\w+) += "([^"]*)"', told("nomad", values["DRAIN_DELAY"]), re.MULTILINE))
+    assert numbers.items() <= values.items()
     assert seconds(values["interval"]) + seconds(values["timeout"]) <= seconds(values["DRAIN_DELAY"])
 
 

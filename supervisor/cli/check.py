@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from supervisor.core.program import Program, Step
 
 
-def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
-    """Print the plan of the table, or the `expanded` table, and the warnings. Return 0. Raises ConfigError.
+def check(path: str, expanded: bool, command: tuple[str, ...] = (), engine: str | None = None) -> int:
+    """Print the plan, the `expanded` table or what an `engine` has to be told, and the warnings. Return 0.
 
+    Raises ConfigError.
     A `command` that is not empty is the main program.
     """
     table, problems = examine(path, os.environ, command=command)
@@ -36,6 +37,10 @@ def check(path: str, expanded: bool, command: tuple[str, ...] = ()) -> int:
     plan = make_plan(table)
     if expanded:
         sys.stdout.write(expand(path, os.environ))
+    elif engine is not None:
+        from supervisor.cli.engines import snippet
+
+        sys.stdout.writelines(f"{line}\n" for line in snippet(engine, plan))
     else:
         sys.stdout.writelines(f"{line}\n" for line in describe(plan, active_profiles(os.environ)))
     _print_warnings((*warnings_on(plan), *warnings_on_files(plan, os.environ), *warnings_on_python()))

@@ -19,6 +19,7 @@ usage: supinit [-c FILE]                     run the program table
        supinit [-c FILE] [--] COMMAND ARG…   run COMMAND as the main program, beside the table if there is one
        supinit --check [-c FILE]             validate the table and print the plan; nothing is started
        supinit --check --expand              print the table with includes merged and presets expanded instead
+       supinit --check --engine NAME         print what compose, ecs, kubernetes or nomad has to be told instead
        supinit --drill [-c FILE]             start the table, stop it once it is up, and report what went wrong
        supinit --compile [-c FILE]           write FILE.compiled, from which supinit starts faster
        supinit --schema                      print the JSON Schema of the configuration
@@ -38,7 +39,11 @@ options:
   -h, --help               print this help
 """
 EXIT_USAGE, EXIT_CONFIG = 64, 78
-CHOICES = {"--log-format": ("plain", "json"), "--log-level": ("debug", "info", "warning", "error")}
+CHOICES = {
+    "--engine": ("compose", "ecs", "kubernetes", "nomad"),
+    "--log-format": ("plain", "json"),
+    "--log-level": ("debug", "info", "warning", "error"),
+}
 VALUES = ("--config", "--profile", "--remap-exit", "--rewrite", "--timeout", *CHOICES)
 FLAGS = (
     *("--subreaper", "--process-group", "--single-child"),
@@ -118,6 +123,8 @@ def parse(arguments: list[str]) -> CommandLine:
             line.command = (word, *rest)
     if "--expand" in options and "--check" not in options:
         raise UsageError("--expand requires --check")
+    if "--engine" in options and ("--check" not in options or "--expand" in options):
+        raise UsageError("--engine requires --check, without --expand")
     if "--timeout" in options and "--drill" not in options:
         raise UsageError("--timeout goes with --drill")
     if "--process-group" in options and "--single-child" in options:
@@ -185,7 +192,7 @@ def _run(line: CommandLine) -> int:
     if "--check" in options:
         from supervisor.cli.check import check
 
-        return check(config or DEFAULT_CONFIG, "--expand" in options, line.command)
+        return check(config or DEFAULT_CONFIG, "--expand" in options, line.command, options.get("--engine"))
     if "--drill" in options:
         from supervisor.cli.drill import TIMEOUT, drill
 
