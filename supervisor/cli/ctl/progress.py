@@ -51,6 +51,8 @@ class Progress:
                     self._tell(self._failures.read())
                 elif self._has_line:
                     self._draw(monotonic() - began)
+            while self._failures.sockets and select(self._failures.sockets, [], [], 0)[0]:
+                self._tell(self._failures.read())  # what came together with the answer
         finally:
             self._tell([])
             self._failures.close()
