@@ -27,6 +27,7 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.sockets import ListenSocket
 from supervisor.errors import ConfigError
 
 from .conversions import converted, losses_of, program_of, programs_of, refusals_of, table_of
@@ -347,15 +348,38 @@ def test_what_does_not_start_by_itself_has_autostart_false_and_nothing_depends_o
         )
 
 
-def test_a_fastcgi_program_is_a_comment_since_it_gets_no_socket() -> None:
-    text = "[program:a]\ncommand=x\n[fcgi-program:b]\ncommand=y\nsocket={}\n"
-    for socket, options in (("unix:///run/b.sock", "-s, /run/b.sock"), ("tcp://127.0.0.1:90", "-a, 127.0.0.1, -p, 90")):
-        assert list(programs_of(text.format(socket))) == ["a"]
-        assert losses_of(text.format(socket)) == [
-            "5: [fcgi-program:b] socket: supinit passes no socket: write command: "
-            f"[spawn-fcgi, -n, {options}, --, COMMAND] and remove the #; "
-            "the web server keeps its address (fastcgi_pass)"
-        ]
+@pytest.mark.parametrize(
+    ("options", "socket"),
+    [
+        ("socket=unix:///run/b.sock", ListenSocket("fastcgi", "/run/b.sock", mode=0o700)),
+        (
+            "socket=unix:///run/b.sock\nsocket_owner=5:6\nsocket_mode=0666\nsocket_backlog=7",
+            ListenSocket("fastcgi", "/run/b.sock", uid=5, gid=6, backlog=7),
+        ),
+        ("socket=tcp://localhost:90", ListenSocket("fastcgi", ("127.0.0.1", 90))),
+        ("socket=tcp://:90", ListenSocket("fastcgi", ("0.0.0.0", 90))),
+    ],
+)
+def test_a_fastcgi_program_has_its_socket_as_stdin(options: str, socket: ListenSocket) -> None:
+    program = programs_of(f"[fcgi-program:b]\ncommand=y 'a b'\nnumprocs=2\n{options}\n")["b"]
+    assert program.command == ("sh", "-c", 'exec "$0" "$@" <&3', "y", "a b")
+    assert (program.sockets, program.scale) == ((socket,), 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ("socket=tcp://db:90", "cannot be a socket of supinit (IP:PORT or an absolute path); the program is left out"),
+        (
+            "socket=unix:///run/b.sock\nnumprocs=2\nenvironment=N=%(process_num)d",
+            "the instances differ by process_num and would be several programs, which cannot share a socket",
+        ),
+    ],
+)
+def test_a_fastcgi_program_whose_socket_cannot_be_had_is_a_comment(options: str, reason: str) -> None:
+    text = f"[program:a]\ncommand=x\n[fcgi-program:b]\ncommand=y\nprocess_name=b%(process_num)d\n{options}\n"
+    assert list(programs_of(text)) == ["a"]
+    assert f"6: [fcgi-program:b] socket: {reason}" in losses_of(text)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import yaml
 
 from supervisor.convert.systemd.service import CONTAINER
 from supervisor.convert.systemd.spans import read_span
+from supervisor.core.sockets import ListenSocket, SocketType
 
-from .conversions import converted, folder_of, losses_in, losses_of
+from .conversions import converted, folder_of, losses_in, losses_of, programs_in
 
 FILE = "web.service"
 
@@ -110,9 +111,45 @@ def test_what_has_no_counterpart_is_named() -> None:
     assert "5: web.service: ExecStart: %u has no counterpart: write its value" in losses_of(text, FILE)
 
 
-def test_a_socket_beside_a_unit_is_named() -> None:
-    files = {"web.service": "[Service]\nExecStart=web\n", "web.socket": "[Socket]\nListenStream=80\n"}
-    assert losses_in(files) == ["web.socket:1: web.socket is not read"]
+def with_socket(keys: str, name: str = "web.socket") -> dict[str, str]:
+    return {"web.service": "[Service]\nExecStart=web\n", name: f"[Socket]\n{keys}\n"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "sockets"),
+    [
+        ("ListenStream=80", (ListenSocket("web", ("::", 80)),)),
+        ("ListenStream=127.0.0.1:80\nBacklog=5", (ListenSocket("web", ("127.0.0.1", 80), backlog=5),)),
+        ("ListenStream=[::1]:80\nFileDescriptorName=http", (ListenSocket("http", ("::1", 80)),)),
+        ("ListenDatagram=53", (ListenSocket("web", ("::", 53), SocketType.DATAGRAM),)),
+        (
+            "ListenStream=/run/web.sock\nSocketMode=0660\nSocketUser=5\nSocketGroup=6",
+            (ListenSocket("web", "/run/web.sock", mode=0o660, uid=5, gid=6),),
+        ),
+        ("ListenStream=80\nListenStream=/a", (ListenSocket("web", ("::", 80)), ListenSocket("web-2", "/a"))),
+    ],
+)
+def test_a_socket_unit_beside_a_service_becomes_its_sockets(keys: str, sockets: tuple[ListenSocket, ...]) -> None:
+    assert programs_in(with_socket(keys))["web"].sockets == sockets
+
+
+def test_a_socket_unit_may_name_its_service() -> None:
+    files = with_socket("ListenStream=80\nService=web.service", "http.socket")
+    assert programs_in(files)["web"].sockets == (ListenSocket("http", ("::", 80)),)
+
+
+@pytest.mark.parametrize(
+    ("keys", "loss"),
+    [
+        ("ListenStream=80\nAccept=yes", "3: web.socket: Accept: supinit does not start a process for each connection"),
+        ("ListenStream=@app", "2: web.socket: ListenStream=@app: cannot be an abstract socket: write an absolute path"),
+        ("ListenStream=vsock:2:3", "2: web.socket: ListenStream=vsock:2:3: an IPv6 address is written as [::1]"),
+        ("ListenStream=80\nListenFIFO=/a", "3: web.socket: ListenFIFO: supinit has no such setting of a socket"),
+        ("ListenStream=80\nReusePort=yes", "3: web.socket: ReusePort: supinit has no such setting of a socket"),
+    ],
+)
+def test_what_a_socket_unit_loses_is_named(keys: str, loss: str) -> None:
+    assert any(found.startswith(f"web.socket:{loss.partition(':')[0]}:") for found in losses_in(with_socket(keys)))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisor.convert.document import Block
 from supervisor.convert.supervisord.expansion import ExpansionScope
+from supervisor.convert.supervisord.fastcgi import move_socket, set_socket
 from supervisor.convert.supervisord.options import Options
 from supervisor.convert.supervisord.program import convert_program
 from supervisor.core.record import Record
@@ -20,9 +21,7 @@ ONE_INSTANCE = "a program of one instance has the name of its section"
 INSTANCES = "instances are named NAME:1, NAME:2 and so on"
 MOST = 1000
 DEFAULT_PRIORITY = 999
-NO_SOCKET = (
-    "supinit passes no socket: write command: {} and remove the #; the web server keeps its address (fastcgi_pass)"
-)
+ONE_SOCKET = "the instances differ by process_num and would be several programs, which cannot share a socket"
 
 
 class Group(Record):
@@ -80,18 +79,22 @@ class Instances:
         options = Options(self._section, scope, block, self._draft.findings)
         for name in ("numprocs", "numprocs_start", "priority", "process_name"):
             options.raw(name)
-        if self._section.kind == "fcgi-program":
-            block.is_off = True
-            options.lose("socket", NO_SOCKET.format(_spawner(options)))
-            for name in ("socket_owner", "socket_mode", "socket_backlog"):
-                options.group(name, "options -u, -M and -b of spawn-fcgi")
+        is_fastcgi = self._section.kind == "fcgi-program"
+        if is_fastcgi:
+            set_socket(options, block)
         convert_program(options, self._common)
+        if is_fastcgi:
+            move_socket(block)
         self.used_names |= scope.used_names
         self.used_variables |= scope.used_variables
 
     def _one_for_each(self, count: int) -> dict[str, Block]:
         """Return one program for each instance, named as supervisord names them."""
         programs: dict[str, Block] = {}
+        if "sockets" in self._block.entries:
+            self._block.is_off = True
+            self._head.lose("socket", ONE_SOCKET)
+            return {self._add(self._section.label, self._block): self._block}
         for number in range(self._first, self._first + count):
             block = self._block if number == self._first else Block()
             if block is not self._block:
@@ -130,13 +133,3 @@ class Instances:
 
     def _add(self, wanted: str, block: Block) -> str:
         return self._draft.add(wanted, block, self._section.place, f"[{self._section.name}]")
-
-
-def _spawner(options: Options) -> str:
-    """Return the command that opens the socket of a FastCGI program, and passes it on."""
-    text = options.text("socket")
-    address = "" if text is None else text.written
-    kind, _, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    where = f"-s, {rest}" if kind == "unix" else f"-a, {host or '0.0.0.0'}, -p, {port}"
-    return f"[spawn-fcgi, -n, {where}, --, COMMAND]"

@@ -49,30 +49,37 @@ def convert_units(paths: Iterable[str], findings: Findings) -> Block:
     names = {}
     for service in services:
         names[service.unit.file_name] = draft.add(service.unit.name, service.convert(), service.unit.place)
-    _set_schedules(units, services, draft)
+    _read_companions(units, services, draft)
     by_file = {service.unit.file_name: service for service in services}
     _set_order(by_file, names, draft)
     for folder in {os.path.dirname(unit.path) for unit in units}:
         for name in sorted(os.listdir(folder or ".")):
-            if name.endswith((".socket", ".path")) and f"{name.rpartition('.')[0]}.service" in names:
+            if name.endswith(".path") and f"{name.rpartition('.')[0]}.service" in names:
                 draft.lose(Location(os.path.join(folder, name), 1), f"{name} is not read")
     return draft.finish()
 
 
-def _set_schedules(units: list[Unit], services: list[ServiceUnit], draft: Draft) -> None:
-    """Read the timers beside the units. A service that a timer starts is not started by anything else."""
+def _read_companions(units: list[Unit], services: list[ServiceUnit], draft: Draft) -> None:
+    """Read the timers and sockets beside the units. A service that a timer starts is not started by anything else."""
     by_file = {service.unit.file_name: service for service in services}
     for folder in dict.fromkeys(os.path.dirname(unit.path) for unit in units):
         for name in sorted(os.listdir(folder or ".")):
             path = os.path.join(folder, name)
-            if not name.endswith(".timer") or (text := read_text(path, draft.findings)) is None:
+            if not name.endswith((".timer", ".socket")) or (text := read_text(path, draft.findings)) is None:
                 continue
-            timer = read_unit(text, path, draft.findings)
-            service = by_file.get(timer.last("Timer.Unit") or f"{timer.name}.service")
-            if service is not None:
+            unit = read_unit(text, path, draft.findings)
+            named = unit.last("Timer.Unit") or unit.last("Socket.Service") or f"{unit.name}.service"
+            service = by_file.get(named)
+            if service is None:
+                continue
+            if name.endswith(".timer"):
                 from supervisor.convert.systemd.timer import set_schedule
 
-                set_schedule(timer, service.block, draft)
+                set_schedule(unit, service.block, draft)
+            else:
+                from supervisor.convert.systemd.socket import set_sockets
+
+                set_sockets(unit, service.block, draft)
 
 
 def _set_order(services: dict[str, ServiceUnit], names: dict[str, str], draft: Draft) -> None:
