@@ -148,10 +148,10 @@ class FileWatches:
 
     def _obstacle(self, instance: InstanceId) -> str | None:
         """Return why a reload would do harm, as a sentence."""
-        life, program = self._engine.fleet.lives.get(instance), self._engine.plan.programs.get(instance[0])
-        if life is None or program is None or life.run is None:
+        life = self._engine.fleet.lives.get(instance)
+        if life is None or life.run is None:
             return f"{instance[0]}: it has no process"
-        how = program.reload
+        how = self._engine.plan.program_of(instance).reload
         if not isinstance(how, int) or not would_end(life.run.pid, how):
             return None
         return (

@@ -5,7 +5,7 @@ Rule 2: a look comes `debounce` after the last hint, and at the latest MAX_DEBOU
 Rule 3: a process that was started after the last change has read it, so it is left alone.
 Rule 4: a change acts on processes only. What somebody has stopped, and what has ended for good, stays as it is.
 Rule 5: a process that is still starting may have no handler for its reload signal yet, so its reload waits until it is
-        RUNNING. A restart does not wait.
+        RUNNING. A restart does not wait, unless instances are being replaced already: it follows that.
 Rule 6: a watch that does not work looks again every RETRY_INTERVAL, so that it finds changes all the same.
 """
 
@@ -14,14 +14,24 @@ from __future__ import annotations
 from math import inf
 
 from supervisor.core.actions import Reload
-from supervisor.core.container import FilesChanged, ForgetFiles, LookAtFiles, Order, Serving, WatchProblem
+from supervisor.core.container import (
+    Asked,
+    FilesChanged,
+    ForgetFiles,
+    LookAtFiles,
+    Order,
+    RollAsked,
+    Serving,
+    WatchProblem,
+)
+from supervisor.core.events import RestartRequested
 from supervisor.core.life import Backoff, Goal, Running, Starting
 from supervisor.core.record import Record, replace
 from supervisor.core.watch import WatchAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from supervisor.core.container import FilesLooked
     from supervisor.core.program import InstanceId
@@ -31,6 +41,8 @@ if TYPE_CHECKING:
 MAX_DEBOUNCES = 10
 """How many times `debounce` files may change without a pause before a look comes all the same."""
 RETRY_INTERVAL = 30.0
+ROLL_INTERVAL = 1.0
+"""Seconds after which a change that was found during a rolling restart is looked at again."""
 
 
 class FileState(Record):
@@ -44,7 +56,8 @@ class FileState(Record):
     is_first: bool = True
     """Whether no look has been answered yet."""
     found: tuple[str, ...] = ()
-    """What the first look has found. It waits for `debounce` like everything else, and counts with the next look."""
+    """What a look has found that waits for the next one: the first look for `debounce`, like everything else; any
+    other one until no rolling restart is under way."""
     looks_for: float = 0.0
     """When the last hint came before the look that is under way."""
     problem: str = ""
@@ -107,11 +120,11 @@ def look_if_due(turn: Settling) -> None:
             turn.orders.append(LookAtFiles(key))
 
 
-def note_look(turn: Settling, event: FilesLooked) -> tuple[InstanceId, ...]:
-    """Take the answer to a look. Return the instances that are to be restarted because of what has changed."""
+def note_look(turn: Settling, event: FilesLooked) -> Iterator[Asked | RollAsked]:
+    """Take the answer to a look. Yield the restart, if there is one, that what has changed asks for."""
     key, state = event.key, turn.files.get(event.key)
     if state is None or not state.is_looking:
-        return ()
+        return
     if event.problem != state.problem:
         turn.changes.append(WatchProblem(key, event.problem))
     look_at = min(state.look_at, turn.now + RETRY_INTERVAL) if event.problem else state.look_at
@@ -121,17 +134,27 @@ def note_look(turn: Settling, event: FilesLooked) -> tuple[InstanceId, ...]:
         found, look_at = event.changed, min(look_at, turn.now + watch.debounce)
         changed_at = state.looks_for if event.changed_at is None else event.changed_at
         state = replace(state, last_hint=changed_at if state.last_hint is None else max(changed_at, state.last_hint))
+    is_restart = watch.action is WatchAction.RESTART
+    if is_restart and changed and not found and _is_rolling(turn, name):
+        found, look_at = changed, min(look_at, turn.now + ROLL_INTERVAL)
+        state = replace(state, last_hint=state.last_hint or state.looks_for)
     state = replace(state, is_looking=False, is_first=False, look_at=look_at, problem=event.problem, found=found)
     if not changed or found:
         turn.files[key] = state
-        return ()
-    is_restart = watch.action is WatchAction.RESTART
+        return
     at, instances = state.looks_for, turn.plan.programs[name].instances
     targets = tuple(i for i in instances if _is_affected(turn, i, is_restart, at))
     turn.changes.append(FilesChanged(key, changed, targets))
     owed = state.owed if is_restart else tuple((i, turn.lives[i].generation) for i in targets)
     turn.files[key] = replace(state, changed_at=turn.now, owed=owed)
-    return targets if is_restart else ()
+    if is_restart and targets:
+        is_rolling = turn.plan.programs[name].update_config is not None
+        yield RollAsked(targets) if is_rolling else Asked(targets, RestartRequested())
+
+
+def _is_rolling(turn: Settling, name: str) -> bool:
+    """Whether instances are being replaced: some of them before the change, and some after it."""
+    return name in turn.rolls and turn.rolls[name].is_active
 
 
 def _is_affected(turn: Settling, instance: InstanceId, is_restart: bool, at: float) -> bool:

@@ -162,9 +162,7 @@ def next_deadline(fleet: Fleet) -> float | None:
     for state in fleet.schedules.values():
         if state.due_at is not None and state.due_at < earliest:
             earliest = state.due_at
-    for files in fleet.files.values():
-        if files.look_at < earliest and not files.is_looking:
-            earliest = files.look_at
+    earliest = min([earliest, *(state.look_at for state in fleet.files.values() if not state.is_looking)])
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)
         if deadline is not None and deadline < earliest:
@@ -311,7 +309,11 @@ def _note_files(turn: Settling, event: FilesTouched | FilesLooked) -> None:
     if isinstance(event, FilesTouched):
         note_hints(turn, event.keys)
     else:
-        _ask(turn, note_look(turn, event), RestartRequested())
+        for request in note_look(turn, event):
+            if isinstance(request, RollAsked):
+                _ask_roll_or_scale(turn, request)
+            else:
+                _ask(turn, request.instances, request.event)
 
 
 # ---- the rules

@@ -17,6 +17,7 @@ from supervisor.core.container import (
     LookAtFiles,
     Order,
     Resumed,
+    RollAsked,
     ShutdownAsked,
     TimePassed,
     WatchProblem,
@@ -28,6 +29,7 @@ from supervisor.core.log_events import LogEvent, describe_container_change
 from supervisor.core.plan import Plan
 from supervisor.core.program import Program, Readiness, Restart, RestartDelay, RestartWhen, Settings, ShutdownOn
 from supervisor.core.record import replace
+from supervisor.core.update_config import UpdateConfig
 from supervisor.core.watch import Watch, WatchAction
 
 from .worlds import World, ignoring_all_but_sigkill, plan_of, program
@@ -112,6 +114,23 @@ def test_several_changes_at_once_are_one_restart() -> None:
     world = _world(replace(WEB, watch=(CONFIG, second)))
     _change(_change(world, RESTARTS), ("web", second)).pass_to(100.0)
     assert len(world.deaths) == 1
+
+
+def test_a_restart_is_rolling_where_update_config_says_so() -> None:
+    web = replace(WEB, watch=(CONFIG,), scale=2, update_config=UpdateConfig())
+    world = _change(_world(web), RESTARTS).pass_to(100.0)
+    assert world.deaths == [(12.0, ("web", 1)), (13.0, ("web", 2))]
+
+
+def test_a_change_during_a_rolling_restart_is_followed_by_another_one() -> None:
+    """web:1 has been replaced before the change, web:2 has not."""
+    web = replace(WEB, watch=(replace(CONFIG, debounce=0.0),), scale=2, update_config=UpdateConfig(delay=5.0))
+    world = _world(web).tell(RollAsked((("web", 1), ("web", 2)))).pass_to(12.0)
+    assert world.deaths == [(10.0, ("web", 1))]
+    _change(world, world.plan.watches[0]).pass_to(100.0)
+    first, second, *more = world.deaths
+    assert (first, second) == ((10.0, ("web", 1)), (16.0, ("web", 2)))
+    assert [instance for _, instance in more] == [("web", 1)], "web:2 was started after the change"
 
 
 def _stopped(world: World) -> World:
