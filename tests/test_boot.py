@@ -20,13 +20,15 @@ ROOT = str(Path(supervisor.__file__).parent.parent)
 PACKAGES = [path for path in sys.path if path.endswith("site-packages")]
 
 HEAVY = (
-    "argparse", "array", "asyncio", "dataclasses", "h11", "hashlib", "inspect", "json", "logging", "pathlib",
-    "prometheus_client", "psutil", "random", "re", "socket", "ssl", "structlog", "subprocess", "typing",
+    "argparse", "array", "asyncio", "cronsim", "dataclasses", "datetime", "h11", "hashlib", "inspect", "json",
+    "logging", "pathlib", "prometheus_client", "psutil", "random", "re", "socket", "ssl", "structlog", "subprocess",
+    "typing", "zoneinfo",
 )  # fmt: skip
 """What may not be loaded before the first program runs."""
 
 LATE = (
     "control", "core.idle_watch", "core.web_page", "process.connections",
+    "config.schedule", "core.schedule", "core.scheduling", "cron", "wall_clock",
     "core.file_changes", "file_watches", "files",
     "config.stores", "core.lease_reports", "core.leasing", "core.once", "leases", "store",
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from supervisor import wall_clock
 from supervisor.core.container import ReadClock
 from supervisor.core.schedule import Schedule
 from supervisor.wall_clock import ClockWatch, read_clock
@@ -27,6 +28,16 @@ def test_a_reading_counts_what_was_due_since() -> None:
     setting, since = Schedule(cron="0 * * * *"), time.time() - 2 * 3600.0
     reading = read_clock(ReadClock({"job": (setting, since)})).readings["job"]
     assert (reading.count, reading.last) == (2, reading.wall // 3600.0 * 3600.0)
+
+
+def test_what_the_kernel_says_can_be_heard_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer that expires is as readable as one that is cancelled because the clock was set."""
+    monkeypatch.setattr(wall_clock, "FAR_AHEAD", 1)
+    watch = ClockWatch()
+    for _ in range(2):
+        assert select.select([watch], [], [], 10.0)[0] == [watch]
+        watch.take()
+    assert select.select([watch], [], [], 10.0)[0] == [watch]
 
 
 def test_a_clock_that_nobody_sets_wakes_nobody() -> None:

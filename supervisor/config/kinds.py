@@ -247,6 +247,10 @@ class Deferred:
         self._load = load
 
     @property
+    def kind(self) -> ValueKind:
+        return self._load()
+
+    @property
     def allowed(self) -> str:
         return self._load().allowed
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
-from supervisor.config.kinds import ByShape, ListOf, Made, MapOf, OrNull
+from supervisor.config.kinds import ByShape, Deferred, ListOf, Made, MapOf, OrNull
 from supervisor.config.presets import PRESETS
 from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
 from supervisor.config.sections import Section
@@ -184,7 +184,7 @@ def _sections_in(kind: ValueKind) -> Iterator[Section]:
             yield from _sections_in(kind.item)
         case MapOf():
             yield from _sections_in(kind.value)
-        case Made() | OrNull():
+        case Made() | OrNull() | Deferred():
             yield from _sections_in(kind.kind)
         case _:
             pass

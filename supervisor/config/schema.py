@@ -43,7 +43,6 @@ from supervisor.config.scalars import (
     integer,
     words,
 )
-from supervisor.config.schedule import SCHEDULE
 from supervisor.config.sections import Key, Section
 from supervisor.config.starting import DEPENDS_ON, ONCE, READY, RESTART_DELAY, UPDATE_CONFIG
 from supervisor.config.stopping import STOP_STEPS
@@ -66,6 +65,12 @@ def _limits(soft: int, hard: int) -> tuple[int, int]:
     if hard != -1 and (soft == -1 or soft > hard):
         raise ValueError("the soft limit cannot exceed the hard limit")
     return soft, hard
+
+
+def _schedule() -> ValueKind:
+    from supervisor.config.schedule import SCHEDULE
+
+    return SCHEDULE
 
 
 def _sockets() -> ValueKind:
@@ -169,7 +174,7 @@ PROGRAM = Section(
         [],
     ),
     Key("scale", integer(0, 1000), "Number of instances: NAME:1, NAME:2 and so on. 0: none.", 1),
-    Key("schedule", SCHEDULE, "oneshot only: run it at the times of a cron expression, or at an interval."),
+    Key("schedule", Deferred(_schedule), "oneshot only: run it at the times of a cron expression, or at an interval."),
     Key("once", ONCE, "oneshot only: run once per key among all containers that share a directory or a store."),
     Key(
         "update_config",

@@ -414,3 +414,19 @@ def test_a_oneshot_that_gets_a_schedule_waits_for_its_next_run() -> None:
 def test_what_an_update_changes_of_a_schedule_restarts_nothing() -> None:
     old, new = plan_of(job()), plan_of(job(command=("other",)))
     assert compare(old, {}, new).programs == (ProgramChange("job", UpdateAction.CHANGE, ("command",)),)
+
+
+def test_no_run_begins_with_an_old_entry() -> None:
+    """It is skipped as long as the run before the update goes on."""
+    two = replace(TEN, max_concurrent=2)
+    world = begun(job(two), WEB).pass_to(10.0).update(job(two, command=("other",)), WEB).pass_to(20.0)
+    assert (len(world.pids), world.plan.programs["job"].command) == (2, ("job",))
+    assert world.passed_over == [RunsPassedOver("job", 1, None, "the run before is not over")]
+    world.exits("job").pass_to(30.0)
+    assert (len(world.pids), world.plan.programs["job"].command) == (2, ("other",))
+
+
+def test_a_clock_that_is_set_back_again_and_again_repeats_no_run() -> None:
+    world = begun(job(MINUTELY)).pass_to(60.0).exits("job").set_clock(-30.0).set_clock(-1.0)
+    assert world.pass_to(140.0).spawned == [("job", 1)]
+    assert world.pass_to(151.0).spawned == [("job", 1)] * 2
