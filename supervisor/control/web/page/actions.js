@@ -1,6 +1,6 @@
 // What a person can do: buttons for the chosen program, questions before what interrupts it, and the token.
 
-import { access, forgetToken, get, keepToken, post, token } from "./api.js";
+import { access, forgetToken, get, keepToken, post, Refused, token } from "./api.js";
 import { $, el, setText } from "./dom.js";
 
 const NOTICE = 8000; // milliseconds that a notice stays
@@ -38,7 +38,7 @@ async function carryOut(action, name, body = {}, path = action) {
     await post(`/v1/programs/${encodeURIComponent(name)}/${path}`, { timeout: "60s", ...body });
     tell(`${action} ${name}: done`);
   } catch (error) {
-    tell(error.code ? error.message : `cannot ${action} ${name}: supinit cannot be reached`, true);
+    tell(error instanceof Refused ? error.message : `cannot ${action} ${name}: supinit cannot be reached`, true);
   }
   refresh();
 }
@@ -104,7 +104,7 @@ async function unlock(event) {
     $("token-dialog").close();
   } catch (error) {
     forgetToken();
-    setText($("token-problem"), error.code ? error.message : "supinit cannot be reached");
+    setText($("token-problem"), error instanceof Refused ? error.message : "supinit cannot be reached");
   }
 }
 

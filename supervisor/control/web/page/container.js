@@ -1,7 +1,7 @@
 // The container as this page knows it: one /v1/status, then the events. What events do not carry is asked for again,
 // for the programs that have changed, at most once a second.
 
-import { get, pause, stream } from "./api.js";
+import { get, pause, Refused, stream } from "./api.js";
 
 export const HISTORY = 10 * 60 * 1000; // milliseconds that the strips and charts go back
 const SHORTEST = 60 * 1000;
@@ -74,7 +74,7 @@ export class Container {
         await stream(`/v1/events?follow=1&since=${last}`, (events) => this.#take(events), this.#abort.signal);
         this.#lose("The connection has ended.");
       } catch (error) {
-        this.#lose(error.code ? error.message : "supinit cannot be reached.");
+        this.#lose(error instanceof Refused ? error.message : "supinit cannot be reached.");
       }
       await pause(PATIENCE[Math.min(failures, PATIENCE.length - 1)]);
     }

@@ -1,6 +1,6 @@
 // Output, live. Lines come much faster than anybody reads, so they are drawn four times a second, and only the last ones.
 
-import { pause, stream } from "./api.js";
+import { pause, Refused, stream } from "./api.js";
 import { $, clock, el, setText } from "./dom.js";
 
 const KEPT = 5000, SHOWN = 600, BEGIN = 200;
@@ -52,8 +52,8 @@ export class Logs {
       await stream(`/v1/logs?follow=1&${from}${names}`, (lines) => this.#take(lines), this.#abort.signal);
       this.#say("interrupted");
     } catch (error) {
-      this.#say(error.code ? error.message : "interrupted");
-      if (error.code) await pause(2000);
+      this.#say(error instanceof Refused ? error.message : "interrupted");
+      if (error instanceof Refused) await pause(2000);
     }
   }
 
