@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from supervisor.convert.systemd.unit import Unit
 
 _SPECIFIER = re.compile(r"%(.)")
-_VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+)|\$?)")
+"""Everything else that begins with a dollar sign means itself, as `$(` does."""
+_FOR_A_SHELL = re.compile(r"\$\$\{\w+\}|\$\$|[\"`\\]")
 _FOLDERS = {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp", "V": "/var/tmp"}
 
 
@@ -34,15 +36,19 @@ class CommandLine(Record):
         """As `command`: with a shell where the program's own environment is needed."""
         if not self.uses:
             return self.words
-        text = " ".join(
-            f'"{word}"' if "$$" in word and not re.search(r'["`\\]', word) else shlex.quote(word) for word in self.words
-        )
-        return ("sh", "-c", f"exec {text}")
+        return ("sh", "-c", f"exec {self.text}")
 
     @property
     def text(self) -> str:
         """As one line of a shell."""
-        return " ".join(f'"{word}"' if "$$" in word else shlex.quote(word) for word in self.words)
+        return " ".join(_quoted(word) for word in self.words)
+
+
+def _quoted(word: str) -> str:
+    """Quote a word of a table for a shell, which replaces the variables in it and nothing else."""
+    if "$${" not in word:
+        return shlex.quote(word)
+    return f'"{_FOR_A_SHELL.sub(lambda part: part[0] if part[0].startswith("$${") else chr(92) + part[0], word)}"'
 
 
 def read_command(value: str, unit: Unit, environment: Mapping[str, str]) -> CommandLine:
@@ -80,9 +86,9 @@ def _written(word: str, is_literal: bool, environment: Mapping[str, str], uses: 
         return word.replace("$", "$$")
 
     def value(match: re.Match[str]) -> str:
-        if match[1]:
+        name = match[1] or match[2]
+        if name is None:
             return "$$"
-        name = match[2] or match[3]
         if name in environment:
             return environment[name].replace("$", "$$")
         uses.add(name)
