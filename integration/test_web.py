@@ -154,6 +154,40 @@ let last = performance.now();
 setInterval(() => { const now = performance.now(); lags.push(now - last); last = now; }, 20);
 """
 NEW_LINES = "Number(document.querySelector('#log-state').textContent.replace(/\\D/g, ''))"
+ROLLING = {"scale": 2, "update_config": {"monitor": 0}}
+
+
+def test_instances_are_replaced_one_by_one_and_scaled_and_a_schedule_runs_now(
+    start_page: Callable[..., tuple[Container, str]], browser: Browser
+) -> None:
+    job = {"command": ["echo", "written"], "type": "oneshot", "schedule": {"interval": "1h"}}
+    container, address = start_page({"web": SLEEP | ROLLING, "job": job})
+    container.await_ready()
+    before = {entry["pid"] for name, entry in container.programs().items() if name != "job"}
+    browser.open(f"{address}#web")
+    browser.await_text("#detail-title", "web")
+    browser.press("#unlock")
+    browser.type("#token", TOKEN)
+    browser.press("#token-dialog button", "Unlock")
+    browser.press("#actions button", "Rolling restart")
+    browser.press("#question button", "Restart one by one")
+    browser.await_text("#notices", "restart web: done")
+    container.expect('control.asked action="restart --rolling" program=web peer=127.0.0.1')
+    assert before.isdisjoint({entry["pid"] for entry in container.programs().values()})
+    browser.press("#actions button", "Scale")
+    browser.run("document.querySelector('#question-number').value = 3")
+    browser.press("#question button", "Scale")
+    browser.await_text("#notices", "scale web: done")
+    browser.await_text(row("web:3"), "RUNNING")
+    browser.await_text("#drawing", "web ×3")
+    browser.press("#rows button", "job")
+    browser.await_text(row("job"), "PENDING")
+    browser.await_text("#rows", "next run")
+    browser.press("#actions button", "Run now")
+    browser.await_text("#lines", "written")
+    browser.await_text("#timeline", "job exited with code 0")
+
+
 FLOOD = """
 import sys, time
 began, count = time.monotonic(), 0

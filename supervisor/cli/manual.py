@@ -96,7 +96,7 @@ def body(text: str) -> Iterator[str]:
         first = block[0]
         if first.startswith("```"):
             yield from _literal(block[1:-1])
-        elif first.startswith("# "):
+        elif first.startswith(("# ", "![")):  # the title, or a picture
             pass
         elif first.startswith("## "):
             yield f".SH {_inline(first[3:] if '`' in first else first[3:].upper())}"
