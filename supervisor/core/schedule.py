@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 
 from supervisor.core.record import Record
 
@@ -65,7 +66,7 @@ class ScheduleState(Record):
 
     setting: Schedule
     due_at: float | None = None
-    """When the next run is due, or the clock must be looked at again. None: it rests."""
+    """When the next run is due, or the clock must be looked at again. None: it rests; inf: it never comes."""
     due_wall: float | None = None
     """The next run's time since the epoch. None: an interval, or not known yet."""
     handled_until: float | None = None
@@ -83,4 +84,5 @@ class ScheduleState(Record):
     @property
     def next_run(self) -> float | None:
         """When the next run is due, where that is known."""
-        return None if self.is_asking and self.due_wall is None else self.due_at
+        is_known = self.due_at is not None and self.due_at < inf and not (self.is_asking and self.due_wall is None)
+        return self.due_at if is_known else None

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.container import Closing, Over, Resumed, RunsPassedOver, Serving, ShutdownAsked, ShuttingDown
+from supervisor.core.container import (
+    Begun,
+    Closing,
+    Over,
+    ReadClock,
+    Resumed,
+    RunsPassedOver,
+    Serving,
+    ShutdownAsked,
+    ShuttingDown,
+    TimePassed,
+)
 from supervisor.core.events import RestartRequested, ScheduleResumed, StartRequested
-from supervisor.core.fleet import next_deadline
+from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Scheduled, Starting, Stopped
 from supervisor.core.program import (
     Condition,
@@ -107,6 +118,16 @@ def test_nothing_wakes_supinit_before_the_next_run() -> None:
 def test_a_cron_expression_that_never_comes_is_waited_for_without_a_deadline() -> None:
     world = begun(job(Schedule(cron="never")))
     assert next_deadline(world.fleet) is None
+    assert world.fleet.schedules["job"].next_run is None
+
+
+def test_a_clock_that_could_not_be_read_is_read_again() -> None:
+    plan = plan_of(job(MINUTELY))
+    turn = advance(plan, new_fleet(plan), Begun(), 0.0)
+    (order,) = turn.orders
+    assert (order, next_deadline(turn.fleet)) == (ReadClock({"job": (MINUTELY, None)}), 60.0)
+    assert turn.fleet.schedules["job"].next_run is None
+    assert advance(plan, turn.fleet, TimePassed(), 60.0).orders == (order,)
 
 
 # ---- overlaps
