@@ -14,7 +14,7 @@ from supervisor.core.protocol import COMPILED_SUFFIX, MAX_SOCKET_PATH
 from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine
-from supervisor.errors import ConfigError, SpawnError, StartError
+from supervisor.errors import ConfigError, StartError
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
@@ -121,16 +121,16 @@ def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:
 
 
 def _bind_sockets(engine: Engine) -> None:
-    """Bind the sockets of all programs that start with the container. Raises ConfigError with every reason."""
+    """Bind the sockets of all programs that start with the container.
+
+    Raises ConfigError with every reason, or StartError for a runtime directory that cannot be made.
+    """
     if all(not program.sockets for program in engine.plan.programs.values()):
         return
     from supervisor.core.sockets import wanted
 
     launcher = engine.launcher
-    try:
-        failures = launcher.bind_sockets(wanted(engine.plan, engine.fleet))
-    except SpawnError as error:
-        raise StartError(str(error)) from None
+    failures = launcher.bind_sockets(wanted(engine.plan, engine.fleet))
     if failures and launcher.sockets is not None:
         raise ConfigError(launcher.sockets.explain(failures))
 

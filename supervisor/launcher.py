@@ -10,7 +10,7 @@ from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, Spa
 from supervisor.core.life import Exited
 from supervisor.core.program import Readiness
 from supervisor.core.record import assert_never, replace
-from supervisor.errors import ExecutableBusy, SpawnError
+from supervisor.errors import ExecutableBusy, SpawnError, StartError
 from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
 from supervisor.process.environment import IDENTITY, fingerprint, make_environment, marks_of, notify_variables
@@ -78,10 +78,16 @@ class Launcher:
         return Claims()
 
     def bind_sockets(self, programs: Iterable[Program]) -> tuple[Failure, ...]:
-        """Bind the sockets of programs that are not bound yet: all of them, or none if one fails."""
+        """Bind the sockets of programs that are not bound yet: all of them, or none if one fails.
+
+        A socket may be in a runtime directory. Raises StartError for one that cannot be made.
+        """
         programs = [program for program in programs if program.sockets]
         for program in programs:
-            make_directories(program)  # the socket may be in one of them
+            try:
+                make_directories(program)
+            except SpawnError as error:
+                raise StartError(f"programs.{program.name}.runtime_directory: {error}") from None
         return self._keeper.bind(programs) if programs else ()
 
     @property

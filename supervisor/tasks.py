@@ -19,7 +19,7 @@ from supervisor.core.life import Stopping
 from supervisor.core.record import replace
 from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
-from supervisor.errors import ConfigError, SpawnError
+from supervisor.errors import ConfigError, SpawnError, StartError
 from supervisor.launcher import chance
 
 TYPE_CHECKING = False
@@ -165,7 +165,7 @@ class Tasks:
         launcher = self._engine.launcher
         try:
             failures = launcher.bind_sockets(wanted(plan, self._engine.fleet))
-        except SpawnError as error:
+        except StartError as error:
             raise ConfigError((str(error),)) from None
         if failures and launcher.sockets is not None:
             raise ConfigError(await self._in_thread(partial(launcher.sockets.explain, failures)))

@@ -14,11 +14,12 @@ import pytest
 
 from supervisor.core.container import Asked
 from supervisor.core.events import BecameReady, Event, RestartRequested, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped
-from supervisor.core.hook import Hook
+from supervisor.core.hook import Hook, RuntimeDirectory
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.once import Once
 from supervisor.core.program import EnvFile, LogMode, LogSettings, Program, ProgramType, Readiness, RestartDelay
 from supervisor.core.sockets import DescriptorText, ListenSocket
+from supervisor.errors import StartError
 from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
 from supervisor.process.children import Main
 from supervisor.process.once import Claims
@@ -137,6 +138,16 @@ def test_a_start_without_its_sockets_is_a_failed_start_with_the_reason(turned: T
     assert event.code is None
     assert "there is a file that is not a socket" in event.reason
     assert own_children() == []
+
+
+def test_sockets_are_not_bound_without_the_runtime_directory(turned: Turn, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    folder = RuntimeDirectory(str(tmp_path / "file" / "run"))
+    subject = program("web", runtime_directory=(folder,), **with_sockets(tmp_path))
+    container = turned(subject)
+    with pytest.raises(StartError, match=r"programs\.web\.runtime_directory: cannot make .*/file/run: Not a directory"):
+        container.engine.launcher.bind_sockets([subject])
+    assert not (tmp_path / "http").exists()
 
 
 def test_a_oneshot_has_its_lock_beside_its_sockets(turned: Turn, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 PREFIX, SUFFIX = "sockets.", ".fd"
 ANY_4, ANY_6 = "0.0.0.0", "::"
+MAX_BACKLOG = 2**31 - 1
+"""listen(2) takes an int."""
 UNIX_ONLY = ("mode", "user", "group")
 _NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
@@ -133,7 +135,7 @@ SOCKET = Section(
     Key("type", words(SocketType), "stream: connections (TCP). datagram: single messages (UDP).", "stream"),
     Key(
         "backlog",
-        integer(1),
+        integer(1, MAX_BACKLOG),
         "Connections that may wait in the kernel, at most net.core.somaxconn. A server that calls listen(2) itself"
         " changes it.",
         4096,

@@ -62,6 +62,7 @@ def test_a_socket_has_an_address_and_what_belongs_to_it(keys: str, socket: Liste
         (f"listen: {LONGEST}x", "is a path of 108 bytes, but the kernel takes no more than 107"),
         ("backlog: 5", "required key 'listen' is missing"),
         ("listen: 0.0.0.0:80, backlog: 0", "cannot be '0'"),
+        ("listen: 0.0.0.0:80, backlog: 2147483648", "cannot be '2147483648'"),
         ("listen: 0.0.0.0:80, mode: '0660'", "cannot be used with an IP address: only a path has an owner and a mode"),
         ("listen: 0.0.0.0:80, group: root", "cannot be used with an IP address"),
         ("listen: /a, type: datagram, backlog: 5", "cannot be used with type: datagram, which has no connections"),
