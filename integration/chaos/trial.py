@@ -96,13 +96,24 @@ class Trial:
         self.unrest.write(self.programs)
         self.container.request("POST", "/v1/update", {"wait": False})  # a dependency may be stopped
         sleep_until(self._has_first_table, SETTLE * (1 + load()), f"{when}: the first table is back")
+        for name, program in self.programs.items():
+            if "schedule" not in program:
+                self.container.request("POST", f"/v1/programs/{name}/scale", self._first_scale(program))
+        sleep_until(self._has_first_scale, SETTLE * (1 + load()), f"{when}: the first scale is back")
         self.container.request("POST", "/v1/programs/all/start", {"wait": False})
         try:
             sleep_until(lambda: not self._missing(), SETTLE * (1 + load()), "everything is up")
         except NeverCame:
             raise AssertionError(f"{when}, not up within {SETTLE:g} s: {self._missing()}") from None
 
+    def _first_scale(self, program: dict[str, Any]) -> dict[str, Any]:
+        return {"instances": program.get("scale", 1), "wait": False}
+
     def _has_first_table(self) -> bool:
+        _, plan = self.container.request("GET", "/v1/plan")
+        return {entry["name"] for entry in plan["programs"]} == set(self.programs)
+
+    def _has_first_scale(self) -> bool:
         wanted = {(n, i) for n, p in self.programs.items() for i in range(1, p.get("scale", 1) + 1)}
         _, status = self.container.request("GET", "/v1/status")
         return {(entry["name"], entry["instance"]) for entry in status["programs"]} == wanted

@@ -120,8 +120,8 @@ class Unrest:
 
     def _ask(self, chance: random.Random) -> None:
         action = chance.choices(
-            ("restart", "stop", "start", "signal", "update", "status", "tree", "metrics", "logs"),
-            (6, 3, 6, 2, 2, 3, 1, 1, 1),
+            ("restart", "stop", "start", "signal", "scale", "update", "status", "tree", "metrics", "logs"),
+            (6, 3, 6, 2, 1, 2, 3, 1, 1, 1),
         )[0]
         if action == "update":
             self._update(chance)
@@ -130,9 +130,14 @@ class Unrest:
         elif action == "metrics":
             self._request("GET", "/metrics")
         else:
-            names = chance.sample(sorted(self.programs), chance.randint(1, 4) if action != "signal" else 1)
+            is_one = action in ("signal", "scale")
+            names = chance.sample(sorted(self.programs), 1 if is_one else chance.randint(1, 4))
             body: dict[str, object] = {"wait": chance.random() < 0.3, "timeout": "3s"}
-            if action == "signal":
+            if action == "restart" and chance.random() < 0.3:
+                body["rolling"] = True
+            elif action == "scale":
+                body["instances"] = chance.randint(0, 4)
+            elif action == "signal":
                 body = {"signal": chance.choice(("SIGUSR1", "SIGCONT", "SIGHUP"))}
             self._request("POST", f"/v1/programs/{','.join(names)}/{action}", body)
 
