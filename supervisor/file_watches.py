@@ -59,23 +59,28 @@ class FileWatches:
             self._watcher.forget(order.key)
 
     async def _look(self, order: LookAtFiles) -> None:
+        """Look, and tell the core in any case: it waits for the answer."""
+        try:
+            answer = await self._answer(order)
+        except Exception as error:  # such as a thread that cannot be started
+            self._engine.faults.note("watch", error)
+            answer = FilesLooked(order.key, problem=f"cannot watch {order.key[1].path}: internal error: {error!r}")
+        if order.key in self._engine.fleet.files:
+            self._engine.feed(answer)
+        else:
+            self._watcher.forget(order.key)  # an update has removed it meanwhile
+
+    async def _answer(self, order: LookAtFiles) -> FilesLooked:
         key = order.key
         self._listen()
         self.take()
         self._watcher.begin_look(key)
-        found = None
-        if key not in self._hung:
-            found = await self._survey(key)
+        found = None if key in self._hung else await self._survey(key)
         if found is None:
             self._hung.add(key)
-            answer = FilesLooked(key, problem=f"cannot watch {key[1].path}: no answer within {LOOK_LIMIT:g} s")
-        elif key not in self._engine.fleet.files:
-            self._watcher.forget(key)  # an update has removed it meanwhile
-            return
-        else:
-            since = None if order.since is None else time.time() - (self._loop.time() - order.since)
-            answer = self._watcher.end_look(key, found, since)
-        self._engine.feed(answer)
+            return FilesLooked(key, problem=f"cannot watch {key[1].path}: no answer within {LOOK_LIMIT:g} s")
+        since = None if order.since is None else time.time() - (self._loop.time() - order.since)
+        return self._watcher.end_look(key, found, since)
 
     async def _survey(self, key: WatchKey) -> Survey | None:
         """Look in a thread. None: it did not come back in time; the thread is left behind."""

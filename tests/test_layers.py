@@ -1,4 +1,4 @@
-"""Imports point one way: errors ← core ← {config, process, health, logs, control} ← the engine ← cli; client beside."""
+"""Imports point one way: errors ← core ← {config, process, health, files, logs, control} ← engine ← cli, and client."""
 
 from __future__ import annotations
 

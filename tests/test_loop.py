@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+from supervisor import file_watches
 from supervisor.core import fleet as core
 from supervisor.core.container import Happened, Over
 from supervisor.core.events import BecameReady, ProcessExited
@@ -21,6 +23,10 @@ from supervisor.core.hook import Hook
 from supervisor.core.program import CommandStep, Program, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.routing import signals_named_by
+from supervisor.core.watch import Watch
+from supervisor.file_watches import FileWatches
+from supervisor.files.survey import Survey
+from supervisor.files.watcher import Watcher
 from supervisor.health import probes
 from supervisor.logs.journal import Journal
 from supervisor.logs.pipe import Pipe
@@ -205,6 +211,23 @@ def break_syslog(container: Turned, loop: Loop) -> None:
     loop._loop.call_later(0.2, loop._take_syslog)
 
 
+def hang(_survey: Survey) -> None:
+    time.sleep(1000)
+
+
+def break_look(_container: Turned, _loop: Loop) -> None:
+    Survey._look = fail  # type: ignore[method-assign]
+
+
+def break_thread(_container: Turned, _loop: Loop) -> None:
+    FileWatches._survey = fail  # type: ignore[method-assign]
+
+
+def break_hints(_container: Turned, _loop: Loop) -> None:
+    Watcher.take = fail  # type: ignore[method-assign]
+
+
+WATCHED: dict[str, Any] = {"watch": (Watch("/proc/self/status"),)}
 PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
     "a hook": ("hook", {"post_start": (Hook(("true",)),)}, break_commands),
     "a step of a stop": ("command", {"stop": (CommandStep(("true",), 0.2),)}, break_commands),
@@ -215,6 +238,9 @@ PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
     "the control socket, again": ("control", {}, break_repaired_control),
     "the markers' lease": ("marker", {}, break_lease),
     "syslog": ("syslog", {}, break_syslog),
+    "a look at watched files": ("watch", WATCHED, break_look),
+    "the thread of such a look": ("watch", WATCHED, break_thread),
+    "the events of watched files": ("watch", WATCHED, break_hints),
 }
 
 
@@ -233,6 +259,20 @@ def test_a_part_that_fails_is_counted_and_logged_once_and_the_rest_goes_on(open_
     assert list(ending["errors"]) == [where], ending["log"]
     assert ending["log"].count("Traceback") == 1
     assert ending["output"].count("web | up") > 1
+
+
+def test_a_file_system_that_does_not_answer_holds_up_nothing_but_its_watch(open_folder: Path) -> None:
+    """The end of supinit does not wait for the thread of the look either."""
+
+    def meddle(_container: Turned, loop: Loop) -> None:
+        file_watches.LOOK_LIMIT = 0.1
+        Survey._look = hang  # type: ignore[method-assign, assignment]
+        loop._loop.call_later(0.7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    ending = run(open_folder, program("part", *SLEEP, **WATCHED), meddle=meddle)
+    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
+    problem = "cannot watch /proc/self/status: no answer within 0.1 s"
+    assert f'program.watch_failed program=part reason="{problem}"' in ending["log"]
 
 
 def test_output_that_can_no_longer_be_taken_ends_the_container(open_folder: Path) -> None:

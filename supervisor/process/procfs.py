@@ -94,8 +94,17 @@ def ignores(pid: int, number: int) -> bool:
 
 
 def would_end(pid: int, number: int) -> bool:
-    """Whether a signal ends a process because nothing is done about it: not handled, blocked or ignored."""
-    return number not in HARMLESS and _mentions(pid, number) == frozenset()
+    """Whether a signal is known to end a process because it is not handled, blocked, ignored or waited for."""
+    return number not in HARMLESS and _mentions(pid, number) == frozenset() and not _may_wait_for_signals(pid)
+
+
+def _may_wait_for_signals(pid: int) -> bool:
+    """Whether the main thread may be in sigwait(3), as tini is. The kernel shows those signals as not blocked then."""
+    try:
+        where = _read(f"/proc/{pid}/wchan")
+    except OSError:
+        return True
+    return where in (b"", b"0") or b"sigtimedwait" in where
 
 
 def _mentions(pid: int, number: int) -> frozenset[bytes] | None:

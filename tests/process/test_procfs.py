@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from supervisor.process.procfs import (
     own_children,
     read_process,
     read_processes,
+    would_end,
 )
 
 from .nursery import Nursery, elsewhere, is_gone, sleep_until
@@ -143,6 +145,32 @@ def test_an_ignored_signal_is_told_from_a_handled_and_a_default_one(nursery: Nur
     sleep_until(lambda: ignores(pid, signal.SIGRTMIN + 3))
     numbers = (signal.SIGTERM, signal.SIGRTMIN + 3, signal.SIGINT, signal.SIGHUP)
     assert [ignores(pid, number) for number in numbers] == [True, True, False, False]
+
+
+def test_a_signal_ends_a_process_that_neither_handles_nor_blocks_nor_ignores_it(nursery: Nursery) -> None:
+    """SIGWINCH ends nobody."""
+    script = (
+        "import signal; signal.pthread_sigmask(0, [1]); signal.signal(2, print); signal.signal(10, 1); signal.pause()"
+    )
+    pid = nursery.settle(sys.executable, "-I", "-S", "-c", script)
+    sleep_until(lambda: not would_end(pid, signal.SIGUSR1))
+    sleep_until(lambda: would_end(pid, signal.SIGTERM))  # it is in pause(2) now
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGWINCH, signal.SIGTERM)
+    assert [would_end(pid, number) for number in numbers] == [False, False, False, False, True]
+
+
+def test_a_signal_does_not_end_a_process_that_waits_for_it(nursery: Nursery) -> None:
+    script = "import signal; signal.pthread_sigmask(0, [1]); signal.sigwait([1])"
+    pid = nursery.settle(sys.executable, "-I", "-S", "-c", script)
+    sleep_until(lambda: not would_end(pid, signal.SIGHUP))
+    sleep_until(lambda: Path(f"/proc/{pid}/wchan").read_text().startswith("do_sigtimedwait"))
+    assert not would_end(pid, signal.SIGHUP)
+
+
+def test_a_signal_does_not_end_what_is_gone(nursery: Nursery) -> None:
+    pid = nursery.start("true")
+    nursery.end(pid)
+    assert not would_end(pid, signal.SIGTERM)
 
 
 def test_a_process_that_is_gone_ignores_nothing(nursery: Nursery) -> None:
