@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from integration.container import SUPINIT, child
+from integration.container import SUPCTL, SUPINIT, child
 from integration.nginx_uwsgi import free_port
 from integration.servers.installed import need
 
@@ -194,3 +195,16 @@ def test_nothing_of_the_drill_is_left_when_it_is_stopped(tmp_path: Path) -> None
         running.communicate(timeout=30)
         assert running.returncode == 1
     assert subprocess.run(["pgrep", "-f", "sleep 4321"], check=False, capture_output=True).returncode == 1
+
+
+def test_a_program_on_demand_that_was_asked_for_and_waits_forever_is_caught(drill: Drill, tmp_path: Path) -> None:
+    """Here its work is held by another container, which never ends it."""
+    (tmp_path / "deploys" / "migrate").mkdir(parents=True)
+    with (tmp_path / "deploys" / "migrate" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        migrate = {"command": ["true"], "type": "oneshot", "autostart": False}
+        migrate |= {"once": {"key": "v1", "dir": str(tmp_path / "deploys")}}
+        ask = [SUPCTL, "-s", str(tmp_path / "run" / "control.sock"), "start", "--no-wait", "migrate"]
+        web = {"command": child("witness.py"), "post_start": [ask]}
+        result = drill({"migrate": migrate, "web": web}, "--timeout", "4s")
+    assert failures(result) == ["- migrate was not up: PENDING (another container is running it)"]

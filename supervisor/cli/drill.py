@@ -202,7 +202,7 @@ def _is_up(entry: Entry) -> bool:
     """Whether the instance is as it should be: RUNNING and healthy, completed, or not meant to run yet."""
     if entry["state"] == "RUNNING":
         return entry["health"] in ("none", "healthy")
-    is_on_demand = entry["state"] in ("STOPPED", "PENDING") and entry.get("autostart") is False
+    is_on_demand = entry["state"] == "STOPPED" and entry.get("autostart") is False
     follows_schedule = entry["state"] in ("PENDING", "STARTING") and entry.get("next_run_at") is not None
     return entry["state"] == "EXITED" or is_on_demand or follows_schedule
 

@@ -44,7 +44,5 @@ def _budget(turn: Settling, name: str) -> float | None:
     if not isinstance(turn.container_phase, ShuttingDown) or turn.container_phase.deadline is None:
         return None
     left = max(0.0, turn.container_phase.deadline - turn.now)
-    own, below = turn.plan.programs[name].stop_time, turn.plan.stop_time_below[name]
-    if turn.plan.entries:
-        own = turn.plan.down_time(name)
+    own, below = turn.plan.down_time(name), turn.plan.stop_time_below[name]
     return max(own, left - below) if own + below <= left else left * own / (own + below)

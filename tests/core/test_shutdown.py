@@ -19,6 +19,7 @@ from supervisor.core.container import (
 )
 from supervisor.core.events import Notified, RestartRequested, StopRequested
 from supervisor.core.fleet import advance, next_deadline
+from supervisor.core.hook import Hook
 from supervisor.core.life import Goal, Running, Stopped
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, Readiness, Settings, SignalStep
@@ -153,6 +154,12 @@ def test_shutdown_timeout_cuts_every_stop_sequence_of_a_chain_by_the_same_share(
     world = _sequences(10.0, *CHAIN).tell(TERM).run_out()
     deaths = {name: time for time, (name, _) in world.deaths}
     assert deaths == pytest.approx({"other": 105, "proxy": 102, "web": 108, "db": 110})
+
+
+def test_a_tight_shutdown_timeout_is_divided_by_the_time_of_post_stop_hooks_too() -> None:
+    web = replace(_stops_in("web", 10.0, "db"), post_stop=(Hook(("clean",), timeout=10.0),))
+    world = _sequences(20.0, _stops_in("db", 20.0), web).tell(TERM).run_out()
+    assert {name: time for time, (name, _) in world.deaths} == pytest.approx({"web": 105, "db": 120})
 
 
 def test_time_that_a_program_did_not_need_is_left_to_those_below() -> None:
