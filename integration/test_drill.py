@@ -204,7 +204,7 @@ def test_a_program_on_demand_that_was_asked_for_and_waits_forever_is_caught(dril
         fcntl.flock(lock, fcntl.LOCK_EX)
         migrate = {"command": ["true"], "type": "oneshot", "autostart": False}
         migrate |= {"once": {"key": "v1", "dir": str(tmp_path / "deploys")}}
-        ask = [SUPCTL, "-s", str(tmp_path / "run" / "control.sock"), "start", "--no-wait", "migrate"]
-        web = {"command": child("witness.py"), "post_start": [ask]}
-        result = drill({"migrate": migrate, "web": web}, "--timeout", "4s")
+        start = f"{SUPCTL} -s {tmp_path / 'run' / 'control.sock'} start --no-wait migrate"
+        ask = {"command": ["sh", "-c", f"until {start}; do sleep 0.1; done"], "type": "oneshot"}
+        result = drill({"migrate": migrate, "ask": ask}, "--timeout", "4s")
     assert failures(result) == ["- migrate was not up: PENDING (another container is running it)"]
