@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ import pytest
 
 from integration.conftest import Measured
 from integration.container import SUPCTL, SUPINIT, UNSHARE
+from integration.nginx_uwsgi import free_port
 from integration.servers.installed import need
 
 ROOT = Path(__file__).parent.parent
@@ -106,10 +109,11 @@ def end(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM)
     return process.communicate(timeout=30)[0]
 
 
+PORT = free_port()
 SERVER = {
-    "command": ["/bin/busybox", "httpd", "-f", "-p", "127.0.0.1:8431", "-h", "/etc"],
+    "command": ["/bin/busybox", "httpd", "-f", "-p", f"127.0.0.1:{PORT}", "-h", "/etc"],
     "user": "1000:1000",
-    "healthcheck": {"http": {"url": "http://127.0.0.1:8431/supinit.yaml"}, "interval": "1s"},
+    "healthcheck": {"http": {"url": f"http://127.0.0.1:{PORT}/supinit.yaml"}, "interval": "1s"},
     "log": {"file": "/tmp/web.log", "max_size": "1mb", "keep": 1},
 }
 
@@ -178,6 +182,18 @@ def test_nothing_of_the_image_reaches_its_interpreter_and_all_of_it_its_programs
     printed = {line.removeprefix("say | ") for line in said.splitlines() if line.startswith("say | ")}
     assert {f"{name}={value}" for name, value in hostile.items()} <= printed
     assert not [line for line in printed if "KEPT" in line or "LC_CTYPE" in line]
+
+
+def test_the_web_page_is_in_it(start: Start) -> None:
+    port = free_port()
+    process = start({"supervisor": {"web": {"listen": f"127.0.0.1:{port}"}}, "programs": {"web": SERVER}})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+        page = response.read().decode()
+    scripts = re.findall(r'(?:src|href)="(?!data:|http|#)([^"]+)"', page)
+    for name in scripts:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name.lstrip('/')}", timeout=10) as response:
+            assert response.status == 200
+    assert scripts and "container.ended code=0" in end(process)
 
 
 def test_the_other_commands_work(inside: Inside, root: Path) -> None:
