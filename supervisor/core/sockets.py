@@ -3,7 +3,7 @@
 Rule 1: a socket is known by its type and its address. Programs may pass it on to each other in an update, and a new
         name, backlog, mode or owner does not make it another socket.
 Rule 2: it is kept while its program is in the table, whether that runs or not. In a shutdown it is closed when the stop
-        of its program begins, so that clients are refused and can turn elsewhere.
+        of its program begins, so that clients are refused and can connect elsewhere.
 """
 
 from __future__ import annotations
