@@ -84,6 +84,26 @@ def test_a_container_that_waits_for_a_run_in_an_hour_never_wakes_up(run: Run, me
     assert switches == 0
 
 
+def test_supinit_hears_of_a_clock_that_is_set_where_a_schedule_follows_it(run: Run) -> None:
+    """The kernel has been asked to tell. That it does is not shown: a test must not set the machine's clock."""
+    interval, cron = {"interval": "1h"}, {"cron": "0 0 1 1 *"}
+    container = run({"job": job("true", interval), "web": {"command": ["sleep", "1000"]}})
+    container.await_ready()
+    assert clock_watches_of(container.init) == 0
+    table = container.run_dir.parent / f"{container.run_dir.name}.yaml"
+    document = json.loads(table.read_text())
+    document["programs"]["job"]["schedule"] = cron
+    table.write_text(json.dumps(document))
+    assert container.supctl("update").returncode == 0
+    assert clock_watches_of(container.init) == 1
+
+
+def clock_watches_of(pid: int) -> int:
+    """Return how many timers a process has that end when CLOCK_REALTIME is set (proc(5), fdinfo of a timerfd)."""
+    infos = [path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir()]
+    return sum("clockid: 0\n" in info and "settime flags: 03\n" in info for info in infos)
+
+
 def test_a_job_has_the_environment_of_the_container_and_its_output_is_the_containers(run: Run) -> None:
     """Cron gives a job neither: it starts with an almost empty environment, and its output is sent by mail."""
     command = "echo $FROM_CONTAINER $FROM_TABLE $SUPINIT_PROGRAM; echo to stderr >&2"
