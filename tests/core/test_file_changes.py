@@ -236,12 +236,15 @@ def test_nothing_is_done_in_a_shutdown() -> None:
     assert world.reloads == []
 
 
-def test_a_program_that_waits_for_its_stop_is_left_alone() -> None:
+@pytest.mark.parametrize("watch", [CERTS, CONFIG], ids=["reload", "restart"])
+def test_a_program_that_waits_for_its_stop_is_left_alone(watch: Watch) -> None:
     """What depends on it is stopped first."""
-    app = replace(program("app", "web"))
-    world = World(plan_of(WEB, app), obeys={"app": ()}).begin().pass_to(10.0)
-    _change(world, RELOADS).ask(StopRequested(), "web", "app").pass_to(12.0)
+    web, app = replace(WEB, watch=(watch,)), program("app", "web")
+    world = World(plan_of(web, app, OTHER), obeys={"app": ()}).begin().pass_to(10.0)
+    _change(world, ("web", watch)).ask(StopRequested(), "web", "app").pass_to(13.0)
     assert isinstance(world.phase("web"), Running)
+    world.pass_to(100.0)
+    assert isinstance(world.phase("web"), Stopped)
     assert world.reloads == []
 
 

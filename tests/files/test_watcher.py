@@ -356,6 +356,17 @@ def test_what_happens_during_a_look_is_a_hint(tmp_path: Path) -> None:
     assert scene.look().changed == ("new",)
 
 
+def test_what_happens_during_the_first_look_is_a_hint(tmp_path: Path) -> None:
+    """Nobody knows the numbers of its watches yet."""
+    watcher, key = Watcher(), ("web", Watch(str(tmp_path)))
+    watcher.open()
+    watcher.begin_look(key)
+    found = watcher.survey(str(tmp_path))
+    _write(tmp_path / "new", "x")
+    assert watcher.take() == {key}
+    watcher.end_look(key, found, None)
+
+
 def test_the_first_look_finds_what_has_changed_since_a_time(tmp_path: Path) -> None:
     _write(tmp_path / "x", "x")
     written = os.stat(tmp_path / "x").st_ctime
