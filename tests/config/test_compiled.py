@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import signal
 import stat
 import sys
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -246,3 +248,27 @@ def test_no_module_of_others_is_imported_for_it(table: str) -> None:
     Path(f"{table}.compiled").write_bytes(b"ccolorsys\nrgb_to_yiq\n.")
     assert reason(table) == "it is damaged: ValueError('it names colorsys.rgb_to_yiq')"
     assert "colorsys" not in sys.modules
+
+
+def test_a_signal_that_is_pickled_by_its_own_name_is_read() -> None:
+    """As Python 3.11.2 of Debian 12 does; later ones pickle the class and the number."""
+    by_name = b"\x80\x05\x8c\x06signal\x8c\x07SIGTERM\x93."
+    assert compiled._Reader(BytesIO(by_name)).load() is signal.SIGTERM
+
+
+def test_a_function_is_not_read() -> None:
+    with pytest.raises(ValueError, match=r"it names signal\.pause"):
+        compiled._Reader(BytesIO(b"\x80\x05\x8c\x06signal\x8c\x05pause\x93.")).load()
+
+
+def test_a_member_of_an_enumeration_is_read_by_its_name_and_nothing_else_of_a_class() -> None:
+    """Python 3.11.2 pickles one as getattr(class, name)."""
+
+    def attribute(name: bytes) -> bytes:
+        words = (b"builtins", b"getattr"), (b"signal", b"Signals")
+        found = [b"".join(b"\x8c" + bytes([len(word)]) + word for word in pair) + b"\x93" for pair in words]
+        return b"\x80\x05" + found[0] + found[1] + b"\x8c" + bytes([len(name)]) + name + b"\x86R."
+
+    assert compiled._Reader(BytesIO(attribute(b"SIGTERM"))).load() is signal.SIGTERM
+    with pytest.raises(KeyError):
+        compiled._Reader(BytesIO(attribute(b"mro"))).load()
