@@ -129,7 +129,7 @@ def vary(programs: Programs, chance: random.Random) -> Programs:
             varied[name] = varied[name] | {"environment": {"VARIATION": str(chance.randint(0, 9))}}
         elif change < 0.7:
             varied[name] = varied[name] | {"stop_grace_period": f"{chance.randint(300, 900)}ms"}
-        elif change < 0.85 and "schedule" not in varied[name]:
+        elif change < 0.85 and not {"schedule", "pid_file"} & varied[name].keys():
             varied[name] = varied[name] | {"scale": chance.randint(0, 3)}
         else:
             del varied[name]
