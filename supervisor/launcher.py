@@ -16,7 +16,6 @@ from supervisor.process.descriptors import shortage
 from supervisor.process.environment import IDENTITY, fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.spawn import Launch
-from supervisor.trusted_path import open_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -344,6 +343,8 @@ def _clear(program: Program) -> None:
 
 def _unlink(path: str) -> None:
     """Remove a file, which may be in a directory of the program's own user. Raises OSError."""
+    from supervisor.trusted_path import open_folder
+
     folder = open_folder(os.path.dirname(path))
     try:
         os.unlink(os.path.basename(path), dir_fd=folder)
@@ -355,6 +356,8 @@ def make_directories(program: Program) -> None:
     """Make the runtime directories of a program and give them to its user. Raises SpawnError."""
     for directory in program.runtime_directory:
         try:
+            from supervisor.trusted_path import open_folder
+
             descriptor = open_folder(os.path.abspath(directory.path), make=True)
             try:
                 _own(descriptor, program.credentials, directory.mode)
