@@ -137,3 +137,28 @@ def test_a_scale_at_run_time_outlasts_an_update_that_does_not_change_it(run: Run
     rewrite(container, {"web": quick("sleep", 1000, scale=1)})
     done(container, "update")
     assert list(container.programs()) == ["web"]
+
+
+def test_start_first_runs_the_new_process_beside_the_old_one_and_loses_nothing(run: Run, site: Site) -> None:
+    """The old process is stopped only when the new one is up, and nothing of the new one is stopped with it."""
+    config = {"order": "start-first", "monitor": "0s"}
+    programs = {**nginx_gunicorn(site)}
+    programs["app"] |= {"scale": 1, "update_config": config, "environment": {"RELEASE": "one"}}
+    container = run(programs)
+    container.await_ready(60)
+    with Load(site.address) as load:
+        load.await_more(100)
+        programs["app"] = programs["app"] | {"environment": {"RELEASE": "two"}}
+        replace_table(container, programs)
+        done(container, "update")
+        load.await_more(100)
+        done(container, "restart", "--rolling", "app")
+        load.await_more(100)
+    assert load.failures == {}
+    assert {answer.partition(":")[0] for answer in load.answers} == {"one", "two"}
+    started, stopped = (container.err.text.index(f"program.{what} program=app") for what in ("replaced", "stop_begun"))
+    assert started < stopped
+    entry = container.programs()["app"]
+    assert (entry["instance"], entry["state"], entry["restarts"]) == (1, "RUNNING", 0)
+    container.signal(signal.SIGTERM)
+    assert container.end(60) == 0

@@ -358,8 +358,8 @@ class Engine:
                 continue
             if program is not None and program.log != before.log:
                 self.pump.redefine(program)
-            for instance in before.instances[0 if program is None else program.scale :]:
-                self.pump.forget(instance)
+            for number in range(1 if program is None else program.scale + 1, before.scale + 1):
+                self.pump.forget((name, number))
 
     def renew_markers(self) -> None:
         self._tell(*self.markers.renew())

@@ -189,8 +189,9 @@ class Launcher:
         """
         stale: dict[str, tuple[str, ...]] = {}
         for instance, before in tuple(self._fingerprints.items()):
-            program = plan.find(instance)
-            if before and program is not None and instance[0] not in stale:
+            program, current = plan.find(instance), self.plan.programs.get(instance[0])
+            is_gone = current is not None and instance not in current.everyone  # it runs in its other lane now
+            if before and program is not None and not is_gone and instance[0] not in stale:
                 now = fingerprint(program)
                 keys = tuple(key for key, number in before.items() if now.get(key, number) != number)
                 if keys:

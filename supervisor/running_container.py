@@ -92,7 +92,7 @@ class RunningContainer:
         from supervisor.process.process_tree import ProcessTree
 
         process_tree, children = ProcessTree(), self._engine.children
-        marks = {instance: self._engine.launcher.marks_of(instance) for instance in self.plan.instances}
+        marks = {instance: self._engine.launcher.marks_of(instance) for instance in self.plan.everyone}
         for _ in process_tree.read(marks, children.pids):
             await asyncio.sleep(0)
         return process_tree.branches({pid: owner.name for pid, owner in children.owners.items()})

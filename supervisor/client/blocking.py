@@ -129,9 +129,18 @@ class Client:
         """Stop, and wait until no process is left. The rest is as for `start`."""
         return self._entries(requests.change("stop", names, wait, timeout))
 
-    def restart(self, *names: str, wait: bool = True, timeout: float | None = None) -> list[Entry]:
-        """Replace the processes, and wait until the new ones are up. The rest is as for `start`."""
-        return self._entries(requests.change("restart", names, wait, timeout))
+    def restart(
+        self, *names: str, rolling: bool = False, wait: bool = True, timeout: float | None = None
+    ) -> list[Entry]:
+        """Replace the processes, and wait until the new ones are up: all at once, or `rolling`, a few at a time.
+
+        The rest is as for `start`.
+        """
+        return self._entries(requests.change("restart", names, wait, timeout, rolling))
+
+    def scale(self, name: str, instances: int, *, wait: bool = True, timeout: float | None = None) -> list[Entry]:
+        """Change the number of instances of a program, and wait until new ones are up and the others are gone."""
+        return self._entries(requests.scale(name, instances, wait, timeout))
 
     def reload(self, *names: str, wait: bool = True, timeout: float | None = None) -> list[Entry]:
         """Make programs read their configuration again; wait until the signal is sent or the command has ended."""

@@ -90,7 +90,7 @@ class Mirror:
     def take(self, event: Event) -> bool:
         """Note an event. False: the mirror does not know enough any more, and has to be built again."""
         self.last, self.last_id = event, event["id"]
-        if event["event"] == "container.updated":
+        if event["event"] in ("container.updated", "program.scaled"):
             return False
         if event["event"] == "container.became_ready":
             self.status["ready"] = True

@@ -38,10 +38,16 @@ def programs(names: Iterable[str]) -> Request:
     return Request("GET", f"/v1/programs/{_path(names)}")
 
 
-def change(action: str, names: Iterable[str], wait: bool, timeout: float | None) -> Request:
+def change(action: str, names: Iterable[str], wait: bool, timeout: float | None, rolling: bool = False) -> Request:
     """start, stop, restart or reload."""
     target = f"/v1/programs/{_path(names)}/{action}"
-    return Request("POST", target, json.dumps({"wait": wait, "timeout": timeout}), waits=timeout if wait else 0.0)
+    body = {"wait": wait, "timeout": timeout, **({"rolling": True} if rolling else {})}
+    return Request("POST", target, json.dumps(body), waits=timeout if wait else 0.0)
+
+
+def scale(name: str, instances: int, wait: bool, timeout: float | None) -> Request:
+    body = {"instances": instances, "wait": wait, "timeout": timeout}
+    return Request("POST", f"/v1/programs/{_path((name,))}/scale", json.dumps(body), waits=timeout if wait else 0.0)
 
 
 def signal(name: str | int, names: Iterable[str]) -> Request:

@@ -14,6 +14,7 @@ from supervisor.config.servers import server_name
 from supervisor.core.plan import critical_path
 from supervisor.core.program import Condition, ProgramType, RestartWhen, Scope, ShutdownOn, SignalStep
 from supervisor.core.signals import signal_name
+from supervisor.core.update_config import Order
 from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
@@ -152,8 +153,23 @@ def _missing(name: str, folder: str, search_path: str) -> str | None:
     return None
 
 
+def _lint_order(program: Program) -> Iterator[str]:
+    """Yield what is in the way of two processes of one instance at the same time."""
+    config = program.update_config
+    if config is None or config.order is not Order.START_FIRST:
+        return
+    if program.is_main or program.pid_file is not None or program.kind is ProgramType.ONESHOT:
+        yield "update_config.order: start-first is not possible for it (stdin, pid_file or oneshot); it is stop-first"
+    elif not program.sockets:
+        yield (
+            "update_config.order: with start-first, two processes run at the same time; write sockets, unless it shares"
+            " its address itself (SO_REUSEPORT)"
+        )
+
+
 def lint(program: Program) -> Iterator[str]:
     """Yield warnings about one program."""
+    yield from _lint_order(program)
     if program.kind is ProgramType.FORKING:
         return  # its command is meant to leave a daemon behind
     name = server_name(program.command[0])

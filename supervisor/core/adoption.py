@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
     turn.plan = plan
     turn.leaving = leaving
-    turn.lives = {instance: turn.lives.get(instance) or new_life(plan, instance) for instance in plan.instances}
+    turn.lives = {instance: turn.lives.get(instance) or new_life(plan, instance) for instance in plan.everyone}
     turn.held = count_holds(plan, turn.lives)
 
 

@@ -325,6 +325,8 @@ class Change(Record):
     before: Life
     after: Life
     program: Program | None = None
+    is_beside: bool = False
+    """Whether it comes or goes beside the process that serves, so that its state is not that of the instance."""
 
 
 class ScaleChange(Record):
@@ -341,6 +343,8 @@ class RollChange(Record):
     name: str
     before: Roll | None
     after: Roll
+    health: str | None = None
+    """The health of the process that has become the instance, start-first."""
 
 
 class ContainerReady(Record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core.container import FilesChanged
+from supervisor.core.lanes import first_lane
 from supervisor.core.life import Spawning, Stopping
 from supervisor.core.signals import signal_name
 from supervisor.core.stop_sequence import has_come_to_kill
@@ -67,7 +68,7 @@ class Counters:
         """Errors of supinit's own, by the part of it that failed."""
 
     def of(self, instance: InstanceId) -> InstanceCounters:
-        return self.instances.setdefault(instance, InstanceCounters())
+        return self.instances.setdefault(first_lane(instance), InstanceCounters())
 
     def note(self, programs: Mapping[str, Program], change: Change) -> None:
         """Count what one step of an instance shows."""

@@ -52,7 +52,7 @@ def start_or_schedule(turn: Settling, instance: InstanceId, is_new: bool = False
 def start_if_met(turn: Settling, name: str) -> None:
     """Start what waits of a program, or note what it waits for. A dependency that is FATAL makes it FATAL, too."""
     program = turn.plan.programs[name]
-    waiting = [i for i in program.instances if isinstance(turn.lives[i].phase, Pending)]
+    waiting = [i for i in program.everyone if isinstance(turn.lives[i].phase, Pending)]
     if not waiting:
         return
     missing: list[str] = []
@@ -86,9 +86,9 @@ def _lives_of(turn: Settling, name: str) -> list[Life]:
     """Return the instances of a program that others wait for: not one that is being replaced, if there are more."""
     instances = turn.plan.programs[name].instances
     if name in turn.rolls and turn.rolls[name].is_active:
-        from supervisor.core.roll import is_under_way
+        from supervisor.core.roll import is_down_for_roll
 
-        instances = tuple(i for i in instances if not is_under_way(turn, i)) or instances
+        instances = tuple(i for i in instances if not is_down_for_roll(turn, i)) or instances
     return [turn.lives[instance] for instance in instances]
 
 

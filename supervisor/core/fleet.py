@@ -110,7 +110,7 @@ CHANGES_PER_INSTANCE = 20
 
 def new_fleet(plan: Plan) -> Fleet:
     """Return a fleet in which nothing is up and nothing is wanted yet."""
-    return Fleet({instance: new_life(plan, instance) for instance in plan.instances})
+    return Fleet({instance: new_life(plan, instance) for instance in plan.everyone})
 
 
 def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
@@ -168,7 +168,7 @@ def next_deadline(fleet: Fleet) -> float | None:
         if deadline is not None and deadline < earliest:
             earliest = deadline
     if fleet.rolls:
-        from supervisor.core.rolling import next_roll_deadline
+        from supervisor.core.roll import next_roll_deadline
 
         earliest = min(earliest, *map(next_roll_deadline, fleet.rolls.values()))
     return earliest if earliest < inf else None
@@ -242,7 +242,7 @@ def _pass_time(turn: Settling) -> None:
         if deadline is not None and turn.now >= deadline:
             turn.apply(instance, DeadlinePassed())
     if turn.rolls:
-        from supervisor.core.rolling import next_roll_deadline
+        from supervisor.core.roll import next_roll_deadline
 
         turn.touched += [name for name, roll in turn.rolls.items() if turn.now >= next_roll_deadline(roll)]
     pass_container_time(turn)
@@ -276,7 +276,7 @@ def _postpone(turn: Settling, seconds: float) -> None:
     turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
     postpone_container(turn, seconds)
     if turn.rolls:
-        from supervisor.core.rolling import postpone_roll
+        from supervisor.core.roll import postpone_roll
 
         turn.rolls = {name: postpone_roll(roll, seconds) for name, roll in turn.rolls.items()}
     if turn.idle is not None:

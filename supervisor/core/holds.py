@@ -32,7 +32,7 @@ def note_hold(plan: Plan, lives: Lives, held: dict[str, int], instance: Instance
     name = instance[0]
     if not plan.programs[name].depends_on:
         return []
-    others = [lives[other] for other in plan.programs[name].instances if other != instance]
+    others = [lives[other] for other in plan.programs[name].everyone if other != instance]
     is_held = name in held
     holds = _holds([*others, lives[instance]], is_held)
     return _pass_on(plan, lives, held, name, holds) if holds is not _holds([*others, before], is_held) else []
@@ -42,7 +42,7 @@ def count_holds(plan: Plan, lives: Lives) -> dict[str, int]:
     """Return the number of holders of each program that is held back."""
     held: dict[str, int] = {}
     for name, program in plan.programs.items():
-        if _holds([lives[instance] for instance in program.instances], False):
+        if _holds([lives[instance] for instance in program.everyone], False):
             _pass_on(plan, lives, held, name, True)
     return held
 
@@ -65,6 +65,6 @@ def _pass_on(plan: Plan, lives: Lives, held: dict[str, int], name: str, holds: b
             if not after:
                 del held[target]
                 freed.append(target)
-            if not any(lives[instance].is_waited_for for instance in plan.programs[target].instances):
+            if not any(lives[instance].is_waited_for for instance in plan.programs[target].everyone):
                 pending.append(target)
     return freed

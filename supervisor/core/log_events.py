@@ -69,7 +69,10 @@ def describe_change(program: Program, change: Change) -> Iterator[LogEvent]:
     if program.scale > 1:
         about["instance"] = change.instance[1]
     for level, event, values in _describe(program, change.before, change.after):
-        yield LogEvent(level, event, about | values, state_of(change.after).value, change.after.health.value)
+        if change.is_beside:
+            yield LogEvent(level, event, about | values)
+        else:
+            yield LogEvent(level, event, about | values, state_of(change.after).value, change.after.health.value)
 
 
 _Described = tuple[str, str, "dict[str, object]"]

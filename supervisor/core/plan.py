@@ -48,6 +48,11 @@ class Plan(Record):
         return (self.entries and self.entries.get(instance)) or self.programs[instance[0]]
 
     @property
+    def everyone(self) -> tuple[InstanceId, ...]:
+        """All instances, with those that come or go beside the ones that serve."""
+        return tuple(instance for program in self.programs.values() for instance in program.everyone)
+
+    @property
     def instances(self) -> tuple[InstanceId, ...]:
         return tuple(instance for program in self.programs.values() for instance in program.instances)
 
@@ -126,7 +131,7 @@ def _down_time(programs: Mapping[str, Program], entries: Mapping[InstanceId, Pro
     program = programs[name]
     if not entries:
         return program.down_time
-    return max(program.down_time, *(entries[i].down_time for i in program.instances if i in entries), 0.0)
+    return max(program.down_time, *(entries[i].down_time for i in program.everyone if i in entries), 0.0)
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:

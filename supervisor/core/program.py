@@ -279,10 +279,25 @@ class Program(Record):
     ready: Readiness = Readiness()
     healthcheck: HealthCheck | None = None
     log: LogSettings = LogSettings()
+    second_lane: tuple[int, ...] = ()
+    """The numbers of the instances that run in their second lane (lanes.py). Not of the table, as the next field."""
+    beside: tuple[InstanceId, ...] = ()
+    """Processes beside those that serve: new ones that are not up yet, and old ones that are stopping."""
 
     @property
     def instances(self) -> tuple[InstanceId, ...]:
-        return tuple((self.name, number) for number in range(1, self.scale + 1))
+        """The instances that serve, each in its lane."""
+        if not self.second_lane:
+            return tuple((self.name, number) for number in range(1, self.scale + 1))
+        from supervisor.core.lanes import SecondLane
+
+        numbers = (SecondLane(n) if n in self.second_lane else n for n in range(1, self.scale + 1))
+        return tuple((self.name, number) for number in numbers)
+
+    @property
+    def everyone(self) -> tuple[InstanceId, ...]:
+        """The instances that serve, and those that come or go beside them."""
+        return (*self.instances, *self.beside) if self.beside else self.instances
 
     @property
     def starts_by_itself(self) -> bool:

@@ -9,7 +9,9 @@ from supervisor.core.adoption import adopt, redefine
 from supervisor.core.container import Serving
 from supervisor.core.dependencies import restart_dependants, start_or_schedule
 from supervisor.core.events import Redefined, StopAnnounced
+from supervisor.core.record import replace
 from supervisor.core.update import (
+    as_in_table,
     is_in_the_way,
     keeps_runs,
     leave,
@@ -42,7 +44,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
         for instance in going.instances:
             if not keeps_runs(old.programs[name], going.becomes):
                 turn.apply(instance, StopAnnounced())
-        if going.becomes is not None and going.instances and len(going.instances) == old.programs[name].scale:
+        if going.becomes is not None and going.instances and len(going.instances) >= old.programs[name].scale:
             restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
         if name not in leaving and name not in rolling:
@@ -58,7 +60,7 @@ def _rolling(turn: Settling, new: Plan, stale: Collection[str]) -> dict[str, Pro
         if entry.update_config is None or entry.schedule is not None or name not in turn.plan.programs:
             continue
         old, going, roll = turn.plan.programs[name], turn.leaving.get(name), turn.rolls.get(name)
-        if going is not None and (going.becomes is None or len(going.instances) == old.scale):
+        if going is not None and (going.becomes is None or len(going.instances) >= old.scale):
             continue
         if (
             name in stale
@@ -81,11 +83,15 @@ def _roll(turn: Settling, rolling: Mapping[str, Program], stale: Collection[str]
         if name not in rolling:
             if roll.becomes is not None or _has_to_go(turn, name):
                 forget_update(turn, name)
-        elif roll.is_active and (rolling[name] != roll.becomes or name in stale):
+        elif roll.is_active and (name in stale or not _is_same(rolling[name], roll.becomes)):
             give_up(turn, name, "another update has begun")
     for name, entry in rolling.items():
         if name not in turn.rolls or not turn.rolls[name].is_active:
             roll_update(turn, name, entry, name in stale)
+
+
+def _is_same(entry: Program, becomes: Program | None) -> bool:
+    return becomes is not None and as_in_table(entry) == as_in_table(becomes)
 
 
 def _has_to_go(turn: Settling, name: str) -> bool:
@@ -101,14 +107,22 @@ def replace_gone(turn: Settling) -> bool:
     if not gone:
         return False
     left = [instance for name in gone for instance in leaving[name].instances]
-    adopt(turn, replace_entries(before, {name: leaving[name].becomes for name in gone}, others, left), others)
+    becoming = {name: _alone(leaving[name].becomes, left) for name in gone}
+    adopt(turn, replace_entries(before, becoming, others, left), others)
     for name in gone:
-        becomes = leaving[name].becomes
+        becomes = becoming[name]
         if becomes is not None:
             _begin_anew(turn, before.programs[name], becomes, leaving[name], known)
             turn.touched.append(name)
     turn.came_up = True
     return True
+
+
+def _alone(becomes: Program | None, gone: Collection[InstanceId]) -> Program | None:
+    """Return the entry without the processes beside it that are gone."""
+    if becomes is None or not becomes.beside:
+        return becomes
+    return replace(becomes, beside=tuple(i for i in becomes.beside if i not in gone))
 
 
 def _begin_anew(

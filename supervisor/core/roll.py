@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
+from math import inf
 
-from supervisor.core.record import Record
+from supervisor.core.record import Record, replace
 from supervisor.core.update_config import FailureAction
 
 TYPE_CHECKING = False
@@ -37,11 +38,13 @@ class Replacement(Record):
     ready_at: float | None = None
     free_at: float | None = None
     watched_until: float = 0.0
+    predecessor: InstanceId | None = None
+    """The old process, in the instance's other lane, where the new one is started first. None: it is gone."""
 
     @property
     def takes_a_place(self) -> bool:
-        """Whether it counts for `parallelism`."""
-        return self.ready_at is None or self.free_at is not None
+        """Whether it counts for `parallelism`: with start-first, until the old process is gone."""
+        return self.ready_at is None or self.free_at is not None or self.predecessor is not None
 
 
 class Roll(Record):
@@ -89,12 +92,18 @@ class Roll(Record):
         return self.outcome is None and self.becomes is not None
 
 
+def is_down_for_roll(turn: Settling, instance: InstanceId) -> bool:
+    """Whether an instance is down, or about to be, because it gets a new process."""
+    roll = turn.rolls[instance[0]]
+    return any(each.instance == instance and each.ready_at is None for each in roll.under_way)
+
+
 def is_under_way(turn: Settling, instance: InstanceId) -> bool:
     """Whether an instance is on its way from its old process to its new one."""
     roll = turn.rolls.get(instance[0])
     if roll is None or not roll.is_active:
         return False
-    return any(each.instance == instance and each.ready_at is None for each in roll.under_way)
+    return any(each.ready_at is None and instance in (each.instance, each.predecessor) for each in roll.under_way)
 
 
 def spares(turn: Settling, instance: InstanceId) -> bool:
@@ -103,8 +112,34 @@ def spares(turn: Settling, instance: InstanceId) -> bool:
     That is so while the old entry comes back, or another instance serves.
     """
     roll = turn.rolls.get(instance[0])
+    if instance in turn.plan.programs[instance[0]].beside:
+        return True
     if roll is None or not roll.is_active or all(each.instance != instance for each in roll.under_way):
         return False
     if roll.config.failure_action is FailureAction.ROLLBACK and roll.becomes is not None and not roll.is_rollback:
         return True
     return any(other != instance and turn.lives[other].is_up for other in turn.plan.programs[instance[0]].instances)
+
+
+def next_roll_deadline(roll: Roll) -> float:
+    """Return when a roll goes on by the passing of time alone. inf: never."""
+    if not roll.is_active:
+        return inf
+    return min((_deadline(roll, each) for each in roll.under_way if each.ready_at is not None), default=inf)
+
+
+def _deadline(roll: Roll, each: Replacement) -> float:
+    if each.free_at is not None and roll.pending:
+        return each.free_at
+    return each.watched_until if each.watched_until > -inf else inf
+
+
+def postpone_roll(roll: Roll, seconds: float) -> Roll:
+    if not roll.is_active or not roll.under_way:
+        return roll
+    return replace(roll, under_way=tuple(_postponed(each, seconds) for each in roll.under_way))
+
+
+def _postponed(each: Replacement, seconds: float) -> Replacement:
+    free_at = None if each.free_at is None else each.free_at + seconds
+    return replace(each, free_at=free_at, watched_until=each.watched_until + seconds)

@@ -25,7 +25,8 @@ def describe_roll(change: RollChange) -> Iterator[LogEvent]:
         return
     for number, (name, instance) in enumerate(after.replaced[len(before.replaced) :], len(before.replaced) + 1):
         values = {"program": name, "instance": instance, "done": number, "instances": after.total}
-        yield LogEvent("info", "program.replaced", values)
+        state = None if change.health is None else "RUNNING"
+        yield LogEvent("info", "program.replaced", values, state, change.health)
     for (name, instance), problem in after.failed[len(before.failed) :]:
         yield LogEvent(
             "warning", "program.replacement_failed", {"program": name, "instance": instance, "reason": problem}

@@ -27,12 +27,21 @@ from supervisor.core.restart_policy import exit_sentence
 from supervisor.core.roll import Outcome, Replacement, Roll, is_under_way
 from supervisor.core.scaling import ask_scale, change_scale
 from supervisor.core.shutdown import finish
+from supervisor.core.succession import (
+    add_successor,
+    dismiss,
+    dismiss_all,
+    drop_gone,
+    is_beside,
+    starts_first,
+    take_over,
+)
 from supervisor.core.update import needs_new_process, replace_entries, with_entry
 from supervisor.core.update_config import FailureAction, UpdateConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from supervisor.core.events import Event
     from supervisor.core.life import Life
@@ -118,9 +127,9 @@ def _config(turn: Settling, name: str) -> UpdateConfig:
     return turn.plan.programs[name].update_config or UpdateConfig()
 
 
-def _put(turn: Settling, name: str, roll: Roll, before: Roll | None) -> None:
+def _put(turn: Settling, name: str, roll: Roll, before: Roll | None, health: str | None = None) -> None:
     turn.rolls = {**turn.rolls, name: roll}
-    turn.changes.append(RollChange(name, before, roll))
+    turn.changes.append(RollChange(name, before, roll, health))
     turn.touched.append(name)
 
 
@@ -137,6 +146,7 @@ def keeps(turn: Settling, instance: InstanceId, event: Event) -> bool:
 
 def advance_roll(turn: Settling, name: str) -> None:
     """Take note of what has become of the instances, and replace the next ones."""
+    drop_gone(turn, name)
     before = turn.rolls.get(name)
     if before is None or not before.is_active:
         return
@@ -144,12 +154,15 @@ def advance_roll(turn: Settling, name: str) -> None:
         give_up(turn, name, "the container is stopping")
         return
     roll = _look(turn, before)
+    come_up = [each for each in roll.under_way if each.ready_at is not None and is_beside(turn.plan, each.instance)]
+    for each in come_up:
+        take_over(turn, each.instance)
     if len(roll.failed) > len(before.failed) and roll.config.failure_action is not FailureAction.CONTINUE:
         _put(turn, name, roll, before)
         _act_on_failure(turn, name, roll)
         return
     if roll != before:
-        _put(turn, name, roll, before)
+        _put(turn, name, roll, before, _health_of(turn, come_up))
     places = roll.config.parallelism or roll.total
     while roll.pending and sum(each.takes_a_place for each in roll.under_way) < places:
         roll = _replace_next(turn, name, roll)
@@ -164,10 +177,13 @@ def _look(turn: Settling, roll: Roll) -> Roll:
         life = turn.lives.get(each.instance)
         if life is None or turn.is_leaving(each.instance):
             continue
+        if each.ready_at is not None and each.predecessor is not None and each.predecessor not in turn.lives:
+            each = replace(each, predecessor=None)
         is_watched = each.ready_at is None or turn.now < each.watched_until
         problem = _problem(life, each) if is_watched else None
         if problem is not None:
             roll = replace(roll, failed=(*roll.failed, (each.instance, problem)))
+            dismiss(turn, each)
             continue
         if life.generation > each.generation and _is_asked_to_restart(life):
             each = Replacement(each.instance, life.generation)
@@ -177,11 +193,17 @@ def _look(turn: Settling, roll: Roll) -> Roll:
             each = replace(each, ready_at=turn.now, free_at=free_at, watched_until=turn.now + roll.config.monitor)
         if each.free_at is not None and turn.now >= each.free_at:
             each = replace(each, free_at=None)
-        is_free = each.free_at is None or not roll.pending
+        if each.ready_at is not None and turn.now >= each.watched_until:
+            each = replace(each, watched_until=-inf)
+        is_free = (each.free_at is None or not roll.pending) and each.predecessor is None
         if each.ready_at is None or turn.now < each.watched_until or not is_free:
             under_way.append(each)
     there = tuple(i for i in roll.pending if i in turn.lives and not turn.is_leaving(i))
     return replace(roll, pending=there, under_way=tuple(under_way))
+
+
+def _health_of(turn: Settling, come_up: Sequence[Replacement]) -> str | None:
+    return turn.lives[come_up[0].instance].health.value if come_up else None
 
 
 def _is_up(life: Life) -> bool:
@@ -218,6 +240,8 @@ def _replace_next(turn: Settling, name: str, roll: Roll) -> Roll:
     instance = next((i for i in roll.pending if not _is_up(turn.lives[i])), roll.pending[0])
     life = turn.lives[instance]
     is_asleep = roll.becomes is not None and not life.is_wanted and not life.is_alive
+    if starts_first(turn, roll, instance):
+        return _start_next(turn, name, roll, instance)
     after = replace(
         roll,
         pending=tuple(other for other in roll.pending if other != instance),
@@ -238,6 +262,20 @@ def _replace_next(turn: Settling, name: str, roll: Roll) -> Roll:
     else:
         turn.apply(instance, StopAnnounced())  # what waits is dropped, and begins anew by the new entry
         turn.apply(instance, StartRequested())
+    return turn.rolls[name]
+
+
+def _start_next(turn: Settling, name: str, roll: Roll, instance: InstanceId) -> Roll:
+    """Start a new process beside the one of an instance."""
+    generation = turn.lives[instance].generation
+    successor = add_successor(turn, instance, roll.becomes or turn.plan.program_of(instance))
+    after = replace(
+        roll,
+        pending=tuple(other for other in roll.pending if other != instance),
+        under_way=(*roll.under_way, Replacement(successor, generation, predecessor=instance)),
+    )
+    _put(turn, name, after, roll)
+    turn.apply(successor, StartRequested())
     return turn.rolls[name]
 
 
@@ -262,7 +300,8 @@ def _act_on_failure(turn: Settling, name: str, roll: Roll) -> None:
         _end(turn, name, roll, Outcome.PAUSED, sentence)
         return
     assert roll.before is not None
-    busy = {each.instance for each in roll.under_way} | {instance}
+    dismiss_all(turn, roll)
+    busy = {each.instance for each in roll.under_way if not is_beside(turn.plan, each.instance)} | {instance}
     pending = []
     for each in turn.plan.programs[name].instances:
         if turn.is_leaving(each):
@@ -317,8 +356,13 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
     """Make the new entry that of the program, now that every instance has it. Its `scale` applies last."""
     old = turn.plan.programs[name]
     there = tuple(d for d in becomes.depends_on if d.program in turn.plan.programs)
-    entry, going = replace(becomes, scale=old.scale, depends_on=there), turn.leaving.get(name)
+    entry = replace(becomes, scale=old.scale, depends_on=there, second_lane=old.second_lane, beside=old.beside)
+    going = turn.leaving.get(name)
+    stay = {i: turn.plan.program_of(i) for i in old.instances}  # those of which the new process has failed, start-first
     turn.plan = replace_entries(turn.plan, {name: entry}, turn.leaving, old.instances)
+    for instance, own in stay.items():
+        if needs_new_process(own, entry) and not turn.is_leaving(instance) and turn.lives[instance].is_alive:
+            turn.plan = with_entry(turn.plan, instance, own)
     if going is not None and going.becomes is not None:
         becoming = replace(entry, scale=going.becomes.scale)
         turn.leaving = {**turn.leaving, name: replace(going, becomes=becoming)}
@@ -326,31 +370,7 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
 
 
 def _end(turn: Settling, name: str, roll: Roll, outcome: Outcome, reason: str) -> None:
+    dismiss_all(turn, roll)
     _put(turn, name, replace(roll, under_way=(), outcome=outcome, reason=reason), roll)
     if isinstance(turn.container_phase, Serving) and turn.lives and turn.have_all_ended():
         finish(turn)
-
-
-# ---- its deadlines
-
-
-def next_roll_deadline(roll: Roll) -> float:
-    """Return when a roll goes on by the passing of time alone. inf: never."""
-    if not roll.is_active:
-        return inf
-    return min((_deadline(roll, each) for each in roll.under_way if each.ready_at is not None), default=inf)
-
-
-def _deadline(roll: Roll, each: Replacement) -> float:
-    return each.free_at if each.free_at is not None and roll.pending else each.watched_until
-
-
-def postpone_roll(roll: Roll, seconds: float) -> Roll:
-    if not roll.is_active or not roll.under_way:
-        return roll
-    return replace(roll, under_way=tuple(_postponed(each, seconds) for each in roll.under_way))
-
-
-def _postponed(each: Replacement, seconds: float) -> Replacement:
-    free_at = None if each.free_at is None else each.free_at + seconds
-    return replace(each, free_at=free_at, watched_until=each.watched_until + seconds)

@@ -14,7 +14,7 @@ from supervisor.core.update import Leaving, replace_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.core.program import Program
+    from supervisor.core.program import InstanceId, Program
     from supervisor.core.settling import Settling
 
 
@@ -34,6 +34,10 @@ def ask_scale(turn: Settling, name: str, scale: int) -> None:
     if scale != now:
         turn.changes.append(ScaleChange(name, now, scale))
     change_scale(turn, name, scale)
+
+
+def _beside(program: Program, scale: int) -> tuple[InstanceId, ...]:
+    return tuple(instance for instance in program.beside if instance[1] > scale)
 
 
 def obstacle_to_scale(program: Program, scale: int) -> str | None:
@@ -59,7 +63,9 @@ def change_scale(turn: Settling, name: str, scale: int) -> None:
         adopt(turn, replace_entries(turn.plan, {name: becomes}, turn.leaving), turn.leaving)
         redefine(turn, before, becomes, known)
     else:
-        leaves = dict.fromkeys((*(() if going is None else going.instances), *program.instances[scale:]))
+        leaves = dict.fromkeys(
+            (*(() if going is None else going.instances), *program.instances[scale:], *_beside(program, scale))
+        )
         wanted = (*(() if going is None else going.wanted), *(i for i in leaves if turn.lives[i].is_wanted))
         turn.leaving = {**turn.leaving, name: Leaving(tuple(leaves), becomes, tuple(dict.fromkeys(wanted)))}
         for instance in leaves:

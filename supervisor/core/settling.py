@@ -90,7 +90,9 @@ class Settling:
         if after is before or (not actions and after == before):
             return  # a record that was made anew and says the same would keep the rules going for ever
         self.lives[instance] = after
-        self.changes.append(Change(instance, before, after, program))
+        beside = self.plan.programs[instance[0]].beside
+        is_beside = bool(beside) and instance in beside
+        self.changes.append(Change(instance, before, after, program, is_beside))
         self.touched.append(instance[0])
         self.came_up = self.came_up or (after.was_up and not before.was_up)
         if before.is_waited_for is not after.is_waited_for or before.goal is not after.goal:

@@ -98,7 +98,7 @@ def compare(
     files, new = stale or {}, with_scales(old, new)
     changes: list[ProgramChange] = []
     for name, entry in new.programs.items():
-        befores = _entries_before(old, leaving, rolls or {}, name)
+        befores, entry = tuple(map(as_in_table, _entries_before(old, leaving, rolls or {}, name))), as_in_table(entry)
         if not befores:
             changes.append(ProgramChange(name, UpdateAction.ADD))
         elif name in files or any(before != entry for before in befores):
@@ -164,7 +164,7 @@ def leave(
             or name in mixed
             or is_in_the_way(entry, becomes, lives)
         ):
-            instances = entry.instances
+            instances = entry.everyone
         elif going is not None:
             instances = going.instances
         elif becomes.scale < entry.scale:
@@ -222,11 +222,18 @@ def replace_entries(
     return replace(between, warnings=plan.warnings, scaled=plan.scaled)
 
 
+def as_in_table(program: Program) -> Program:
+    """Return the entry without what only holds at run time."""
+    if program.second_lane or program.beside:
+        return replace(program, second_lane=(), beside=())
+    return program
+
+
 def with_entry(plan: Plan, instance: InstanceId, entry: Program) -> Plan:
     """Return the plan with an entry for one instance, which may be that of its program."""
     name = instance[0]
     own = {other: program for other, program in plan.entries.items() if other != instance}
-    if entry != plan.programs[name]:
+    if as_in_table(entry) != as_in_table(plan.programs[name]):
         own[instance] = entry
     if entry.down_time <= plan.down_time(name):
         return replace(plan, entries=own)
@@ -235,7 +242,14 @@ def with_entry(plan: Plan, instance: InstanceId, entry: Program) -> Plan:
 
 
 def with_scales(old: Plan, new: Plan) -> Plan:
-    """Return the new table with the run-time `scale` of each program, unless it changes that of the table."""
+    """Return the new table with what holds at run time: the lanes, and `scale` unless the table changes it."""
+    lanes = {
+        name: replace(new.programs[name], second_lane=program.second_lane, beside=program.beside)
+        for name, program in old.programs.items()
+        if (program.second_lane or program.beside) and name in new.programs
+    }
+    if lanes:
+        new = replace(new, programs={**new.programs, **lanes})
     kept = {name: both for name, both in old.scaled.items() if name in new.programs}
     kept = {name: (own, now) for name, (own, now) in kept.items() if new.programs[name].scale == own}
     if not kept:

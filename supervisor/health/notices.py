@@ -28,6 +28,7 @@ from _socket import (
     socket,
 )
 
+from supervisor.core.lanes import in_second_lane
 from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.core.record import Record
 
@@ -86,7 +87,8 @@ class Notices:
 
     def open_socket(self, instance: InstanceId, credentials: Credentials | None) -> str:
         """Return the path of the instance's socket, which is made at the first call. Raises OSError."""
-        path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}")
+        lane = ".2" if in_second_lane(instance) else ""
+        path = os.path.join(self._folder, f"{instance[0]}.{instance[1]}{lane}")
         self._open(path, instance, credentials)
         return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from supervisor.core.lanes import first_lane
 from supervisor.core.output import Output
 from supervisor.core.program import WhenFull
 from supervisor.core.record import replace
@@ -49,7 +50,8 @@ class Inserted:
             rate = program.log.rate_limit or RATE
             log = replace(program.log, when_full=WhenFull.DROP, rate_limit=rate, flush_after=None)
             program = replace(program, log=log)
-            output = self._outputs.setdefault(instance, Output(instance))
+            first = first_lane(instance)
+            output = self._outputs.setdefault(first, Output(first))
             tail = self._tails.of(instance)
             tail.limit = log.tail
             pipe = Pipe(-1, instance, stream, output, tail, partial(self._note_slow, program.name))

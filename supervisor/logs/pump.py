@@ -15,6 +15,7 @@ import select
 from functools import partial
 from time import monotonic
 
+from supervisor.core.lanes import first_lane
 from supervisor.core.output import Output
 from supervisor.core.program import LogMode
 from supervisor.logs.destinations import Destinations
@@ -153,7 +154,8 @@ class Pump:
             os.close(read_end)
             os.close(write_end)
             raise
-        output = self.outputs.setdefault(instance, Output(instance))
+        first = first_lane(instance)
+        output = self.outputs.setdefault(first, Output(first))
         tail = self.tails.of(instance)
         tail.limit = program.log.tail
         pipe = Pipe(read_end, instance, stream, output, tail, partial(self._note_slow, program.name))
@@ -182,8 +184,8 @@ class Pump:
     def redefine(self, program: Program) -> None:
         """Apply a program's new `log` settings to its running processes, too."""
         self._buckets.pop(program.name, None)
-        self._end_inserted(*program.instances)
-        for instance in program.instances:
+        self._end_inserted(*program.everyone)
+        for instance in program.everyone:
             for descriptor in self._by_instance.get(instance, ()):
                 pipe = self._pipes[descriptor]
                 if self._is_asleep(pipe):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from time import time
 
+from supervisor.core.lanes import first_lane
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +90,7 @@ class Tails:
         self._tails: dict[InstanceId, Tail] = {}
 
     def of(self, instance: InstanceId) -> Tail:
+        instance = first_lane(instance)
         tail = self._tails.get(instance)
         if tail is None:
             tail = self._tails[instance] = Tail(instance)

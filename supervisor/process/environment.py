@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from supervisor.core.lanes import in_second_lane
 from supervisor.core.program import SecretFile
 from supervisor.errors import SpawnError
 from supervisor.regular_file import read_regular_file
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from supervisor.core.program import EnvFile, InstanceId, Program
 
 PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
+SECOND_LANE = ".2"
+"""After the id in the environment of processes in an instance's second lane, so that the lanes are told apart."""
 MAX_SECRET = 128 << 10
 """Bytes: the kernel takes no longer variable (MAX_ARG_STRLEN, execve(2))."""
 MAX_ENV_FILE = 1 << 20
@@ -79,6 +82,8 @@ def marks_of(instance: InstanceId, identity: str) -> frozenset[bytes]:
 
 
 def _marks(instance: InstanceId, identity: str) -> tuple[tuple[str, str], ...]:
+    if in_second_lane(instance):
+        identity += SECOND_LANE
     return (PROGRAM, instance[0]), (INSTANCE, str(instance[1])), (IDENTITY, identity)
 
 

@@ -13,7 +13,7 @@ import time
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.errors import StartError
-from supervisor.process.environment import IDENTITY
+from supervisor.process.environment import IDENTITY, SECOND_LANE
 from supervisor.process.procfs import descendants, read_process, read_processes, variables_of
 from supervisor.process.sweep import signal_process
 from supervisor.regular_file import read_regular_file
@@ -133,7 +133,8 @@ def _find(mark: bytes, mains: Mapping[int, int]) -> dict[int, Process]:
     processes = read_processes()
     leaders = {pid for pid, started in mains.items() if pid in processes and processes[pid].started == started}
     found = {pid for pid, process in processes.items() if leaders & {pid, process.group, process.session}}
-    found |= {pid for pid in processes if pid not in found and mark in variables_of(pid)}
+    marks = {mark, mark + SECOND_LANE.encode()}
+    found |= {pid for pid in processes if pid not in found and variables_of(pid) & marks}
     found |= descendants(processes, found)
     return {pid: processes[pid] for pid in found - _ancestors(processes) if not processes[pid].is_zombie}
 

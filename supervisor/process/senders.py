@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from supervisor.process.environment import IDENTITY, INSTANCE, PROGRAM
+from supervisor.core.lanes import other_lane
+from supervisor.process.environment import IDENTITY, INSTANCE, PROGRAM, SECOND_LANE
 from supervisor.process.procfs import read_process, variables_of
 
 TYPE_CHECKING = False
@@ -35,6 +36,8 @@ def _named(variables: set[bytes], identity: str) -> InstanceId | None:
     """Return the instance that an environment names."""
     values = dict(variable.decode(errors="replace").partition("=")[::2] for variable in variables)
     number = values.get(INSTANCE, "")
-    if values.get(IDENTITY) != identity or PROGRAM not in values or not number.isdecimal():
+    marked = values.get(IDENTITY, "")
+    if marked.removesuffix(SECOND_LANE) != identity or PROGRAM not in values or not number.isdecimal():
         return None
-    return values[PROGRAM], int(number)
+    instance = values[PROGRAM], int(number)
+    return instance if marked == identity else other_lane(instance)

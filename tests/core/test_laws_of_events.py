@@ -16,7 +16,8 @@ Followed = dict[InstanceId, tuple[str, str]]
 
 
 def _status(world: World) -> Followed:
-    return {instance: (state_of(life).value, life.health.value) for instance, life in world.fleet.lives.items()}
+    lives = world.fleet.lives
+    return {i: (state_of(lives[i]).value, lives[i].health.value) for i in world.plan.instances}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -28,10 +29,10 @@ def test_events_alone_tell_the_state_and_health_of_every_instance(seed: int) -> 
             followed, world.was_updated = _status(world), False
         for change in world.changes:
             program = world.plan.programs.get(change.instance[0])
-            for note in describe_change(program, change) if program is not None else ():
+            for note in describe_change(program, change) if program is not None and not change.is_beside else ():
                 assert (note.state, note.health) != (None, None)
                 followed[change.instance] = (note.state or "", note.health or "")
         world.changes.clear()
-        removed = set(followed) - set(world.fleet.lives)
+        removed = set(followed) - set(world.plan.instances)
         assert all(followed.pop(instance)[0] in ("STOPPED", "EXITED", "FATAL") for instance in removed)
         assert followed == _status(world)

@@ -267,9 +267,31 @@ def _miscounted_holds(world: World) -> object:
     return world.fleet.held if world.fleet.held != counted or set(counted) != expected else None
 
 
+def _rolls_beyond_their_places(world: World) -> list[object]:
+    """Rolls with more instances on their way than `parallelism`, or with nothing to wait for."""
+    return [
+        (name, roll)
+        for name, roll in world.fleet.rolls.items()
+        if roll.is_active
+        and (
+            sum(each.takes_a_place for each in roll.under_way) > (roll.config.parallelism or roll.total)
+            or not roll.under_way
+            or not isinstance(world.fleet.container_phase, Serving)
+        )
+    ]
+
+
+def _strangers(world: World) -> object:
+    """Lives that the plan does not know, or the other way round, and entries of instances that there are none of."""
+    everyone = set(world.plan.everyone)
+    return set(world.fleet.lives) ^ everyone or set(world.plan.entries) - everyone
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        pytest.param(_rolls_beyond_their_places, id="a roll keeps to parallelism, and waits for something"),
+        pytest.param(_strangers, id="every instance of the plan has a life, and nothing else has"),
         pytest.param(_unspawned, id="what waits, waits for what it lacks"),
         pytest.param(_forgotten, id="a wanted program is never forgotten"),
         pytest.param(_due_though_it_rests, id="nothing is due of a schedule that rests"),

@@ -6,15 +6,16 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import RollAsked, ScaleAsked, Serving, ShutdownAsked, Updated
+from supervisor.core.container import Happened, RollAsked, ScaleAsked, Serving, ShutdownAsked, Updated
 from supervisor.core.events import StartRequested, StopRequested
+from supervisor.core.lanes import SecondLane
 from supervisor.core.life import Exited, Fatal, Running, Stopped, Stopping
 from supervisor.core.program import Program, ProgramType, Restart, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.roll import Outcome
 from supervisor.core.roll_events import sentence_of
 from supervisor.core.update import UpdateAction, compare
-from supervisor.core.update_config import FailureAction, UpdateConfig
+from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 
 from .worlds import World, plan_of, program
 
@@ -398,3 +399,84 @@ def test_many_programs_are_updated_at_the_same_time() -> None:
     world = up(*programs)
     world.tell(Updated(plan_of(*(new(each) for each in programs)))).pass_to(60.0)
     assert {each.outcome for each in world.fleet.rolls.values()} == {Outcome.COMPLETED}
+
+
+# ---- start-first
+
+FIRST = replace(WEB, scale=2, update_config=replace(CONFIG, order=Order.START_FIRST))
+
+
+def serving(world: World) -> list[int]:
+    """The pids of the instances, in their order."""
+    return [world.pids[instance] for instance in world.plan.programs["web"].instances]
+
+
+def test_the_new_process_starts_beside_the_old_one_which_stops_when_it_is_up() -> None:
+    world = up(FIRST)
+    before = serving(world)
+    begun = roll(world).now
+    assert (len(world.pids), serving(world), world.signals) == (3, before, [])
+    world.pass_to(begun + 1.0)
+    assert (serving(world)[0] != before[0], serving(world)[1], len(world.signals)) == (True, before[1], 1)
+    world.pass_to(begun + 20.0)
+    assert (len(world.pids), len(world.fleet.lives), outcome(world)) == (2, 2, Outcome.COMPLETED)
+
+
+def test_both_processes_of_an_instance_have_its_number() -> None:
+    world = roll(up(FIRST))
+    assert [str(number) for _, number in world.fleet.lives] == ["1", "2", "1"]
+
+
+def test_the_next_one_waits_until_the_old_process_is_gone() -> None:
+    world = up(FIRST, obeys={"web": ()})
+    begun = roll(world).now
+    world.pass_to(begun + 10.9)
+    assert len(world.spawned) == 3
+    world.pass_to(begun + 11.0)
+    assert len(world.spawned) == 4
+
+
+def test_a_new_process_that_fails_leaves_the_old_one_alone() -> None:
+    world = up(FIRST)
+    before = serving(world)
+    successor = roll(world).spawned[-1]
+    world.tell(Happened(successor, world.death(successor, 1))).pass_to(30.0)
+    assert (serving(world), len(world.pids), len(world.fleet.lives)) == (before, 2, 2)
+    assert (outcome(world), world.fleet.rolls["web"].failed) == (
+        Outcome.PAUSED,
+        ((("web", SecondLane(1)), "exited with code 1"),),
+    )
+
+
+def test_an_update_start_first_and_another_one_after_it() -> None:
+    world = up(FIRST).update(new(FIRST)).pass_to(30.0)
+    assert (released(world), outcome(world), world.plan.entries) == ([("new",)] * 2, Outcome.COMPLETED, {})
+    third = replace(FIRST, command=("third",))
+    world.update(third).pass_to(60.0)
+    assert (released(world), list(world.fleet.lives)) == ([("third",)] * 2, [("web", 1), ("web", 2)])
+
+
+def test_a_rollback_start_first_keeps_the_old_processes() -> None:
+    before = replace(FIRST, update_config=replace(FIRST.update_config or CONFIG, failure_action=FailureAction.ROLLBACK))
+    world = up(before)
+    pids = serving(world)
+    successor = world.update(new(before)).spawned[-1]
+    world.tell(Happened(successor, world.death(successor, 1))).pass_to(30.0)
+    assert (serving(world), released(world), outcome(world)) == (pids, [("true",)] * 2, Outcome.ROLLED_BACK)
+
+
+def test_a_stop_ends_the_new_process_too() -> None:
+    world = roll(up(FIRST)).stop("web").pass_to(30.0)
+    assert (world.pids, outcome(world), len(world.fleet.lives)) == ({}, Outcome.GIVEN_UP, 2)
+
+
+def test_a_shutdown_ends_both_processes() -> None:
+    world = roll(up(FIRST)).tell(ShutdownAsked("SIGTERM")).run_out()
+    assert (world.pids, world.verdict.code) == ({}, 0)
+
+
+def test_the_same_table_again_while_it_is_under_way_start_first() -> None:
+    world = up(FIRST).update(new(FIRST)).pass_to(3.5)
+    before = world.fleet.rolls
+    assert world.update(new(FIRST)).fleet.rolls == before
+    assert compare(world.plan, {}, plan_of(new(FIRST)), {}, world.fleet.rolls).programs == ()

@@ -9,6 +9,7 @@ from supervisor.control.http.message import Request, Response
 from supervisor.control.metrics.exposition import END, Family, choose_format
 from supervisor.control.resources.view import next_run, version_body
 from supervisor.core.counters import BUCKETS, InstanceCounters
+from supervisor.core.lanes import first_lane
 from supervisor.core.output import STREAMS
 from supervisor.core.snapshot import State
 
@@ -57,7 +58,7 @@ class _Projection:
     def collect(self) -> Iterator[Family]:
         rows = self._rows()
         yield self._instances()
-        instances = self._console.container.snapshot.instances
+        instances = set(map(first_lane, self._console.container.plan.instances))
         yield from self._about_container()
         yield from _states(rows)
         yield from self._times(rows)
@@ -76,8 +77,9 @@ class _Projection:
         container = self._console.container
         snapshot, counters = container.snapshot, container.counters.instances
         return [
-            _Row((i[0], str(i[1])), view, snapshot.fleet.lives[i], counters.get(i) or InstanceCounters())
+            _Row((i[0], str(i[1])), view, snapshot.fleet.lives[i], counters.get(first_lane(i)) or InstanceCounters())
             for i, view in snapshot.instances.items()
+            if i not in container.plan.programs[i[0]].beside
         ]
 
     def _about_container(self) -> Iterator[Family]:

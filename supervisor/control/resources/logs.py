@@ -9,6 +9,7 @@ from supervisor.control.http.message import NDJSON, TEXT, Request, RequestError,
 from supervisor.control.http.stream import Stream
 from supervisor.control.resources.naming import label, resolve
 from supervisor.control.resources.parameters import read_choice, read_count, read_flag, read_since
+from supervisor.core.lanes import first_lane
 from supervisor.core.output import STREAMS, LogQuery
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _read_query(console: Console, request: Request) -> LogQuery:
             raise RequestError(409, "not_kept", sentence)
     stream = read_choice(request, "stream", STREAMS)
     return LogQuery(
-        labels={instance: label(plan, instance) for instance in instances or _kept(console)},
+        labels={first_lane(instance): label(plan, instance) for instance in instances or _kept(console)},
         streams=STREAMS if stream is None else (stream,),
         last=read_count(request, "n"),
         since=read_since(console, request.last("since")),

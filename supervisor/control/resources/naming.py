@@ -47,7 +47,7 @@ def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:
     if program not in plan.programs:
         raise RequestError(404, "no_such_program", f"cannot find a program {name!r}; there are: {_known(plan)}")
     if number.isascii() and number.isdecimal() and 1 <= int(number[:9]) <= plan.programs[program].scale:
-        return ((program, int(number)),)
+        return (plan.programs[program].instances[int(number) - 1],)
     last = plan.programs[program].scale
     there_are = f"1 to {last}" if last else "none (scale: 0)"
     raise RequestError(404, "no_such_program", f"cannot find instance {number!r} of {program}; it has {there_are}")
