@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.life import control, growth, idle, orphans, restart, signals, start_stop
+from benchmarks.life import control, growth, idle, orphans, restart, rolling, signals, start_stop
 from benchmarks.logs import peers
 from benchmarks.logs import subject as logs
 from benchmarks.report import Report
@@ -20,6 +20,7 @@ from benchmarks.table import json_of, text_of
 SUBJECTS: Mapping[str, Subject] = {
     "lifecycle": start_stop.measure,
     "restart": restart.measure,
+    "rolling": rolling.measure,
     "orphans": orphans.measure,
     "signals": signals.measure,
     "control": control.measure,

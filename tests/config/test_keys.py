@@ -367,6 +367,8 @@ def test_every_field_of_a_program_can_be_set_by_a_key() -> None:
         "is_main": "stdin",
         "is_enabled": "profiles",
         "reload": "reload_signal",
+        "second_lane": "nothing: it holds at run time only",
+        "beside": "nothing: it holds at run time only",
     }
     assert set(Program.__match_args__) - set(by_another_name) <= set(PROGRAM.keys)
 
