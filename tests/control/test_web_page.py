@@ -17,6 +17,7 @@ from supervisor.control.console import Console
 from supervisor.control.http.server import serve_web
 from supervisor.control.web import files
 from supervisor.control.web.site import HEADERS
+from supervisor.control.web.token import is_token
 from supervisor.core.tree import Usage
 from supervisor.core.web_page import WebPage
 
@@ -182,6 +183,12 @@ def test_without_a_usable_file_nothing_is_the_token_and_the_log_says_so(content:
     play(scenario, up(), path)
 
 
+def test_an_empty_file_has_no_token_that_could_be_sent(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("\n")
+    assert not is_token(WebPage(("", 1), str(path)), "")
+
+
 # ---- other sites in the same browser
 
 
@@ -273,7 +280,17 @@ def test_files_have_their_types_and_are_sent_again_only_when_they_have_changed()
 
 
 @pytest.mark.parametrize(
-    "target", ["/../site.py", "/%2e%2e/site.py", "/..%2fsite.py", "/page/app.js", "/app.py", "/.js", "//app.js"]
+    "target",
+    [
+        "/../site.py",
+        "/%2e%2e/site.py",
+        "/..%2fsite.py",
+        "/page/app.js",
+        "/../page/app.js",
+        "/app.py",
+        "/.js",
+        "//app.js",
+    ],
 )
 def test_nothing_but_the_files_of_the_page_is_served(target: str) -> None:
     async def scenario(page: Page) -> None:
