@@ -229,6 +229,8 @@ class Client:
                     raise
                 stale = error.message if error.code == "gone" else None
             except UnreachableError:
+                if mirror.status["stopping"] and retries.ends_with_container:
+                    return  # it has ended, and its last events did not arrive
                 pause = retries.next_pause(monotonic())
                 if pause is None:
                     raise

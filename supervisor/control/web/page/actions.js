@@ -25,10 +25,12 @@ function ask(title, text, yes, number = null) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    dialog.addEventListener("close", function closed() {
+      if (dialog.open) return; // this is the end of the question before
+      dialog.removeEventListener("close", closed);
       if (dialog.returnValue !== "yes") resolve(null);
       else resolve(number === null ? true : Number($("question-number").value));
-    }, { once: true });
+    });
   });
 }
 
