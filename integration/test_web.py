@@ -288,5 +288,10 @@ def _sockets(pid: int) -> int:
         for table in ("tcp", "tcp6")
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
     }
-    links = (os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())
+    links = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            links.append(os.readlink(path))
+        except FileNotFoundError:  # closed meanwhile
+            pass
     return sum(link[len("socket:[") : -1] in inodes for link in links if link.startswith("socket:["))
