@@ -290,10 +290,10 @@ def test_a_working_dir_that_is_not_utf_8_is_reported_like_any_other(
 
 def test_a_hard_limit_that_cannot_be_raised_is_named(nursery: Nursery) -> None:
     def raise_it() -> tuple[str, int | None, bool]:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
         before = surroundings()
         try:
-            nursery.start("true", ulimits=(Limit("nofile", 100, 200),))
+            nursery.start("true", ulimits=(Limit("nofile", 1000, 2000),))
         except SpawnError as error:
             return str(error), error.code, surroundings() == before
         raise AssertionError("it was raised")
