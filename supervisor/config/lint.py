@@ -170,6 +170,10 @@ def _lint_order(program: Program) -> Iterator[str]:
 def lint(program: Program) -> Iterator[str]:
     """Yield warnings about one program."""
     yield from _lint_order(program)
+    if program.sockets:
+        from supervisor.config.socket_lint import lint_sockets
+
+        yield from lint_sockets(program)
     if program.kind is ProgramType.FORKING:
         return  # its command is meant to leave a daemon behind
     name = server_name(program.command[0])
@@ -182,10 +186,6 @@ def lint(program: Program) -> Iterator[str]:
         yield "nginx goes to the background and then looks as if it had exited: add -g 'daemon off;'"
     if name == "uwsgi":
         yield from _lint_uwsgi(words)
-    if program.sockets:
-        from supervisor.config.socket_lint import lint_sockets
-
-        yield from lint_sockets(program)
     if name == "celery" and any(isinstance(step, SignalStep) and step.scope is not Scope.MAIN for step in program.stop):
         yield "a signal to celery's process group kills the tasks that a warm shutdown would finish: use scope: main"
     if is_service:

@@ -6,6 +6,7 @@ import os
 
 from supervisor.config.servers import server_name
 from supervisor.core.healthcheck import TcpProbe, UnixProbe
+from supervisor.core.program import ProgramType
 from supervisor.core.sockets import DescriptorText
 
 TYPE_CHECKING = False
@@ -36,6 +37,11 @@ def lint_sockets(program: Program) -> Iterator[str]:
     named = {variable for variable, _ in program.environment}
     if (variable := OWN_VARIABLES.get(name)) is not None and variable not in named:
         yield f"{UNUSED.format(name)}: add preset: {name}, which sets {variable}"
+    if name == "nginx" and program.kind is ProgramType.FORKING:
+        yield (
+            "nginx does not go into the background with sockets, so a start by type: forking never ends: "
+            "remove type: forking, and use the command nginx -g 'daemon off;'"
+        )
     words = program.command[1:]
     if (option := NUMBERED.get(name)) is not None and not _names_descriptor(program):
         value = "fd://${sockets.NAME.fd}" if option == "--bind" else "${sockets.NAME.fd}"

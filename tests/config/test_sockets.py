@@ -205,6 +205,10 @@ BLIND = (
     "healthcheck.tcp always passes: supinit itself keeps the socket, so a connection says nothing about the server "
     "(use http, uwsgi, fastcgi or test)"
 )
+FORKING = (
+    "nginx does not go into the background with sockets, so a start by type: forking never ends: "
+    "remove type: forking, and use the command nginx -g 'daemon off;'"
+)
 UNUSED = "{} does not know LISTEN_FDS and would not use the sockets: add {}"
 
 
@@ -213,6 +217,7 @@ UNUSED = "{} does not know LISTEN_FDS and would not use the sockets: add {}"
     [
         ("[nginx, -g, daemon off;]", [UNUSED.format("nginx", "preset: nginx, which sets NGINX")]),
         ("[nginx, -g, daemon off;], preset: nginx", []),
+        ("[nginx], preset: nginx, type: forking, pid_file: /run/nginx.pid", [FORKING]),
         ("[php-fpm8.2, -F]", [UNUSED.format("php-fpm", "preset: php-fpm, which sets FPM_SOCKETS")]),
         ("[uvicorn, app]", [UNUSED.format("uvicorn", "--fd ${sockets.NAME.fd}")]),
         ("[uvicorn, --fd, '${sockets.http.fd}', app]", []),
