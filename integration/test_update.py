@@ -157,6 +157,7 @@ def test_lines_of_a_process_that_goes_on_are_written_by_the_new_settings(run: Ru
     whole = {"flush_after": "1h"}
     container = run({"web": program | {"log": whole}})
     container.expect("web | before")
+    container.await_socket()
     rewrite(container, {"web": program | {"log": whole | {"mode": "json", "file": str(path), "redact": ["secret"]}}})
     assert container.supctl("update").returncode == 0
     gate.write_text("un secret\n")
