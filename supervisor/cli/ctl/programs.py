@@ -21,6 +21,12 @@ from supervisor.cli.ctl.call import (
 )
 from supervisor.client.wire import exchange, json_object, quote
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from supervisor.client.wire import Response
+
 INVALID = 422
 
 
@@ -32,17 +38,24 @@ def change(call: Call) -> int:
     if "rolling" in call.options:
         fields.append(("rolling", True))
     target = f"/v1/programs/{_names(call.words)}"
+    return finish(call, _ask_and_tell(call, target, f"{target}/{call.command}", fields))
+
+
+def _ask_and_tell(call: Call, states: str, target: str, fields: Sequence[tuple[str, str | bool]]) -> Response | int:
+    """Return the answer, and tell meanwhile how far it is; if there is none, say so and return the exit code.
+
+    `states`: where the states of the programs are that it is about.
+    """
     connection = reach(call)
     if isinstance(connection, int):
         return connection
     meanwhile = None
     try:
-        if "no-wait" not in call.options and not call.as_json:
+        if not {"no-wait", "dry-run"} & call.options.keys() and not call.as_json:
             from supervisor.cli.ctl.progress import Progress
 
-            meanwhile = Progress(call, target).show
-        response = exchange(connection, "POST", f"{target}/{call.command}", call.accept, json_object(fields), meanwhile)
-        return finish(call, response)
+            meanwhile = Progress(call, states).show
+        return exchange(connection, "POST", target, call.accept, json_object(fields), meanwhile)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
@@ -88,7 +101,7 @@ def update(call: Call) -> int:
     ]
     if "timeout" in call.options:
         fields.append(("timeout", call.options["timeout"]))
-    response = ask(call, "POST", "/v1/update", json_object(fields))
+    response = _ask_and_tell(call, "/v1/programs/all", "/v1/update", fields)
     if isinstance(response, int) or response.status != INVALID or call.as_json:
         return finish(call, response)
     sys.stderr.write(response.body.decode("utf-8", "replace"))

@@ -25,7 +25,7 @@ INTERVAL = 0.2
 """Seconds between two refreshes; what takes less shows no progress."""
 ROLLING = ("program.replaced", "program.replacement_failed", "program.rollback_begun")
 """Events of which each is shown as it comes."""
-VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading"}
+VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading", "update": "updating"}
 
 
 class Progress:
@@ -61,8 +61,8 @@ class Progress:
 
     def _draw(self, seconds: float) -> None:
         states = f": {states}" if (states := self._states()) else ""
-        words = " ".join(self._call.words)
-        _write(ERASE + f"{VERBS[self._call.command]} {words}{states} ({short_time(seconds)})"[: _width()])
+        what = " ".join((VERBS[self._call.command], *self._call.words))
+        _write(ERASE + f"{what}{states} ({short_time(seconds)})"[: _width()])
 
     def _tell(self, lines: list[str]) -> None:
         """Print lines in the place of the line that shows progress."""
@@ -86,6 +86,7 @@ class Failures:
     """Follows the events of the programs, and tells the first failure of each."""
 
     def __init__(self, call: Call) -> None:
+        self._has_steps_only = call.command == "update"  # others may fail meanwhile; the answer names its own
         self.sockets: list[socket] = []
         """The connection, as long as there is one."""
         self._parser = receive()
@@ -125,6 +126,8 @@ class Failures:
         who = event["program"], event.get("instance")
         if event["event"] in ROLLING:
             return [_step(event)]
+        if self._has_steps_only:
+            return []
         if event["event"] == "program.exited":
             self._exits[who] = event
         if event["event"] != "program.restart_delayed" or who in self._told:
