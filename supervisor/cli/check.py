@@ -78,6 +78,9 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
     if any(program.sockets for program in plan.programs.values()):
         yield from _describe_sockets(plan)
         yield ""
+    if any(program.update_config for program in plan.programs.values()):
+        yield from _describe_rolling(plan)
+        yield ""
     yield _describe_worst_case(plan)
     web, idle = plan.settings.web, plan.settings.idle_shutdown
     if web is not None:
@@ -141,6 +144,15 @@ def _describe_sockets(plan: Plan) -> Iterator[str]:
     for name, program in plan.programs.items():
         for number, socket in numbered(program):
             yield f"  {name:{width}}  descriptor {number}: {socket.name}, {socket.listen} ({socket.kind.value})"
+
+
+def _describe_rolling(plan: Plan) -> Iterator[str]:
+    yield "rolling restarts and updates:"
+    width = max(len(name) for name, program in plan.programs.items() if program.update_config)
+    for name, program in plan.programs.items():
+        if (config := program.update_config) is not None:
+            pace = f"parallelism {config.parallelism or 'all'}, delay {config.delay:g}s, monitor {config.monitor:g}s"
+            yield f"  {name:{width}}  {config.order.value}, {pace}, failure_action {config.failure_action.value}"
 
 
 def _describe_worst_case(plan: Plan) -> str:

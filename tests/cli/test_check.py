@@ -26,6 +26,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 from supervisor.core.watch import Watch, WatchAction
 from supervisor.core.web_page import WebPage
 from supervisor.errors import ConfigError
@@ -214,3 +215,18 @@ def test_warnings_are_shown_beside_problems(tmp_path: Path, capsys: pytest.Captu
         "warning: programs.web: cron goes to the background and then looks as if it had exited: add -f",
         "warning: programs.db: npm does not forward signals reliably: run node itself",
     ]
+
+
+def test_it_says_how_instances_are_replaced_where_the_table_does() -> None:
+    first = UpdateConfig(Order.START_FIRST, 0, 1.5, 10.0, FailureAction.ROLLBACK)
+    lines = _describe(
+        replace(UWSGI, update_config=first, depends_on=()), replace(MIGRATE, update_config=UpdateConfig())
+    )
+    start = lines.index("rolling restarts and updates:")
+    assert lines[start : start + 4] == [
+        "rolling restarts and updates:",
+        "  uwsgi    start-first, parallelism all, delay 1.5s, monitor 10s, failure_action rollback",
+        "  migrate  stop-first, parallelism 1, delay 0s, monitor 5s, failure_action pause",
+        "",
+    ]
+    assert "rolling restarts and updates:" not in _describe(MIGRATE)
