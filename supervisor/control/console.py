@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from supervisor.core.tree import Measurement
+from supervisor.core.record import replace
+from supervisor.core.tree import Measurement, by_instance
 from supervisor.core.wording import rfc3339
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Console:
         if now - self._measured_at >= FRESH:
             self._measured_at = now
             try:
-                self._usage = self._measure()
+                self._usage = by_instance(self._measure())
             except OSError:  # no descriptor left to read /proc with: better no figures than no status
                 self._usage = {}
         return self._usage
@@ -88,7 +89,8 @@ class Console:
 
     async def _measure_in_slices(self) -> tuple[float, Measurement]:
         try:
-            measurement = await self.container.measure()
+            measured = await self.container.measure()
+            measurement = replace(measured, usages=by_instance(measured.usages))
         except OSError:
             measurement = Measurement({}, 0)
         self._usage, self._measured_at = measurement.usages, self.clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from supervisor.core.lanes import first_lane, in_second_lane
 from supervisor.core.record import Record
 
 TYPE_CHECKING = False
@@ -60,6 +61,21 @@ class Usage(Record):
     memory_bytes: int
     """The sum of resident memory. Shared pages are counted once for each process."""
     processes: int
+
+
+def add_up(a: Usage, b: Usage) -> Usage:
+    return Usage(a.cpu_seconds + b.cpu_seconds, a.memory_bytes + b.memory_bytes, a.processes + b.processes)
+
+
+def by_instance(usages: Mapping[InstanceId, Usage]) -> Mapping[InstanceId, Usage]:
+    """Return what each instance uses: the old process and the new one together, while it has both."""
+    if not any(map(in_second_lane, usages)):
+        return usages
+    found: dict[InstanceId, Usage] = {}
+    for instance, used in usages.items():
+        first = first_lane(instance)
+        found[first] = add_up(found[first], used) if first in found else used
+    return found
 
 
 class Measurement(Record):

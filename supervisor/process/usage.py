@@ -6,7 +6,7 @@ is not counted.
 
 from __future__ import annotations
 
-from supervisor.core.tree import Usage
+from supervisor.core.tree import Usage, add_up
 from supervisor.process.procfs import list_pids, read_process, read_processes
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def sum_up(mains: Mapping[InstanceId, int], processes: Mapping[int, Process]) ->
         process = processes[pid]
         if not process.is_zombie:
             own = Usage(process.cpu_seconds, process.memory_bytes, 1)
-            usages[instance] = _add(usages[instance], own) if instance in usages else own
+            usages[instance] = add_up(usages[instance], own) if instance in usages else own
     return usages
 
 
@@ -74,7 +74,3 @@ def attribute(
         for below in trail:
             owners[below] = owners.get(pid)
     return {pid: owner for pid, owner in owners.items() if owner is not None and pid in processes}
-
-
-def _add(a: Usage, b: Usage) -> Usage:
-    return Usage(a.cpu_seconds + b.cpu_seconds, a.memory_bytes + b.memory_bytes, a.processes + b.processes)
