@@ -115,6 +115,28 @@ def test_each_instance_is_printed_and_a_second_command_is_refused(run: Run) -> N
     assert (first.returncode, told) == (0, "web:1 replaced (1 of 2)\nweb:2 replaced (2 of 2)\n")
 
 
+def test_an_update_prints_each_instance_and_a_pause_is_shown_until_it_goes_on(run: Run) -> None:
+    config = {"monitor": "0s"}
+    container = run({"web": quick("sleep", 1000, scale=2, update_config=config)})
+    container.await_ready()
+    rewrite(container, {"web": quick("sleep", 2000, scale=2, update_config=config)})
+    updated = container.supctl("update")
+    assert (updated.returncode, updated.stderr) == (0, "web:1 replaced (1 of 2)\nweb:2 replaced (2 of 2)\n")
+    rewrite(container, {"web": quick("false", scale=2, update_config=config, restart="no")})
+    updated = container.supctl("update")
+    first, _ = updated.stderr.splitlines()
+    assert (updated.returncode, first) == (1, "web:1 has failed: exited with code 1")
+    paused = "web:1 exited with code 1; 0 of 2 replaced, the update is paused: mend the table and run supctl update"
+    assert paused in container.supctl("why").stdout
+    assert paused in container.supctl("status").stdout
+    rewrite(container, {"web": quick("sleep", 2000, scale=2, update_config=config)})
+    assert container.supctl("update").returncode == 0
+    assert [container.supctl("why").stdout, paused in container.supctl("status").stdout] == [
+        "everything is up\n",
+        False,
+    ]
+
+
 def test_a_shutdown_in_the_middle_ends_well(run: Run) -> None:
     container = run({"web": quick("sleep", 1000, scale=3, update_config={"delay": "1h"})})
     container.await_ready()

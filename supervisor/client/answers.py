@@ -47,6 +47,24 @@ class WatchedFiles(TypedDict):
     """Why a change may be missed."""
 
 
+class Rolling(TypedDict):
+    """A rolling restart or update that is under way or paused."""
+
+    what: Literal["restart", "update", "rollback"]
+    state: Literal["running", "paused"]
+    replaced: int
+    """Instances whose new process was up."""
+    instances: int
+    """Instances to be replaced."""
+    detail: str
+    """How far it is; once it is paused, why, and how to go on or give up."""
+
+
+class NamedRolling(Rolling):
+    name: str
+    """The program."""
+
+
 class Entry(TypedDict):
     """One instance of a program."""
 
@@ -75,6 +93,8 @@ class Entry(TypedDict):
     starts_again_at: str | None
     status_text: str | None
     """What the process says of itself (STATUS= on its notify socket)."""
+    rolling: Rolling | None
+    """The rolling restart or update of its program, if one is under way or paused."""
     watch: list[WatchedFiles]
     """What the table watches for it; may be empty."""
     autostart: bool
@@ -164,6 +184,8 @@ class Why(TypedDict):
 
     up: bool
     programs: list[Explanation]
+    rolling: list[NamedRolling]
+    """The rolling restarts and updates that are under way or paused; may be empty."""
 
 
 class Need(TypedDict):

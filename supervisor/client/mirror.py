@@ -6,7 +6,7 @@ Rule 1: an event changes what it tells: `state`, `health`, `pid`, `since`, `reas
 `restarts`, `last_exit` and `last_lines` of an instance; `ready`, `healthy` and `stopping` of the container.
 Rule 2: figures (uptime, CPU time, memory, processes, failed health checks), the next run of a schedule, and what a
 process says of itself are those of the last status: no event tells them.
-Rule 3: where an event is about more than the mirror knows (an update, a scale), it needs a new status.
+Rule 3: where an event is about more than the mirror knows (an update, a scale, a replacement), it needs a new status.
 """
 
 from __future__ import annotations
@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 
 UP = ("none", "healthy")
 ENDED = ("EXITED", "FATAL", "STOPPED")
+BEYOND = (
+    "container.updated",
+    "program.scaled",
+    "program.rolling_begun",
+    "program.replaced",
+    "program.rollback_begun",
+    "program.rolling_completed",
+    "program.rolling_paused",
+    "program.rolled_back",
+    "program.rolling_given_up",
+)
+"""Events that change more than they carry. After `program.replaced`, another process may be the instance."""
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds between two attempts to reach supinit."""
 
@@ -90,7 +102,7 @@ class Mirror:
     def take(self, event: Event) -> bool:
         """Note an event. False: the mirror does not know enough any more, and has to be built again."""
         self.last, self.last_id = event, event["id"]
-        if event["event"] in ("container.updated", "program.scaled"):
+        if event["event"] in BEYOND:
             return False
         if event["event"] == "container.became_ready":
             self.status["ready"] = True

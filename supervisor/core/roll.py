@@ -88,6 +88,11 @@ class Roll(Record):
         return self.becomes is not None and self.outcome in (Outcome.PAUSED, Outcome.GIVEN_UP)
 
     @property
+    def is_paused(self) -> bool:
+        """Whether a failure has stopped it, and nobody has gone on or given up since."""
+        return self.outcome is Outcome.PAUSED and (self.what == "restart" or self.becomes is not None)
+
+    @property
     def is_update_under_way(self) -> bool:
         return self.outcome is None and self.becomes is not None
 

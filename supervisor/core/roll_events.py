@@ -70,5 +70,16 @@ def sentence_of(name: str, roll: Roll) -> str:
             return f"{roll.reason}; the others were replaced"
 
 
+def status_of(name: str, roll: Roll) -> str:
+    """Say how far a roll is, or why it is paused. Empty: it is over."""
+    if roll.is_active:
+        return f"{kind_of(roll)}: {_count(roll)} replaced"
+    return sentence_of(name, roll) if roll.is_paused else ""
+
+
+def kind_of(roll: Roll) -> str:
+    return "rollback" if roll.is_rollback else f"rolling {roll.what}"
+
+
 def _count(roll: Roll) -> str:
     return f"{len(roll.replaced)} of {roll.total}"

@@ -138,6 +138,8 @@ def keeps(turn: Settling, instance: InstanceId, event: Event) -> bool:
     if isinstance(event, StopRequested):
         give_up(turn, instance[0], f"{instance[0]} was asked to stop")
         return False
+    if isinstance(event, RestartRequested):
+        _end_paused_restart(turn, instance[0], f"{instance[0]} was asked to restart")
     return is_under_way(turn, instance)
 
 
@@ -329,13 +331,20 @@ def give_up(turn: Settling, name: str, reason: str) -> None:
     roll = turn.rolls.get(name)
     if roll is not None and roll.is_active:
         _end(turn, name, roll, Outcome.GIVEN_UP, reason)
+    _end_paused_restart(turn, name, reason)
+
+
+def _end_paused_restart(turn: Settling, name: str, reason: str) -> None:
+    """Note that nobody waits for a paused restart to go on. A paused update stays: its program runs on two entries."""
+    roll = turn.rolls.get(name)
+    if roll is not None and roll.is_paused and roll.what == "restart":
+        _end(turn, name, roll, Outcome.GIVEN_UP, reason)
 
 
 def forget_update(turn: Settling, name: str) -> None:
     """Note that another table has taken the place of an update, which cannot go on any more."""
     roll = turn.rolls[name]
-    if roll.is_active:
-        give_up(turn, name, "another update has begun")
+    give_up(turn, name, "another update has begun")
     if roll.becomes is not None:
         turn.rolls = {**turn.rolls, name: replace(turn.rolls[name], becomes=None, before=None, switching=())}
 

@@ -70,7 +70,7 @@ def test_what_there_is(path: str, call: Call) -> None:
         assert [entry["pid"] for entry in await call("programs", "db", "web")] == [103, 101, 102]
         assert await call("version") == {"version": __version__, "revision": None}
         assert await call("tree") == []
-        assert await call("why") == {"up": True, "programs": []}
+        assert await call("why") == {"up": True, "programs": [], "rolling": []}
         assert "supinit_ready 1.0\n" in await call("metrics")
         assert await call("probe", "health", "db", max_age=1e6) == {"healthy": True, "because": []}
 

@@ -21,12 +21,14 @@ from supervisor.control.console import Console
 from supervisor.control.resources.events import _as_json
 from supervisor.control.resources.plan import plan
 from supervisor.control.resources.view import status_body
-from supervisor.core.container import Asked, Updated
+from supervisor.core.container import Asked, RollAsked, Updated
 from supervisor.core.events import Event as Asking
-from supervisor.core.events import RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import Probed, RestartRequested, StartRequested, StopRequested
+from supervisor.core.health import Health
 from supervisor.core.log_events import LogEvent
 from supervisor.core.plan import make_plan
 from supervisor.core.program import Condition, Dependency, Program, Settings, ShutdownOn, Table
+from supervisor.core.update_config import Order, UpdateConfig
 from supervisor.logs.journal import MOST_TOLD
 
 from ..control.dialogue import Served, served
@@ -110,6 +112,44 @@ def test_whatever_happens_the_events_lead_from_one_status_to_the_next(steps: lis
         assert seen(mirror) == seen(snapshot(container)), step
 
 
+@pytest.mark.parametrize("order", list(Order))
+def test_a_replacement_leads_to_the_new_process(order: Order) -> None:
+    config = UpdateConfig(order, monitor=20.0)
+    web = Program("web", ("true",), scale=2, update_config=config, healthcheck=CHECK)
+    container = SteeredContainer(web).begin()
+    for number in (1, 2):
+        container.happen(("web", number), Probed(container.generation(("web", number)), True, ""))
+    mirror, statuses = snapshot(container), 0
+    before = [mirror.entry("web", number)["pid"] for number in (1, 2)]
+
+    def follow() -> None:
+        """Take the events; where they are not enough, build the mirror again from the status now."""
+        nonlocal mirror, statuses
+        for each in told(container, mirror.last_id):
+            if each["id"] > mirror.last_id and not mirror.take(each):
+                mirror, statuses = snapshot(container), statuses + 1
+        now = snapshot(container)
+        assert (seen(mirror), rolling(mirror)) == (seen(now), rolling(now))
+
+    container.take(RollAsked(container.plan.programs["web"].instances))
+    follow()
+    for _ in range(60):
+        for instance in container.plan.everyone:
+            if container.fleet.lives[instance].health is Health.STARTING:
+                container.happen(instance, Probed(container.generation(instance), True, ""))
+                follow()
+        container.wait(1.0)
+        follow()
+    after = [mirror.entry("web", number)["pid"] for number in (1, 2)]
+    assert None not in after and set(before).isdisjoint(after)
+    assert rolling(mirror) == [None, None]
+    assert 4 <= statuses <= 6  # one at the beginning, one for each replacement, one at the end
+
+
+def rolling(mirror: Mirror) -> list[object]:
+    return [entry["rolling"] for entry in mirror.status["programs"]]
+
+
 def test_dates_are_those_of_the_events() -> None:
     container = SteeredContainer(service("web")).begin()
     mirror = snapshot(container)
@@ -145,10 +185,11 @@ def test_the_containers_own_steps_are_noted() -> None:
     "unknown",
     [
         event(9, "container.updated", added="new"),
+        event(9, "program.replaced", program="web", state="RUNNING", health="none", done=1, instances=1),
         event(9, "program.started", program="new", state="STARTING", health="none", pid=7),
         event(9, "program.started", program="web", instance=2, state="STARTING", health="none", pid=7),
     ],
-    ids=["an update", "a program", "an instance"],
+    ids=["an update", "a replacement", "a program", "an instance"],
 )
 def test_what_it_does_not_know_takes_a_new_status(unknown: Event) -> None:
     mirror = snapshot(SteeredContainer(service("web")))

@@ -81,6 +81,7 @@ def test_a_running_instance_has_every_field(socket_path: str) -> None:
         "waiting_for": [],
         "starts_again_at": None,
         "status_text": None,
+        "rolling": None,
         "watch": [],
         "autostart": True,
         "next_run_at": None,

@@ -61,6 +61,7 @@ def test_each_instance_that_is_not_up_has_its_chain_of_causes(socket_path: str) 
             {**web, "why": WEB, "causes": names, "last_lines": lines},
             {**app, "why": APP, "causes": names[1:], "last_lines": lines},
         ],
+        "rolling": [],
     }
     assert reply.headers["supinit-fine"] == "no"
 

@@ -64,6 +64,7 @@ class _Projection:
         yield from self._times(rows)
         yield from _counters(rows)
         yield from self._watches(rows)
+        yield self._rolling()
         yield from self._oom_kills(rows)
         outputs = self._console.container.outputs
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
@@ -153,13 +154,25 @@ class _Projection:
             failed.add((name,), problems.count(name))
         yield from (actions, failed)
 
+    def _rolling(self) -> Family:
+        """Without a sample for a program that was never replaced this way, and has no update_config."""
+        about = "Whether a rolling restart or update is under way (running) or has stopped at a failure (paused)."
+        family = Family("gauge", "supinit_program_rolling", about, labels=("program", "state"))
+        rolls = self._console.container.snapshot.fleet.rolls
+        for name, program in self._console.container.plan.programs.items():
+            roll = rolls.get(name)
+            if roll is not None or program.update_config is not None:
+                family.add((name, "running"), float(roll is not None and roll.is_active))
+                family.add((name, "paused"), float(roll is not None and roll.is_paused))
+        return family
+
     def _usages(self, rows: Iterable[_Row]) -> Iterator[Family]:
         usages = self._console.usage()
         cpu = _counter("cpu_seconds", "CPU time of the process tree.")
         memory = _gauge("resident_memory_bytes", "Resident memory of the process tree.")
         processes = _gauge("processes", "Processes in the tree.")
         for row in rows:
-            usage: Usage | None = usages.get((row.view.name, row.view.instance))
+            usage: Usage | None = usages.get(first_lane((row.view.name, row.view.instance)))
             if usage is not None and row.view.pid is not None:
                 cpu.add(row.labels, usage.cpu_seconds)
                 memory.add(row.labels, usage.memory_bytes)

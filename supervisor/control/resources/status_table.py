@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.resources.columns import Columns
 from supervisor.control.resources.naming import label
-from supervisor.control.resources.view import next_run
+from supervisor.control.resources.view import next_run, rolling_detail
 from supervisor.core.counters import exit_key
 from supervisor.core.health import Health
+from supervisor.core.lanes import first_lane
 from supervisor.core.snapshot import State
 from supervisor.core.wording import printable, rfc3339, short_size, short_time
 
@@ -42,7 +43,7 @@ def lay_out(console: Console, instances: Iterable[InstanceId], width: int, color
 
 def _row(console: Console, view: InstanceView) -> dict[str, str]:
     now = console.clock.now()
-    usage = console.usage().get((view.name, view.instance)) if view.pid is not None else None
+    usage = console.usage().get(first_lane((view.name, view.instance))) if view.pid is not None else None
     exit_ = view.last_exit
     return {
         "NAME": label(console.container.plan, (view.name, view.instance)),
@@ -54,7 +55,7 @@ def _row(console: Console, view: InstanceView) -> dict[str, str]:
         "CPU": "-" if usage is None else short_time(usage.cpu_seconds),
         "MEMORY": "-" if usage is None else short_size(usage.memory_bytes),
         "LAST EXIT": "-" if exit_ is None else _ending(exit_, now),
-        DETAIL: printable(_schedule(console, view) or _detail(view, now) or _watch_problem(console, view.name)),
+        DETAIL: printable(_detail(console, view)),
     }
 
 
@@ -74,15 +75,21 @@ def _schedule(console: Console, view: InstanceView) -> str:
     return f"next run in {left} ({rfc3339(due)[:19]}Z){failed}"
 
 
-def _detail(view: InstanceView, now: float) -> str:
+def _detail(console: Console, view: InstanceView) -> str:
+    """Return what there is to say of an instance; the most important thing, of several."""
+    if schedule := _schedule(console, view):
+        return schedule
     if view.waiting_for:
         return f"waits for {', '.join(view.waiting_for)}"
     if view.starts_again_at is not None:
-        return f"{view.reason}; starts again in {short_time(view.starts_again_at - now)}"
+        return f"{view.reason}; starts again in {short_time(view.starts_again_at - console.clock.now())}"
     if view.reason is not None:
         return view.reason
     is_ill = view.health is Health.UNHEALTHY or view.probe_failures > 0
-    return view.probe_detail if is_ill else view.status_text
+    if is_ill and view.probe_detail:
+        return view.probe_detail
+    rolling = rolling_detail(console, view.name)
+    return rolling or ("" if is_ill else view.status_text) or _watch_problem(console, view.name)
 
 
 def _watch_problem(console: Console, name: str) -> str:

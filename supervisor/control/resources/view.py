@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from supervisor import __version__
+from supervisor.core.lanes import first_lane
 from supervisor.core.schedule import Outcome
 from supervisor.core.signals import signal_name
 from supervisor.core.wording import rfc3339
@@ -64,7 +65,7 @@ def entries(console: Console, instances: Iterable[InstanceId], is_measured: bool
 
 def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
     view = console.container.snapshot.instances[instance]
-    usage = console.usage().get(instance) if is_measured and view.pid is not None else None
+    usage = console.usage().get(first_lane(instance)) if is_measured and view.pid is not None else None
     clock = console.clock
     return {
         "name": view.name,
@@ -84,6 +85,7 @@ def _entry(console: Console, instance: InstanceId, is_measured: bool) -> Json:
         "waiting_for": list(view.waiting_for),
         "starts_again_at": clock.date(view.starts_again_at),
         "status_text": view.status_text or None,
+        "rolling": rolling(console, view.name),
         "watch": _watches(console, view.name),
         "autostart": console.container.plan.programs[view.name].starts_by_itself,
         **_schedule(console, view.name),
@@ -135,6 +137,30 @@ def _sockets(program: Program) -> list[Json]:
         {"name": socket.name, "listen": socket.listen, "type": socket.kind.value, "fd": number}
         for number, socket in numbered(program)
     ]
+
+
+def rolling(console: Console, name: str) -> Json | None:
+    """Return the rolling restart or update of a program. None: there is none under way or paused."""
+    roll = console.container.snapshot.fleet.rolls.get(name)
+    if roll is None or not (roll.is_active or roll.is_paused):
+        return None
+    return {
+        "what": "rollback" if roll.is_rollback else roll.what,
+        "state": "running" if roll.is_active else "paused",
+        "replaced": len(roll.replaced),
+        "instances": roll.total,
+        "detail": rolling_detail(console, name),
+    }
+
+
+def rolling_detail(console: Console, name: str) -> str:
+    """Say how far the rolling restart or update of a program is, or why it is paused. Empty: there is none."""
+    roll = console.container.snapshot.fleet.rolls.get(name)
+    if roll is None:
+        return ""
+    from supervisor.core.roll_events import status_of  # loaded with the first roll
+
+    return status_of(name, roll)
 
 
 def _watches(console: Console, name: str) -> list[Json]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, Response, json_response, text_response
 from supervisor.control.resources.naming import named_or_all
+from supervisor.control.resources.view import rolling
 from supervisor.core.protocol import FINE
 from supervisor.core.record import replace
 from supervisor.core.why import Why
@@ -13,18 +14,28 @@ from supervisor.core.wording import printable
 
 if TYPE_CHECKING:
     from supervisor.control.console import Console
+    from supervisor.control.resources.view import Json
     from supervisor.core.why import Explanation
 
 
 def why(console: Console, request: Request) -> Response:
-    """Answer with one explanation for each named instance, by default of all, that is not up."""
+    """Answer with one explanation for each named instance, by default of all, that is not up, and with their rolls."""
     container = console.container
     instances = named_or_all(container.plan, request.query.get("name", ()))
     reasons = Why(container.plan, container.snapshot, console.clock.now(), container.lines_of)
     found = [reason for instance in instances if (reason := reasons.explain(instance)) is not None]
     is_up = all(container.snapshot.instances[instance].is_fine for instance in instances)
-    answer = text_response(_text(found)) if request.wants_text else json_response(_body(console, found, is_up))
+    rolls = {name: roll for name in dict.fromkeys(i[0] for i in instances) if (roll := rolling(console, name))}
+    if request.wants_text:
+        more = [_paragraph(name, roll) for name, roll in rolls.items()]
+        answer = text_response("\n\n".join((_text(found), *more)))
+    else:
+        answer = json_response(_body(console, found, is_up) | {"rolling": [{"name": n, **r} for n, r in rolls.items()]})
     return replace(answer, headers=((FINE, "yes" if is_up else "no"),))
+
+
+def _paragraph(name: str, roll: Json) -> str:
+    return printable(f"{roll['detail']}." if roll["state"] == "paused" else f"{name}: {roll['detail']}.")
 
 
 def _body(console: Console, found: list[Explanation], is_up: bool) -> dict[str, object]:

@@ -100,7 +100,7 @@ function brief(program, reason) {
   if (program.next_run_at && program.state === "PENDING") return `next run ${clock(program.next_run_at)}`;
   if (program.state === "PENDING" && program.waiting_for.length > 0) return `waits for ${program.waiting_for.join(", ")}`;
   if (program.health === "unhealthy") return program.health_detail;
-  if (reason === undefined) return program.status_text;
+  if (reason === undefined) return program.rolling?.detail ?? program.status_text;
   return program.reason ?? (["STOPPED", "STARTING"].includes(program.state) ? null : reason.why);
 }
 
@@ -110,7 +110,8 @@ function showDetail() {
   setText($("detail-title"), chosen ?? "All programs");
   showActions(program, entries);
   const reasons = entries.map((each) => container.reasons.get(key(each))).filter((each) => each !== undefined);
-  setText($("why"), chosen === null ? total(reasons) : reasons.map((each) => each.why).join(" "));
+  const rolling = entries[0]?.rolling ? [`${entries[0].rolling.detail}.`] : [];
+  setText($("why"), chosen === null ? total(reasons) : [...reasons.map((each) => each.why), ...rolling].join(" "));
   const lines = chosen === null ? [] : (reasons.find((each) => each.last_lines.length > 0)?.last_lines ?? []);
   $("last-lines").hidden = lines.length === 0;
   setText($("last-lines"), lines.join("\n"));

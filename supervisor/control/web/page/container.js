@@ -158,7 +158,7 @@ export class Container {
         const program = this.programs.get(name);
         this.#dirty.add(program === undefined ? "" : name);
         if (program !== undefined) Object.assign(program, { state: event.state, health: event.health });
-      } else if (event.event.startsWith("container.")) {
+      } else if (event.event.startsWith("container.") || event.event.startsWith("program.roll")) {
         this.#dirty.add("");
       }
     }
