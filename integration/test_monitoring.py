@@ -46,6 +46,7 @@ def container(run: Run, tmp_path: Path) -> Container:
                 "sockets": {"http": {"listen": f"127.0.0.1:{free_port()}"}},
                 "watch": [{"path": str(watched), "action": "reload", "debounce": "10ms"}],
                 "reload_command": ["true"],
+                "update_config": {"order": "stop-first"},
             },
             "task": {"command": ["false"], "type": "oneshot", "shutdown_on": "never"},
             "job": {"command": ["true"], "type": "oneshot", "schedule": {"interval": "1h", "run_on_start": True}},
