@@ -188,6 +188,25 @@ def test_instances_are_replaced_one_by_one_and_scaled_and_a_schedule_runs_now(
     browser.await_text("#timeline", "job exited with code 0")
 
 
+def test_a_paused_restart_is_shown_with_its_way_out_until_it_is_over(
+    start_page: Callable[..., tuple[Container, str]], browser: Browser, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    command = ["sh", "-c", f"test ! -e {broken} || exit 5; exec sleep 1000"]
+    container, address = start_page({"web": SLEEP | ROLLING | {"command": command, "restart": "no"}})
+    container.await_ready()
+    browser.open(f"{address}#web")
+    browser.await_text("#detail-title", "web")
+    broken.touch()
+    assert container.supctl("restart", "--rolling", "web").returncode == 1
+    paused = "web:1 exited with code 5; 0 of 2 replaced, the restart is paused: mend the cause and run it again"
+    browser.await_text("#why", paused)
+    browser.await_text("#rows", paused)
+    broken.unlink()
+    assert container.supctl("restart", "web").returncode == 0
+    sleep_until(lambda: "paused" not in browser.text("#why") + browser.text("#rows"), 15, "it is over")
+
+
 FLOOD = """
 import sys, time
 began, count = time.monotonic(), 0
