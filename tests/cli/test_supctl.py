@@ -16,10 +16,11 @@ from supervisor import __version__
 from supervisor.cli import supctl
 from supervisor.cli.ctl import probing
 from supervisor.core.container import Asked, ShutdownAsked
-from supervisor.core.events import RestartRequested, StopRequested
+from supervisor.core.events import ProcessExited, RestartRequested, StopRequested
 from supervisor.core.program import Settings
-from supervisor.core.record import Record
+from supervisor.core.record import Record, replace
 from supervisor.core.tree import Branch, Member, Owner, OwnerKind
+from supervisor.core.update_config import Order, UpdateConfig
 
 from ..control.dialogue import served
 from ..control.steered import SteeredContainer, oneshot, service
@@ -306,6 +307,27 @@ def test_the_first_failure_is_shown_at_once_with_or_without_a_terminal(
             return await starting
 
     assert (asyncio.run(scenario()), capsys.readouterr().err) == (0, "")
+
+
+def test_a_new_process_beside_the_old_one_that_fails_is_told_once_and_not_as_tried_again(
+    path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = UpdateConfig(order=Order.START_FIRST)
+    container = SteeredContainer(replace(service("web", scale=2), update_config=config)).begin()
+
+    async def scenario() -> int:
+        async with served(container, path):
+            words = ["-s", path, "restart", "--rolling", "web"]
+            restarting = asyncio.create_task(asyncio.to_thread(supctl.main, words))
+            await container.asked.wait()
+            new = next(i for i in container.fleet.lives if i not in container.plan.programs["web"].instances)
+            container.happen(new, ProcessExited(container.generation(new), 7, None))
+            return await restarting
+
+    assert asyncio.run(scenario()) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "web:1 has failed: exited with code 7"
+    assert second.startswith("supctl: cannot restart: web:1 exited with code 7; 0 of 2 replaced, the restart is paused")
 
 
 def test_what_does_not_come_about_in_time_is_1(run: Run) -> None:

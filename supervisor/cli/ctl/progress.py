@@ -130,7 +130,8 @@ class Failures:
             return []
         if event["event"] == "program.exited":
             self._exits[who] = event
-        if event["event"] != "program.restart_delayed" or who in self._told:
+        is_beside = "state" not in event  # a new process that will not take over: another line says that
+        if event["event"] != "program.restart_delayed" or is_beside or who in self._told:
             return []
         self._told.add(who)
         exited = self._exits.get(who, {})
