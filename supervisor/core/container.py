@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
-
 from supervisor.core.actions import Action
 from supervisor.core.events import Event
 from supervisor.core.life import Life
@@ -15,12 +13,12 @@ if TYPE_CHECKING:
 
     from supervisor.core.file_changes import FileState
     from supervisor.core.idle_watch import IdleWatch
-    from supervisor.core.life import Exit
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program
     from supervisor.core.roll import Roll
     from supervisor.core.schedule import Outcome, Schedule, ScheduleState
     from supervisor.core.update import Leaving
+    from supervisor.core.verdict import Verdict
     from supervisor.core.watch import WatchKey
 
 
@@ -29,34 +27,6 @@ STEPS = 32
 
 A start takes PID 1 about a millisecond, so the loop is never busy with them for much longer than 32 ms.
 """
-
-
-class Cause(Enum):
-    """Why the container ends."""
-
-    ASKED = "asked"
-    FINISHED = "finished"
-    MAIN_ENDED = "main program ended"
-    PROGRAM_ENDED = "program ended"
-    UNHEALTHY = "unhealthy"
-    START_TIMEOUT = "start timeout"
-    IDLE = "idle"
-    INTERNAL = "internal error"
-
-
-class Verdict(Record):
-    """The one reason why the container ends, and its exit code. `instance`: the program that ended it, if one did."""
-
-    cause: Cause
-    code: int
-    reason: str
-    instance: InstanceId | None = None
-    exit: Exit | None = None
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether a human should look: not where the end was asked for, or where the main program ended."""
-        return self.code != 0 and self.cause not in (Cause.ASKED, Cause.MAIN_ENDED)
 
 
 class Serving(Record):

@@ -7,9 +7,10 @@ Rule 3: an update keeps the clock, unless it changes the ports or adds the key.
 
 from __future__ import annotations
 
-from supervisor.core.container import Cause, LookAtConnections, Serving, Verdict
+from supervisor.core.container import LookAtConnections, Serving
 from supervisor.core.record import Record, replace
 from supervisor.core.shutdown import end
+from supervisor.core.verdict import Cause, Verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import inf
 
 from supervisor.core.container import (
-    Cause,
     Change,
     Closing,
     ContainerPhase,
@@ -18,7 +17,6 @@ from supervisor.core.container import (
     ShutdownBegun,
     ShuttingDown,
     SweepContainer,
-    Verdict,
 )
 from supervisor.core.events import Hurried, StopAnnounced
 from supervisor.core.health import Health
@@ -26,7 +24,7 @@ from supervisor.core.healthcheck import OnUnhealthy
 from supervisor.core.life import Fatal
 from supervisor.core.program import ShutdownOn
 from supervisor.core.record import replace
-from supervisor.core.verdict import verdict_on, with_code_of_main
+from supervisor.core.verdict import Cause, Verdict, verdict_on, with_code_of_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -31,10 +31,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from supervisor.core.container import Fleet, Verdict
+    from supervisor.core.container import Fleet
     from supervisor.core.life import Exit, Life
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.verdict import Verdict
 
 
 class State(Enum):

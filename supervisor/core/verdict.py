@@ -7,18 +7,47 @@ Rule 2: with a main program, the code is that of its last exit: its own, 128 + t
 
 from __future__ import annotations
 
-from supervisor.core.container import Cause, Verdict
+from enum import Enum
+
 from supervisor.core.life import Exited, Fatal
-from supervisor.core.record import replace
+from supervisor.core.record import Record, replace
 from supervisor.core.restart_policy import exit_sentence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from supervisor.core.life import Life
+    from supervisor.core.life import Exit, Life
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+
+
+class Cause(Enum):
+    """Why the container ends."""
+
+    ASKED = "asked"
+    FINISHED = "finished"
+    MAIN_ENDED = "main program ended"
+    PROGRAM_ENDED = "program ended"
+    UNHEALTHY = "unhealthy"
+    START_TIMEOUT = "start timeout"
+    IDLE = "idle"
+    INTERNAL = "internal error"
+
+
+class Verdict(Record):
+    """The one reason why the container ends, and its exit code. `instance`: the program that ended it, if one did."""
+
+    cause: Cause
+    code: int
+    reason: str
+    instance: InstanceId | None = None
+    exit: Exit | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether a human should look: not where the end was asked for, or where the main program ended."""
+        return self.code != 0 and self.cause not in (Cause.ASKED, Cause.MAIN_ENDED)
 
 
 def verdict_on(plan: Plan, instance: InstanceId, life: Life) -> Verdict:

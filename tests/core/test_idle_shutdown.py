@@ -6,12 +6,13 @@ from random import Random
 
 import pytest
 
-from supervisor.core.container import Cause, ConnectionsSeen, Over, Resumed, Serving, ShutdownAsked, Updated, Verdict
+from supervisor.core.container import ConnectionsSeen, Over, Resumed, Serving, ShutdownAsked, Updated
 from supervisor.core.fleet import next_deadline
 from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.idle_watch import IdleWatch
 from supervisor.core.program import Program, Readiness, Settings
 from supervisor.core.record import replace
+from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import World, ignoring_all_but_sigkill, plan_of, program
 

@@ -12,7 +12,6 @@ from supervisor.core import fleet as fleet_rules
 from supervisor.core.container import (
     STEPS,
     Asked,
-    Cause,
     ClockSet,
     Closing,
     ContainerPhase,
@@ -32,7 +31,6 @@ from supervisor.core.container import (
     ShuttingDown,
     TimePassed,
     Updated,
-    Verdict,
 )
 from supervisor.core.dependencies import meets
 from supervisor.core.events import ProcessExited
@@ -59,6 +57,7 @@ from supervisor.core.program import InstanceId, Settings
 from supervisor.core.record import replace
 from supervisor.core.snapshot import project
 from supervisor.core.stop_sequence import stop_time_left
+from supervisor.core.verdict import Cause, Verdict
 from supervisor.core.watch import WatchKey
 
 from .chance import SECONDS, every_answer, random_request, random_successor, random_table

@@ -6,7 +6,7 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import Cause, Change, Over, ShutdownAsked, ShutdownBegun, Verdict
+from supervisor.core.container import Change, Over, ShutdownAsked, ShutdownBegun
 from supervisor.core.events import (
     DeadlinePassed,
     LookFailed,
@@ -22,6 +22,7 @@ from supervisor.core.log_events import LogEvent, describe_change, describe_conta
 from supervisor.core.notice import Notice
 from supervisor.core.program import Condition, Program, ProgramType, Readiness, Restart, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
+from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import OneLife, World, plan_of, program
 

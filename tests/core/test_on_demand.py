@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from supervisor.core.container import Asked, Cause, Serving, ShutdownAsked
+from supervisor.core.container import Asked, Serving, ShutdownAsked
 from supervisor.core.events import StartRequested
 from supervisor.core.fleet import new_fleet
 from supervisor.core.life import Exited, Pending, Stopped
 from supervisor.core.program import Condition, Dependency, Program, ProgramType, Restart, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.snapshot import Snapshot, State, project
+from supervisor.core.verdict import Cause
 from supervisor.core.why import Why
 
 from .worlds import World, plan_of, program

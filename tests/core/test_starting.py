@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.core.container import Asked, Begun, Cause, Draining, Happened, Serving, ShutdownAsked, Verdict
+from supervisor.core.container import Asked, Begun, Draining, Happened, Serving, ShutdownAsked
 from supervisor.core.events import BecameReady, RestartRequested, Spawned, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
@@ -21,6 +21,7 @@ from supervisor.core.program import (
     ShutdownOn,
 )
 from supervisor.core.record import replace
+from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import World, plan_of, program
 

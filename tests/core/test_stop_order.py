@@ -6,7 +6,7 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import STEPS, Begun, Cause, Order, Over, ShutdownAsked, ShuttingDown, TimePassed, Verdict
+from supervisor.core.container import STEPS, Begun, Order, Over, ShutdownAsked, ShuttingDown, TimePassed
 from supervisor.core.events import RestartRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import Exited, Running, Stopped, Stopping
@@ -24,6 +24,7 @@ from supervisor.core.program import (
 from supervisor.core.record import replace
 from supervisor.core.settling import Settling
 from supervisor.core.stop_order import stop_if_free
+from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import World, plan_of, program
 

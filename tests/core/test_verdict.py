@@ -7,7 +7,6 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 from supervisor.core.container import (
-    Cause,
     Closing,
     ContainerSwept,
     Draining,
@@ -17,7 +16,6 @@ from supervisor.core.container import (
     Serving,
     ShutdownAsked,
     ShutdownBegun,
-    Verdict,
 )
 from supervisor.core.events import BecameReady, ProcessExited, RestartRequested, StartFailed, StartRequested, Swept
 from supervisor.core.fleet import advance
@@ -35,6 +33,7 @@ from supervisor.core.program import (
     ShutdownOn,
 )
 from supervisor.core.record import replace
+from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import World, plan_of, program
 

@@ -33,7 +33,6 @@ from supervisor.core.container import (
     SweepContainer,
     TimePassed,
     Updated,
-    Verdict,
 )
 from supervisor.core.events import (
     DependenciesChecked,
@@ -55,6 +54,7 @@ from supervisor.core.life import Life, Phase
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
 from supervisor.core.record import replace
+from supervisor.core.verdict import Verdict
 from supervisor.core.watch import WatchKey
 
 LEASE = 40.0

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.core.container import Cause, Fleet, Verdict
+from supervisor.core.container import Fleet
 from supervisor.core.program import ShutdownOn
 from supervisor.core.snapshot import Snapshot
+from supervisor.core.verdict import Cause, Verdict
 from supervisor.health.manager_socket import ManagerSocket
 
 from ..engines import Turn, program, script, speaker
