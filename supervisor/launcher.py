@@ -166,7 +166,9 @@ class Launcher:
         try:
             by_lock = program.once is not None and program.once.store is None
             held = self._claim(instance, generation, program.once) if program.once is not None and by_lock else None
-            started = held or Spawned(generation, self._spawn(program, instance, generation, hear))
+            has_age = program.restart_when is not None and program.restart_when.age is not None
+            jitter = chance() if has_age else 0.0
+            started = held or Spawned(generation, self._spawn(program, instance, generation, hear), jitter)
             self._busy.pop(instance, None)
             return started
         except ExecutableBusy as error:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from supervisor.core.idle_watch import IdleWatch
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program
+    from supervisor.core.restart_due import LimitState
     from supervisor.core.roll import Roll
     from supervisor.core.schedule import Outcome, Schedule, ScheduleState
     from supervisor.core.update import Leaving
@@ -95,6 +96,8 @@ class Fleet(Record):
     """The last rolling restart or update of each program that had one (rolling.py)."""
     schedules: Mapping[str, ScheduleState] = {}
     """Where each program that has a schedule is in it."""
+    limits: Mapping[str, LimitState] = {}
+    """What is known of the processes of each program that has `restart_when`."""
 
 
 def new_life(plan: Plan, instance: InstanceId) -> Life:
@@ -223,6 +226,16 @@ class FilesLooked(Record):
     problem: str = ""
 
 
+class MemoryMeasured(Record):
+    """The answer to MeasureMemory: of each instance, the generation of its process and the bytes of its process tree.
+
+    An instance that could not be measured is left out.
+    """
+
+    name: str
+    measured: Mapping[InstanceId, tuple[int, int]] = {}
+
+
 FleetEvent = (
     Begun
     | Happened
@@ -240,6 +253,7 @@ FleetEvent = (
     | ClockSet
     | FilesTouched
     | FilesLooked
+    | MemoryMeasured
 )
 
 
@@ -285,7 +299,13 @@ class ForgetFiles(Record):
     key: WatchKey
 
 
-FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock | LookAtFiles | ForgetFiles
+class MeasureMemory(Record):
+    """Measure the resident memory of each instance of a program."""
+
+    name: str
+
+
+FleetOrder = Order | SweepContainer | LookAtConnections | ReadClock | LookAtFiles | ForgetFiles | MeasureMemory
 
 
 class Change(Record):
@@ -351,7 +371,18 @@ class WatchProblem(Record):
     problem: str
 
 
-ContainerChange = ContainerReady | ShutdownBegun | RunsPassedOver | FilesChanged | WatchProblem | ScaleChange
+class RestartDue(Record):
+    """An instance is about to get a new process. `limit`: memory or age; `reason`: a sentence."""
+
+    instance: InstanceId
+    limit: str
+    reason: str
+    is_one_of_many: bool = False
+
+
+ContainerChange = (
+    ContainerReady | ShutdownBegun | RunsPassedOver | FilesChanged | WatchProblem | ScaleChange | RestartDue
+)
 FleetChange = Change | RollChange | ContainerChange
 
 

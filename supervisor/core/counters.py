@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from supervisor.core.container import FilesChanged
+from supervisor.core.container import FilesChanged, RestartDue
 from supervisor.core.lanes import first_lane
 from supervisor.core.life import Spawning, Stopping
 from supervisor.core.signals import signal_name
@@ -53,6 +53,8 @@ class InstanceCounters:
         self.probe_failures = 0
         self.watch_actions: dict[tuple[str, str], int] = {}
         """Reloads and restarts because of changed files, by action and outcome."""
+        self.restarts_due: dict[str, int] = {}
+        """Restarts because of `restart_when`, by the limit that was reached."""
 
     def note_watch(self, action: str, outcome: str) -> None:
         self.watch_actions[action, outcome] = self.watch_actions.get((action, outcome), 0) + 1
@@ -88,7 +90,10 @@ class Counters:
             self._note_probe(change.instance, before.health_state, after.health_state)
 
     def note_container(self, change: ContainerChange) -> None:
-        """Count the restarts because of changed files. A reload counts when its outcome is known."""
+        """Count the restarts because of changed files and of limits. A reload counts when its outcome is known."""
+        if isinstance(change, RestartDue):
+            due = self.of(change.instance).restarts_due
+            due[change.limit] = due.get(change.limit, 0) + 1
         if isinstance(change, FilesChanged) and change.key[1].action is WatchAction.RESTART:
             for instance in change.instances:
                 self.of(instance).note_watch("restart", "done")

@@ -56,8 +56,11 @@ class DependencyFailed(Record):
 
 
 class Spawned(Record):
+    """`jitter`: a random number in [0, 1), where a limit on the age of the process asks for one."""
+
     generation: int
     pid: int
+    jitter: float = 0.0
 
 
 class SpawnFailed(Record):

@@ -54,6 +54,7 @@ from supervisor.core.container import (
     Fleet,
     FleetEvent,
     Happened,
+    MemoryMeasured,
     Over,
     Resumed,
     RollAsked,
@@ -67,7 +68,6 @@ from supervisor.core.container import (
     new_life,
 )
 from supervisor.core.deadlines import next_deadline as next_deadline_of
-from supervisor.core.deadlines import postpone
 from supervisor.core.dependencies import restart_dependants, start_dependencies, start_if_met, start_or_schedule
 from supervisor.core.events import (
     DeadlinePassed,
@@ -89,7 +89,6 @@ from supervisor.core.shutdown import (
     finish,
     judge,
     pass_container_time,
-    postpone_container,
     stop_all,
 )
 from supervisor.core.stop_order import stop_if_free
@@ -146,6 +145,8 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _note_clock(turn, None)
         case FilesTouched() | FilesLooked():
             _note_files(turn, event)
+        case MemoryMeasured():
+            _note_memory(turn, event)
         case _:
             assert_never(event)
     _settle(turn)
@@ -171,6 +172,8 @@ def next_deadline(fleet: Fleet) -> float | None:
         from supervisor.core.roll import next_roll_deadline
 
         earliest = min(earliest, *map(next_roll_deadline, fleet.rolls.values()))
+    for limited in fleet.limits.values():
+        earliest = min(earliest, limited.look_at, limited.act_at)
     return earliest if earliest < inf else None
 
 
@@ -258,6 +261,10 @@ def _pass_time(turn: Settling) -> None:
         from supervisor.core.file_changes import look_if_due as look_at_files_if_due
 
         look_at_files_if_due(turn)
+    if turn.limits:
+        from supervisor.core.restart_due import act_if_due
+
+        _ask_all(turn, act_if_due(turn))
     if turn.continue_at is not None and turn.now >= turn.continue_at:
         _continue(turn)
 
@@ -272,21 +279,9 @@ def _continue(turn: Settling) -> None:
 
 
 def _postpone(turn: Settling, seconds: float) -> None:
-    """Move every deadline. Nothing else changes, so this is not a change of any instance."""
-    turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
-    postpone_container(turn, seconds)
-    if turn.rolls:
-        from supervisor.core.roll import postpone_roll
+    from supervisor.core.postponing import postpone_all  # loaded with the first pause
 
-        turn.rolls = {name: postpone_roll(roll, seconds) for name, roll in turn.rolls.items()}
-    if turn.idle is not None:
-        from supervisor.core.idle_watch import postpone_watch
-
-        turn.idle = postpone_watch(turn.idle, seconds)
-    if turn.files:
-        from supervisor.core.file_changes import postpone_looks
-
-        postpone_looks(turn, seconds)
+    postpone_all(turn, seconds)
 
 
 def _note_connections(turn: Settling, ports: tuple[int, ...], last_seen: float | None) -> None:
@@ -309,11 +304,21 @@ def _note_files(turn: Settling, event: FilesTouched | FilesLooked) -> None:
     if isinstance(event, FilesTouched):
         note_hints(turn, event.keys)
     else:
-        for request in note_look(turn, event):
-            if isinstance(request, RollAsked):
-                _ask_roll_or_scale(turn, request)
-            else:
-                _ask(turn, request.instances, request.event)
+        _ask_all(turn, note_look(turn, event))
+
+
+def _note_memory(turn: Settling, event: MemoryMeasured) -> None:
+    from supervisor.core.restart_due import note_memory
+
+    note_memory(turn, event)
+
+
+def _ask_all(turn: Settling, requests: Iterable[Asked | RollAsked]) -> None:
+    for request in requests:
+        if isinstance(request, RollAsked):
+            _ask_roll_or_scale(turn, request)
+        else:
+            _ask(turn, request.instances, request.event)
 
 
 # ---- the rules
@@ -330,18 +335,7 @@ def _settle(turn: Settling) -> None:
         _apply_rules(turn)
     if isinstance(turn.container_phase, ShuttingDown) and not turn.is_any_waited_for():
         close(turn)
-    if turn.idle is not None or turn.plan.settings.idle_shutdown is not None:
-        from supervisor.core.idle_watch import keep_watch
-
-        keep_watch(turn)
-    if turn.schedules or turn.plan.scheduled:
-        from supervisor.core.scheduling import keep_schedules
-
-        keep_schedules(turn)
-    if turn.files or turn.plan.watches:
-        from supervisor.core.file_changes import keep_watches
-
-        keep_watches(turn)
+    turn.keep_in_step()
 
 
 def _advance_rolls(turn: Settling, names: Iterable[str]) -> None:

@@ -64,6 +64,8 @@ class Run(Record):
     ready_at: float | None = None
     lease: Lease | None = None
     """With `once.store`."""
+    jitter: float = 0.0
+    """How early it reaches its `restart_when.age`."""
 
 
 class Blame(Record):

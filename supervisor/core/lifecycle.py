@@ -156,9 +156,9 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
             return pass_deadline(program, life, now)
         case _ if event.generation != life.generation:
             return life, ()
-        case Spawned(pid=pid):
+        case Spawned(pid=pid, jitter=jitter):
             was_asked = isinstance(life.phase, Spawning)
-            life, actions = reports.note_spawned(program, life, pid, now)
+            life, actions = reports.note_spawned(program, life, pid, jitter, now)
             is_starting = was_asked and isinstance(life.phase, Starting)
             return pass_deadline(program, life, now) if is_starting else (life, actions)  # the first probe is due
         case SpawnFailed(reason=reason, code=code, jitter=jitter):

@@ -10,6 +10,7 @@ from supervisor.core.container import (
     ContainerReady,
     FilesChanged,
     Over,
+    RestartDue,
     RunsPassedOver,
     ScaleChange,
     ShutdownBegun,
@@ -207,6 +208,11 @@ def describe_container_change(change: ContainerChange) -> LogEvent:
             files = {"changed": listed} if listed else {}
             return LogEvent(
                 "info", "program.files_changed", {"program": name, "path": watch.path, **files, "does": does}
+            )
+        case RestartDue(instance=(name, number), limit=limit, reason=reason, is_one_of_many=is_one_of_many):
+            about = {"program": name, "instance": number} if is_one_of_many else {"program": name}
+            return LogEvent(
+                "warning" if limit == "memory" else "info", "program.restart_due", {**about, "reason": reason}
             )
         case WatchProblem(key=(name, watch), problem=problem) if not problem:
             return LogEvent("info", "program.watch_restored", {"program": name, "path": watch.path})

@@ -30,6 +30,8 @@ class Plan(Record):
     """What the operator should know about the table, each sentence with its position."""
     watches: tuple[WatchKey, ...] = ()
     """Every watch of every program."""
+    limited: tuple[str, ...] = ()
+    """The programs that have `restart_when`."""
     entries: Mapping[InstanceId, Program] = {}
     """The entries of single instances that differ from their program's, while it is updated one by one (rolling.py)."""
     scaled: Mapping[str, tuple[int, int]] = {}
@@ -78,6 +80,7 @@ def make_plan(table: Table, entries: Mapping[InstanceId, Program] | None = None)
         scheduled=scheduled_among(table.programs),
         warnings=table.warnings,
         watches=watches_of(table.programs),
+        limited=limited_among(table.programs),
         entries=own,
     )
 
@@ -90,6 +93,11 @@ def main_of(programs: Iterable[Program]) -> str | None:
 def scheduled_among(programs: Iterable[Program]) -> tuple[str, ...]:
     """Return the names of the programs that have a schedule."""
     return tuple(program.name for program in programs if program.schedule is not None)
+
+
+def limited_among(programs: Iterable[Program]) -> tuple[str, ...]:
+    """Return the names of the programs that have `restart_when`."""
+    return tuple(program.name for program in programs if program.restart_when is not None)
 
 
 def watches_of(programs: Iterable[Program]) -> tuple[WatchKey, ...]:

@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.healthcheck import HealthCheck
     from supervisor.core.once import Once
+    from supervisor.core.restart_limits import RestartLimits
     from supervisor.core.schedule import Schedule
     from supervisor.core.sockets import DescriptorText, ListenSocket
     from supervisor.core.update_config import UpdateConfig
@@ -255,6 +256,7 @@ class Program(Record):
     """With a schedule: the runs that may be under way at the same time."""
     schedule: Schedule | None = None
     update_config: UpdateConfig | None = None
+    restart_when: RestartLimits | None = None
     restart: Restart = Restart(RestartWhen.ALWAYS)
     restart_delay: RestartDelay = RestartDelay()
     start_retries: int | None = 10

@@ -62,10 +62,10 @@ RELOADING = "reloading"
 # ---- the start
 
 
-def note_spawned(program: Program, life: Life, pid: int, now: float) -> Transition:
+def note_spawned(program: Program, life: Life, pid: int, jitter: float, now: float) -> Transition:
     if not isinstance(life.phase, Spawning):
         return life, ()
-    run = Run(pid, since=now, lease=life.phase.lease)
+    run = Run(pid, since=now, lease=life.phase.lease, jitter=jitter)
     if program.healthcheck is not None:
         life = replace(life, health_state=begin_health_checks(program.healthcheck, now))
     if life.goal is Goal.DOWN:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
+    from supervisor.core.restart_due import LimitState
     from supervisor.core.roll import Roll
 
 
@@ -41,6 +42,7 @@ class Settling:
         self.idle = fleet.idle
         self.rolls: Mapping[str, Roll] = fleet.rolls
         self.schedules = dict(fleet.schedules)
+        self.limits: Mapping[str, LimitState] = fleet.limits
         self.ends_noted = 0
         """How many of the changes have been looked at for the ends of scheduled runs."""
         self.orders: list[FleetOrder] = []
@@ -75,6 +77,7 @@ class Settling:
             self.files,
             self.rolls,
             self.schedules,
+            self.limits,
         )
         plan = self.plan if self.plan is not self.old_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
@@ -143,6 +146,25 @@ class Settling:
             return False
         programs = self.plan.programs
         return any(not life.on_demand and programs[i[0]].starts_by_itself for i, life in self.lives.items())
+
+    def keep_in_step(self) -> None:
+        """Begin, adapt and end what the table asks supinit to look at, as far as it asks for anything."""
+        if self.idle is not None or self.plan.settings.idle_shutdown is not None:
+            from supervisor.core.idle_watch import keep_watch
+
+            keep_watch(self)
+        if self.schedules or self.plan.scheduled:
+            from supervisor.core.scheduling import keep_schedules
+
+            keep_schedules(self)
+        if self.files or self.plan.watches:
+            from supervisor.core.file_changes import keep_watches
+
+            keep_watches(self)
+        if self.limits or self.plan.limited:
+            from supervisor.core.restart_due import keep_limits
+
+            keep_limits(self)
 
     # ---- the container's readiness
 

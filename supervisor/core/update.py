@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import Enum
 
 from supervisor.core.life import Stopping
-from supervisor.core.plan import find_cycles, main_of, make_plan, scheduled_among, watches_of
+from supervisor.core.plan import find_cycles, limited_among, main_of, make_plan, scheduled_among, watches_of
 from supervisor.core.program import LogMode, Program, Settings, Table
 from supervisor.core.record import Record, replace
 
@@ -217,6 +217,7 @@ def replace_entries(
             main=main_of(entries_now),
             scheduled=scheduled_among(entries_now),
             watches=watches_of(entries_now),
+            limited=limited_among(entries_now),
         )
     between = _plan_between(plan.settings, programs, leaving, own)
     return replace(between, warnings=plan.warnings, scaled=plan.scaled)

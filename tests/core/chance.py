@@ -63,6 +63,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.schedule import Schedule
 from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 from supervisor.core.watch import Watch, WatchAction
@@ -157,7 +158,13 @@ def random_program(rng: Random, name: str = "web", depends_on: tuple[Dependency,
         once=rng.choice((None, ONCE, ONCE)) if kind is ProgramType.ONESHOT else None,
         healthcheck=rng.choice((None, random_healthcheck(rng))),
         watch=random_watches(rng),
+        restart_when=random_limits(rng) if kind is not ProgramType.ONESHOT else None,
     )
+
+
+def random_limits(rng: Random) -> RestartLimits | None:
+    limits = RestartLimits(rng.choice((None, 100)), rng.choice((None, 5.0, 60.0)), rng.choice((1.0, 30.0)))
+    return None if limits.memory is None and limits.age is None else rng.choice((None, limits))
 
 
 def random_watches(rng: Random) -> tuple[Watch, ...]:
@@ -197,6 +204,7 @@ def random_successor(rng: Random, table: tuple[Program, ...]) -> tuple[Program, 
                 stop=stop,
                 healthcheck=check,
                 watch=watch,
+                restart_when=rng.choice((old.restart_when, old.restart_when, program.restart_when)),
             )
         after.append(program)
     return tuple(after)
@@ -240,7 +248,7 @@ def every_event(rng: Random, generation: int) -> tuple[Event, ...]:
 def every_answer(rng: Random, generation: int) -> tuple[Event, ...]:
     """Return one event of each kind that names its process."""
     return (
-        Spawned(generation, rng.randint(2, 9)),
+        Spawned(generation, rng.randint(2, 9), rng.random()),
         SpawnFailed(generation, "cannot be started", rng.choice((None, 126, 127)), rng.random()),
         SpawnSkipped(generation, "was done before"),
         SpawnHeld(generation, rng.choice((0.0, 1.0, 100.0))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from random import Random
 from signal import SIGINT, SIGQUIT, SIGTERM
 
@@ -20,6 +21,7 @@ from supervisor.core.container import (
     Fault,
     FilesLooked,
     FilesTouched,
+    Fleet,
     FleetEvent,
     Happened,
     Over,
@@ -48,13 +50,15 @@ from supervisor.core.life import (
     Preparing,
     Running,
     Scheduled,
+    Spawning,
     Starting,
     Stopping,
     Sweeping,
 )
 from supervisor.core.plan import Plan, critical_path
-from supervisor.core.program import InstanceId, Settings
+from supervisor.core.program import InstanceId, ProgramType, Settings
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.snapshot import project
 from supervisor.core.stop_sequence import stop_time_left
 from supervisor.core.verdict import Cause, Verdict
@@ -103,6 +107,9 @@ def _event(world: World, rng: Random) -> FleetEvent:
         return Asked(tuple(some), random_request(rng))
     if chance < 0.81 and world.plan.watches:
         return _about_files(rng.choice(world.plan.watches), rng)
+    if chance < 0.815:
+        world.memory[instance] = rng.choice((50, 200))
+        return TimePassed()
     if chance < 0.82:
         some = rng.sample(tuple(world.fleet.lives), rng.randint(1, len(world.fleet.lives)))
         return RollAsked(tuple(some))
@@ -334,17 +341,23 @@ def test_the_container_phase_only_moves_forward_and_the_verdict_stays() -> None:
     assert seen >= {Serving, Draining, Over}
 
 
+def _movable(fleet: Fleet) -> Fleet:
+    """Return the fleet without what a pause does not move: the times of schedules, and the ages of processes."""
+    limits = {name: replace(state, act_at=inf) for name, state in fleet.limits.items()}
+    return replace(fleet, schedules={}, limits=limits)
+
+
 def test_a_pause_moves_the_next_deadline_by_its_length_and_leads_to_nothing() -> None:
     for seed in SEEDS:
         for world in walk(seed):
-            deadline = next_deadline(replace(world.fleet, schedules={}))
+            deadline = next_deadline(_movable(world.fleet))
             turn = advance(world.plan, world.fleet, Resumed(7.0), world.now + 7.0)
             runs = [life.phase for life in world.fleet.lives.values()]
             renewals = [p for p in runs if isinstance(p, Starting | Running | Stopping | Sweeping) and p.run.lease]
             if renewals:
                 continue  # a store counts the time of a lease
             moved = None if deadline is None else pytest.approx(deadline + 7.0)
-            after = next_deadline(replace(turn.fleet, schedules={}))
+            after = next_deadline(_movable(turn.fleet))
             assert (after, turn.orders, turn.changes) == (moved, (), ()), seed
             assert turn.fleet.schedules == world.fleet.schedules, (seed, "what is due does not wait for a pause")
             assert advance(world.plan, world.fleet, Resumed(-1.0), world.now).fleet == world.fleet, seed
@@ -476,6 +489,56 @@ def test_every_watch_of_the_table_is_kept_until_a_shutdown_and_no_other(seed: in
         assert sorted(map(repr, world.fleet.files)) == sorted(map(repr, wanted))
         assert world.watched.keys() == world.fleet.files.keys()
         assert not any(state.is_looking for state in world.fleet.files.values())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_memory_is_measured_only_while_a_process_runs_that_has_a_limit(seed: int) -> None:
+    for world in walk(seed):
+        is_serving = isinstance(world.fleet.container_phase, Serving)
+        programs = world.plan.programs.values()
+        limited = {program.name: program.restart_when for program in programs if program.restart_when is not None}
+        assert set(world.fleet.limits) == (set(limited) if is_serving else set())
+        for name, state in world.fleet.limits.items():
+            lives = [world.fleet.lives[i] for i in world.plan.programs[name].instances if i in world.fleet.lives]
+            is_measured = limited[name].memory is not None and any(isinstance(life.phase, Running) for life in lives)
+            assert is_measured or state.look_at == inf, seed
+            assert not state.is_looking, "every measurement is answered"
+
+
+def _limited_world(seed: int) -> tuple[World, Random]:
+    """A world in which every program that may have limits has small ones."""
+    rng = Random(seed)
+    table = []
+    for program in random_table(rng):
+        limits = RestartLimits(rng.choice((None, 100)), rng.choice((None, 3.0, 30.0)), 1.0)
+        is_limited = program.kind is not ProgramType.ONESHOT and limits != RestartLimits(interval=1.0)
+        table.append(replace(program, restart_when=limits if is_limited else None, once=None))
+    return World(plan_of(*table)).begin(), rng
+
+
+def test_a_limit_replaces_one_instance_of_a_program_at_a_time() -> None:
+    reasons = set[str]()
+    for seed in SEEDS:
+        world, rng = _limited_world(seed)
+        for _ in range(60):
+            world.memory = {instance: rng.choice((50, 200, 200)) for instance in world.fleet.lives}
+            deadline = next_deadline(world.fleet)
+            world.restarts_due.clear()
+            if rng.random() < 0.1:
+                world.tell(_event(world, rng), at=world.now + rng.choice((0.0, 0.5)))
+            else:
+                world.tell(TimePassed(), at=world.now + 1.0 if deadline is None else max(world.now, deadline))
+            for _, instance, reason in world.restarts_due:
+                reasons.add(reason.split()[1])
+                others = [life for i, life in world.fleet.lives.items() if i[0] == instance[0] and i != instance]
+                roll = world.fleet.rolls.get(instance[0])
+                successors = 0 if roll is None or not roll.is_active else 1
+                coming = [life for life in others if isinstance(life.phase, Spawning | Starting | Sweeping)]
+                assert len(coming) <= successors, seed
+            due = [instance[0] for _, instance, _ in world.restarts_due]
+            assert len(due) == len(set(due)), seed
+            assert isinstance(world.fleet.container_phase, Serving) or not world.fleet.limits
+    assert reasons == {"memory", "has"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

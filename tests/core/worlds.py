@@ -27,8 +27,11 @@ from supervisor.core.container import (
     Happened,
     LookAtConnections,
     LookAtFiles,
+    MeasureMemory,
+    MemoryMeasured,
     Over,
     ReadClock,
+    RestartDue,
     RunsPassedOver,
     SweepContainer,
     TimePassed,
@@ -150,6 +153,11 @@ class World:
         self.file_looks: list[tuple[float, str]] = []
         """When files were looked at, and which path."""
         self.reloads: list[tuple[float, InstanceId]] = []
+        self.memory: dict[InstanceId, int] = {}
+        """The bytes of each instance that can be measured."""
+        self.measurements: list[tuple[float, str]] = []
+        self.restarts_due: list[tuple[float, InstanceId, str]] = []
+        """When an instance had reached a limit, and which."""
 
     # ---- what happens
 
@@ -167,6 +175,7 @@ class World:
             if turn.plan is not None:
                 self.plan, self.was_updated = turn.plan, True
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
+            self.restarts_due += [(self.now, c.instance, c.reason) for c in turn.changes if isinstance(c, RestartDue)]
             self.passed_over += [change for change in turn.changes if isinstance(change, RunsPassedOver)]
             for order in turn.orders:
                 if isinstance(order, SweepContainer):
@@ -181,6 +190,8 @@ class World:
                     events.append(self.look_at_files(order.key))
                 elif isinstance(order, ForgetFiles):
                     self.watched.pop(order.key)
+                elif isinstance(order, MeasureMemory):
+                    events.append(self.measure(order.name))
                 else:
                     answers = self.obey(order.instance, order.action)
                     events.extend(Happened(order.instance, answer) for answer in answers)
@@ -217,6 +228,12 @@ class World:
             case Happened(instance, MainChanged(generation, pid)) if instance in self.pids:
                 if generation == self.fleet.lives[instance].generation:
                     self.pids[instance] = pid
+
+    def measure(self, name: str) -> MemoryMeasured:
+        self.measurements.append((self.now, name))
+        lives = self.fleet.lives
+        measured = {i: (lives[i].generation, n) for i, n in self.memory.items() if i[0] == name and i in lives}
+        return MemoryMeasured(name, measured)
 
     def look_at_files(self, key: WatchKey) -> FilesLooked:
         """Answer once with what has been put into `watched`, and then that nothing has changed."""

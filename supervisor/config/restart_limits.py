@@ -1,0 +1,48 @@
+"""`restart_when`: how large and how old a process may get before it is replaced."""
+
+from __future__ import annotations
+
+from supervisor.config.kinds import Made
+from supervisor.config.rules import Needs
+from supervisor.config.scalars import duration, size
+from supervisor.config.sections import Key, Section
+from supervisor.core.restart_limits import RestartLimits
+
+MIN_MEMORY = 1024 * 1024
+MIN_INTERVAL = 1.0
+
+
+def _interval(seconds: float) -> float:
+    if seconds < MIN_INTERVAL:
+        raise ValueError(f"cannot be less than {MIN_INTERVAL:g}s: a measurement reads every process in /proc")
+    return seconds
+
+
+class OneLimit:
+    """At least one of the limits is given."""
+
+    def check(self, place):
+        if not {"memory", "age"} & place.given:
+            place.problem("one of memory, age is required")
+
+    def json_schema(self):
+        return {"anyOf": [{"required": ["memory"]}, {"required": ["age"]}]}
+
+
+RESTART_LIMITS = Section(
+    Key(
+        "memory",
+        size(MIN_MEMORY),
+        "Restart it when the resident memory of its process tree (MEMORY in supctl status) was above this in two"
+        " measurements in a row.",
+    ),
+    Key(
+        "age",
+        duration(may_be_zero=False),
+        "Restart it when it has run for this long, or at random up to a tenth less, so that many containers do not"
+        " restart together.",
+    ),
+    Key("interval", Made(duration(), _interval), "Time between two measurements of the memory.", "30s"),
+    make=RestartLimits,
+    rules=(OneLimit(), Needs("interval", "memory")),
+)

@@ -1,0 +1,262 @@
+"""`restart_when`: when a process has grown too large or too old, and how it is replaced for that."""
+
+from __future__ import annotations
+
+from signal import SIGTERM
+
+import pytest
+
+from supervisor.core.container import MemoryMeasured, RestartDue, Resumed, RollAsked, ShutdownAsked
+from supervisor.core.counters import Counters
+from supervisor.core.events import DependenciesChecked, Spawned, StartRequested, StopRequested
+from supervisor.core.fleet import next_deadline
+from supervisor.core.life import Fatal, Run, Running
+from supervisor.core.log_events import LogEvent, describe_container_change
+from supervisor.core.program import Program, Restart, RestartWhen, ShutdownOn, SignalStep
+from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
+from supervisor.core.roll import Outcome
+from supervisor.core.update_config import Order, UpdateConfig
+
+from .worlds import OneLife, World, plan_of, program
+
+MIB = 1024 * 1024
+LARGE, SMALL = 612 * MIB, 100 * MIB
+MEMORY = RestartLimits(memory=500 * MIB)
+AGE = RestartLimits(age=100.0)
+WEB = replace(program("web"), restart_when=MEMORY)
+TWO = replace(WEB, scale=2)
+TOO_LARGE = "its memory is 612.0 MiB, above 500.0 MiB"
+ROLLING = UpdateConfig(order=Order.START_FIRST, monitor=0.0)
+
+
+def _world(*programs: Program, **fields: object) -> World:
+    """A world whose programs are RUNNING since 1.0."""
+    return World(plan_of(*programs), **fields).begin().pass_to(1.0)  # type: ignore[arg-type]  # what a test says
+
+
+def _large(world: World, *numbers: int) -> World:
+    world.memory = {("web", number): LARGE for number in numbers or (1,)}
+    return world
+
+
+# ---- memory
+
+
+def test_memory_is_measured_every_interval_while_the_program_is_running() -> None:
+    world = _world(WEB).pass_to(95.0)
+    assert world.measurements == [(31.0, "web"), (61.0, "web"), (91.0, "web")]
+    world.ask(StopRequested(), "web").pass_to(200.0)
+    assert (world.measurements[3:], next_deadline(world.fleet)) == ([], None)
+
+
+@pytest.mark.parametrize("entry", [program("web"), replace(WEB, autostart=False)], ids=["no key", "on demand"])
+def test_nothing_is_measured_without_the_key_or_a_process(entry: Program) -> None:
+    world = _world(entry).pass_to(1000.0)
+    assert (world.measurements, next_deadline(world.fleet)) == ([], None)
+
+
+def test_a_process_above_the_limit_twice_in_a_row_is_restarted_by_its_stop_sequence() -> None:
+    world = _large(_world(WEB)).pass_to(60.9)
+    assert (world.restarts_due, world.signals) == ([], [])
+    world.pass_to(61.0)
+    assert world.restarts_due == [(61.0, ("web", 1), TOO_LARGE)]
+    assert world.signals == [(61.0, ("web", 1), SIGTERM)]
+    assert world.spawned == [("web", 1), ("web", 1)]
+
+
+def test_a_peak_is_not_a_leak() -> None:
+    world = _world(WEB)
+    for at, memory in ((31.0, LARGE), (61.0, SMALL), (91.0, LARGE), (121.0, SMALL)):
+        world.memory = {("web", 1): memory}
+        world.pass_to(at)
+    assert world.restarts_due == []
+
+
+def test_exactly_the_limit_is_not_above_it() -> None:
+    world = _world(WEB)
+    world.memory = {("web", 1): 500 * MIB}
+    assert world.pass_to(1000.0).restarts_due == []
+
+
+def test_a_measurement_that_fails_neither_counts_nor_forgets() -> None:
+    world = _large(_world(WEB)).pass_to(31.0)
+    world.memory = {}
+    world.pass_to(61.0)
+    _large(world).pass_to(91.0)
+    assert world.restarts_due == [(91.0, ("web", 1), TOO_LARGE)]
+
+
+def test_a_measurement_of_an_earlier_process_does_not_count_for_the_new_one() -> None:
+    world = _large(_world(WEB)).pass_to(31.0).exits("web", 0).pass_to(60.0)
+    world.tell(MemoryMeasured("web", {("web", 1): (1, LARGE)})).pass_to(61.5)
+    assert isinstance(world.phase("web"), Running)
+    assert world.restarts_due == []
+
+
+def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
+    world = _world(WEB)
+    before = world.fleet
+    assert world.tell(MemoryMeasured("web", {("web", 1): (1, LARGE)})).fleet == before
+
+
+# ---- age
+
+
+@pytest.mark.parametrize(("jitter", "at"), [(0.0, 100.0), (0.5, 95.0)])
+def test_a_process_is_restarted_at_its_age_or_somewhat_earlier_as_its_jitter_says(jitter: float, at: float) -> None:
+    world = _world(replace(WEB, restart_when=AGE))
+    life = world.fleet.lives["web", 1]
+    assert isinstance(life.phase, Running)
+    older = replace(life, phase=replace(life.phase, run=replace(life.phase.run, jitter=jitter)))
+    world.fleet = replace(world.fleet, lives={("web", 1): older})
+    world.tell(Resumed(0.0)).pass_to(at - 0.1)
+    assert world.restarts_due == []
+    world.pass_to(at)
+    assert [due[:2] for due in world.restarts_due] == [(at, ("web", 1))]
+
+
+def test_the_jitter_comes_with_the_process() -> None:
+    subject = OneLife(replace(WEB, restart_when=AGE))
+    subject.tell(StartRequested(), DependenciesChecked(()), Spawned(1, 100, 0.25))
+    assert subject.life.run == Run(100, since=0.0, jitter=0.25)
+
+
+def test_the_age_of_a_new_process_counts_anew() -> None:
+    world = _world(replace(WEB, restart_when=AGE)).pass_to(250.0)
+    assert world.restarts_due == [
+        (100.0, ("web", 1), "it has run for 1m40s"),
+        (200.0, ("web", 1), "it has run for 1m40s"),
+    ]
+
+
+def test_age_alone_measures_nothing() -> None:
+    assert _world(replace(WEB, restart_when=AGE)).pass_to(1000.0).measurements == []
+
+
+# ---- how it is replaced
+
+
+def test_instances_that_are_due_together_are_restarted_one_after_the_other() -> None:
+    world = _large(_world(TWO), 1, 2).pass_to(61.5)
+    assert world.spawned[2:] == [("web", 1)]
+    world.pass_to(62.5)
+    assert world.spawned[2:] == [("web", 1), ("web", 2)]
+    assert world.restarts_due == [(61.0, ("web", 1), TOO_LARGE), (62.0, ("web", 2), TOO_LARGE)]
+
+
+def test_an_instance_waits_while_another_one_is_stopping() -> None:
+    slow = replace(TWO, stop=(SignalStep(SIGTERM, 1000.0),))
+    world = _large(_world(slow, obeys={"web": ()}), 2)
+    world.pass_to(50.0).tell(RollAsked((("web", 1),))).pass_to(200.0)
+    assert world.restarts_due == []
+
+
+def test_with_update_config_the_new_process_starts_first() -> None:
+    world = _large(_world(replace(WEB, update_config=ROLLING))).pass_to(61.5)
+    assert (len(world.spawned), world.signals) == (2, [])
+    world.pass_to(62.5)
+    assert [number for _, (_, number), _ in world.signals] == [1]
+    assert world.fleet.rolls["web"].outcome is Outcome.COMPLETED
+
+
+def test_a_new_process_that_fails_is_not_tried_again_at_once() -> None:
+    world = _large(_world(replace(WEB, update_config=ROLLING))).pass_to(61.5)
+    world.unspawnable = {"web": ("cannot be started", None)}
+    world.exits("web", 1, number=world.spawned[-1][1]).pass_to(300.0)
+    assert [at for at, _, _ in world.restarts_due] == [61.0]
+    world.pass_to(661.0)
+    assert [at for at, _, _ in world.restarts_due] == [61.0, 661.0]
+
+
+def test_an_update_that_was_paused_is_not_continued() -> None:
+    web = replace(TWO, update_config=UpdateConfig())
+    world = _world(web)
+    world.unspawnable = {"web": ("cannot be started", 127)}
+    world.update(replace(web, command=("broken",))).pass_to(10.0)
+    assert world.fleet.rolls["web"].outcome is Outcome.PAUSED
+    world.unspawnable = {}
+    _large(world, 2).pass_to(100.0)
+    assert [due[1] for due in world.restarts_due] == [("web", 2)]
+    assert world.fleet.rolls["web"].outcome is Outcome.PAUSED
+    assert world.plan.program_of(("web", 2)).command == web.command
+
+
+def test_it_is_neither_a_failure_nor_a_restart_that_nobody_asked_for() -> None:
+    world = _large(_world(replace(WEB, restart=Restart(RestartWhen.NEVER), start_retries=1))).pass_to(500.0)
+    life = world.life("web")
+    assert len(world.restarts_due) > 2
+    assert (life.failures, life.attempts, life.restarts, life.goal.name) == (0, 0, 0, "UP")
+
+
+# ---- what it leaves alone
+
+
+def test_nothing_is_due_once_the_shutdown_has_begun() -> None:
+    slow = replace(WEB, stop=(SignalStep(SIGTERM, 1000.0),))
+    world = _large(_world(slow, obeys={"web": ()})).pass_to(31.0).tell(ShutdownAsked("SIGTERM")).pass_to(500.0)
+    assert (world.restarts_due, world.measurements, world.fleet.limits) == ([], [(31.0, "web")], {})
+
+
+def test_a_program_that_waits_for_its_stop_is_left_alone() -> None:
+    app = replace(program("app", "web"), stop=(SignalStep(SIGTERM, 1000.0),))
+    world = _large(_world(replace(WEB, restart_when=replace(MEMORY, age=100.0)), app, obeys={"app": ()}))
+    world.pass_to(31.0).ask(StopRequested(), "web", "app").pass_to(500.0)
+    assert isinstance(world.phase("web"), Running)
+    assert world.restarts_due == []
+
+
+def test_what_is_down_stays_down() -> None:
+    never = replace(TWO, restart=Restart(RestartWhen.NEVER), shutdown_on=ShutdownOn.NEVER)
+    world = _large(_world(replace(never, restart_when=replace(MEMORY, age=100.0))), 1, 2)
+    world.exits("web", 1).exits("web", 1, number=2).pass_to(500.0)
+    assert (type(world.phase("web")), type(world.phase("web", 2))) == (Fatal, Fatal)
+    assert (world.restarts_due, next_deadline(world.fleet)) == ([], None)
+
+
+# ---- updates, and pauses
+
+
+def test_an_update_adds_changes_and_removes_limits_in_place() -> None:
+    world = _large(_world(program("web"))).pass_to(10.0).update(WEB)
+    assert (world.pass_to(40.0).measurements, len(world.spawned)) == ([(40.0, "web")], 1)
+    world.update(replace(WEB, restart_when=RestartLimits(memory=700 * MIB, interval=5.0)))
+    assert (world.pass_to(51.0).measurements[1:], world.restarts_due) == ([(45.0, "web"), (50.0, "web")], [])
+    world.update(program("web"))
+    assert (world.fleet.limits, next_deadline(world.fleet), len(world.spawned)) == ({}, None, 1)
+
+
+def test_a_pause_moves_the_next_measurement() -> None:
+    world = _world(WEB)
+    world.tell(Resumed(7.0), at=8.0)
+    assert next_deadline(world.fleet) == 38.0
+
+
+# ---- what is told
+
+
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        (
+            RestartDue(("web", 1), "memory", TOO_LARGE),
+            LogEvent("warning", "program.restart_due", {"program": "web", "reason": TOO_LARGE}),
+        ),
+        (
+            RestartDue(("web", 2), "age", "it has run for 1d00h", is_one_of_many=True),
+            LogEvent(
+                "info", "program.restart_due", {"program": "web", "instance": 2, "reason": "it has run for 1d00h"}
+            ),
+        ),
+    ],
+    ids=["memory", "age"],
+)
+def test_an_event_says_why(change: RestartDue, event: LogEvent) -> None:
+    assert describe_container_change(change) == event
+
+
+def test_they_are_counted_by_limit() -> None:
+    counters = Counters()
+    for limit in ("age", "memory", "age"):
+        counters.note_container(RestartDue(("web", 1), limit, ""))
+    assert counters.of(("web", 1)).restarts_due == {"age": 2, "memory": 1}
