@@ -27,6 +27,7 @@ from supervisor.core.container import (
     Happened,
     LookAtConnections,
     LookAtFiles,
+    MeasureMemory,
     Order,
     ReadClock,
 )
@@ -79,6 +80,8 @@ class Orders:
         self.pending_look: LookAtConnections | None = None
         self.pending_files: list[LookAtFiles | ForgetFiles] = []
         """Orders about watched files that wait for the loop."""
+        self.pending_measurements: list[str] = []
+        """The programs whose memory is to be measured."""
         self._signalling: Signalling | None = None
 
     @property
@@ -104,6 +107,9 @@ class Orders:
             return self._faults.attempt("schedule", self._read_clock, order) or ()
         if isinstance(order, LookAtFiles | ForgetFiles):
             self.pending_files.append(order)
+            return ()
+        if isinstance(order, MeasureMemory):
+            self.pending_measurements.append(order.name)
             return ()
         if not isinstance(order, Order):
             return self._faults.attempt("sweep", self._sweep_container) or ()

@@ -100,6 +100,11 @@ class Tasks:
         look, self._engine.orders.pending_look = self._engine.orders.pending_look, None
         if look is not None:
             self.spawn(self._look(look))
+        names, self._engine.orders.pending_measurements = self._engine.orders.pending_measurements, []
+        if names:
+            from supervisor.measuring import measure_memory
+
+            self.spawn(measure_memory(self._engine, names))
         files, self._engine.orders.pending_files = self._engine.orders.pending_files, []
         for order in files:
             self.file_watches.order(order)

@@ -30,6 +30,7 @@ LATE = (
     "control", "core.idle_watch", "core.web_page", "process.connections",
     "config.schedule", "core.schedule", "core.scheduling", "cron", "wall_clock",
     "core.file_changes", "file_watches", "files",
+    "config.restart_limits", "core.restart_due", "core.restart_limits", "core.postponing", "measuring",
     "config.stores", "core.lease_reports", "core.leasing", "core.once", "leases", "store",
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",
     "core.why", "emergency", "health.manager_socket", "loop", "pauses", "process.fifo", "process.once",

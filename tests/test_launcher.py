@@ -18,6 +18,8 @@ from supervisor.core.hook import Hook, RuntimeDirectory
 from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Starting
 from supervisor.core.once import Once
 from supervisor.core.program import EnvFile, LogMode, LogSettings, Program, ProgramType, Readiness, RestartDelay
+from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.sockets import DescriptorText, ListenSocket
 from supervisor.errors import StartError
 from supervisor.launcher import BUSY_LIMIT, LOOK_AGAIN, chance
@@ -54,6 +56,17 @@ def test_a_start_is_answered_with_its_process_which_is_registered(turned: Turn, 
     assert isinstance(event, Spawned)
     assert event == Spawned(7, own_children()[0])
     assert container.engine.children._owners == {event.pid: Main(WEB, 7)}
+
+
+def test_the_age_limit_of_each_process_comes_with_a_random_number(turned: Turn, way: dict[str, Any]) -> None:
+    container = turned(replace(program("web", **way), restart_when=RestartLimits(age=10.0)))
+    drawn = set()
+    for generation in range(1, 9):  # that all of eight are equal happens once in 256 ** 7
+        event = start(container, generation)
+        assert isinstance(event, Spawned)
+        drawn.add(event.jitter)
+    assert len(drawn) > 1
+    assert all(0 <= jitter < 1 for jitter in drawn)
 
 
 def test_a_process_carries_the_marks_by_which_it_is_known(turned: Turn, way: dict[str, Any]) -> None:

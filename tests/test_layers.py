@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"})
 TOP = frozenset(
     {
-        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "leases", "loop", "orders", "pauses",
+        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "leases", "loop", "measuring", "orders",
+        "pauses",
         "reports", "run_dir", "running_container",
         "signalling",
         "tasks",

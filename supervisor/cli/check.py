@@ -13,7 +13,7 @@ from supervisor.core.hook import HookStep
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.signals import signal_name
-from supervisor.core.wording import address_text
+from supervisor.core.wording import address_text, short_time
 from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -89,10 +89,27 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
     for name, watch in plan.watches:
         missing = "" if os.path.exists(watch.path) else ", which does not exist yet"
         yield f"watch: {watch.action.value} {name} {watch.debounce:g}s after a change to {watch.path}{missing}"
+    if plan.limited:
+        yield from _describe_limits(plan)
     if idle is not None:
         ports = f"port{'s' if len(idle.ports) > 1 else ''} {', '.join(map(str, idle.ports))}"
         every = f"looked at every {idle.look_interval:g}s"
         yield f"idle shutdown: after {idle.after:g}s without a connection to {ports}, {every}"
+
+
+def _describe_limits(plan: Plan) -> Iterator[str]:
+    from supervisor.core.restart_due import AGE_SPREAD, MIB
+
+    for name in plan.limited:
+        limits = plan.programs[name].restart_when
+        assert limits is not None
+        reasons = []
+        if limits.memory is not None:
+            reasons.append(f"above {limits.memory / MIB:g} MiB, measured every {limits.interval:g}s")
+        if limits.age is not None:
+            reasons.append(f"after {short_time((1 - AGE_SPREAD) * limits.age)} to {short_time(limits.age)}")
+        how = "restart" if plan.programs[name].update_config is None else "rolling restart"
+        yield f"restart_when: {how} of {name} {' or '.join(reasons)}"
 
 
 def _describe_on_demand(plan: Plan, active: Collection[str]) -> Iterator[str]:

@@ -33,7 +33,7 @@ class ExactlyOne:
             place.problem_with(key, f"cannot be used together with {given[0]}", f"one of {', '.join(self.keys)}")
 
     def json_schema(self) -> Schema:
-        one_of: Schema = {"oneOf": [_given(key) for key in self.keys]}
+        one_of: Schema = {"oneOf": [given(key) for key in self.keys]}
         is_true = or_variable({"enum": [True, "true", "yes", "on"]})
         unless: Schema = {"required": [self.unless], "properties": {self.unless: is_true}}
         return {"anyOf": [one_of, unless]} if self.unless else one_of
@@ -52,7 +52,7 @@ class Excludes:
                 place.problem_with(other, f"cannot be used together with {self.key}", "one of the two")
 
     def json_schema(self) -> Schema:
-        return {"not": {"allOf": [_given(self.key), {"anyOf": [_given(other) for other in self.others]}]}}
+        return {"not": {"allOf": [given(self.key), {"anyOf": [given(other) for other in self.others]}]}}
 
 
 class Needs:
@@ -67,7 +67,7 @@ class Needs:
             place.problem_with(self.key, f"cannot be used without {self.other}")
 
     def json_schema(self) -> Schema:
-        return {"if": _given(self.key), "then": _given(self.other)}
+        return {"if": given(self.key), "then": given(self.other)}
 
 
 class TypeOnly:
@@ -84,7 +84,7 @@ class TypeOnly:
 
     def json_schema(self) -> Schema:
         is_right = {"required": ["type"], "properties": {"type": or_variable({"const": self.kind.value})}}
-        return {"if": _given(self.key), "then": is_right}
+        return {"if": given(self.key), "then": is_right}
 
 
 class OneshotEnds:
@@ -123,10 +123,10 @@ class LinesAreSeen:
             place.problem_with("ready", sentence, "log: {mode: prefix}")
 
     def json_schema(self) -> Schema:
-        watched = {"required": ["ready"], "properties": {"ready": {"anyOf": [_given("log"), _given("fail_log")]}}}
+        watched = {"required": ["ready"], "properties": {"ready": {"anyOf": [given("log"), given("fail_log")]}}}
         inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}
         inherits = {"required": ["log"], "properties": {"log": inherits}}
-        by_default = {"allOf": [_IS_MAIN, {"not": _given("log")}]}
+        by_default = {"allOf": [_IS_MAIN, {"not": given("log")}]}
         return {"not": {"allOf": [watched, {"anyOf": [inherits, by_default]}]}}
 
 
@@ -146,7 +146,25 @@ class ScheduleScales:
 
     def json_schema(self) -> Schema:
         few: Schema = {"scale": {"not": {"type": "integer", "minimum": 2}}}
-        return {"if": _given("schedule"), "then": {"properties": few, "not": _IS_MAIN}}
+        return {"if": given("schedule"), "then": {"properties": few, "not": _IS_MAIN}}
+
+
+class LimitedIsService:
+    """What is restarted at a limit starts again and goes on with its work."""
+
+    def check(self, place: SectionReading) -> None:
+        if "restart_when" not in place.given:
+            return
+        if place.values.get("type") is ProgramType.ONESHOT:
+            sentence = "cannot be used with type: oneshot, which ends by itself and would begin its work again"
+            place.problem_with("restart_when", sentence, "type: service, type: forking")
+        elif place.values.get("stdin"):
+            sentence = "cannot be used for the main program (stdin: inherit), because its end is the container's"
+            place.problem_with("restart_when", sentence)
+
+    def json_schema(self) -> Schema:
+        is_oneshot = {"required": ["type"], "properties": {"type": {"const": ProgramType.ONESHOT.value}}}
+        return {"if": given("restart_when"), "then": {"not": {"anyOf": [is_oneshot, _IS_MAIN]}}}
 
 
 class MainIsOne:
@@ -173,7 +191,7 @@ class DaemonIsOne:
             place.problem_with("scale", sentence, "0, 1")
 
     def json_schema(self) -> Schema:
-        return {"if": _given("pid_file"), "then": {"properties": {"scale": {"not": {"type": "integer", "minimum": 2}}}}}
+        return {"if": given("pid_file"), "then": {"properties": {"scale": {"not": {"type": "integer", "minimum": 2}}}}}
 
 
 class NotInherited:
@@ -189,8 +207,8 @@ class NotInherited:
 
     def json_schema(self) -> Schema:
         inherits = {"required": ["mode"], "properties": {"mode": {"const": LogMode.INHERIT.value}}}
-        return {"not": {"allOf": [inherits, {"anyOf": [_given(key) for key in self.keys]}]}}
+        return {"not": {"allOf": [inherits, {"anyOf": [given(key) for key in self.keys]}]}}
 
 
-def _given(key: str) -> Schema:
+def given(key: str) -> Schema:
     return {"required": [key], "properties": {key: {"not": {"type": "null"}}}}

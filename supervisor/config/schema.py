@@ -15,6 +15,7 @@ from supervisor.config.presets import PRESETS
 from supervisor.config.rules import (
     DaemonIsOne,
     Excludes,
+    LimitedIsService,
     LinesAreSeen,
     MainIsOne,
     OneshotEnds,
@@ -71,6 +72,12 @@ def _schedule() -> ValueKind:
     from supervisor.config.schedule import SCHEDULE
 
     return SCHEDULE
+
+
+def _restart_limits() -> ValueKind:
+    from supervisor.config.restart_limits import RESTART_LIMITS
+
+    return RESTART_LIMITS
 
 
 def _sockets() -> ValueKind:
@@ -189,6 +196,12 @@ PROGRAM = Section(
     ),
     Key("restart_delay", RESTART_DELAY, "Delay before each restart.", {}),
     Key(
+        "restart_when",
+        Deferred(_restart_limits),
+        "Restart it when it has grown too large or too old: one instance at a time, by its stop sequence, and as"
+        " update_config says where that is set. Not for a oneshot or the main program.",
+    ),
+    Key(
         "start_retries",
         OrNull(integer(1), None, "which means no limit"),
         "Failed starts in a row before it becomes FATAL.",
@@ -272,6 +285,7 @@ PROGRAM = Section(
         ScheduleScales(),
         TypeOnly("pid_file", ProgramType.FORKING),
         OneshotEnds(),
+        LimitedIsService(),
         LinesAreSeen(),
         MainIsOne(),
         DaemonIsOne(),

@@ -26,6 +26,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 from supervisor.core.watch import Watch, WatchAction
 from supervisor.core.web_page import WebPage
@@ -72,6 +73,23 @@ def test_the_plan_shows_what_is_watched(tmp_path: Path) -> None:
         f"watch: reload migrate 0.5s after a change to {tmp_path}",
         "watch: restart migrate 2s after a change to /does/not/exist, which does not exist yet",
     ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "config", "shown"),
+    [
+        (RestartLimits(500 * 1024 * 1024), None, "restart of migrate above 500 MiB, measured every 30s"),
+        (RestartLimits(age=36000.0), UpdateConfig(), "rolling restart of migrate after 9h00m to 10h00m"),
+        (
+            RestartLimits(1024 * 1024, 10.0, 1.0),
+            None,
+            "restart of migrate above 1 MiB, measured every 1s or after 9.0s to 10s",
+        ),
+    ],
+    ids=["memory", "age", "both"],
+)
+def test_the_plan_shows_the_limits_of_a_program(limits: RestartLimits, config: UpdateConfig | None, shown: str) -> None:
+    assert _describe(replace(MIGRATE, restart_when=limits, update_config=config))[-1] == f"restart_when: {shown}"
 
 
 def test_the_plan_shows_the_idle_shutdown() -> None:

@@ -52,6 +52,7 @@ from supervisor.core.program import (
     WriteStep,
 )
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.watch import Watch, WatchAction
 from supervisor.core.web_page import WebPage
 
@@ -274,6 +275,19 @@ def test_a_health_check_that_is_none_is_not_there() -> None:
 )
 def test_a_program_watches_files(keys: str, watches: tuple[Watch, ...]) -> None:
     assert program_of(keys) == replace(WEB, watch=watches)
+
+
+@pytest.mark.parametrize(
+    ("keys", "limits"),
+    [
+        ("{memory: 500mb}", RestartLimits(memory=500 * 1024 * 1024)),
+        ("{age: 24h}", RestartLimits(age=86400.0)),
+        ("{memory: 1mb, age: 1, interval: 1s}", RestartLimits(1024 * 1024, 1.0, 1.0)),
+        ("null", None),
+    ],
+)
+def test_a_program_has_limits_at_which_it_is_restarted(keys: str, limits: RestartLimits | None) -> None:
+    assert program_of(f"restart_when: {keys}") == replace(WEB, restart_when=limits)
 
 
 def test_a_user_brings_its_groups_and_those_added() -> None:

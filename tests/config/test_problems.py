@@ -529,6 +529,43 @@ def test_a_wrong_watch_is_refused(keys: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (
+            "restart_when: 500mb",
+            "restart_when: cannot be '500mb' (allowed: a mapping with the keys memory, age, interval)",
+        ),
+        ("restart_when: {}", "restart_when: one of memory, age is required"),
+        ("restart_when: {memory: null}", "restart_when: one of memory, age is required"),
+        ("restart_when: {age: 1h, requests: 5}", "restart_when.requests: unknown key (allowed: memory, age, interval)"),
+        (
+            "restart_when: {memory: 500}",
+            "restart_when.memory: cannot be less than 1mb: every program has more, so it would be restarted for ever",
+        ),
+        ("restart_when: {memory: lots}", "restart_when.memory: cannot be 'lots' (allowed: a size"),
+        ("restart_when: {age: 0}", "restart_when.age: cannot be '0' (allowed: a duration greater than 0"),
+        ("restart_when: {age: 1h, interval: 5s}", "restart_when.interval: cannot be used without memory"),
+        (
+            "restart_when: {memory: 1g, interval: 0.5}",
+            "restart_when.interval: cannot be less than 1s: a measurement reads every process in /proc",
+        ),
+        (
+            "type: oneshot, restart_when: {age: 1h}",
+            "restart_when: cannot be used with type: oneshot, which ends by itself and would begin its work again"
+            " (allowed: type: service, type: forking)",
+        ),
+        (
+            "stdin: inherit, restart_when: {age: 1h}",
+            "restart_when: cannot be used for the main program (stdin: inherit), because its end is the container's",
+        ),
+    ],
+)
+def test_wrong_limits_are_refused(keys: str, problem: str) -> None:
+    [found] = problems_of("programs: {web: {command: web, " + keys + "}}")
+    assert f"programs.web.{problem}" in found
+
+
+@pytest.mark.parametrize(
     ("keys", "is_warned"),
     [
         ("watch: [/a]", True),

@@ -14,7 +14,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from supervisor import __version__
-from supervisor.core.container import FilesLooked
+from supervisor.core.container import FilesLooked, RestartDue
 from supervisor.core.output import Output
 from supervisor.core.program import Settings
 from supervisor.core.record import replace
@@ -50,6 +50,7 @@ def busy() -> SteeredContainer:
     container.oom_kills = 5
     container.backlogs = (Backlog("web", "http", 7),)
     container.counters.of(("web", 1)).note_watch("reload", "failed")
+    container.counters.note_container(RestartDue(("web", 1), "memory", ""))
     container.take(FilesLooked(("web", Watch("/certs")), problem="cannot watch /certs: Permission denied"))
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))
@@ -103,6 +104,7 @@ def sample(metrics: Iterable[Metric], name: str, labels: dict[str, str]) -> floa
         ("supinit_program_oom_kills_total", WEB, 1),
         ("supinit_program_oom_kills_total", {**WEB, "program": "db"}, 0),
         ("supinit_program_watch_actions_total", {**WEB, "action": "reload", "outcome": "failed"}, 1),
+        ("supinit_program_restarts_due_total", {**WEB, "reason": "memory"}, 1),
         ("supinit_program_watches_failed", {"program": "web"}, 1),
         ("supinit_program_watches_failed", {"program": "db"}, None),
         ("supinit_program_stop_seconds_count", WEB, 0),

@@ -662,8 +662,7 @@ def test_a_listener_whose_script_stops_supervisord_is_known_by_the_script(tmp_pa
         (
             "memmon -a 200MB",
             "TICK_60",
-            "its health check is lost (memmon -a 200MB); write a healthcheck that fails above the limit, with "
-            "on_unhealthy: restart; or ulimits",
+            "its memory limits are lost (memmon -a 200MB); write restart_when: {memory: LIMIT} for each program",
         ),
         (
             "/usr/bin/httpok -p web -t 20 http://localhost:8000/ping",

@@ -65,6 +65,7 @@ class _Projection:
         yield from _counters(rows)
         yield from self._watches(rows)
         yield self._rolling()
+        yield self._restarts_due(rows)
         yield from self._oom_kills(rows)
         outputs = self._console.container.outputs
         yield from _outputs(output for instance, output in outputs.items() if instance in instances)
@@ -164,6 +165,14 @@ class _Projection:
             if roll is not None or program.update_config is not None:
                 family.add((name, "running"), float(roll is not None and roll.is_active))
                 family.add((name, "paused"), float(roll is not None and roll.is_paused))
+        return family
+
+    def _restarts_due(self, rows: Iterable[_Row]) -> Family:
+        about = "Restarts because of restart_when."
+        family = Family("counter", "supinit_program_restarts_due", about, labels=(*BY, "reason"))
+        for row in rows:
+            for reason, count in row.counts.restarts_due.items():
+                family.add((*row.labels, reason), count)
         return family
 
     def _usages(self, rows: Iterable[_Row]) -> Iterator[Family]:

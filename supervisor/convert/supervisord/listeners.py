@@ -22,7 +22,7 @@ OUTPUT = "is not needed: supinit passes output on, with the name of the program"
 EXITED = "replaced by shutdown_on: exit with restart: no: the first program that ends for good ends the container"
 EITHER = "is lost; if it stops supervisord: shutdown_on: exit and restart: no for each program"
 DEPENDENCIES = "is lost: write depends_on with condition: healthy or completed instead"
-MEMORY = "a healthcheck that fails above the limit, with on_unhealthy: restart; or ulimits"
+MEMORY = "restart_when: {memory: LIMIT} for each program"
 
 _INTERVALS = {"TICK_5": "5s", "TICK_60": "60s", "TICK_3600": "1h"}
 _STOPS = re.compile(r"kill|shut_?down|stop|quit|exit|terminat|fatal|die\b|halt", re.IGNORECASE)
@@ -58,7 +58,7 @@ def _judge(events: set[str], command: str) -> tuple[str, bool]:
     if any(word.endswith("httpok") for word in words):
         return _httpok(words, interval), True
     if any(word.endswith("memmon") for word in words):
-        return f"its health check is lost ({_shown(command)}); write {MEMORY}", True
+        return f"its memory limits are lost ({_shown(command)}); write {MEMORY}", True
     if events and all(name.startswith("PROCESS_LOG") for name in events):
         return OUTPUT, False
     if events and events <= _INTERVALS.keys():
