@@ -97,9 +97,7 @@ def _runs(turn: Settling, name: str) -> dict[InstanceId, Run]:
     runs = {}
     for instance in turn.plan.programs[name].instances:
         life = turn.lives.get(instance)
-        if life is None or life.goal is not Goal.UP or life.again or turn.is_leaving(instance):
-            continue
-        if isinstance(life.phase, Running):
+        if life is not None and life.goal is Goal.UP and isinstance(life.phase, Running):
             runs[instance] = life.phase.run
     return runs
 
@@ -173,8 +171,7 @@ def note_memory(turn: Settling, event: MemoryMeasured) -> None:
     for instance, (generation, memory) in event.measured.items():
         before = over.pop(instance, None)
         if limit is not None and memory > limit:
-            looks = before.looks if before is not None and before.generation == generation else 0
-            over[instance] = Excess(generation, memory, looks + 1)
+            over[instance] = Excess(generation, memory, 1 if before is None else before.looks + 1)
     turn.limits = {**turn.limits, event.name: replace(state, is_looking=False, over=over)}
 
 

@@ -6,10 +6,18 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import MemoryMeasured, RestartDue, Resumed, RollAsked, ShutdownAsked
+from supervisor.core.container import (
+    MeasureMemory,
+    MemoryMeasured,
+    RestartDue,
+    Resumed,
+    RollAsked,
+    ShutdownAsked,
+    TimePassed,
+)
 from supervisor.core.counters import Counters
-from supervisor.core.events import DependenciesChecked, Spawned, StartRequested, StopRequested
-from supervisor.core.fleet import next_deadline
+from supervisor.core.events import DependenciesChecked, RestartRequested, Spawned, StartRequested, StopRequested
+from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.life import Fatal, Run, Running
 from supervisor.core.log_events import LogEvent, describe_container_change
 from supervisor.core.program import Program, Restart, RestartWhen, ShutdownOn, SignalStep
@@ -94,6 +102,17 @@ def test_a_measurement_of_an_earlier_process_does_not_count_for_the_new_one() ->
     assert world.restarts_due == []
 
 
+@pytest.mark.parametrize(("generation", "looks"), [(1, [1]), (0, [])])
+def test_an_answer_about_an_earlier_process_does_not_count(generation: int, looks: list[int]) -> None:
+    world = _world(WEB)
+    asked = advance(world.plan, world.fleet, TimePassed(), 31.0)
+    assert asked.orders == (MeasureMemory("web"),)
+    answer = MemoryMeasured("web", {("web", 1): (generation, LARGE)})
+    answered = advance(world.plan, asked.fleet, answer, 31.5).fleet
+    assert [excess.looks for excess in answered.limits["web"].over.values()] == looks
+    assert next_deadline(answered) == 61.5
+
+
 def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
     world = _world(WEB)
     before = world.fleet
@@ -152,6 +171,33 @@ def test_an_instance_waits_while_another_one_is_stopping() -> None:
     assert world.restarts_due == []
 
 
+def _waiting() -> World:
+    """A world in which web:2 is due since 61.0, and waits: web:1, which was replaced, is watched until 101.0."""
+    world = _large(_world(replace(TWO, update_config=UpdateConfig(monitor=50.0))), 2)
+    return world.pass_to(50.0).tell(RollAsked((("web", 1),))).pass_to(100.0)
+
+
+def test_an_instance_waits_for_the_end_of_a_rolling_restart() -> None:
+    world = _waiting()
+    assert world.restarts_due == []
+    assert world.pass_to(101.0).restarts_due == [(101.0, ("web", 2), TOO_LARGE)]
+
+
+def test_what_waits_is_judged_by_the_limit_of_the_newest_table() -> None:
+    world = _waiting()
+    limits = RestartLimits(memory=700 * MIB)
+    world.update(replace(world.plan.programs["web"], restart_when=limits)).pass_to(500.0)
+    assert world.restarts_due == []
+
+
+def test_a_restart_that_waits_for_its_turn_is_not_asked_for_again() -> None:
+    app = replace(program("app", "web"), stop=(SignalStep(SIGTERM, 1000.0),))
+    world = _large(_world(WEB, app, obeys={"app": ()})).pass_to(31.0)
+    world.ask(RestartRequested(), "web", "app").pass_to(500.0)
+    assert (isinstance(world.phase("web"), Running), world.life("web").again) == (True, True)
+    assert world.restarts_due == []
+
+
 def test_with_update_config_the_new_process_starts_first() -> None:
     world = _large(_world(replace(WEB, update_config=ROLLING))).pass_to(61.5)
     assert (len(world.spawned), world.signals) == (2, [])
@@ -167,6 +213,14 @@ def test_a_new_process_that_fails_is_not_tried_again_at_once() -> None:
     assert [at for at, _, _ in world.restarts_due] == [61.0]
     world.pass_to(661.0)
     assert [at for at, _, _ in world.restarts_due] == [61.0, 661.0]
+
+
+def test_a_pause_moves_the_time_for_which_a_process_is_left_alone() -> None:
+    world = _large(_world(replace(WEB, update_config=ROLLING))).pass_to(61.5)
+    world.unspawnable = {"web": ("cannot be started", None)}
+    world.exits("web", 1, number=world.spawned[-1][1]).pass_to(100.0)
+    world.tell(Resumed(50.0), at=150.0).pass_to(1000.0)
+    assert [at for at, _, _ in world.restarts_due] == [61.0, 711.0]
 
 
 def test_an_update_that_was_paused_is_not_continued() -> None:
