@@ -7,6 +7,7 @@ from signal import SIGTERM
 import pytest
 
 from supervisor.core.container import (
+    Asked,
     MeasureMemory,
     MemoryMeasured,
     RestartDue,
@@ -190,10 +191,11 @@ def test_what_waits_is_judged_by_the_limit_of_the_newest_table() -> None:
     assert world.restarts_due == []
 
 
-def test_a_restart_that_waits_for_its_turn_is_not_asked_for_again() -> None:
+@pytest.mark.parametrize("large", [1, 2])
+def test_nothing_is_replaced_while_a_restart_of_the_program_waits_for_its_turn(large: int) -> None:
     app = replace(program("app", "web"), stop=(SignalStep(SIGTERM, 1000.0),))
-    world = _large(_world(WEB, app, obeys={"app": ()})).pass_to(31.0)
-    world.ask(RestartRequested(), "web", "app").pass_to(500.0)
+    world = _large(_world(TWO, app, obeys={"app": ()}), large).pass_to(31.0)
+    world.tell(Asked((("web", 1), ("app", 1)), RestartRequested())).pass_to(500.0)
     assert (isinstance(world.phase("web"), Running), world.life("web").again) == (True, True)
     assert world.restarts_due == []
 
