@@ -28,7 +28,11 @@ NOT_RUN = {
     r"\.venv/bin/pytest": "runs the tests, this one among them",
     r"\.venv/bin/supctl": "asks the demo, which integration/test_examples.py runs",
     r"docker (build|run|inspect)": "needs a container engine (test_image.py has one)",
-    r"supctl (reload|start)$|supinit (-c|convert) [A-Z]+$|supinit COMMAND$": "is the name of a command",
+    r"supctl (reload|start|stop|restart|restart --rolling|run|scale)$": "is the name of a command",
+    r"supinit (-c|convert) [A-Z]+$|supinit (convert|COMMAND)$|.*\bNAME\b": "is the form of a command",
+    r"supctl top$": "needs a terminal (test_top.py has one)",
+    r"python -m tests\.fuzz": "runs for sixteen minutes (.ci/run has a shorter run)",
+    r"curl .*\$\(cat token\)": "needs the web page and its token (test_web.py has them)",
     r"supinit convert [^/]+$": "converts a file of the reader's own",
     r"supinit --drill$": "starts the reader's table (test_drill.py has some)",
     r"supinit .*\bCMD$": "stands for a command without a table (test_coming_from.py runs it)",
@@ -41,7 +45,7 @@ ENDLESS = re.compile(r"\b(logs|events)\b.* -f\b|follow=1")
 PATIENCE = 3.0
 WITHOUT_TABLE = re.compile(r"supinit (-\w+ |\w+:\w+ )*sh ")
 """Commands that run without a table."""
-CODES = {r"(docker exec app )?supctl (status|why)$": 3}
+CODES = {r"(docker exec app )?supctl (--json )?(status|why)( --json)?$": 3}
 """Exit codes other than 0."""
 NEEDED = ("curl", "jq", "ps")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -88,7 +92,8 @@ COMMANDS = list(dict.fromkeys(command for page in PAGES for command in commands_
 
 @pytest.fixture
 def container(run: Run) -> Container:
-    """web, twice, healthy and talkative; worker, which was killed once; a oneshot that is done; broken, which is FATAL.
+    """web, twice, healthy and talkative; worker, which was killed once; app, twice; a oneshot that is done; broken,
+    which is FATAL.
 
     Inside, its run_dir is where it is by default.
     """
@@ -105,6 +110,7 @@ def container(run: Run) -> Container:
                 "log": {"mode": "json"},
             },
             "worker": {"command": child("witness.py"), "min_uptime": 0},
+            "app": {"command": child("witness.py"), "min_uptime": 0, "scale": 2},
             "broken": {"command": ["false"], "restart": "no", "shutdown_on": "never"},
         },
         settings={"revision": "abc123"},
