@@ -201,7 +201,11 @@ def _ask(turn: Settling, instances: Iterable[InstanceId], event: Event) -> None:
 
         instances = choose_instances(turn, instances, event)
     for instance in instances:
-        if instance not in turn.lives or turn.is_leaving(instance):
+        if instance not in turn.lives:
+            continue
+        if turn.is_leaving(instance):
+            if turn.pass_on(instance, event):
+                start_dependencies(turn, instance[0])
             continue
         if turn.rolls and _is_kept_by_its_roll(turn, instance, event):
             continue

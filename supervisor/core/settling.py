@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from supervisor.core import lifecycle
 from supervisor.core.container import Change, ContainerReady, Fleet, Order, Serving, Turn
+from supervisor.core.events import StopRequested
 from supervisor.core.holds import note_hold
+from supervisor.core.record import replace
 from supervisor.core.restart_policy import obstacle
 from supervisor.core.stop_sequence import has_come_to_kill
 
@@ -139,6 +141,17 @@ class Settling:
         """Whether an update is about to replace or remove this instance."""
         going = self.leaving.get(instance[0])
         return going is not None and instance in going.instances
+
+    def pass_on(self, instance: InstanceId, event: Event) -> bool:
+        """Take a request for an instance that is leaving as one for what follows it. True: something is to start."""
+        going = self.leaving[instance[0]]
+        follows = going.becomes is not None and instance in going.becomes.instances
+        is_start = follows and not isinstance(event, StopRequested)
+        wanted = tuple(other for other in going.wanted if other != instance)
+        self.leaving = {
+            **self.leaving, instance[0]: replace(going, wanted=(*wanted, instance) if is_start else wanted)
+        }  # fmt: skip
+        return is_start
 
     def have_all_ended(self) -> bool:
         """Whether every program has ended for good. Those on demand do not count; if there are no others, never."""

@@ -167,6 +167,24 @@ def test_somebody_who_starts_what_is_leaving_does_not_keep_it() -> None:
     assert list(world.fleet.lives) == [("db", 1)]
 
 
+def test_what_somebody_starts_while_it_is_replaced_is_started_with_its_new_entry() -> None:
+    world = up(DB, WEB, obeys={"web": (), "db": ()}).stop("web", "db")
+    world.update(DB, other(WEB))
+    assert isinstance(world.phase("web"), Stopping)
+    world.ask(StartRequested(), "web")
+    world.pass_to(60.0)
+    assert (world.alive, world.plan.programs["web"].command) == (["db", "web"], ("another",))
+
+
+def test_what_somebody_stops_while_it_is_replaced_stays_down() -> None:
+    world = up(DB, WEB, obeys={"web": ()})
+    world.update(DB, other(WEB))
+    world.stop("web")
+    world.pass_to(60.0)
+    assert isinstance(world.phase("web"), Stopped)
+    assert world.plan.programs["web"].command == ("another",)
+
+
 def test_what_somebody_has_stopped_stays_down_with_its_new_entry() -> None:
     world = up(DB, WEB).stop("web")
     world.update(DB, other(WEB))
