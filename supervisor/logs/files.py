@@ -221,13 +221,20 @@ class RotatedFile:
                 raise OSError(errno.EMLINK, "it has a second name (hard link), and its directory is another user's")
         return status.st_size
 
-    def _create(self, place: Place) -> int:
+    def _create(self, place: Place, tries: int = 100) -> int:
+        """Open the file, or make it. Somebody may make or move it between the two, so there are several `tries`."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY
         try:
             mode = os.stat(place.name, dir_fd=place.folder, follow_symlinks=place.is_magic).st_mode
             return self._open_fifo(place, flags) if stat.S_ISFIFO(mode) else place.open(flags)
         except FileNotFoundError:
+            pass
+        try:
             descriptor = place.open(flags | os.O_CREAT | os.O_EXCL, self._mode)
+        except FileExistsError:
+            if tries:
+                return self._create(place, tries - 1)
+            raise
         os.fchmod(descriptor, self._mode)  # the main thread may have another umask while it spawns
         return descriptor
 

@@ -6,7 +6,10 @@ import gzip
 import os
 import select
 import stat
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,6 +212,20 @@ def test_a_file_that_was_renamed_is_made_anew(tmp_path: Path) -> None:
     path.rename(tmp_path / "log.old")
     file.write((b"b\n",))
     assert ((tmp_path / "log.old").read_bytes(), path.read_bytes()) == (b"a\n", b"b\n")
+
+
+def test_a_file_that_somebody_makes_and_renames_all_the_time_loses_no_line(tmp_path: Path) -> None:
+    file = rotated(tmp_path / "log", max_size=10_000_000)
+    script = "import os\nwhile True: os.close(os.open('log', os.O_CREAT)); os.rename('log', 'another')"
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", script], cwd=tmp_path) as renaming:
+        sleep_until((tmp_path / "another").exists)
+        try:
+            end = time.monotonic() + 1.0
+            while time.monotonic() < end:
+                assert file.write([b"a line\n"]) == (b"", None)
+        finally:
+            renaming.kill()
+            file.close()
 
 
 def test_a_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
