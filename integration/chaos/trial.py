@@ -96,11 +96,14 @@ class Trial:
         self.unrest.write(self.programs)
         self.container.request("POST", "/v1/update", {"wait": False})  # a dependency may be stopped
         sleep_until(self._has_first_table, SETTLE * (1 + load()), f"{when}: the first table is back")
+        sleep_until(lambda: not self._is_rolling(), SETTLE * (1 + load()), f"{when}: no instance is being replaced")
         for name, program in self.programs.items():
             if "schedule" not in program:
                 self.container.request("POST", f"/v1/programs/{name}/scale", self._first_scale(program))
         sleep_until(self._has_first_scale, SETTLE * (1 + load()), f"{when}: the first scale is back")
-        self.container.request("POST", "/v1/programs/all/start", {"wait": False})
+        code, answer = self.container.request("POST", "/v1/programs/all/start", {"wait": False})
+        if code != 202:
+            raise AssertionError(f"{when}, a start was answered with {code}: {answer}")
         try:
             sleep_until(lambda: not self._missing(), SETTLE * (1 + load()), "everything is up")
         except NeverCame:
@@ -117,6 +120,11 @@ class Trial:
         wanted = {(n, i) for n, p in self.programs.items() for i in range(1, p.get("scale", 1) + 1)}
         _, status = self.container.request("GET", "/v1/status")
         return {(entry["name"], entry["instance"]) for entry in status["programs"]} == wanted
+
+    def _is_rolling(self) -> bool:
+        """Whether a rolling restart or update is under way, during which no other command is taken."""
+        _, status = self.container.request("GET", "/v1/status")
+        return any((entry["rolling"] or {}).get("state") == "running" for entry in status["programs"])
 
     def _missing(self) -> list[str]:
         """Return what is not up. A program that crashes all the time is fine while it is tried again."""
