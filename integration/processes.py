@@ -80,3 +80,14 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def descriptor_infos(pid: int) -> list[str]:
+    """Return what proc(5) knows of each descriptor of a process (fdinfo). One that is closed meanwhile is left out."""
+    infos = []
+    for path in Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            infos.append(path.read_text())
+        except FileNotFoundError:
+            pass
+    return infos

@@ -16,7 +16,7 @@ import pytest
 
 from integration.conftest import Measured, Run
 from integration.container import SUPINIT, Container
-from integration.processes import zombies_under
+from integration.processes import descriptor_infos, zombies_under
 from integration.tap import Tap
 from integration.test_log_stalls import CRASHING, crashing
 from integration.test_speed import is_at_rest, switches_of
@@ -100,8 +100,7 @@ def test_supinit_hears_of_a_clock_that_is_set_where_a_schedule_follows_it(run: R
 
 def clock_watches_of(pid: int) -> int:
     """Return how many timers a process has that end when CLOCK_REALTIME is set (proc(5), fdinfo of a timerfd)."""
-    infos = [path.read_text() for path in Path(f"/proc/{pid}/fdinfo").iterdir()]
-    return sum("clockid: 0\n" in info and "settime flags: 03\n" in info for info in infos)
+    return sum("clockid: 0\n" in info and "settime flags: 03\n" in info for info in descriptor_infos(pid))
 
 
 def test_a_job_has_the_environment_of_the_container_and_its_output_is_the_containers(run: Run) -> None:

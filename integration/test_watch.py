@@ -18,6 +18,7 @@ import pytest
 from integration.conftest import Run
 from integration.container import Container, child
 from integration.nginx_uwsgi import free_port
+from integration.processes import descriptor_infos
 from integration.servers.installed import need
 from integration.waiting import sleep_until
 
@@ -191,8 +192,7 @@ def test_an_update_adds_and_removes_watches_without_a_new_process(run: Run, tmp_
 
 def inotify_watches(container: Container) -> int:
     """Return how many inotify watches supinit has."""
-    descriptors = Path(f"/proc/{container.init}/fdinfo")
-    return sum(file.read_text().count("inotify wd:") for file in descriptors.iterdir())
+    return sum(info.count("inotify wd:") for info in descriptor_infos(container.init))
 
 
 def test_a_program_that_its_reload_signal_would_end_is_left_alone(run: Run, tmp_path: Path) -> None:
