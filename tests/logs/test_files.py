@@ -222,7 +222,8 @@ def test_a_file_that_somebody_makes_and_renames_all_the_time_loses_no_line(tmp_p
         try:
             end = time.monotonic() + 1.0
             while time.monotonic() < end:
-                assert file.write([b"a line\n"]) == (b"", None)
+                _, problem = file.write([b"a line\n"])
+                assert problem is None, problem
         finally:
             renaming.kill()
             file.close()
