@@ -82,10 +82,16 @@ class Console:
 
     async def measure(self) -> tuple[float, Measurement]:
         """Measure in slices what the instances use, or return what was measured within FRESH seconds, with its time."""
-        last = self._measuring
-        if last is None or (last.done() and self.clock.now() - last.result()[0] >= FRESH):
-            last = self._measuring = asyncio.ensure_future(self._measure_in_slices())
-        return await asyncio.shield(last)
+        if self._measuring is None or not self._is_fresh(self._measuring):
+            self._measuring = asyncio.ensure_future(self._measure_in_slices())
+        return await asyncio.shield(self._measuring)
+
+    def _is_fresh(self, measuring: asyncio.Future[tuple[float, Measurement]]) -> bool:
+        """Return whether clients may share this measurement: it is under way, or succeeded less than FRESH ago."""
+        if not measuring.done():
+            return True
+        has_failed = measuring.cancelled() or measuring.exception() is not None
+        return not has_failed and self.clock.now() - measuring.result()[0] < FRESH
 
     async def _measure_in_slices(self) -> tuple[float, Measurement]:
         try:

@@ -18,7 +18,7 @@ from supervisor.control.http.server import serve_web
 from supervisor.control.web import files
 from supervisor.control.web.site import HEADERS
 from supervisor.control.web.token import is_token
-from supervisor.core.tree import Usage
+from supervisor.core.tree import Measurement, Usage
 from supervisor.core.web_page import WebPage
 
 from .dialogue import Reply
@@ -330,6 +330,21 @@ def test_those_who_ask_within_a_second_share_a_measurement() -> None:
         container.clock.time += 1
         assert (await page.get("/v1/usage")).status == 200
         assert container.measured == 2
+
+    play(scenario, container, None)
+
+
+def test_after_an_internal_error_the_next_client_measures_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    container = up()
+
+    async def fail() -> Measurement:
+        raise ValueError("broken")
+
+    async def scenario(page: Page) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(container, "measure", fail)
+            assert (await page.get("/v1/usage")).status == 500
+        assert (await page.get("/v1/usage")).status == 200
 
     play(scenario, container, None)
 
