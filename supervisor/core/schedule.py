@@ -29,11 +29,6 @@ class Schedule(Record):
     starting_deadline: float | None = None
     """Seconds by which a run may be late. None: half the time to the next one, and MAX_PATIENCE at most."""
 
-    @property
-    def words(self) -> str:
-        """The schedule in the table's words: "*/5 * * * * UTC", "every 600s"."""
-        return f"{self.cron} {self.timezone}" if self.cron is not None else f"every {self.interval:g}s"
-
     def patience(self, until_next: float | None) -> float:
         """Return the seconds by which a run may be late, where the next one is due `until_next` seconds after it."""
         if self.starting_deadline is not None:
