@@ -13,7 +13,7 @@ from supervisor.core.hook import HookStep
 from supervisor.core.plan import critical_path, make_plan, start_waves, stop_waves
 from supervisor.core.program import SignalStep, WriteStep
 from supervisor.core.signals import signal_name
-from supervisor.core.wording import address_text, short_time
+from supervisor.core.wording import address_text, exact_time
 from supervisor.errors import ConfigError
 
 TYPE_CHECKING = False
@@ -88,13 +88,14 @@ def describe(plan: Plan, active: Collection[str] = ()) -> Iterator[str]:
         yield f"web page: http://{address_text(*web.listen)}/, {who}"
     for name, watch in plan.watches:
         missing = "" if os.path.exists(watch.path) else ", which does not exist yet"
-        yield f"watch: {watch.action.value} {name} {watch.debounce:g}s after a change to {watch.path}{missing}"
+        when = f"{exact_time(watch.debounce)} after a change to {watch.path}{missing}"
+        yield f"watch: {watch.action.value} {name} {when}"
     if plan.limited:
         yield from _describe_limits(plan)
     if idle is not None:
         ports = f"port{'s' if len(idle.ports) > 1 else ''} {', '.join(map(str, idle.ports))}"
-        every = f"looked at every {idle.look_interval:g}s"
-        yield f"idle shutdown: after {idle.after:g}s without a connection to {ports}, {every}"
+        every = f"looked at every {exact_time(idle.look_interval)}"
+        yield f"idle shutdown: after {exact_time(idle.after)} without a connection to {ports}, {every}"
 
 
 def _describe_limits(plan: Plan) -> Iterator[str]:
@@ -105,9 +106,9 @@ def _describe_limits(plan: Plan) -> Iterator[str]:
         assert limits is not None
         reasons = []
         if limits.memory is not None:
-            reasons.append(f"above {limits.memory / MIB:g} MiB, measured every {limits.interval:g}s")
+            reasons.append(f"above {limits.memory / MIB:g} MiB, measured every {exact_time(limits.interval)}")
         if limits.age is not None:
-            reasons.append(f"after {short_time((1 - AGE_SPREAD) * limits.age)} to {short_time(limits.age)}")
+            reasons.append(f"after {exact_time((1 - AGE_SPREAD) * limits.age)} to {exact_time(limits.age)}")
         how = "restart" if plan.programs[name].update_config is None else "rolling restart"
         yield f"restart_when: {how} of {name} {' or '.join(reasons)}"
 
@@ -137,20 +138,20 @@ def _describe_waves(plan: Plan, waves: tuple[tuple[str, ...], ...]) -> Iterator[
 
 def describe_stop_sequence(program: Program) -> str:
     """Return the stop sequence as one line: "SIGQUIT 30s → SIGTERM (group) 5s → SIGKILL"."""
-    hooks = (f"post_stop {hook.label} {hook.timeout:g}s" for hook in program.post_stop)
+    hooks = (f"post_stop {hook.label} {exact_time(hook.timeout)}" for hook in program.post_stop)
     return " → ".join((*map(_describe_step, program.stop), "SIGKILL (tree)", *hooks))
 
 
 def _describe_step(step: Step) -> str:
     match step:
         case SignalStep(signal=signal, wait=wait, scope=scope):
-            return f"{signal_name(signal)} ({scope.value}) {wait:g}s"
+            return f"{signal_name(signal)} ({scope.value}) {exact_time(wait)}"
         case WriteStep(path=path, data=data, wait=wait):
-            return f"write {data.decode(errors='replace')!r} to {path} {wait:g}s"
+            return f"write {data.decode(errors='replace')!r} to {path} {exact_time(wait)}"
         case HookStep(hook=hook):
-            return f"pre_stop {hook.label} {hook.timeout:g}s"
+            return f"pre_stop {hook.label} {exact_time(hook.timeout)}"
         case _:
-            return f"{' '.join(step.command)} {step.wait:g}s"
+            return f"{' '.join(step.command)} {exact_time(step.wait)}"
 
 
 def _describe_sockets(plan: Plan) -> Iterator[str]:
@@ -168,14 +169,15 @@ def _describe_rolling(plan: Plan) -> Iterator[str]:
     width = max(len(name) for name, program in plan.programs.items() if program.update_config)
     for name, program in plan.programs.items():
         if (config := program.update_config) is not None:
-            pace = f"parallelism {config.parallelism or 'all'}, delay {config.delay:g}s, monitor {config.monitor:g}s"
-            yield f"  {name:{width}}  {config.order.value}, {pace}, failure_action {config.failure_action.value}"
+            pace = f"{config.order.value}, parallelism {config.parallelism or 'all'}, delay {exact_time(config.delay)}"
+            failure = f"monitor {exact_time(config.monitor)}, failure_action {config.failure_action.value}"
+            yield f"  {name:{width}}  {pace}, {failure}"
 
 
 def _describe_worst_case(plan: Plan) -> str:
     path, seconds = critical_path(plan)
     drain = plan.settings.drain_delay
-    chain = " → ".join((*((f"drain {drain:g}s",) if drain else ()), *path))
-    line = f"worst-case shutdown: {seconds:g}s ({chain})"
+    chain = " → ".join((*((f"drain {exact_time(drain)}",) if drain else ()), *path))
+    line = f"worst-case shutdown: {exact_time(seconds)} ({chain})"
     timeout = plan.settings.shutdown_timeout
-    return line if timeout is None else f"{line}, cut to shutdown_timeout {timeout:g}s"
+    return line if timeout is None else f"{line}, cut to shutdown_timeout {exact_time(timeout)}"

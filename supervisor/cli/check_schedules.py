@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from itertools import islice
 
-from supervisor.core.wording import short_time
+from supervisor.core.wording import exact_time
 from supervisor.cron import find_zone, times_after
 
 TYPE_CHECKING = False
@@ -33,8 +33,8 @@ def _describe(schedule: Schedule, wall: float) -> str:
     start = ("at the start",) if schedule.run_on_start else ()
     if schedule.cron is None:
         interval = schedule.interval or 0.0
-        runs = [f"{short_time(count * interval)} after the start" for count in range(1, RUNS + 1)]
-        return f"every {short_time(interval)}: {', '.join((*start, *runs)[:RUNS])}"
+        runs = [f"{exact_time(count * interval)} after the start" for count in range(1, RUNS + 1)]
+        return f"every {exact_time(interval)}: {', '.join((*start, *runs)[:RUNS])}"
     dates = [_date(at, schedule.timezone) for at in islice(times_after(schedule.cron, schedule.timezone, wall), RUNS)]
     return f"{schedule.cron} ({schedule.timezone}): {', '.join((*start, *dates)[:RUNS])}"
 

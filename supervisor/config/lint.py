@@ -15,6 +15,7 @@ from supervisor.core.plan import critical_path
 from supervisor.core.program import Condition, ProgramType, RestartWhen, Scope, ShutdownOn, SignalStep
 from supervisor.core.signals import signal_name
 from supervisor.core.update_config import Order
+from supervisor.core.wording import exact_time
 from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
@@ -62,13 +63,14 @@ def _warnings_on_time(plan: Plan) -> Iterator[str]:
     timeout = settings.shutdown_timeout
     if timeout is None and seconds > DOCKER_STOP_TIMEOUT:
         yield (
-            f"a shutdown can take {seconds:g}s, but docker stop kills after {DOCKER_STOP_TIMEOUT:g}s: raise its "
-            "--time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
+            f"a shutdown can take {exact_time(seconds)}, but docker stop kills after {exact_time(DOCKER_STOP_TIMEOUT)}:"
+            " raise its --time (stop_grace_period in Compose) or set supervisor.shutdown_timeout"
         )
     elif timeout is not None and settings.drain_delay >= timeout:
-        yield f"drain_delay uses up shutdown_timeout ({timeout:g}s): every program would get SIGKILL at once"
+        yield f"drain_delay uses up shutdown_timeout ({exact_time(timeout)}): every program would get SIGKILL at once"
     elif timeout is not None and seconds > timeout:
-        yield f"a shutdown can take {seconds:g}s, but shutdown_timeout is {timeout:g}s: stop sequences are cut short"
+        limit = f"shutdown_timeout is {exact_time(timeout)}"
+        yield f"a shutdown can take {exact_time(seconds)}, but {limit}: stop sequences are cut short"
 
 
 def _warnings_on_users(plan: Plan) -> Iterator[str]:

@@ -25,7 +25,7 @@ def rfc3339(seconds: float) -> str:
 
 
 def short_time(seconds: float) -> str:
-    """Return "0.4s", "59s", "3m05s", "1h02m" or "12d03h": at most two units, truncated."""
+    """Return a measured time as "0.4s", "59s", "3m05s", "1h02m" or "12d03h": at most two units, truncated."""
     if seconds < 10:
         return f"{int(max(0.0, seconds) * 10 + 1e-6) / 10:.1f}s"
     whole = int(seconds)
@@ -36,6 +36,17 @@ def short_time(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def exact_time(seconds: float) -> str:
+    """Return a duration as the table can have it: "0.5s", "90s", and from two minutes on "10m", "1h30m" or "2m0.5s"."""
+    if seconds < 120:
+        return f"{seconds:g}s"
+    text, rest = "", round(seconds * 1000)
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return f"{text}{rest / 1000:g}s" if rest else text
 
 
 def short_size(count: int) -> str:

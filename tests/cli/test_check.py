@@ -79,11 +79,11 @@ def test_the_plan_shows_what_is_watched(tmp_path: Path) -> None:
     ("limits", "config", "shown"),
     [
         (RestartLimits(500 * 1024 * 1024), None, "restart of migrate above 500 MiB, measured every 30s"),
-        (RestartLimits(age=36000.0), UpdateConfig(), "rolling restart of migrate after 9h00m to 10h00m"),
+        (RestartLimits(age=36000.0), UpdateConfig(), "rolling restart of migrate after 9h to 10h"),
         (
             RestartLimits(1024 * 1024, 10.0, 1.0),
             None,
-            "restart of migrate above 1 MiB, measured every 1s or after 9.0s to 10s",
+            "restart of migrate above 1 MiB, measured every 1s or after 9s to 10s",
         ),
     ],
     ids=["memory", "age", "both"],
@@ -94,7 +94,7 @@ def test_the_plan_shows_the_limits_of_a_program(limits: RestartLimits, config: U
 
 def test_the_plan_shows_the_idle_shutdown() -> None:
     settings = Settings(idle_shutdown=IdleShutdown(1800.0, (8080, 8443)))
-    shown = "idle shutdown: after 1800s without a connection to ports 8080, 8443, looked at every 30s"
+    shown = "idle shutdown: after 30m without a connection to ports 8080, 8443, looked at every 30s"
     assert _describe(MIGRATE, settings=settings)[-1] == shown
 
 

@@ -19,8 +19,8 @@ def lines(**schedules: Schedule) -> list[str]:
 def test_the_next_runs_of_an_interval_count_from_the_start() -> None:
     assert lines(job=Schedule(interval=600.0), now=Schedule(interval=90.0, run_on_start=True)) == [
         "next runs, from 2027-01-15 08:00:00+00:00:",
-        "  job  every 10m00s: 10m00s after the start, 20m00s after the start, 30m00s after the start",
-        "  now  every 1m30s: at the start, 1m30s after the start, 3m00s after the start",
+        "  job  every 10m: 10m after the start, 20m after the start, 30m after the start",
+        "  now  every 90s: at the start, 90s after the start, 3m after the start",
     ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.core.wording import printable, rfc3339, short_size, short_time
+from supervisor.core.quantities import parse_duration
+from supervisor.core.wording import exact_time, printable, rfc3339, short_size, short_time
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,25 @@ def test_the_date_of_every_millisecond_until_2100_is_that_of_the_standard_librar
 )
 def test_times_have_two_units_at_most(seconds: float, text: str) -> None:
     assert short_time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (0.5, "0.5s"),
+        (3.0, "3s"),
+        (90, "90s"),
+        (120, "2m"),
+        (120.5, "2m0.5s"),
+        (5400, "1h30m"),
+        (1209600, "14d"),
+        (90061, "1d1h1m1s"),
+    ],
+)
+def test_durations_of_the_table_are_written_in_full_and_can_be_read_back(seconds: float, text: str) -> None:
+    assert exact_time(seconds) == text
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize(
