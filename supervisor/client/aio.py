@@ -22,8 +22,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from supervisor.client import requests
-from supervisor.client.errors import RefusedError, UnreachableError
-from supervisor.client.mirror import Mirror, Retries
+from supervisor.client.errors import ClientError
+from supervisor.client.mirror import Following, Mirror
 from supervisor.client.wire import PIECE, TEXT, receive, request, socket_path
 
 if TYPE_CHECKING:
@@ -165,34 +165,19 @@ class AsyncClient:
 
     async def mirror(self, *, patience: float | None = 10.0) -> AsyncGenerator[Mirror, None]:
         """Yield a mirror of the container, at once and after each event. See `blocking.Client.mirror`."""
-        retries = Retries(patience)
-        mirror = Mirror(await self.status(), await self.plan())
-        yield mirror
-        stale: str | None = None
-        while not (mirror.has_ended and retries.ends_with_container):
+        following = Following(Mirror(await self.status(), await self.plan()), patience)
+        yield following.mirror
+        while not following.is_over:
             try:
-                if stale is not None:
-                    mirror, stale = mirror.again(await self.status(), await self.plan(), stale), None
-                    retries.note_success()
-                    yield mirror
-                async with aclosing(self.events(since=mirror.last_id, follow=True)) as events:
+                if following.needs_status:
+                    yield following.renew(await self.status(), await self.plan())
+                async with aclosing(self.events(since=following.mirror.last_id, follow=True)) as events:
                     async for event in events:
-                        retries.note_success()
-                        if not mirror.take(event):
-                            stale = ""
+                        if not following.take(event):
                             break
-                        yield mirror
-            except RefusedError as error:
-                if error.code not in ("gone", "broken_off"):
-                    raise
-                stale = error.message if error.code == "gone" else None
-            except UnreachableError:
-                if mirror.status["stopping"] and retries.ends_with_container:
-                    return  # it has ended, and its last events did not arrive
-                pause = retries.next_pause(monotonic())
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
+                        yield following.mirror
+            except ClientError as error:
+                await asyncio.sleep(following.pause_after(error, monotonic()))
 
     # ---- the socket
 

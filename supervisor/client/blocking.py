@@ -23,8 +23,8 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from supervisor.client import requests
-from supervisor.client.errors import RefusedError, UnreachableError
-from supervisor.client.mirror import Mirror, Retries
+from supervisor.client.errors import ClientError
+from supervisor.client.mirror import Following, Mirror
 from supervisor.client.wire import PIECE, TEXT, connect, exchange, receive, request, socket_path
 
 if TYPE_CHECKING:
@@ -207,34 +207,19 @@ class Client:
         UnreachableError is raised, and the iterator ends with the container; None: it goes on for ever, through
         restarts of the container. Close the iterator to end it earlier.
         """
-        retries = Retries(patience)
-        mirror = Mirror(self.status(), self.plan())
-        yield mirror
-        stale: str | None = None
-        while not (mirror.has_ended and retries.ends_with_container):
+        following = Following(Mirror(self.status(), self.plan()), patience)
+        yield following.mirror
+        while not following.is_over:
             try:
-                if stale is not None:
-                    mirror, stale = mirror.again(self.status(), self.plan(), stale), None
-                    retries.note_success()
-                    yield mirror
-                with closing(self.events(since=mirror.last_id, follow=True)) as events:
+                if following.needs_status:
+                    yield following.renew(self.status(), self.plan())
+                with closing(self.events(since=following.mirror.last_id, follow=True)) as events:
                     for event in events:
-                        retries.note_success()
-                        if not mirror.take(event):
-                            stale = ""
+                        if not following.take(event):
                             break
-                        yield mirror
-            except RefusedError as error:
-                if error.code not in ("gone", "broken_off"):
-                    raise
-                stale = error.message if error.code == "gone" else None
-            except UnreachableError:
-                if mirror.status["stopping"] and retries.ends_with_container:
-                    return  # it has ended, and its last events did not arrive
-                pause = retries.next_pause(monotonic())
-                if pause is None:
-                    raise
-                sleep(pause)
+                        yield following.mirror
+            except ClientError as error:
+                sleep(following.pause_after(error, monotonic()))
 
     # ---- the socket
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from supervisor.client.errors import ClientError, RefusedError
 from supervisor.core.record import Record
 from supervisor.core.wording import rfc3339
 
@@ -54,15 +55,11 @@ class Retries:
         self._failed_at: float | None = None
         self._pause = FIRST_PAUSE
 
-    @property
-    def ends_with_container(self) -> bool:
-        return self._patience is not None
-
     def note_success(self) -> None:
         self._failed_at, self._pause = None, FIRST_PAUSE
 
     def next_pause(self, now: float) -> float | None:
-        """Return the seconds until the next attempt. None: supinit was unreachable for too long."""
+        """Return the seconds until the next attempt, or None if supinit was unreachable for too long."""
         self._failed_at = now if self._failed_at is None else self._failed_at
         if self._patience is not None and now - self._failed_at >= self._patience:
             return None
@@ -88,19 +85,12 @@ class Mirror:
         """Whether the container has ended in order."""
         return isinstance(self.last, dict) and self.last["event"] == "container.ended"
 
-    def again(self, status: Status, plan: list[PlannedProgram], refused: str) -> Mirror:
-        """Return the mirror that follows this one. `refused`: why events were missed; empty: the last one says it."""
-        if not refused:
-            return Mirror(status, plan, self.last)
-        before = self.status["pid"], self.status["started_at"]
-        return Mirror(status, plan, Gap(refused, (status["pid"], status["started_at"]) != before))
-
     def entry(self, name: str, instance: int = 1) -> Entry:
         """Return an instance as it is now. Raises KeyError for one that does not exist."""
         return self._entries[name, instance]
 
     def take(self, event: Event) -> bool:
-        """Note an event. False: the mirror does not know enough any more, and has to be built again."""
+        """Note an event. Return False if the mirror must be built again because the event does not tell enough."""
         self.last, self.last_id = event, event["id"]
         if event["event"] in BEYOND:
             return False
@@ -126,6 +116,57 @@ class Mirror:
             or (entry["state"] == "RUNNING" and entry["health"] in UP)
             or (entry["state"] == "STOPPED" and key not in self._asked)
         )
+
+
+class Following:
+    """Decides what a client does next while it follows a container. The client does the I/O.
+
+    With `patience`, it is over when the container has ended; with None it goes on through restarts.
+    """
+
+    def __init__(self, mirror: Mirror, patience: float | None) -> None:
+        self.mirror = mirror
+        self.is_over = False
+        self.needs_status = False
+        """Whether the mirror must be built again before the next events are read."""
+        self._missed = ""
+        """Why events were missed."""
+        self._ends_with_container = patience is not None
+        self._retries = Retries(patience)
+
+    def renew(self, status: Status, plan: list[PlannedProgram]) -> Mirror:
+        """Build the mirror again."""
+        before, last = self.mirror.status, self.mirror.last
+        if self._missed:
+            is_new = (status["pid"], status["started_at"]) != (before["pid"], before["started_at"])
+            last = Gap(self._missed, is_new)
+        self.mirror = Mirror(status, plan, last)
+        self.needs_status, self._missed = False, ""
+        self._retries.note_success()
+        return self.mirror
+
+    def take(self, event: Event) -> bool:
+        """Note an event. Return False if the mirror must be built again."""
+        self._retries.note_success()
+        self.needs_status = not self.mirror.take(event)
+        self.is_over = self.mirror.has_ended and self._ends_with_container
+        return not self.needs_status
+
+    def pause_after(self, error: ClientError, now: float) -> float:
+        """Return the seconds until the next attempt. Raises the error if there is to be none."""
+        if isinstance(error, RefusedError):
+            if error.code not in ("gone", "broken_off"):
+                raise error
+            if error.code == "gone":
+                self.needs_status, self._missed = True, error.message
+            return 0.0
+        if self.mirror.status["stopping"] and self._ends_with_container:
+            self.is_over = True  # it has ended, and its last events did not arrive
+            return 0.0
+        pause = self._retries.next_pause(now)
+        if pause is None:
+            raise error
+        return pause
 
 
 def _change(entry: Entry, event: Event) -> None:
