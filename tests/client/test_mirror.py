@@ -267,12 +267,20 @@ async def restarted(control: Served, container: SteeredContainer, path: str) -> 
         yield again
 
 
+@asynccontextmanager
+async def followed(
+    container: SteeredContainer, path: str, mirrors: Make, patience: float
+) -> AsyncIterator[tuple[Served, AsyncGenerator[Mirror, None], Mirror]]:
+    """Serve a container, and follow it: the server, the mirrors to come and the first one."""
+    async with served(container, path) as control, aclosing(mirrors(path, patience)) as follower:
+        yield control, follower, await anext(follower)
+
+
 def test_it_follows_and_goes_on_without_a_gap_after_a_broken_connection(path: str, mirrors: Make) -> None:
     container = SteeredContainer(service("web"), service("db")).begin()
 
     async def scenario() -> None:
-        async with served(container, path) as control, aclosing(mirrors(path, 20.0)) as follower:
-            mirror = await anext(follower)
+        async with followed(container, path, mirrors, 20.0) as (control, follower, mirror):
             assert (mirror.last, mirror.entry("web")["state"]) == (None, "RUNNING")
             container.end("web", 3)
             assert [event_of(await anext(follower)) for _ in range(2)] == ["program.exited", "program.restart_delayed"]
@@ -293,8 +301,7 @@ def test_what_was_missed_is_told_and_the_mirror_is_made_anew(path: str, mirrors:
     container = SteeredContainer(service("web")).begin()
 
     async def scenario() -> None:
-        async with served(container, path) as control, aclosing(mirrors(path, 20.0)) as follower:
-            await anext(follower)
+        async with followed(container, path, mirrors, 20.0) as (control, follower, _):
             container.journal.put(LogEvent("info", "container.warned", {}))
             last_id = (await anext(follower)).last_id
             await disconnect(control)
@@ -336,8 +343,7 @@ def test_an_update_brings_a_new_status(path: str, mirrors: Make) -> None:
     container = SteeredContainer(service("web")).begin()
 
     async def scenario() -> None:
-        async with served(container, path), aclosing(mirrors(path, 20.0)) as follower:
-            await anext(follower)
+        async with followed(container, path, mirrors, 20.0) as (_, follower, _):
             container.journal.put(LogEvent("info", "container.updated", {"added": "new"}))
             container.take(Updated(make_plan(Table(Settings(), (service("web"), service("new"))))))
             mirror = await anext(follower)
@@ -353,15 +359,13 @@ def test_it_ends_with_the_container_and_raises_where_supinit_stays_away(path: st
     container = SteeredContainer(service("web")).begin()
 
     async def scenario() -> None:
-        async with served(container, path) as control, aclosing(mirrors(path, 0.0)) as follower:
-            await anext(follower)
+        async with followed(container, path, mirrors, 0.0) as (control, follower, _):
             container.journal.put(LogEvent("info", "container.warned", {}))
             await anext(follower)
             container.journal.put(LogEvent("info", "container.ended", {"code": 0}))
             control.server.close()
             assert [event_of(mirror) async for mirror in follower] == ["container.ended"]
-        async with served(container, path) as control, aclosing(mirrors(path, 0.0)) as follower:
-            await anext(follower)
+        async with followed(container, path, mirrors, 0.0) as (control, follower, _):
             await disconnect(control)
             with pytest.raises(UnreachableError, match="cannot reach supinit"):
                 await anext(follower)
