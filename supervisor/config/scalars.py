@@ -32,7 +32,7 @@ _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
 _UNCATCHABLE = (SIGKILL, SIGSTOP, SIGCHLD)
 _LETTERS_AND_DIGITS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
-_NAME_LETTERS = _LETTERS_AND_DIGITS | frozenset("_.-")
+NAME_LETTERS = _LETTERS_AND_DIGITS | frozenset("_.-")
 RESERVED_NAMES = ("all", "supinit")
 """Names with another meaning wherever a program is named: every program, and supinit itself."""
 _LIMITS = (
@@ -41,9 +41,9 @@ _LIMITS = (
 )  # fmt: skip
 
 
-def _profile(text: str) -> str | None:
-    is_name = text.isascii() and text[:1].isalnum() and all(letter.isalnum() or letter in "_.-" for letter in text)
-    return text if is_name else None
+def is_name(text: str, letters: frozenset[str] = NAME_LETTERS) -> bool:
+    """Whether a text has only these letters, and a letter or digit first."""
+    return text[:1] in _LETTERS_AND_DIGITS and letters.issuperset(text)
 
 
 def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
@@ -136,8 +136,7 @@ def _regular_expression(text: str) -> str | None:
 
 
 def _program_name(text: str) -> str | None:
-    is_name = text[:1] in _LETTERS_AND_DIGITS and _NAME_LETTERS.issuperset(text) and text not in RESERVED_NAMES
-    return text if is_name else None
+    return text if is_name(text) and text not in RESERVED_NAMES else None
 
 
 def _header_name(text: str) -> str | None:
@@ -285,7 +284,7 @@ PROGRAM_NAME = Value(
     {"pattern": _name_pattern},
 )
 PROFILE = Value(
-    _profile,
+    lambda text: text if is_name(text) else None,
     "the name of a profile: letters, digits, dots, underscores and dashes, starting with a letter or digit",
     or_variable({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"}),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from supervisor.config.kinds import MapOf, Value, or_variable
 from supervisor.config.reading import quote, suggestion
-from supervisor.config.scalars import GROUP, MODE, USER, integer, words
+from supervisor.config.scalars import GROUP, MODE, NAME_LETTERS, USER, integer, is_name, words
 from supervisor.config.sections import Key, Section
 from supervisor.config.tree import Mapping, Scalar, Sequence
 from supervisor.core.protocol import MAX_SOCKET_PATH
@@ -32,11 +32,6 @@ ANY_4, ANY_6 = "0.0.0.0", "::"
 MAX_BACKLOG = 2**31 - 1
 """listen(2) takes an int."""
 UNIX_ONLY = ("mode", "user", "group")
-_NAME_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-
-
-def _name(text: str) -> str | None:
-    return text if text and _NAME_LETTERS.issuperset(text) and text[0] not in "_-" else None
 
 
 def _listen(text: str) -> str | tuple[str, int] | None:
@@ -86,7 +81,7 @@ LISTEN = Value(
     or_variable({"type": "string", "pattern": "^/|^[^:]+:[0-9]+$|^\\[[0-9A-Fa-f:.]+\\]:[0-9]+$"}),
 )
 SOCKET_NAME = Value(
-    _name,
+    lambda text: text if is_name(text, NAME_LETTERS - {"."}) else None,
     "letters, digits, underscores and dashes, starting with a letter or digit",
     {"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]*$"},
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from supervisor.config.kinds import ListOf, Value
-from supervisor.config.scalars import LISTEN_ADDRESS, TEXT
+from supervisor.config.kinds import ListOf, Value, or_variable
+from supervisor.config.scalars import LISTEN_ADDRESS, TEXT, is_name
 from supervisor.config.sections import Key, Section
 
 TYPE_CHECKING = False
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 
 def _host_name(text: str) -> str | None:
-    is_name = text.isascii() and text[:1].isalnum() and all(letter.isalnum() or letter in ".-_" for letter in text)
-    return text.lower() if is_name else None
+    return text.lower() if is_name(text) else None
 
 
 def _web_page(listen: tuple[str, int], token: str | None = None, hosts: tuple[str, ...] = ()) -> WebPage:
@@ -25,10 +24,10 @@ def _web_page(listen: tuple[str, int], token: str | None = None, hosts: tuple[st
 HOST_NAME = Value(
     _host_name,
     "a host name, without a port",
-    {"anyOf": [{"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}, {"$ref": "#/$defs/variable"}]},
+    or_variable({"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"}),
 )
 TOKEN = Section(
-    Key("file", TEXT, "File with the token, read at each request. One trailing newline is removed.", is_required=True),
+    Key("file", TEXT, "File with the token, read at each request. Space around it is removed.", is_required=True),
     make=lambda file: file,
 )
 WEB_PAGE = Section(

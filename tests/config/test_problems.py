@@ -521,16 +521,6 @@ def test_a_wrong_idle_shutdown_is_refused(keys: str, problem: str) -> None:
             "watch: cannot be used with type: oneshot, which has no process to reload or restart"
             " (allowed: type: service, type: forking)",
         ),
-    ],
-)
-def test_a_wrong_watch_is_refused(keys: str, problem: str) -> None:
-    [found] = problems_of("programs: {web: {command: web, " + keys + "}}")
-    assert f"programs.web.{problem}" in found
-
-
-@pytest.mark.parametrize(
-    ("keys", "problem"),
-    [
         (
             "restart_when: 500mb",
             "restart_when: cannot be '500mb' (allowed: a mapping with the keys memory, age, interval)",
@@ -560,7 +550,7 @@ def test_a_wrong_watch_is_refused(keys: str, problem: str) -> None:
         ),
     ],
 )
-def test_wrong_limits_are_refused(keys: str, problem: str) -> None:
+def test_a_wrong_watch_or_limit_is_refused(keys: str, problem: str) -> None:
     [found] = problems_of("programs: {web: {command: web, " + keys + "}}")
     assert f"programs.web.{problem}" in found
 
