@@ -18,10 +18,11 @@ from supervisor.core.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from collections.abc import Mapping as Environ
     from typing import Any
 
+    from supervisor.config.privileges import Privileges
     from supervisor.config.reading import Reading
     from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 
 PROFILES = "SUPINIT_PROFILES"
+USER_KEYS = frozenset({"user", "group_add"})
+CAPABILITY_KEYS = frozenset({"cap_add", "cap_drop"})
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
@@ -57,8 +60,7 @@ def read_programs(
         _check_names(name, targets, nodes, reading)
     _check_cycles(dependencies, reading)
     _check_log_files(places, reading)
-    _check_users(places, reading)
-    _check_capabilities(places, reading)
+    _check_privileges(places, reading)
     if any("sockets" in place.values for place in places.values()):
         from supervisor.config.sockets import check_sockets
 
@@ -174,40 +176,33 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
             reading.problem(place.given["log"], f"{place.path}.log.file", sentence)
 
 
-def _check_users(places: dict[str, SectionReading], reading: Reading) -> None:
-    """Report users that supinit cannot switch to."""
-    places = {name: place for name, place in places.items() if {"user", "group_add"} & place.values.keys()}
-    if not places:
+def _check_privileges(places: dict[str, SectionReading], reading: Reading) -> None:
+    """Report users that supinit cannot switch to, and capabilities that it cannot add or drop."""
+    concerned = [place for place in places.values() if (USER_KEYS | CAPABILITY_KEYS) & place.values.keys()]
+    if not concerned:
         return
-    from supervisor.config.privileges import obstacle_to, own_privileges
+    from supervisor.config.privileges import own_privileges
 
     own = own_privileges()
-    for place in places.values():
-        credentials = _credentials(place.values)
-        if credentials is not None and (sentence := obstacle_to(credentials, own)) is not None:
-            key = "user" if "user" in place.given else "group_add"
+    for place in concerned:
+        for key, sentence in _obstacles(place, own):
             reading.problem(place.given[key], f"{place.path}.{key}", sentence)
 
 
-def _check_capabilities(places: dict[str, SectionReading], reading: Reading) -> None:
-    """Report capabilities that supinit cannot add or drop."""
-    places = {name: place for name, place in places.items() if {"cap_add", "cap_drop"} & place.values.keys()}
-    if not places:
-        return
-    from supervisor.config.privileges import obstacle_to_capabilities, own_privileges
+def _obstacles(place: SectionReading, own: Privileges) -> Iterator[tuple[str, str]]:
+    """Yield each key that asks for more than supinit is permitted, and the reason."""
+    from supervisor.config.privileges import obstacle_to, obstacle_to_capabilities
 
-    own = own_privileges()
-    for place in places.values():
-        found = obstacle_to_capabilities(
-            place.values.get("cap_add", ()),
-            place.values.get("cap_drop", ()),
-            _credentials(place.values),
-            own,
-            place.values.get("no_new_privileges", False),
-        )
+    values, credentials = place.values, _credentials(place.values)
+    if USER_KEYS & values.keys() and credentials is not None:
+        sentence = obstacle_to(credentials, own)
+        if sentence is not None:
+            yield "user" if "user" in place.given else "group_add", sentence
+    if CAPABILITY_KEYS & values.keys():
+        add, drop = values.get("cap_add", ()), values.get("cap_drop", ())
+        found = obstacle_to_capabilities(add, drop, credentials, own, values.get("no_new_privileges", False))
         if found is not None:
-            key, sentence = found
-            reading.problem(place.given[key], f"{place.path}.{key}", sentence)
+            yield found
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:
