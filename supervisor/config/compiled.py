@@ -115,8 +115,16 @@ def write_compiled(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _asks_privileges(program: Program) -> bool:
-    """Whether the rules have looked at what supinit itself may do."""
-    return program.credentials is not None or bool(program.cap_add or program.cap_drop) or program.no_new_privileges
+    """Return whether the rules have looked at supinit's own privileges."""
+    from supervisor.core.hook import HookStep
+
+    pre_stop = (step.hook for step in program.stop if isinstance(step, HookStep))
+    hooks = (*program.pre_start, *program.post_start, *pre_stop, *program.post_stop)
+    return (
+        program.credentials is not None
+        or bool(program.cap_add or program.cap_drop or program.no_new_privileges)
+        or any(hook.credentials is not None for hook in hooks)
+    )
 
 
 def _write(file: str, mode: int, *values: Record) -> None:

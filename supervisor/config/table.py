@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from supervisor.config.reading import Reading
     from supervisor.config.sections import SectionReading
     from supervisor.config.tree import Node, Scalar
+    from supervisor.core.hook import Hook
     from supervisor.core.program import Credentials, Dependency, LogSettings
 
 
 PROFILES = "SUPINIT_PROFILES"
 USER_KEYS = frozenset({"user", "group_add"})
 CAPABILITY_KEYS = frozenset({"cap_add", "cap_drop"})
+HOOK_KEYS = ("pre_start", "post_start", "pre_stop", "post_stop")
 
 
 def read_settings(node: Node | None, reading: Reading) -> Settings:
@@ -178,31 +180,47 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
 
 def _check_privileges(places: dict[str, SectionReading], reading: Reading) -> None:
     """Report users that supinit cannot switch to, and capabilities that it cannot add or drop."""
-    concerned = [place for place in places.values() if (USER_KEYS | CAPABILITY_KEYS) & place.values.keys()]
+    keys = USER_KEYS | CAPABILITY_KEYS
+    concerned = [p for p in places.values() if keys & p.values.keys() or any(True for _ in _hook_users(p))]
     if not concerned:
         return
     from supervisor.config.privileges import own_privileges
 
     own = own_privileges()
     for place in concerned:
-        for key, sentence in _obstacles(place, own):
-            reading.problem(place.given[key], f"{place.path}.{key}", sentence)
+        for node, path, sentence in _obstacles(place, own):
+            reading.problem(node, path, sentence)
 
 
-def _obstacles(place: SectionReading, own: Privileges) -> Iterator[tuple[str, str]]:
-    """Yield each key that asks for more than supinit is permitted, and the reason."""
+def _obstacles(place: SectionReading, own: Privileges) -> Iterator[tuple[Node, str, str]]:
+    """Yield the node and the path of each key that asks for more than supinit is permitted, and the reason."""
     from supervisor.config.privileges import obstacle_to, obstacle_to_capabilities
 
     values, credentials = place.values, _credentials(place.values)
-    if USER_KEYS & values.keys() and credentials is not None:
-        sentence = obstacle_to(credentials, own)
-        if sentence is not None:
-            yield "user" if "user" in place.given else "group_add", sentence
+    if USER_KEYS & values.keys() and credentials is not None and (sentence := obstacle_to(credentials, own)):
+        key = "user" if "user" in place.given else "group_add"
+        yield place.given[key], f"{place.path}.{key}", sentence
+    for node, path, user in _hook_users(place):
+        if sentence := obstacle_to(user, own):
+            yield node, path, sentence
     if CAPABILITY_KEYS & values.keys():
         add, drop = values.get("cap_add", ()), values.get("cap_drop", ())
         found = obstacle_to_capabilities(add, drop, credentials, own, values.get("no_new_privileges", False))
         if found is not None:
-            yield found
+            key, sentence = found
+            yield place.given[key], f"{place.path}.{key}", sentence
+
+
+def _hook_users(place: SectionReading) -> Iterator[tuple[Node, str, Credentials]]:
+    """Yield the node, the path and the value of `user` in each hook that has it."""
+    for key in HOOK_KEYS:
+        hooks: tuple[Hook, ...] = place.values.get(key, ())
+        for number, hook in enumerate(hooks):
+            node = place.given[key]
+            if hook.credentials is not None and type(node) is Sequence:
+                item = node.items[number]
+                at = item.entries["user"][1] if type(item) is Mapping else item
+                yield at, f"{place.path}.{key}[{number}].user", hook.credentials
 
 
 def _check_names(name: str, targets: dict[str, tuple[Node, str]], programs: Collection[str], reading: Reading) -> None:

@@ -163,7 +163,12 @@ def test_it_is_not_used_under_another_name(table: str, monkeypatch: pytest.Monke
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it changes its groups")
-def test_a_table_with_users_is_not_used_under_other_groups(table: str) -> None:
+@pytest.mark.parametrize(
+    "keys", ["user: root", "pre_start: [{command: b, user: root}]", "pre_stop: [{command: b, user: root}]"]
+)
+def test_a_table_with_users_is_not_used_under_other_groups(table: str, keys: str) -> None:
+    Path(table).write_text(f"programs: {{web: {{command: x, {keys}}}}}")
+    write_compiled(table, ENVIRON)
     answer, sender = os.pipe()
     child = os.fork()
     if child == 0:

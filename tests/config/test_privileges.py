@@ -42,6 +42,24 @@ def test_every_user_that_cannot_be_switched_to_is_a_problem_with_its_place(open_
     )
 
 
+@pytest.mark.parametrize("key", ["pre_start", "post_start", "pre_stop", "post_stop"])
+def test_so_is_the_user_of_a_hook(open_folder: Path, key: str) -> None:
+    table = open_folder / "supinit.yaml"
+    table.write_text(f"programs:\n  web: {{command: x, {key}: [[a], {{command: b, user: '1'}}]}}\n")
+    assert len(load(str(table), {}).programs) == 1  # as root
+
+    def problems() -> tuple[str, ...]:
+        with pytest.raises(ConfigError) as caught:
+            load(str(table), {})
+        return caught.value.problems
+
+    column = len(f"  web: {{command: x, {key}: [[a], {{command: b, user: ") + 1
+    assert elsewhere(problems, NOBODY) == (
+        f"{table}:2:{column}: programs.web.{key}[1].user: cannot switch to user daemon: supinit runs as uid {NOBODY} "
+        "without CAP_SETUID (start the container as root or as uid 1, or remove `user`)",
+    )
+
+
 def test_a_program_that_cannot_be_signalled_is_a_warning() -> None:
     other = Program("web", ("true",), credentials=Credentials(33, 33, (33,), name="www-data"))
     plan = make_plan(Table(Settings(), (other, Program("own", ("true",)))))
