@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 ROTATE_AGAIN = 10.0
 """Seconds until a rotation that failed is tried again; meanwhile the file grows."""
+TRIES = 5
+"""How often a log file is opened or made in two steps, before both are done in one."""
 CHUNK = 64 * 1024
 NO_READER = "no process has it open for reading yet"
 
@@ -221,22 +223,24 @@ class RotatedFile:
                 raise OSError(errno.EMLINK, "it has a second name (hard link), and its directory is another user's")
         return status.st_size
 
-    def _create(self, place: Place, tries: int = 100) -> int:
-        """Open the file, or make it. Somebody may make or move it between the two, so there are several `tries`."""
+    def _create(self, place: Place) -> int:
+        """Open the file, or make it. Somebody may make or move it between these two steps."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY
-        try:
-            mode = os.stat(place.name, dir_fd=place.folder, follow_symlinks=place.is_magic).st_mode
-            return self._open_fifo(place, flags) if stat.S_ISFIFO(mode) else place.open(flags)
-        except FileNotFoundError:
-            pass
-        try:
-            descriptor = place.open(flags | os.O_CREAT | os.O_EXCL, self._mode)
-        except FileExistsError:
-            if tries:
-                return self._create(place, tries - 1)
-            raise
-        os.fchmod(descriptor, self._mode)  # the main thread may have another umask while it spawns
-        return descriptor
+        for _ in range(TRIES):
+            try:
+                mode = os.stat(place.name, dir_fd=place.folder, follow_symlinks=place.is_magic).st_mode
+                return self._open_fifo(place, flags) if stat.S_ISFIFO(mode) else place.open(flags)
+            except FileNotFoundError:
+                pass
+            try:
+                descriptor = place.open(flags | os.O_CREAT | os.O_EXCL, self._mode)
+            except FileExistsError:
+                continue
+            os.fchmod(descriptor, self._mode)  # the main thread may have another umask while it spawns
+            return descriptor
+        # Two processes that change one directory can take turns for very long. Nothing comes between a single call,
+        # but it does not tell whether the file is new, so the umask applies to its mode.
+        return place.open(flags | os.O_CREAT, self._mode)
 
     def _open_fifo(self, place: Place, flags: int) -> int:
         """Open a FIFO, and wait for its reader if there is none yet (fifo(7))."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,6 +228,27 @@ def test_a_file_that_somebody_makes_and_renames_all_the_time_loses_no_line(tmp_p
         finally:
             renaming.kill()
             file.close()
+
+
+def test_a_file_that_is_missing_at_each_look_and_there_when_it_is_to_be_made_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worst that a process that makes and renames the file can do: it always comes between two steps."""
+    path = tmp_path / "log"
+    path.write_bytes(b"before\n")
+    real = os.stat
+
+    def stat_of(name: str, **options: Any) -> os.stat_result:
+        if options.get("dir_fd") is not None:
+            raise FileNotFoundError(name)
+        return real(name, **options)
+
+    monkeypatch.setattr(os, "stat", stat_of)
+    file = rotated(path)
+    assert file.write((b"a line\n",)) == (b"", None)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"before\na line\n"
+    file.close()
 
 
 def test_a_file_that_was_removed_is_made_anew(tmp_path: Path) -> None:
