@@ -83,7 +83,10 @@ class Secrets:
 
 
 class Redactor:
-    """Replace secrets. `keep` gets everything that leaves, as one stream."""
+    """Replace secrets. `keep` gets everything that leaves, as one stream.
+
+    It takes no part of a line: a pattern has to see the whole line.
+    """
 
     def __init__(self, secrets: Secrets, keep: Callable[[bytes], None], taker: Taker) -> None:
         self._redact = secrets.redact
@@ -99,10 +102,6 @@ class Redactor:
         piece = self._redact(text)
         self._keep(piece if goes_on else piece + b"\n")
         self._taker.piece(piece, goes_on)
-
-    def part(self, text: bytes) -> None:
-        """Never called: a pattern has to see the whole line (Pipe)."""
-        raise NotImplementedError
 
 
 class Joiner:

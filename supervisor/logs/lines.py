@@ -1,7 +1,7 @@
 """Cut one stream of one process into lines.
 
 Lines leave in blocks, each of which ends with a newline, as soon as their newline has arrived. A line longer than
-`max_line` leaves in pieces. The next stage (a `Taker`) changes lines (filters.py) or writes them (delivery.py).
+`max_line` leaves in pieces. The next stage (a `LineTaker`) changes lines (filters.py) or writes them (delivery.py).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    class Taker(Protocol):
+    class LineTaker(Protocol):
         def lines(self, head: bytes, data: bytes, end: int) -> None:
             """Take `head + data[:end]`: whole lines, in two parts to avoid a copy. `head` has no newline."""
 
         def piece(self, text: bytes, goes_on: bool) -> None:
             """Take a piece of a line that is too long, without a newline; `goes_on` is false for the last piece."""
 
+    class Taker(LineTaker, Protocol):
         def part(self, text: bytes) -> None:
             """Take the beginning of a line that has not ended yet; what comes next continues it."""
 
@@ -26,16 +27,23 @@ class Lines:
     """Cut one stream into lines.
 
     `seam` moves the position where a line is cut: it gets the line so far and the position, and returns another
-    position, never 0. It sees `margin` bytes beyond the position, or the end of the line.
+    position, never 0. It sees `margin` bytes beyond the position, or the end of the line. `take_part` gets the
+    beginning of a line that has not ended (`show`); without it, every line is held until it ends.
     """
 
     def __init__(
-        self, max_line: int, taker: Taker, seam: Callable[[bytes, int], int] | None = None, margin: int = 0
+        self,
+        max_line: int,
+        taker: LineTaker,
+        seam: Callable[[bytes, int], int] | None = None,
+        margin: int = 0,
+        take_part: Callable[[bytes], None] | None = None,
     ) -> None:
         self._max_line = max_line
         self._taker = taker
         self._seam = seam
         self._margin = margin
+        self._take_part = take_part
         self._tail = b""
         self._parts: list[bytes] = []
         """What has come of a line since `_tail`, to be joined only once."""
@@ -63,10 +71,10 @@ class Lines:
 
     def show(self) -> None:
         """Pass on what has come of a line that has not ended."""
-        if self.held:
+        if self.held and self._take_part is not None:
             text = self._join()
             self.shown += len(text)
-            self._taker.part(text)
+            self._take_part(text)
 
     def finish(self) -> None:
         """Pass on the last line, which had no newline."""

@@ -160,7 +160,7 @@ class Pipe:
             self.keeps = False
             self.lines = Lines(log.max_line, redactor, secrets.seam, REDACT_MARGIN)
         else:
-            self.lines = Lines(log.max_line, taker)
+            self.lines = Lines(log.max_line, taker, take_part=taker.part)
         self.flush_after = self._flush_after(log)
 
     def reconnect(self, program: Program, destinations: Sequence[Destination], bucket: Bucket | None) -> None:

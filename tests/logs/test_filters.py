@@ -69,6 +69,14 @@ class Joining:
 # ---- secrets
 
 
+def test_the_beginning_of_a_line_is_not_shown_before_the_whole_line_was_searched() -> None:
+    stream = Redacting(r"token=\S+")
+    stream.lines.feed(b"a token=ab")
+    stream.lines.show()
+    assert stream.place.take() == b""
+    assert stream.through(b"c ok\n") == b"a [redacted] ok\n"
+
+
 @pytest.mark.parametrize(
     ("patterns", "line", "written"),
     [

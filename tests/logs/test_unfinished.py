@@ -265,7 +265,8 @@ def test_showing_changes_nothing_but_the_time(pieces: list[str | None], max_line
     drain = Drain()
     try:
         sink = drain.sink()
-        lines = Lines(max_line, SinkDelivery(sink, PlainFormat(b"> "), Output(("web", 1)), drops=False))
+        delivery = SinkDelivery(sink, PlainFormat(b"> "), Output(("web", 1)), drops=False)
+        lines = Lines(max_line, delivery, take_part=delivery.part)
         for piece in pieces:
             if piece is None:
                 lines.show()
