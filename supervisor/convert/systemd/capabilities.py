@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 def read_set(values: Iterable[str]) -> frozenset[str] | None:
-    """Return the set that the assignments of one key add up to (systemd.exec(5)); None: there is no assignment.
+    """Merge the assignments of one key (systemd.exec(5)). Return None if there are none.
 
-    Raises ValueError for a name that is not a capability.
+    Raises ValueError for an unknown capability.
     """
     found: frozenset[str] | None = None
     for value in values:
@@ -22,7 +22,9 @@ def read_set(values: Iterable[str]) -> frozenset[str] | None:
         if None in names:
             raise ValueError(f"{words[names.index(None)]} is not a capability that supinit knows")
         given = frozenset(NAMES) if ALL in names else frozenset(name for name in names if name)
-        if is_inverted:
+        if is_inverted and not words:
+            found = frozenset(NAMES)
+        elif is_inverted:
             found = (frozenset(NAMES) if found is None else found) - given
         else:
             found = (found or frozenset()) | given

@@ -223,7 +223,8 @@ class ServiceUnit:
         found: dict[str, frozenset[str] | None] = {}
         for name in ("CapabilityBoundingSet", "AmbientCapabilities"):
             try:
-                found[name] = read_set(assignment.value for assignment in self._all(name))
+                given = read_set(assignment.value for assignment in self._all(name))
+                found[name] = frozenset() if self.unit.is_emptied(f"Service.{name}") else given
             except ValueError as error:
                 self._lose(name, str(error))
         bounding = found.get("CapabilityBoundingSet")

@@ -43,6 +43,10 @@ class Unit:
     def all(self, key: str) -> list[Assignment]:
         return self.keys.get(key, [])
 
+    def is_emptied(self, key: str) -> bool:
+        """Return whether the last assignment of a list is the empty one, which discards those before it."""
+        return self.keys.get(key) == []
+
     def last(self, key: str) -> str:
         """Return the last value of a key; empty where it is not given."""
         return self.keys[key][-1].value if self.keys.get(key) else ""
