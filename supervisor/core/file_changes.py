@@ -74,13 +74,15 @@ def keep_watches(turn: Settling, since: float | None = None) -> None:
     `since`: a file that has changed after this time has changed for a watch that begins now. None: none has.
     """
     wanted = turn.plan.watches if isinstance(turn.container_phase, Serving) else ()
-    for key in [key for key in turn.files if key not in wanted]:
-        del turn.files[key]
-        turn.orders.append(ForgetFiles(key))
-    for key in wanted:
-        if key not in turn.files:
-            turn.files[key] = FileState(is_looking=True, looks_for=turn.now)
-            turn.orders.append(LookAtFiles(key, since))
+    if turn.plan is not turn.old_plan or len(wanted) != len(turn.files):
+        kept = set(wanted)
+        for key in [key for key in turn.files if key not in kept]:
+            del turn.files[key]
+            turn.orders.append(ForgetFiles(key))
+        for key in wanted:
+            if key not in turn.files:
+                turn.files[key] = FileState(is_looking=True, looks_for=turn.now)
+                turn.orders.append(LookAtFiles(key, since))
     for key, state in turn.files.items():
         if state.owed:
             turn.files[key] = replace(state, owed=tuple(_pay(turn, state.owed)))

@@ -60,9 +60,18 @@ class LimitState(Record):
 
 
 def keep_limits(turn: Settling) -> None:
-    """Work out when to measure and to act next, from the table and from what each instance is doing."""
+    """Work out when to measure and to act next, from the table and from what each instance is doing.
+
+    While the table stays the same, only what has changed is looked at: a thousand programs may have limits.
+    """
     wanted = turn.plan.limited if isinstance(turn.container_phase, Serving) else ()
-    turn.limits = {name: _kept(turn, name, turn.limits.get(name) or LimitState()) for name in wanted}
+    if turn.plan is not turn.old_plan or len(wanted) != len(turn.limits):
+        turn.limits = {name: _kept(turn, name, turn.limits.get(name) or LimitState()) for name in wanted}
+        return
+    changed = turn.changed_programs()
+    for name, state in turn.limits.items():
+        if name in changed or turn.now >= state.act_at:
+            turn.limits[name] = _kept(turn, name, state)
 
 
 def _kept(turn: Settling, name: str, state: LimitState) -> LimitState:
@@ -142,7 +151,7 @@ def act_if_due(turn: Settling) -> Iterator[Asked | RollAsked]:
                     asked={**state.asked, instance: (turn.lives[instance].generation, until)},
                 )
                 yield _request(turn, instance)
-        turn.limits = {**turn.limits, name: state}
+        turn.limits[name] = state
 
 
 def _request(turn: Settling, instance: InstanceId) -> Asked | RollAsked:
@@ -172,11 +181,11 @@ def note_memory(turn: Settling, event: MemoryMeasured) -> None:
         before = over.pop(instance, None)
         if limit is not None and memory > limit:
             over[instance] = Excess(generation, memory, 1 if before is None else before.looks + 1)
-    turn.limits = {**turn.limits, event.name: replace(state, is_looking=False, over=over)}
+    turn.limits[event.name] = _kept(turn, event.name, replace(state, is_looking=False, over=over))
 
 
 def postpone_limits(turn: Settling, seconds: float) -> None:
     """Move what is due by a pause of supinit itself. The age of a process is a fact, and stays."""
     for name, state in turn.limits.items():
         asked = {i: (generation, until + seconds) for i, (generation, until) in state.asked.items()}
-        turn.limits = {**turn.limits, name: replace(state, look_at=state.look_at + seconds, asked=asked)}
+        turn.limits[name] = _kept(turn, name, replace(state, look_at=state.look_at + seconds, asked=asked))

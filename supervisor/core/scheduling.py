@@ -34,7 +34,7 @@ from supervisor.core.schedule import Outcome, ScheduledRun, ScheduleState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from supervisor.core.container import ClockReading
     from supervisor.core.events import Event
@@ -52,9 +52,11 @@ ASK_AGAIN = 60.0
 def keep_schedules(turn: Settling) -> None:
     """Bring the schedules into step with the programs: begin, rest, adopt a new setting, note the runs that ended."""
     _note_ends(turn)
-    before, turn.schedules = turn.schedules, {}
+    before, names = turn.schedules, _to_look_at(turn)
+    if len(names) == len(turn.plan.scheduled):
+        turn.schedules = {}
     unknown: list[str] = []
-    for name in turn.plan.scheduled:
+    for name in names:
         program = turn.plan.programs[name]
         assert program.schedule is not None
         state = before.get(name) or ScheduleState(program.schedule)
@@ -64,8 +66,18 @@ def keep_schedules(turn: Settling) -> None:
             state = replace(state, due_at=None, due_wall=None, handled_until=None, is_asking=False)
         elif state.due_at is None:
             state = _begin(turn, name, state, unknown)
-        turn.schedules[name] = state if state != before.get(name) else before[name]
+        turn.schedules[name] = state
     _ask_clock(turn, unknown)
+
+
+def _to_look_at(turn: Settling) -> Sequence[str]:
+    """Return the programs whose schedule may begin, rest or be another one now."""
+    if turn.plan is not turn.old_plan or len(turn.schedules) != len(turn.plan.scheduled):
+        return turn.plan.scheduled
+    if not isinstance(turn.container_phase, Serving):
+        return [name for name, state in turn.schedules.items() if state.due_at is not None]
+    changed = turn.changed_programs()
+    return [name for name in turn.schedules if name in changed]
 
 
 def _is_active(turn: Settling, name: str) -> bool:
@@ -102,11 +114,6 @@ def _ask_clock(turn: Settling, names: Iterable[str]) -> None:
 # ---- what is due
 
 
-def schedules_deadline(schedules: Mapping[str, ScheduleState]) -> float:
-    """Return when a schedule wants to know of the time. inf: never."""
-    return min((state.due_at for state in schedules.values() if state.due_at is not None), default=inf)
-
-
 def pass_schedule_time(turn: Settling) -> None:
     due = [name for name, state in turn.schedules.items() if state.due_at is not None and turn.now >= state.due_at]
     for name in due:
@@ -131,15 +138,7 @@ def note_clock(turn: Settling, readings: Mapping[str, ClockReading]) -> None:
     again: list[str] = []
     for name, reading in readings.items():
         state = turn.schedules.get(name)
-        if (
-            state is None
-            or not state.is_asking
-            or (state.setting, state.handled_until)
-            != (
-                reading.setting,
-                reading.since,
-            )
-        ):
+        if state is None or not _is_answer(state, reading):
             continue
         if state.handled_until is not None and reading.wall < state.handled_until - REPEAT_AFTER:
             turn.schedules[name] = replace(state, handled_until=None, due_wall=None)
@@ -156,6 +155,10 @@ def note_clock(turn: Settling, readings: Mapping[str, ClockReading]) -> None:
             until_next = None if reading.next is None else reading.next - reading.last
             _take_due(turn, name, reading.count, reading.wall - reading.last, until_next)
     _ask_clock(turn, again)
+
+
+def _is_answer(state: ScheduleState, reading: ClockReading) -> bool:
+    return state.is_asking and (state.setting, state.handled_until) == (reading.setting, reading.since)
 
 
 def _take_due(turn: Settling, name: str, count: int, late: float, until_next: float | None) -> None:
@@ -247,7 +250,7 @@ def ended_run(before: Life, after: Life, now: float) -> ScheduledRun | None:
 
 
 def _note_ends(turn: Settling) -> None:
-    for change in turn.changes[turn.ends_noted :]:
+    for change in turn.changes:
         if not isinstance(change, Change) or change.instance[0] not in turn.schedules:
             continue
         run = ended_run(change.before, change.after, turn.now)
@@ -256,7 +259,6 @@ def _note_ends(turn: Settling) -> None:
             if run.outcome is Outcome.SUCCEEDED:
                 state = replace(state, succeeded_at=run.ended_at)
             turn.schedules[change.instance[0]] = state
-    turn.ends_noted = len(turn.changes)
 
 
 def _count(state: ScheduleState, outcome: Outcome, runs: int = 1) -> ScheduleState:

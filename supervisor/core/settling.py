@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core import lifecycle
-from supervisor.core.container import Change, ContainerReady, Fleet, Order, Serving, Turn
+from supervisor.core.container import Change, ContainerReady, Fleet, Order, RestartDue, RollChange, Serving, Turn
 from supervisor.core.events import StopRequested
 from supervisor.core.holds import note_hold
 from supervisor.core.record import replace
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
-    from supervisor.core.restart_due import LimitState
     from supervisor.core.roll import Roll
 
 
@@ -44,9 +43,7 @@ class Settling:
         self.idle = fleet.idle
         self.rolls: Mapping[str, Roll] = fleet.rolls
         self.schedules = dict(fleet.schedules)
-        self.limits: Mapping[str, LimitState] = fleet.limits
-        self.ends_noted = 0
-        """How many of the changes have been looked at for the ends of scheduled runs."""
+        self.limits = dict(fleet.limits)
         self.orders: list[FleetOrder] = []
         self.changes: list[FleetChange] = []
         self.files = dict(fleet.files)
@@ -159,6 +156,14 @@ class Settling:
             return False
         programs = self.plan.programs
         return any(not life.on_demand and programs[i[0]].starts_by_itself for i, life in self.lives.items())
+
+    def changed_programs(self) -> set[str]:
+        """Return the programs of which an instance or a roll has changed in this turn."""
+        return {
+            change.name if isinstance(change, RollChange) else change.instance[0]
+            for change in self.changes
+            if isinstance(change, Change | RestartDue | RollChange)
+        }
 
     def keep_in_step(self) -> None:
         """Begin, adapt and end what the table asks supinit to look at, as far as it asks for anything."""
