@@ -8,7 +8,7 @@ from __future__ import annotations
 from supervisor.core.adoption import adopt, redefine
 from supervisor.core.container import Serving
 from supervisor.core.dependencies import restart_dependants, start_or_schedule
-from supervisor.core.events import Redefined, StopAnnounced
+from supervisor.core.events import Redefined, StartRequested, StopAnnounced
 from supervisor.core.record import replace
 from supervisor.core.update import (
     as_in_table,
@@ -132,7 +132,9 @@ def _begin_anew(
     has_new_check = before.healthcheck != becomes.healthcheck
     is_wanted = bool(going.wanted) or (before.scale == 0 and becomes.starts_by_itself)
     for instance in becomes.instances:
-        if instance in going.wanted or (is_wanted and instance not in known):
+        if instance in going.run_next:
+            turn.apply(instance, StartRequested())
+        elif instance in going.wanted or (is_wanted and instance not in known):
             start_or_schedule(turn, instance, is_new=before.schedule is None)
         elif instance not in going.instances:
             turn.apply(instance, Redefined(has_new_check))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from supervisor.core import lifecycle
 from supervisor.core.container import Change, ContainerReady, Fleet, Order, RestartDue, RollChange, Serving, Turn
-from supervisor.core.events import StopRequested
+from supervisor.core.events import RestartRequested, StopAnnounced, StopRequested
 from supervisor.core.holds import note_hold
+from supervisor.core.life import Goal
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import obstacle
 from supervisor.core.stop_sequence import has_come_to_kill
@@ -144,10 +145,17 @@ class Settling:
         going = self.leaving[instance[0]]
         follows = going.becomes is not None and instance in going.becomes.instances
         is_start = follows and not isinstance(event, StopRequested)
+        runs = is_start and (isinstance(event, RestartRequested) or self.lives[instance].goal is Goal.DOWN)
         wanted = tuple(other for other in going.wanted if other != instance)
-        self.leaving = {
-            **self.leaving, instance[0]: replace(going, wanted=(*wanted, instance) if is_start else wanted)
-        }  # fmt: skip
+        run_next = tuple(other for other in going.run_next if other != instance or (is_start and not runs))
+        going = replace(
+            going,
+            wanted=(*wanted, instance) if is_start else wanted,
+            run_next=(*run_next, instance) if runs else run_next,
+        )
+        self.leaving = {**self.leaving, instance[0]: going}
+        if isinstance(event, StopRequested | RestartRequested):
+            self.apply(instance, StopAnnounced())  # a scheduled run may be under way with its old entry
         return is_start
 
     def have_all_ended(self) -> bool:

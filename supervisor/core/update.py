@@ -77,11 +77,15 @@ class Reading(Record):
 
 
 class Leaving(Record):
-    """Instances that are to go, the entry that follows (None: the program is removed), and those that were wanted."""
+    """Instances that are to go, and what follows them."""
 
     instances: tuple[InstanceId, ...]
     becomes: Program | None
+    """The new entry. None: the program is removed."""
     wanted: tuple[InstanceId, ...] = ()
+    """Those that are started with the new entry."""
+    run_next: tuple[InstanceId, ...] = ()
+    """Those of a scheduled program that run at once, because somebody has asked for it."""
 
 
 def compare(
@@ -171,9 +175,9 @@ def leave(
             instances = entry.instances[becomes.scale :]
         else:
             continue
-        wanted_before = () if going is None else going.wanted
+        wanted_before, run_next = ((), ()) if going is None else (going.wanted, going.run_next)
         wanted = tuple(i for i in instances if lives[i].is_wanted or i in wanted_before)
-        leaving[name] = Leaving(instances, becomes, wanted)
+        leaving[name] = Leaving(instances, becomes, wanted, run_next)
     return leaving
 
 

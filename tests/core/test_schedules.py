@@ -16,7 +16,7 @@ from supervisor.core.container import (
     ShuttingDown,
     TimePassed,
 )
-from supervisor.core.events import RestartRequested, ScheduleResumed, StartRequested
+from supervisor.core.events import Event, RestartRequested, ScheduleResumed, StartRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Scheduled, Starting, Stopped
 from supervisor.core.program import (
@@ -445,6 +445,24 @@ def test_no_run_begins_with_an_old_entry() -> None:
     assert world.passed_over == [RunsPassedOver("job", 1, None, "the run before is not over")]
     world.exits("job").pass_to(30.0)
     assert (len(world.pids), world.plan.programs["job"].command) == (2, ("other",))
+
+
+def test_a_run_that_an_update_has_left_with_its_old_entry_can_be_stopped() -> None:
+    world = begun(job(), WEB).pass_to(10.0).update(job(command=("other",)), WEB).stop("job").pass_to(40.0)
+    assert ([name for _, name in world.deaths], life(world).phase) == ([("job", 1)], Stopped())
+    assert (world.plan.programs["job"].command, world.fleet.schedules["job"].due_at) == (("other",), None)
+
+
+@pytest.mark.parametrize("request_", [StartRequested(), RestartRequested()], ids=["start", "restart"])
+def test_a_run_that_somebody_asks_for_during_an_update_runs_at_once_with_the_new_entry(request_: Event) -> None:
+    fifteen = Schedule(interval=15.0)
+    world = begun(job(fifteen), WEB, obeys={"job": ()}).pass_to(15.0)
+    if isinstance(request_, StartRequested):
+        world.stop("job")
+    world.update(job(fifteen, command=("other",)), WEB).ask(request_, "job")
+    assert (world.plan.programs["job"].command, world.deaths) == (("job",), [])
+    world.pass_to(26.0)
+    assert (world.plan.programs["job"].command, world.spawned.count(("job", 1))) == (("other",), 2)
 
 
 def test_a_clock_that_is_set_back_again_and_again_repeats_no_run() -> None:
