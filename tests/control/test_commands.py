@@ -11,6 +11,8 @@ import pytest
 from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.program import Condition, Dependency, Program
+from supervisor.core.record import replace
+from supervisor.core.update_config import Order, UpdateConfig
 
 from .dialogue import Reply, served
 from .steered import SteeredContainer, oneshot, service
@@ -73,6 +75,34 @@ def test_stop_during_a_shutdown_waits_for_its_turn(socket_path: str) -> None:
 
 
 # ---- start
+
+
+def test_a_start_of_everything_is_taken_while_instances_are_being_replaced(socket_path: str) -> None:
+    rolling = replace(service("web", scale=2), update_config=UpdateConfig(delay=10.0))
+    container = SteeredContainer(rolling, service("db")).begin().take(RollAsked((("web", 1), ("web", 2)))).wait(2.0)
+    container.take(Asked((("db", 1),), StopRequested()))
+    reply = post_then(container, socket_path, "all/start", lambda: container.wait(1.0))
+    assert (reply.status, states(reply)) == (200, ["RUNNING", "RUNNING", "RUNNING"])
+    assert container.snapshot.fleet.rolls["web"].is_active
+
+
+def test_a_start_waits_for_the_process_that_takes_over_meanwhile(socket_path: str) -> None:
+    first = replace(service("web", scale=2), update_config=UpdateConfig(order=Order.START_FIRST))
+    container = SteeredContainer(first).begin().end("web", 1, instance=2)
+    container.take(RollAsked((("web", 1),)))
+    reply = post_then(container, socket_path, "web/start", lambda: container.wait(1.0).wait(1.0))
+    assert (reply.status, states(reply)) == (200, ["RUNNING", "RUNNING"])
+    assert container.plan.programs["web"].second_lane == (1,)
+
+
+@pytest.mark.parametrize("order", Order)
+def test_a_rolling_restart_answers_with_the_processes_that_serve(socket_path: str, order: Order) -> None:
+    config = UpdateConfig(order=order, monitor=1.0)
+    container = SteeredContainer(replace(service("web"), update_config=config)).begin()
+    reply = post_then(
+        container, socket_path, "web/restart", lambda: container.wait(1.0).wait(1.0).wait(1.0), {"rolling": True}
+    )
+    assert (reply.status, states(reply)) == (200, ["RUNNING"])
 
 
 def test_start_is_answered_once_it_is_up(socket_path: str) -> None:

@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import Request, RequestError, Response, json_response, text_response
-from supervisor.control.resources.naming import label, resolve, resolve_one
+from supervisor.control.resources.naming import label, resolve, resolve_one, serving
 from supervisor.control.resources.outcome import InProgress, Missed, Wish, judge
 from supervisor.control.resources.parameters import read_body, read_wait
 from supervisor.control.resources.status import show_entries
 from supervisor.control.resources.view import entries
 from supervisor.core.container import Asked, ShutdownAsked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
+from supervisor.core.lanes import first_lane
 from supervisor.core.signals import parse_signal, signal_name
 from supervisor.core.why import MOST_LINES
 from supervisor.core.wording import short_time
@@ -103,20 +104,19 @@ async def _carry_out(wish: Wish, console: Console, request: Request, name: str) 
         raise RequestError(409, "stopping", f"cannot {wish.value} {name}: the container is stopping")
     if not instances and wish is not Wish.STOP:
         raise RequestError(409, "not_running", f"cannot {wish.value} {name}: it has no instance (scale: 0)")
-    if wish is not Wish.STOP:
+    if wish is Wish.RESTART:
         refuse_during_roll(console, wish.value, (instance[0] for instance in instances))
     note(console, request, wish.value, name)
-    asked_at = {instance: container.snapshot.fleet.lives[instance].generation for instance in instances}
+    asked_at = {first_lane(i): container.snapshot.fleet.lives[i].generation for i in instances}
     container.ask(Asked(instances, EVENTS[wish]))
     if not wait.wanted:
         return show_entries(console, request, instances, 202)
 
+    def there() -> tuple[InstanceId, ...]:
+        return serving(container.plan, instances)
+
     def outcomes() -> dict[InstanceId, Outcome]:
         return judge_all(wish, container, there(), asked_at)
-
-    def there() -> tuple[InstanceId, ...]:
-        """Return the instances that no update has removed."""
-        return tuple(instance for instance in instances if instance in container.snapshot.instances)
 
     await console.until(lambda: is_settled(outcomes()), wait.timeout)
     refuse_missed(wish, console, outcomes(), wait.timeout)
@@ -141,10 +141,10 @@ def refuse_during_roll(console: Console, verb: str, names: Iterable[str]) -> Non
 def judge_all(
     wish: Wish, container: Container, instances: Iterable[InstanceId], asked_at: Mapping[InstanceId, int]
 ) -> dict[InstanceId, Outcome]:
-    """Judge each instance. `asked_at`: the generations at the time of asking; a new instance has none."""
+    """Judge each instance. `asked_at`: the generations at the time of asking, by first lane; a new one has none."""
     plan, snapshot = container.plan, container.snapshot
     lives = snapshot.fleet.lives
-    return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at.get(i, 0)) for i in instances}
+    return {i: judge(wish, plan.programs[i[0]], snapshot, lives[i], asked_at.get(first_lane(i), 0)) for i in instances}
 
 
 def is_settled(outcomes: Mapping[InstanceId, Outcome]) -> bool:

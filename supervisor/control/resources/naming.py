@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from supervisor.control.http.message import RequestError
+from supervisor.core.lanes import first_lane
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,6 +34,12 @@ def resolve(plan: Plan, names: Iterable[str]) -> tuple[InstanceId, ...]:
 def named_or_all(plan: Plan, names: Sequence[str]) -> tuple[InstanceId, ...]:
     """Return what is named, or everything where nothing is. A program with `scale: 0` has no instance."""
     return resolve(plan, names) if names else plan.instances
+
+
+def serving(plan: Plan, instances: Iterable[InstanceId]) -> tuple[InstanceId, ...]:
+    """Return the processes that serve as these instances now, without instances that an update has removed."""
+    now = {first_lane(instance): instance for instance in plan.instances}
+    return tuple(now[first_lane(instance)] for instance in instances if first_lane(instance) in now)
 
 
 def resolve_one(plan: Plan, name: str) -> tuple[InstanceId, ...]:

@@ -13,7 +13,7 @@ from supervisor.control.resources.commands import (
     refuse_missed,
     restart_at_once,
 )
-from supervisor.control.resources.naming import resolve
+from supervisor.control.resources.naming import resolve, serving
 from supervisor.control.resources.outcome import Wish
 from supervisor.control.resources.parameters import read_body, read_wait
 from supervisor.control.resources.status import show_entries
@@ -54,7 +54,7 @@ async def restart(console: Console, request: Request, name: str) -> Response:
         return show_entries(console, request, instances, 202)
     await console.until(lambda: rolls_ended(container, rolls), wait.timeout)
     refuse_roll_missed(console, "restart", rolls, wait.timeout)
-    return show_entries(console, request, (i for i in instances if i in container.snapshot.instances), 200)
+    return show_entries(console, request, serving(container.plan, instances), 200)
 
 
 async def scale(console: Console, request: Request, name: str) -> Response:
