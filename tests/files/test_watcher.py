@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,14 @@ from supervisor.files import survey
 from supervisor.files.inotify import Inotify
 from supervisor.files.survey import Survey
 from supervisor.files.watcher import Watcher
+
+from ..process.nursery import closing_new
+
+
+@pytest.fixture(autouse=True)
+def no_watcher_stays_open() -> Iterator[None]:
+    with closing_new("anon_inode:inotify"):
+        yield
 
 
 class Scene:

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from supervisor.core.snapshot import Snapshot, project
 from supervisor.errors import StartError
 from supervisor.health.markers import Markers
 
-from ..process.nursery import NOBODY, elsewhere, open_descriptors
+from ..process.nursery import NOBODY, closing_new, elsewhere, open_descriptors
 
 PLAN = make_plan(Table(Settings(), (Program("web", ("true",)),)))
 NOTHING = replace(project(PLAN, new_fleet(PLAN)), healthy_programs={}, ready=False, healthy=False)
@@ -32,6 +32,12 @@ def seen(
 
 def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+
+
+@pytest.fixture(autouse=True)
+def no_directory_stays_open(tmp_path: Path) -> Iterator[None]:
+    with closing_new(str(tmp_path)):
+        yield
 
 
 @pytest.fixture

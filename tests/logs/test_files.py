@@ -22,13 +22,26 @@ from supervisor.logs import files
 from supervisor.logs.files import FileSink, RotatedFile
 from supervisor.logs.sink import BACKLOG
 
-from ..process.nursery import LIMIT, sleep_until
+from ..process.nursery import LIMIT, open_at, sleep_until
 
 SOURCE = Output(("web", 1))
 
 
+MADE: list[RotatedFile] = []
+
+
 def rotated(path: Path, max_size: int = 100, keep: int = 3, compress: bool = False) -> RotatedFile:
-    return RotatedFile(str(path), LogSettings(max_size=max_size, keep=keep, compress=compress), 0o640)
+    MADE.append(RotatedFile(str(path), LogSettings(max_size=max_size, keep=keep, compress=compress), 0o640))
+    return MADE[-1]
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_open(tmp_path: Path) -> Iterator[None]:
+    """Close the files, and see that this closes everything: a directory that stays open is a leak."""
+    yield
+    while MADE:
+        MADE.pop().close()
+    assert open_at(str(tmp_path)) == set()
 
 
 def numbered(first: int, last: int) -> bytes:
@@ -118,6 +131,7 @@ def test_a_new_file_has_its_mode_whatever_the_umask_and_its_directory_is_made(tm
         file = RotatedFile(str(path), LogSettings(), 0o644)
         os.umask(0o077)
         file.write((b"a\n",))
+        file.close()
     finally:
         os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644

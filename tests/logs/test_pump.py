@@ -144,7 +144,7 @@ def test_a_log_file_that_is_the_containers_own_output_gets_each_line_once(
         os.close(descriptor)
     pump.flush(LIMIT)
     seen = os.read(reader, 1000) if kind == "pipe" else output.read_bytes()
-    for descriptor in {reader, end, sink.descriptor}:
+    for descriptor in {reader, end, sink.descriptor, pump.null}:
         os.close(descriptor)
     if mode is LogMode.JSON:
         assert [json.loads(line)["message"] for line in seen.splitlines()] == ["one", "two"]

@@ -62,6 +62,7 @@ class Prompting:
         for end in self._ends.values():
             os.close(end)
         self.pump.flush(1.0)
+        os.close(self.pump.null)
         self.out.close()
 
 

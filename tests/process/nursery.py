@@ -13,7 +13,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from supervisor.core.program import InstanceId
@@ -49,6 +50,20 @@ def open_descriptors() -> set[int]:
     gc.freeze()  # survivors are not scanned again, which makes the next call cheap
     names = os.listdir("/proc/self/fd")
     return {int(name) for name in names if os.path.lexists(f"/proc/self/fd/{name}")}
+
+
+def open_at(target: str) -> set[int]:
+    """Return the open descriptors whose path, or kind such as "anon_inode:inotify", begins with `target`."""
+    return {number for number in open_descriptors() if os.readlink(f"/proc/self/fd/{number}").startswith(target)}
+
+
+@contextmanager
+def closing_new(target: str) -> Iterator[None]:
+    """Close what is opened meanwhile at `target` by something that keeps it for as long as its process lives."""
+    before = open_at(target)
+    yield
+    for descriptor in open_at(target) - before:
+        os.close(descriptor)
 
 
 def marks(instance: InstanceId = ("web", 1), identity: str = "own") -> dict[str, str]:
