@@ -388,7 +388,7 @@ class Engine:
 
 
 def _manager_at(address: str | None) -> ManagerSocket | None:
-    """Return the socket of the manager that started supinit. None: it has not asked to be told anything."""
+    """Return the socket of the manager that started supinit. None: it does not want notifications."""
     if address is None:
         return None
     from supervisor.health.manager_socket import ManagerSocket

@@ -19,7 +19,7 @@ EVERY = (1 << 64) - 1
 
 
 def parse_capability(text: str) -> str | None:
-    """Return the name without CAP_, in capitals; "ALL" for all of them. None: there is no such capability."""
+    """Return the name without CAP_, in capitals; "ALL" for all of them. None: no capability has this name."""
     name = text.upper().removeprefix("CAP_")
     is_name = text in (text.upper(), text.lower()) and (name == ALL or name in NAMES)
     return name if is_name else None

@@ -176,7 +176,7 @@ class Resumed(Record):
 
 
 class ConnectionsSeen(Record):
-    """The answer to LookAtConnections. `last_seen`: when a connection was last there; None: none is known of."""
+    """The answer to LookAtConnections. `last_seen`: when a connection was last open. None: none was seen."""
 
     ports: tuple[int, ...]
     last_seen: float | None = None
@@ -286,7 +286,7 @@ class ReadClock(Record):
 class LookAtFiles(Record):
     """Compare the files of a watch with what they were at the last look, and hear of what happens to them.
 
-    The first look has nothing to compare with: what has changed after `since` has changed. None: nothing has.
+    The first look has nothing to compare with. It reports what has changed after `since`. None: it reports nothing.
     """
 
     key: WatchKey

@@ -213,16 +213,8 @@ class DeadlinePassed(Record):
     """A deadline may have come. Early and repeated events are harmless."""
 
 
-Event = (
-    StartRequested
-    | ScheduleResumed
-    | StopRequested
-    | StopAnnounced
-    | RestartRequested
-    | Hurried
-    | DependenciesChecked
-    | DependencyFailed
-    | Spawned
+Report = (
+    Spawned
     | SpawnFailed
     | SpawnSkipped
     | SpawnHeld
@@ -241,6 +233,19 @@ Event = (
     | ProcessExited
     | Swept
     | LookFailed
+)
+"""What is heard of one start of an instance, by its `generation`."""
+
+Event = (
+    StartRequested
+    | ScheduleResumed
+    | StopRequested
+    | StopAnnounced
+    | RestartRequested
+    | Hurried
+    | DependenciesChecked
+    | DependencyFailed
     | Redefined
     | DeadlinePassed
+    | Report
 )

@@ -49,15 +49,15 @@ class FileState(Record):
     """What is known of one watch."""
 
     first_hint: float | None = None
-    """When the first of the hints came that no look has followed yet."""
+    """When the first hint after the last look came."""
     last_hint: float | None = None
     look_at: float = inf
     is_looking: bool = False
     is_first: bool = True
     """Whether no look has been answered yet."""
     found: tuple[str, ...] = ()
-    """What a look has found that waits for the next one: the first look for `debounce`, like everything else; any
-    other one until no rolling restart is under way."""
+    """Changes that a look has found and that are acted on after the next one: after the first look, `debounce` has to
+    pass; after any other, a rolling restart has to end."""
     looks_for: float = 0.0
     """When the last hint came before the look that is under way."""
     problem: str = ""
@@ -71,7 +71,7 @@ class FileState(Record):
 def keep_watches(turn: Settling, since: float | None = None) -> None:
     """Begin and end watches as the table says, and reload what has become RUNNING.
 
-    `since`: a file that has changed after this time has changed for a watch that begins now. None: none has.
+    `since`: a watch that begins now reports changes after this time. None: it reports no earlier change.
     """
     wanted = turn.plan.watches if isinstance(turn.container_phase, Serving) else ()
     if turn.plan is not turn.old_plan or len(wanted) != len(turn.files):
@@ -101,7 +101,7 @@ def _pay(turn: Settling, owed: Iterable[tuple[InstanceId, int]]) -> Iterable[tup
 
 
 def note_hints(turn: Settling, keys: Iterable[WatchKey]) -> None:
-    """Take in that something has happened to the files of some watches."""
+    """Note that something has happened to the files of some watches."""
     for key in keys:
         state = turn.files.get(key)
         if state is None:
@@ -123,7 +123,7 @@ def look_if_due(turn: Settling) -> None:
 
 
 def note_look(turn: Settling, event: FilesLooked) -> Iterator[Asked | RollAsked]:
-    """Take the answer to a look. Yield the restart, if there is one, that what has changed asks for."""
+    """Take the answer to a look. Yield the restart that the changes call for, if any."""
     key, state = event.key, turn.files.get(event.key)
     if state is None or not state.is_looking:
         return

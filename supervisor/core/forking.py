@@ -1,8 +1,8 @@
 """The start of a forking program: from its command to the daemon that the command leaves behind.
 
 Rule 1: while the command runs, it is the main process. A code other than 0 is a failed start.
-Rule 2: once it has ended, the engine looks for the daemon (`FindDaemon`) at each `LOOK_INTERVAL`, until
-        `ready.timeout`. Meanwhile there is no main process.
+Rule 2: once it has ended, the engine looks for the daemon (`FindDaemon`) every `LOOK_INTERVAL` seconds, for at most
+        `ready.timeout`. There is no main process during the search.
 Rule 3: a command that its own pid file names is the daemon itself: some servers, such as sshd, stay in the foreground
         where their parent is PID 1.
 Rule 4: a process that was taken for the daemon and ends with 0 before it is RUNNING was a step on the way, as in a
@@ -43,7 +43,7 @@ def begin_search(program: Program, now: float) -> DaemonSearch:
 
 
 def refused_start(exit_: Exit) -> Blame:
-    """Return why a start has failed whose command did not exit with 0."""
+    """Return why a start has failed: its command did not exit with 0."""
     way_out = "see its output; with type: forking, the command must exit with code 0 when the daemon runs"
     return Blame(f"{exit_sentence(exit_)} before it left a daemon behind: {way_out}", keeps_exit=True)
 
@@ -85,7 +85,7 @@ def note_main(program: Program, life: Life, pid: int, now: float) -> Life:
 
 
 def missed_daemon(program: Program, search: DaemonSearch) -> Blame:
-    """Return why a start has failed in which the daemon was not found in time."""
+    """Return why a start has failed: its daemon was not found in time."""
     what = "left no daemon behind" if search.exit is not None else "did not go to the background"
     problem = search.problem or "it stays in the foreground; use type: service"
     return Blame(f"{what} within {daemon_patience(program):g} s: {problem}")

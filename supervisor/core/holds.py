@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def note_hold(plan: Plan, lives: Lives, held: dict[str, int], instance: InstanceId, before: Life) -> list[str]:
-    """Take in that one instance, which was `before`, is now alive or not, or wanted or not.
+    """Note that one instance, which was `before`, is now alive or not, or wanted or not.
 
     Returns the programs that nothing holds back any more.
     """

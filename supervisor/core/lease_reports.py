@@ -1,9 +1,9 @@
 """What the helper of a oneshot with `once.store` reports about its lease.
 
 Rule 1: without a lease nothing is spawned. A store that cannot be asked is a failed start.
-Rule 2: a lease that is lost, or not renewed in time, stops the run, so that nothing of it is left when another
+Rule 2: a lease that is lost, or not renewed in time, stops the run, so that no process of it is left when another
         container may take over. A pause of supinit does not extend it: the store's clock runs on.
-Rule 3: the store is told how the run has ended when nothing of it is left. What follows the run follows that.
+Rule 3: the store is told how the run has ended once no process of it is left. Only then does the next phase begin.
 """
 
 from __future__ import annotations

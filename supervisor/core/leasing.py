@@ -1,4 +1,4 @@
-"""What a oneshot with `once.store` asks of its store: whether it is to run, and in the end to take in how it ran.
+"""What a oneshot with `once.store` asks of its store: first whether it is to run, and then to record how it ended.
 
 A helper process holds the lease (leases.py). What it reports is in lease_reports.py.
 """
@@ -29,17 +29,17 @@ def claim(once: Once, life: Life, since: float, now: float, was_held: bool) -> T
 
 
 def no_answer(program: Program) -> Blame:
-    """Return why a start has failed whose store has not answered."""
+    """Return why a start has failed: its store has not answered."""
     place = "its store" if program.once is None else program.once.place
     return Blame(cannot_use(place, f"no answer within {CONTACT_LIMIT:g} s"))
 
 
 def tell_store(program: Program, life: Life, phase: Sweeping, jitter: float, now: float) -> Transition:
-    """Tell the store how a run has ended of which nothing is left."""
+    """Tell the store how a run has ended, once no process of it is left."""
     succeeded = not phase.asked and phase.blame is None and phase.exit.code in program.success_exit_codes
     deadline = now + TELL_LIMIT * phase.pace
     if succeeded and life.goal is Goal.UP and phase.run.lease is not None:
-        deadline = max(deadline, phase.run.lease.until)  # a database that restarts is back by then, perhaps
+        deadline = max(deadline, phase.run.lease.until)  # a database that is restarting may be back by then
     told = replace(phase, deadline=deadline, jitter=jitter, hook="", tells_store=True)
     return replace(life, phase=told), (TellStore(life.generation, succeeded),)
 

@@ -49,9 +49,8 @@ of the container:
     Scheduled  a run is due, or start requested    → Pending
     Stopped    its schedule begins or is resumed   → Scheduled
 
-Spawning is left within the turn that enters it. The code stands in three modules: requests.py has what somebody wants
-of an instance, reports.py what its process does, lease_reports.py what is heard of its
-lease, deadlines.py what time does.
+Spawning is left within the turn that enters it. The code is in four modules: requests.py for what somebody wants of an
+instance, reports.py for what its process does, lease_reports.py for its lease, and deadlines.py for what time does.
 
 Why a stop is announced first and requested later. Programs stop in the reverse order of their dependencies, and only
 the fleet knows that order. So it tells every instance that is to stop at once (`StopAnnounced`), and requests the stop
@@ -94,6 +93,7 @@ from supervisor.core.events import (
     Probed,
     ProcessExited,
     Redefined,
+    Report,
     RestartRequested,
     ScheduleResumed,
     SignalRefused,
@@ -154,8 +154,14 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
             return requests.redefine(program, life, has_new_check, now), ()
         case DeadlinePassed():
             return pass_deadline(program, life, now)
-        case _ if event.generation != life.generation:
-            return life, ()
+        case _ if event.generation == life.generation:
+            return _take_report(program, life, event, now)
+        case _:
+            return life, ()  # it is about a start that is over
+
+
+def _take_report(program: Program, life: Life, event: Report, now: float) -> Transition:
+    match event:
         case Spawned(pid=pid, jitter=jitter):
             was_asked = isinstance(life.phase, Spawning)
             life, actions = reports.note_spawned(program, life, pid, jitter, now)

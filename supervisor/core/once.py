@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LEASE = 30.0
 """Seconds that a container holds its claim in a store after it has renewed it last."""
 TELL_LIMIT = 2.0
-"""Seconds that a store has to take in how a run ended, where supinit is to stop the program."""
+"""Seconds that a store has to record how a run ended when supinit stops the program."""
 
 
 class Store(Record):
@@ -28,7 +28,7 @@ class Store(Record):
     address: str
     """The URL without user, password and options."""
     password: str | SecretFile | None = None
-    """None: it is in the URL, or there is none."""
+    """None: the URL contains it, or no password is needed."""
 
     @property
     def scheme(self) -> str:
@@ -58,7 +58,7 @@ class Once(Record):
 
 
 def cannot_use(place: str, problem: str) -> str:
-    """Say why a directory or a store is of no use, as a predicate."""
+    """Say why a directory or a store cannot be used, as a predicate."""
     return f"cannot use {place} for once: {problem}"
 
 
@@ -68,7 +68,7 @@ def holder_sentence(host: str, since: str) -> str:
 
 
 def reason_to_skip(key: str, order: str | None, is_recorded: bool, orders: Iterable[str]) -> str | None:
-    """Return why it need not run: its key or a greater order is recorded. None: it must run."""
+    """Return why it need not run, because its key or a greater order is recorded, or None if it must run."""
     if is_recorded:
         return f"was done before for {key}"
     if order is None:

@@ -86,7 +86,7 @@ def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | No
 
 
 def _stay_down(life: Life, now: float) -> Life:
-    """Take in that the process was not spawned, which is no longer wanted, or wanted anew."""
+    """Note that the process was not spawned. It is no longer wanted, or it is wanted again."""
     if life.again:
         return enter(replace(life, goal=Goal.UP, again=False, failures=0, attempts=0), Pending(), now)
     return enter(life, Stopped(), now)
@@ -113,7 +113,7 @@ def note_held(life: Life, until: float, reason: str, now: float) -> Life:
 
 
 def note_notice(program: Program, life: Life, notice: Notice, now: float) -> Transition:
-    """Take in a notify datagram. Where nothing in it applies now, only the status text changes."""
+    """Apply a notify datagram. If nothing in it applies now, only the status text changes."""
     if life.run is None:
         return life, ()
     if notice.status is not None:

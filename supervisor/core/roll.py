@@ -30,7 +30,7 @@ class Replacement(Record):
     """One instance on its way from its old process to a new one.
 
     `generation`: of the old process. `ready_at`: when the new one was up. `free_at`: when the next instance may follow;
-    None: it has been free since. `watched_until`: the end of `monitor`.
+    None: it may follow now. `watched_until`: the end of `monitor`.
     """
 
     instance: InstanceId
@@ -39,7 +39,7 @@ class Replacement(Record):
     free_at: float | None = None
     watched_until: float = 0.0
     predecessor: InstanceId | None = None
-    """The old process, in the instance's other lane, where the new one is started first. None: it is gone."""
+    """With start-first: the old process, in the instance's other lane. None: it is gone."""
 
     @property
     def takes_a_place(self) -> bool:
@@ -50,11 +50,11 @@ class Replacement(Record):
 class Roll(Record):
     """Replaces the instances of one program, a few at a time.
 
-    `becomes`: the new entry. None: this is a restart, or an update that another one has taken the place of.
+    `becomes`: the new entry. None: this is a restart, or an update that another update has replaced.
     """
 
     serial: int
-    """Tells it from the program's earlier ones."""
+    """Distinguishes it from the program's earlier ones."""
     what: str
     """restart or update."""
     config: UpdateConfig
@@ -112,9 +112,9 @@ def is_under_way(turn: Settling, instance: InstanceId) -> bool:
 
 
 def spares(turn: Settling, instance: InstanceId) -> bool:
-    """Whether the failure of a new process is the roll's to judge, and does not end the container.
+    """Whether the roll decides on the failure of a new process, so that it does not end the container.
 
-    That is so while the old entry comes back, or another instance serves.
+    It does while the old entry comes back, or another instance serves.
     """
     roll = turn.rolls.get(instance[0])
     if instance in turn.plan.programs[instance[0]].beside:
@@ -127,7 +127,7 @@ def spares(turn: Settling, instance: InstanceId) -> bool:
 
 
 def next_roll_deadline(roll: Roll) -> float:
-    """Return when a roll goes on by the passing of time alone. inf: never."""
+    """Return when a roll continues even if nothing happens. inf: never."""
     if not roll.is_active:
         return inf
     return min((_deadline(roll, each) for each in roll.under_way if each.ready_at is not None), default=inf)

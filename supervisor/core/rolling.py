@@ -7,7 +7,7 @@ Rule 2: a new process that ends, or becomes unhealthy, before it was up or withi
         `failure_action` decides. The last instance is watched for `monitor` like every other one.
 Rule 3: it ends: when everything is replaced, at a failure, when somebody stops one of the instances, when another
         update wants something else, or with the shutdown. What it has replaced stays replaced.
-Rule 4: it goes on only while the container is serving, by changes of its instances and by its own deadline.
+Rule 4: it continues only while the container is serving, when an instance changes and at its own deadlines.
 
 An update that was paused leaves instances of both entries. The next update compares each instance with the new table,
 so it replaces what is left; the old table brings back what was replaced.
@@ -134,7 +134,7 @@ def _put(turn: Settling, name: str, roll: Roll, before: Roll | None, health: str
 
 
 def keeps(turn: Settling, instance: InstanceId, event: Event) -> bool:
-    """Whether a roll is about to start an instance anyway, whatever is asked of it. But a stop ends the roll."""
+    """Whether a roll is about to start an instance, so that a request for it has no effect. A stop ends the roll."""
     if isinstance(event, StopRequested):
         give_up(turn, instance[0], f"{instance[0]} was asked to stop")
         return False
@@ -147,7 +147,7 @@ def keeps(turn: Settling, instance: InstanceId, event: Event) -> bool:
 
 
 def advance_roll(turn: Settling, name: str) -> None:
-    """Take note of what has become of the instances, and replace the next ones."""
+    """Look at the instances that are being replaced, and replace the next ones."""
     drop_gone(turn, name)
     before = turn.rolls.get(name)
     if before is None or not before.is_active:
@@ -218,7 +218,7 @@ def _is_asked_to_restart(life: Life) -> bool:
 
 
 def _problem(life: Life, each: Replacement) -> str | None:
-    """Return why a new process has failed, as a predicate. None: it has not."""
+    """Return why a new process has failed, as a predicate, or None if it has not."""
     match life.phase:
         case Fatal(reason=reason):
             return reason
@@ -335,14 +335,14 @@ def give_up(turn: Settling, name: str, reason: str) -> None:
 
 
 def _end_paused_restart(turn: Settling, name: str, reason: str) -> None:
-    """Note that nobody waits for a paused restart to go on. A paused update stays: its program runs on two entries."""
+    """End a paused restart: nobody expects it to continue. A paused update stays: its program runs with two entries."""
     roll = turn.rolls.get(name)
     if roll is not None and roll.is_paused and roll.what == "restart":
         _end(turn, name, roll, Outcome.GIVEN_UP, reason)
 
 
 def forget_update(turn: Settling, name: str) -> None:
-    """Note that another table has taken the place of an update, which cannot go on any more."""
+    """Note that a newer table has replaced an update, which can no longer continue."""
     roll = turn.rolls[name]
     give_up(turn, name, "another update has begun")
     if roll.becomes is not None:
@@ -367,7 +367,9 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
     there = tuple(d for d in becomes.depends_on if d.program in turn.plan.programs)
     entry = replace(becomes, scale=old.scale, depends_on=there, second_lane=old.second_lane, beside=old.beside)
     going = turn.leaving.get(name)
-    stay = {i: turn.plan.program_of(i) for i in old.instances}  # those of which the new process has failed, start-first
+    stay = {
+        i: turn.plan.program_of(i) for i in old.instances
+    }  # with start-first, the old process if the new one failed
     turn.plan = replace_entries(turn.plan, {name: entry}, turn.leaving, old.instances)
     for instance, own in stay.items():
         if needs_new_process(own, entry) and not turn.is_leaving(instance) and turn.lives[instance].is_alive:

@@ -41,7 +41,7 @@ def _beside(program: Program, scale: int) -> tuple[InstanceId, ...]:
 
 
 def obstacle_to_scale(program: Program, scale: int) -> str | None:
-    """Return why a program cannot have this many instances, as a clause. None: it can."""
+    """Return why a program cannot have this many instances, as a clause, or None if it can."""
     if program.is_main:
         return "it is the main program, which has stdin and the terminal, so there is exactly one of it"
     if program.schedule is not None:

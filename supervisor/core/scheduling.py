@@ -1,8 +1,8 @@
 """The schedules: when each program runs next, and what happens when a run is due.
 
 Rule 1: a run takes an instance that waits for one (`Scheduled`). Where all of them are busy, the run is skipped.
-Rule 2: a run that is later than its patience is missed. Of several that were due meanwhile, only the last can be made
-        up for. A pause of supinit moves no due time.
+Rule 2: a run that is later than its patience is missed. If several became due, only the last can be made up for. A
+        pause of supinit moves no due time.
 Rule 3: an interval counts from start to start on the monotonic clock. A cron expression follows wall time: the engine
         reads that clock (`ReadClock`) when the run is due, and when the clock was set.
 Rule 4: a clock that was set back by less than REPEAT_AFTER repeats no run.
@@ -230,7 +230,7 @@ def choose_instances(turn: Settling, instances: Iterable[InstanceId], event: Eve
 
 
 def ended_run(before: Life, after: Life, now: float) -> ScheduledRun | None:
-    """Return the run of a scheduled program that one step has ended. None: it has not ended one."""
+    """Return the run of a scheduled program that one step has ended, or None if it has not ended one."""
     if isinstance(before.phase, Scheduled | Stopped | Exited | Fatal):
         return None
     match after.phase:

@@ -91,7 +91,7 @@ class Settling:
         after, actions = lifecycle.advance(program, before, event, self.now)
         self.orders += [Order(instance, action) for action in actions]
         if after is before or (not actions and after == before):
-            return  # a record that was made anew and says the same would keep the rules going for ever
+            return  # a new record with the same content would keep the rules going for ever
         self.lives[instance] = after
         beside = self.plan.programs[instance[0]].beside
         is_beside = bool(beside) and instance in beside

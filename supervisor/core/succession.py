@@ -1,4 +1,4 @@
-"""start-first: a new process beside the one that serves, in the instance's other lane, and the change of places.
+"""start-first: a new process runs beside the one that serves, in the instance's other lane, and then takes over.
 
 Rule 1: until the new process is up, the old one is the instance, for the status, markers and dependants. Then the new
         one is, in the same turn, and the old one is announced to stop.
