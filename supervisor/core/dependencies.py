@@ -85,7 +85,7 @@ def start_if_met(turn: Settling, name: str) -> None:
 def _lives_of(turn: Settling, name: str) -> list[Life]:
     """Return the instances of a program that others wait for: not one that is being replaced, if there are more."""
     instances = turn.plan.programs[name].instances
-    if name in turn.rolls and turn.rolls[name].is_active:
+    if turn.is_rolling(name):
         from supervisor.core.roll import is_down_for_roll
 
         instances = tuple(i for i in instances if not is_down_for_roll(turn, i)) or instances

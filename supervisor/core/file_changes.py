@@ -137,7 +137,9 @@ def note_look(turn: Settling, event: FilesLooked) -> Iterator[Asked | RollAsked]
         changed_at = state.looks_for if event.changed_at is None else event.changed_at
         state = replace(state, last_hint=changed_at if state.last_hint is None else max(changed_at, state.last_hint))
     is_restart = watch.action is WatchAction.RESTART
-    if is_restart and changed and not found and _is_rolling(turn, name):
+    if (
+        is_restart and changed and not found and turn.is_rolling(name)
+    ):  # some are replaced before the change, some after it
         found, look_at = changed, min(look_at, turn.now + ROLL_INTERVAL)
         state = replace(state, last_hint=state.last_hint or state.looks_for)
     state = replace(state, is_looking=False, is_first=False, look_at=look_at, problem=event.problem, found=found)
@@ -152,11 +154,6 @@ def note_look(turn: Settling, event: FilesLooked) -> Iterator[Asked | RollAsked]
     if is_restart and targets:
         is_rolling = turn.plan.programs[name].update_config is not None
         yield RollAsked(targets) if is_rolling else Asked(targets, RestartRequested())
-
-
-def _is_rolling(turn: Settling, name: str) -> bool:
-    """Whether instances are being replaced: some of them before the change, and some after it."""
-    return name in turn.rolls and turn.rolls[name].is_active
 
 
 def _is_affected(turn: Settling, instance: InstanceId, is_restart: bool, at: float) -> bool:

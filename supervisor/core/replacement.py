@@ -86,7 +86,7 @@ def _roll(turn: Settling, rolling: Mapping[str, Program], stale: Collection[str]
         elif roll.is_active and (name in stale or not _is_same(rolling[name], roll.becomes)):
             give_up(turn, name, "another update has begun")
     for name, entry in rolling.items():
-        if name not in turn.rolls or not turn.rolls[name].is_active:
+        if not turn.is_rolling(name):
             roll_update(turn, name, entry, name in stale)
 
 

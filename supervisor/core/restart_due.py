@@ -125,7 +125,7 @@ def _is_too_large(state: LimitState, instance: InstanceId) -> bool:
 
 def _is_free(turn: Settling, name: str) -> bool:
     """Whether no instance of the program is on its way up or down."""
-    if name in turn.leaving or (name in turn.rolls and turn.rolls[name].is_active):
+    if name in turn.leaving or turn.is_rolling(name):
         return False
     resting = Running | Stopped | Backoff | Exited | Fatal | Scheduled
     lives = (turn.lives[i] for i in turn.plan.programs[name].everyone if i in turn.lives)

@@ -70,7 +70,7 @@ def ask_roll(turn: Settling, instances: Iterable[InstanceId]) -> None:
             asked.setdefault(instance[0], []).append(instance)
     for name, those in asked.items():
         last = turn.rolls.get(name)
-        if turn.plan.programs[name].schedule is not None or (last is not None and last.is_active):
+        if turn.plan.programs[name].schedule is not None or turn.is_rolling(name):
             continue
         start_dependencies(turn, name)
         if last is not None and last.can_go_on and last.becomes is not None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def ask_scale(turn: Settling, name: str, scale: int) -> None:
     """Start new instances, or stop the newest ones, unless the program's instances are being replaced or removed."""
-    program, roll, going = turn.plan.programs.get(name), turn.rolls.get(name), turn.leaving.get(name)
-    if not isinstance(turn.container_phase, Serving) or program is None or (roll is not None and roll.is_active):
+    program, going = turn.plan.programs.get(name), turn.leaving.get(name)
+    if not isinstance(turn.container_phase, Serving) or program is None or turn.is_rolling(name):
         return
     if obstacle_to_scale(program, scale) is not None:
         return

@@ -140,6 +140,10 @@ class Settling:
         going = self.leaving.get(instance[0])
         return going is not None and instance in going.instances
 
+    def is_rolling(self, name: str) -> bool:
+        """Whether instances of a program are being replaced a few at a time."""
+        return name in self.rolls and self.rolls[name].is_active
+
     def pass_on(self, instance: InstanceId, event: Event) -> bool:
         """Take a request for an instance that is leaving as one for what follows it. True: something is to start."""
         going = self.leaving[instance[0]]

@@ -13,6 +13,7 @@ from enum import Enum
 from supervisor.core.container import Draining, Serving
 from supervisor.core.life import Running, Spawning, Starting
 from supervisor.core.record import Record
+from supervisor.core.wording import address_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ class ListenSocket(Record):
         """The address as in the table."""
         if isinstance(self.address, str):
             return self.address
-        host, port = self.address
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return address_text(*self.address)
 
     @property
     def key(self) -> SocketKey:
