@@ -335,24 +335,17 @@ def pid_file_of(program: Program) -> str | None:
 
 def _clear(program: Program) -> None:
     """Remove files that an earlier run has left. Raises SpawnError if one cannot be removed, such as a directory."""
+    if not program.clear_before_start:
+        return
+    from supervisor.trusted_path import remove
+
     for path in program.clear_before_start:
         try:
-            _unlink(os.path.abspath(path))
+            remove(os.path.abspath(path))
         except FileNotFoundError:
             pass
         except OSError as error:
             raise SpawnError(f"cannot remove {path}: {error.strerror}", None) from None
-
-
-def _unlink(path: str) -> None:
-    """Remove a file, which may be in a directory of the program's own user. Raises OSError."""
-    from supervisor.trusted_path import open_folder
-
-    folder = open_folder(os.path.dirname(path))
-    try:
-        os.unlink(os.path.basename(path), dir_fd=folder)
-    finally:
-        os.close(folder)
 
 
 def make_directories(program: Program) -> None:

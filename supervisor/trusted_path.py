@@ -107,6 +107,15 @@ def open_folder(path: str, make: bool = False) -> int:
         place.close()
 
 
+def remove(path: str) -> None:
+    """Remove the file or link at an absolute path. Raises OSError."""
+    folder = open_folder(os.path.dirname(path))
+    try:
+        os.unlink(os.path.basename(path), dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
 def _parts(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 

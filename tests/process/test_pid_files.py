@@ -9,6 +9,8 @@ import pytest
 
 from supervisor.process.pid_files import LIMIT, forget_pid, read_pid
 
+from .nursery import NOBODY
+
 LARGEST = (1 << 31) - 1
 MANY = "x" * LIMIT
 """With anything before it, more than is read."""
@@ -73,3 +75,16 @@ def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "pid").symlink_to(tmp_path / "target")
     forget_pid(str(tmp_path / "pid"))
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to another user")
+def test_a_directory_that_the_programs_user_has_replaced_by_a_link_keeps_its_files(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "pid").write_text("42\n")
+    (tmp_path / "run").symlink_to("etc")
+    os.lchown(tmp_path / "run", NOBODY, NOBODY)
+    forget_pid(str(tmp_path / "run" / "pid"))
+    assert (tmp_path / "etc" / "pid").read_text() == "42\n"
+    os.lchown(tmp_path / "run", 0, 0)
+    forget_pid(str(tmp_path / "run" / "pid"))
+    assert not (tmp_path / "etc" / "pid").exists()
