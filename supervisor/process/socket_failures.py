@@ -7,6 +7,7 @@ import os
 
 from supervisor.core.sockets import SocketType
 from supervisor.process.connections import parse, read_lines, sockets_of
+from supervisor.process.procfs import list_pids, name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ def _holder(spec: ListenSocket, held: Iterable[HeldSocket]) -> str:
         if os.fstat(other.socket.fileno()).st_ino in inodes:
             own = f"programs.{other.program}.sockets.{other.spec.name} ({other.spec.listen})"
             return f" by supinit itself, for {own}: remove that first, or start a new container"
-    pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid())
-    holder = next((pid for pid in pids if inodes and not inodes.isdisjoint(sockets_of(pid))), None)
-    return "" if holder is None else f" by {_name_of(holder)} (pid {holder})"
+    own_pid = os.getpid()
+    others = sorted(pid for pid in list_pids() if pid != own_pid) if inodes else ()
+    holder = next((pid for pid in others if not inodes.isdisjoint(sockets_of(pid))), None)
+    return "" if holder is None else f" by {name_of(holder)} (pid {holder})"
 
 
 def _inodes(spec: ListenSocket) -> Iterator[int]:
@@ -100,11 +102,3 @@ def _unix_inodes(path: str) -> Iterator[int]:
         fields = (line or b"").split(None, 7)
         if len(fields) == 8 and os.fsdecode(fields[7]) == path:
             yield int(fields[6])
-
-
-def _name_of(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "a process"
