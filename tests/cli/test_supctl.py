@@ -109,6 +109,24 @@ def test_status_as_json_is_what_the_api_returns(run: Run) -> None:
         assert (result.code, [p["instance"] for p in json.loads(result.out)["programs"]]) == (0, [2])
 
 
+def test_scale_prints_the_instances_that_remain(run: Run) -> None:
+    assert run(up(), "scale", "web=1", "db=0") == Result(0, "web is RUNNING, pid 101\nno instances\n", "")
+
+
+def test_scale_changes_nothing_where_one_of_the_programs_does_not_exist(run: Run) -> None:
+    container = up()
+    result = run(container, "scale", "web=1", "dbb=2")
+    assert (result.code, result.out) == (4, "")
+    assert "dbb" in result.err
+    assert container.events == []
+
+
+@pytest.mark.parametrize("word", ["web", "web=", "=2", "web=-1", "web=two"])
+def test_scale_takes_a_program_and_a_number(run: Run, word: str) -> None:
+    sentence = f"supctl: cannot read {word!r}; write a program and a number, such as web=4\n"
+    assert run(up(), "scale", "db=1", word) == Result(2, "", sentence)
+
+
 def test_why_is_3_and_says_why_where_something_is_not_up(run: Run) -> None:
     assert run(up(), "why") == Result(0, "everything is up\n", "")
     result = run(up().end("db", 1), "why")

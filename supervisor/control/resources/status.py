@@ -45,11 +45,11 @@ def show_entries(console: Console, request: Request, instances: Iterable[Instanc
         view = views[instance]
         pid = f", pid {view.pid}" if view.pid is not None else ""
         lines.append(printable(f"{label(plan, instance)} is {view.state.value}{pid}"))
-    return text_response("\n".join(lines), code)
+    return text_response("\n".join(lines) or "no instances", code)
 
 
 def _is_measured(request: Request) -> bool:
-    """Return whether the client wants what programs use, for which all processes are read."""
+    """Return whether the client wants resource usage, which requires reading all processes."""
     return read_choice(request, "usage", ("0", "1")) != "0"
 
 
