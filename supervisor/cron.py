@@ -1,4 +1,4 @@
-"""Cron expressions and time zones: what they mean in seconds since the epoch.
+"""Convert cron expressions and time zones to seconds since the epoch.
 
 cronsim reads expressions as Debian's cron does, the changes of daylight saving time included. It is loaded, and
 zoneinfo with it, only where a table has a cron expression (docs/decisions/0038-cron-expressions.md).
@@ -31,7 +31,7 @@ FIELDS = {
 """The fields in their order, each with its values. The first one may be left out."""
 EXTRA = "supinit[schedule]"
 MAX_COUNT = 100
-"""Times that are counted one by one. Where more have passed, the clock has jumped far, and the number says nothing."""
+"""The most times that are counted one by one. More mean that the clock has jumped far, and the number is useless."""
 
 
 def parse_cron(text: str) -> str:
@@ -67,7 +67,7 @@ def _load_cronsim() -> None:
 
 
 def _check_field(name: str, word: str) -> None:
-    """Raise ValueError for a field that cron does not understand. The other fields are stars meanwhile."""
+    """Raise ValueError for a field that cron does not understand. It is checked with stars in the other fields."""
     fields = [word if other == name else "*" for other in FIELDS]
     try:
         _simulate(" ".join(fields), 0.0, "UTC")
@@ -129,7 +129,7 @@ def _simulate(expression: str, since: float, zone: str, reverse: bool = False) -
 
 
 def count_times(expression: str, zone: str, since: float, until: float) -> tuple[int, float | None, float | None]:
-    """Return how many times there were after `since` and up to `until`, the last of them, and the one that follows."""
+    """Return how many times there were after `since` and up to `until`, the last of them and the next."""
     count, last = 0, None
     for time in times_after(expression, zone, since):
         if time > until:

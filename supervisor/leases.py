@@ -1,9 +1,9 @@
 """The helpers of oneshots with `once.store`: one process for each run, which alone talks to the database.
 
-Rule 1: PID 1 exchanges short lines with it through pipes that never block. Whatever the database does, PID 1 does not
-        wait for it, and what a helper says about another run changes nothing.
-Rule 2: a helper lives as long as somebody wants its lease. Its stdin is closed when nobody does, and it gives the lease
-        back. The run holds a pipe, too, so that a helper whose supinit was killed keeps the lease while the run lives.
+Rule 1: PID 1 exchanges short lines with it through pipes that never block. PID 1 never waits for the database, and
+        ignores messages of a helper about another run.
+Rule 2: a helper lives as long as its lease is needed. Then supinit closes its stdin, and it gives the lease back. The
+        run holds a pipe, too, so that a helper whose supinit was killed keeps the lease while the run lives.
 Rule 3: passwords reach a helper through its stdin, so that no command line and no environment shows them.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 COMMAND = ("-P", "-m", "supervisor.store.helper")
 MAX_TEXT = 64 * 1024
-"""Bytes that are kept of a line that does not end."""
+"""The most bytes that are kept of an unfinished line."""
 PARTING_LIMIT = 10.0
 """Seconds that a helper has to give its lease back, until it is killed."""
 
@@ -77,7 +77,7 @@ class Leases:
         helper.tell(action.succeeded)
 
     def catch_up(self) -> None:
-        """Let the helpers go whose lease nobody wants any more."""
+        """Dismiss the helpers whose lease is no longer needed."""
         for instance, helper in list(self._helpers.items()):
             life = self._engine.fleet.lives.get(instance)
             if life is None or life.generation != helper.generation or not _needs_lease(life):
@@ -158,13 +158,13 @@ class _Helper:
             "password_file": store.password.path if isinstance(store.password, SecretFile) else None,
         }
 
-    # ---- what it says
+    # ---- messages from the helper
 
     def _guard(self, callback: Callable[[], None]) -> Callable[[], None]:
         return lambda: self._engine.faults.attempt("lease", callback)
 
     def _read(self) -> None:
-        """Take in what it has written. At its end, `finish` says what has become of it."""
+        """Read what it has written. At the end of the stream, `finish` reports how it has ended."""
         try:
             data = os.read(self._answers, MAX_TEXT)
         except BlockingIOError:
@@ -208,7 +208,7 @@ class _Helper:
         return LeaseEnded(self.generation, reason, chance())
 
     def finish(self, death: Death) -> None:
-        """Take in the end of its process, when the turn that has reaped it is over."""
+        """Note the end of its process after the turn that has reaped it."""
         self._pid = None
         self._loop.call_soon(self._guard(partial(self._note_end, death)))
 
@@ -222,7 +222,7 @@ class _Helper:
         sentence = f"its helper {end_sentence(death.code, death.signal)}{words}"
         self._engine.happen(self._instance, self._ended(cannot_use(self._once.place, sentence)))
 
-    # ---- what it is told
+    # ---- messages to the helper
 
     def tell(self, succeeded: bool) -> None:
         """Pass on how the run has ended."""

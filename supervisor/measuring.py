@@ -1,6 +1,6 @@
-"""Measure the memory of programs for the core, a few processes at a time, so that nothing waits for it.
+"""Measure the memory of programs for the core, a few processes at a time, without blocking the loop.
 
-Loaded with the first order to measure.
+The first order to measure loads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def measure_memory(engine: Engine, names: Iterable[str]) -> None:
-    """Measure some programs, and tell the core in any case: it waits for the answers."""
+    """Measure some programs. The core gets an answer in any case, because it waits for one."""
     measured: dict[InstanceId, tuple[int, int]] = {}
     try:
         measured = await _measure(engine)
@@ -35,7 +35,7 @@ async def measure_memory(engine: Engine, names: Iterable[str]) -> None:
 
 async def _measure(engine: Engine) -> dict[InstanceId, tuple[int, int]]:
     """Return the generation of each process, and the bytes of its process tree. Raises OSError."""
-    # the processes are known before the reading, so that what is started meanwhile gets no part of another's memory
+    # note the processes before reading, so that one started meanwhile is not given the memory of another
     runs = {instance: (life.generation, life.run.pid) for instance, life in engine.fleet.lives.items() if life.run}
     processes: dict[int, Process] = {}
     for _ in read_in_slices(processes):

@@ -1,8 +1,8 @@
-"""The wall clock, which cron expressions follow: the due times on it, and hearing of it when somebody sets it.
+"""The wall clock for cron expressions: find due times, and notice when the clock is set.
 
-The kernel tells of a clock that was set, and of a machine that was suspended, through a timer that is cancelled then
-(timerfd_create(2), TFD_TIMER_CANCEL_ON_SET). Where it cannot, the clock is still looked at when a run is due: one that
-was set back is noticed then, one that was set forward makes the run late.
+The kernel reports a clock that was set, or a machine that was suspended, by cancelling a timer (timerfd_create(2),
+TFD_TIMER_CANCEL_ON_SET). Without such a timer, the clock is only read when a run is due: a clock that was set back is
+noticed then, and a clock that was set forward makes the run late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from supervisor.core.container import ReadClock
 
 TOLERANCE = 0.001
-"""Seconds by which a due time may be ahead: the timer is set on another clock, and both are rounded."""
+"""Seconds by which a due time may be ahead, because the timer uses another clock and both are rounded."""
 TFD_TIMER_ABSTIME = 1
 TFD_TIMER_CANCEL_ON_SET = 2
 FAR_AHEAD = 1 << 33
@@ -26,7 +26,7 @@ FAR_AHEAD = 1 << 33
 
 
 def read_clock(order: ReadClock) -> ClockRead:
-    """Look at the wall clock, and find the due times of cron expressions."""
+    """Read the wall clock, and find the due times of cron expressions."""
     wall = time.time()
     readings = {}
     for name, (setting, since) in order.since.items():
@@ -55,11 +55,11 @@ class ClockWatch:
         return int(self._descriptor)
 
     def take(self) -> None:
-        """Take note that the clock was set, and hear of the next time."""
+        """Note that the clock was set, and watch for the next time."""
         try:
             os.read(self._descriptor, 8)
         except OSError:
-            pass  # ECANCELED: this is what it says
+            pass  # ECANCELED means that the clock was set
         self._arm()
 
     def _arm(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def check(path: str, expanded: bool, command: tuple[str, ...] = (), engine: str | None = None) -> int:
-    """Print the plan, the `expanded` table or what an `engine` has to be told, and the warnings. Return 0.
+    """Print the plan, the `expanded` table or the settings for an `engine`, and the warnings. Return 0.
 
     Raises ConfigError.
     A `command` that is not empty is the main program.

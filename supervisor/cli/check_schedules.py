@@ -1,4 +1,4 @@
-"""What `supinit --check` says about schedules: the next three runs of each. Loaded only where the table has one."""
+"""The next three runs of each schedule, for `supinit --check`. Loaded only if the table has a schedule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUNS = 3
 
 
 def describe_schedules(plan: Plan, now: float | None = None) -> Iterator[str]:
-    """Yield a line for each schedule. `now`: seconds since the epoch; None: the clock's."""
+    """Yield a line for each schedule. `now`: seconds since the epoch, by default the current time."""
     wall = time.time() if now is None else now
     schedules = {name: s for name in plan.scheduled if (s := plan.programs[name].schedule) is not None}
     width = max(map(len, schedules), default=0)

@@ -130,7 +130,7 @@ class _Container:
         return None, tuple(map(_why_not_up, (entry for entry in entries if not _is_up(entry))))
 
     def _entries(self) -> list[Entry] | None:
-        """Return the status. None: the socket is not there, or belongs to another supinit that uses this run_dir."""
+        """Return the status, or None if the socket does not exist or belongs to another supinit with this run_dir."""
         try:
             status = self._client.status()
         except ClientError:

@@ -25,18 +25,18 @@ class Drill(Record):
     programs: tuple[str, ...] = ()
     """In the table's order."""
     up_after: float | None = None
-    """When everything was ready and healthy; None: that did not happen."""
+    """When everything was ready and healthy, or None if that did not happen."""
     not_up: tuple[str, ...] = ()
     """One sentence for each instance that was not up in time."""
     orphans: tuple[str, ...] = ()
     """Commands of processes that belonged to no program before the shutdown."""
     stop_took: float | None = None
-    """From SIGTERM to the end of supinit; None: it had to be killed."""
+    """Seconds from SIGTERM to the end of supinit, or None if it had to be killed."""
     worst_case: float = 0.0
     """What a shutdown may take by the plan."""
     shutdown_timeout: float | None = None
     code: int | None = None
-    """supinit's exit code; None: it had to be killed."""
+    """supinit's exit code, or None if it had to be killed."""
     left: tuple[str, ...] = ()
     """Commands of processes that survived supinit."""
 

@@ -1,9 +1,9 @@
-"""`supinit --check --engine NAME`: what an engine has to be told about a table, with the right numbers.
+"""`supinit --check --engine NAME`: the settings of a container engine that fit a table.
 
 Rule 1: a grace period is longer than the worst case of a shutdown, by RESERVE, since machines are busy when they stop
         many containers.
 Rule 2: a readiness probe notices the end of readiness before the drain is over.
-Rule 3: a start is given longer than supinit gives it, so that supinit's own reason is seen.
+Rule 3: a start may take longer than supinit's own limit, so that supinit's reason is seen.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("compose", "ecs", "kubernetes", "nomad")
 RESERVE = 10.0
-"""Seconds that a grace period is longer than the worst case, at least."""
+"""Seconds that a grace period exceeds the worst case by, at least."""
 STEP = 10
 """Grace periods are multiples of this."""
 START = 60
@@ -46,10 +46,10 @@ class Numbers(Record):
     period: int
     failures: int
     port: int | None
-    """Of a listener that others can reach; None: there is none."""
+    """The port of a listener that others can reach, or None."""
     run_dir: str
     socket: str | None
-    """Where it is not in run_dir."""
+    """The path of the control socket if it is not in run_dir."""
 
     @property
     def notices_drain(self) -> bool:

@@ -103,9 +103,9 @@ class Entry(TypedDict):
     """When the next run of its schedule is due. This and the next three are null without a schedule."""
     last_run: LastRun | None
     runs_skipped: int | None
-    """Runs that were due while `max_concurrent` were under way."""
+    """Runs that were due while `max_concurrent` others were running."""
     runs_missed: int | None
-    """Runs that were due when they could not be started, and are not made up for."""
+    """Runs that could not be started when they were due and are not made up for."""
     sockets: list[Socket]
     """The sockets that supinit keeps for it; may be empty."""
     cpu_seconds: float | None

@@ -44,7 +44,7 @@ class Gap(Record):
 
     reason: str
     is_new_container: bool
-    """Whether it is another container by now: it was restarted."""
+    """Whether the container was restarted."""
 
 
 class Retries:
@@ -78,7 +78,7 @@ class Mirror:
         self._essential = {program["name"] for program in plan if program["essential"]}
         self._entries = {(entry["name"], entry["instance"]): entry for entry in status["programs"]}
         self._asked = {key for key, entry in self._entries.items() if entry["autostart"] or entry["last_exit"]}
-        """The instances that were ever asked for."""
+        """The instances that were meant to run at some time."""
 
     @property
     def has_ended(self) -> bool:
@@ -108,7 +108,7 @@ class Mirror:
         return True
 
     def _is_fine(self, key: tuple[str, int]) -> bool:
-        """Whether an instance does not prevent the container from being healthy."""
+        """Return whether the container can be healthy with this instance as it is."""
         entry = self._entries[key]
         return (
             entry["name"] not in self._essential
@@ -170,7 +170,7 @@ class Following:
 
 
 def _change(entry: Entry, event: Event) -> None:
-    """Bring an entry up to date. Events have values of their own, which `Event` does not list."""
+    """Update an entry. Events have further values, which `Event` does not list."""
     values = cast("dict[str, Any]", event)
     if entry["state"] != event["state"]:
         entry.update({"state": event["state"], "since": event["time"]})

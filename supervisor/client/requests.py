@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Request(Record):
-    """`waits` is how many seconds supinit itself may take before it answers; None: as long as it takes."""
+    """`waits`: seconds that supinit itself may take before it answers. Default: no limit."""
 
     method: str
     target: str

@@ -184,7 +184,7 @@ def _receive_chunks(data: bytes) -> Generator[bytes, bytes, dict[str, str]]:
 
 
 def _size(text: str, base: int) -> int:
-    """Return a number of bytes. Raises ConnectionError for what is none."""
+    """Return a number of bytes. Raises ConnectionError if the text is not a number."""
     try:
         size = int(text, base)
     except ValueError:

@@ -33,18 +33,18 @@ ACCOUNT_FILES = ("/etc/passwd", "/etc/group")
 
 
 class Origin(Record):
-    """What a plan was made of."""
+    """The inputs of a plan."""
 
     path: str
     """The table, as the command line names it: positions in messages begin with it."""
     files: tuple[tuple[str, bytes | None], ...]
-    """Each file with its content. None: it could not be read."""
+    """Each file with its content, or None if it could not be read."""
     patterns: tuple[tuple[str, str, list[str]], ...]
     """Each pattern of `include` with the directory that it is relative to, and the files that match."""
     variables: tuple[tuple[str, str | None], ...]
-    """Each environment variable that was looked at. None: it was not set."""
+    """Each environment variable that was read, with its value or None if it was not set."""
     privileges: Privileges | None
-    """What supinit may do about other users. None: no program asks for another user, a group or a capability."""
+    """supinit's own privileges, or None if no program asks for a user, a group or a capability."""
     version: str = __version__
 
 
@@ -69,7 +69,7 @@ class WatchedEnvironment(dict[str, str]):
 
 
 def load_compiled(path: str, environ: Mapping[str, str]) -> tuple[Plan | None, str]:
-    """Return the compiled plan of a table. None: there is none, or it is not used; the second value says why not."""
+    """Return the compiled plan of a table, or None and the reason (empty if no compiled table exists)."""
     try:
         reader = _Reader(BytesIO(_read_trusted(path + COMPILED_SUFFIX)))
         reason = next(_differences(reader.load(), path, environ), "")
@@ -143,7 +143,7 @@ def _write(file: str, mode: int, *values: Record) -> None:
 
 
 class _Reader(Unpickler):
-    """Makes nothing but what a plan consists of."""
+    """Creates only the types that a plan consists of."""
 
     def find_class(self, module: str, name: str, /) -> Any:
         if (module, name) == ("builtins", "getattr"):
@@ -163,7 +163,7 @@ def _member(owner: object, name: str) -> Enum:
 
 
 def _differences(origin: Origin, path: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """Say what is not as it was."""
+    """Yield a sentence for each change since the table was compiled."""
     if origin.version != __version__:
         yield f"it was made by supinit {origin.version}"
     if origin.path != path:

@@ -120,7 +120,7 @@ def uncompiled(packages: Iterable[str]) -> Iterator[str]:
 
 
 def warnings_on_files(plan: Plan, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield warnings about commands, working directories and sockets that are impossible on this file system."""
+    """Yield warnings about commands, working directories and sockets that do not work on this file system."""
     for name, program in plan.programs.items():
         folder = program.working_dir
         if folder is not None and not os.path.isdir(folder):
@@ -156,7 +156,7 @@ def _missing(name: str, folder: str, search_path: str) -> str | None:
 
 
 def _lint_order(program: Program) -> Iterator[str]:
-    """Yield what is in the way of two processes of one instance at the same time."""
+    """Yield why two processes of one instance cannot run at the same time."""
     config = program.update_config
     if config is None or config.order is not Order.START_FIRST:
         return
@@ -288,7 +288,7 @@ def _is_on(options: dict[str, str], name: str) -> bool:
 
 
 def _uwsgi_options(words: tuple[str, ...]) -> dict[str, str] | None:
-    """Return the options, including those of an ini file. None: they are in a place that is not read."""
+    """Return the options, including those of an ini file, or None if their file cannot be read here."""
     options: dict[str, str] = {}
     rest = list(words)
     while rest:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """What a table was read from: the content of each file, and the files that matched each pattern of `include`."""
+    """The sources of a table: the content of each file, and the files that match each pattern of `include`."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

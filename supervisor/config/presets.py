@@ -90,7 +90,7 @@ def _as_written(preset: dict[str, Written], node: Mapping) -> dict[str, Written]
 
 
 def _pass_sockets(server: str, sockets: Node) -> dict[str, Written]:
-    """Return the variable that tells a server which does not know sd_listen_fds(3) about its sockets.
+    """Return the variable that passes sockets to a server without support for sd_listen_fds(3).
 
     nginx takes over those of a binary that it replaces (NGINX), php-fpm those of its own reload (FPM_SOCKETS). Both
     compare the addresses with what their configuration says.

@@ -1,4 +1,4 @@
-"""What supinit may do about users and capabilities, and what of the table it cannot do.
+"""Compare supinit's own privileges with the users and capabilities of the table.
 
 The rules are those of process/credentials.py and process/capabilities.py, which do it.
 """
@@ -54,7 +54,7 @@ def own_privileges() -> Privileges:
 
 
 def obstacle_to(credentials: Credentials, own: Privileges) -> str | None:
-    """Say why a process with these privileges cannot switch to the user. None: it can."""
+    """Return why a process with these privileges cannot switch to the user, or None if it can."""
     who = f"user {credentials.name or credentials.uid}"
     is_user = own.uids == (credentials.uid,) * 3
     if not is_user:
@@ -86,9 +86,9 @@ def obstacle_to(credentials: Credentials, own: Privileges) -> str | None:
 def obstacle_to_capabilities(
     add: tuple[str, ...], drop: tuple[str, ...], credentials: Credentials | None, own: Privileges, is_sealed: bool
 ) -> tuple[str, str] | None:
-    """Return the key and the reason why a process with these privileges cannot do what it says. None: it can.
+    """Return the key that a process with these privileges cannot apply, with the reason; None if it can apply both.
 
-    `is_sealed`: with no_new_privileges.
+    `is_sealed`: no_new_privileges is set.
     """
     from supervisor.core.capabilities import ALL, added, dropped, names_in
 

@@ -27,7 +27,7 @@ class Reading:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.environ = environ
         self.descriptors: Descriptors | None = None
-        """Those of the program that is being read, where it has sockets."""
+        """The descriptors of the current program, if it has sockets."""
         self._files: dict[str, int] = {}
         self._problems: dict[tuple[int, int, int, str], str] = {}
         self._warnings: dict[tuple[int, int, int, str], str] = {}

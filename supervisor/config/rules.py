@@ -131,7 +131,7 @@ class LinesAreSeen:
 
 
 class ScheduleScales:
-    """How many runs of a schedule may be under way is `max_concurrent`; scale: 0 means that it never runs.
+    """`max_concurrent` limits the concurrent runs of a schedule; scale: 0 means that it never runs.
 
     The main program has no schedule: its end ends the container.
     """
@@ -150,7 +150,7 @@ class ScheduleScales:
 
 
 class LimitedIsService:
-    """What is restarted at a limit starts again and goes on with its work."""
+    """`restart_when` requires a program that continues its work after a restart."""
 
     def check(self, place: SectionReading) -> None:
         if "restart_when" not in place.given:

@@ -42,7 +42,7 @@ _LIMITS = (
 
 
 def is_name(text: str, letters: frozenset[str] = NAME_LETTERS) -> bool:
-    """Whether a text has only these letters, and a letter or digit first."""
+    """Return whether a text starts with a letter or digit and has only these letters."""
     return text[:1] in _LETTERS_AND_DIGITS and letters.issuperset(text)
 
 

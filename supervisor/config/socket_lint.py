@@ -1,4 +1,4 @@
-"""Warnings about sockets that a table allows, but that would not be bound or not be used."""
+"""Warnings about valid sockets that cannot be bound here or that the program would not use."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CAP_NET_BIND_SERVICE = 10
 FIRST_FREE_PORT = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 UNUSED = "{} does not know LISTEN_FDS and would not use the sockets"
 OWN_VARIABLES = {"nginx": "NGINX", "php-fpm": "FPM_SOCKETS"}
-"""The variable in which a server looks for sockets, where it does not know LISTEN_FDS."""
+"""The variable with the sockets, for servers that do not know LISTEN_FDS."""
 NUMBERED = {"uvicorn": "--fd", "hypercorn": "--bind"}
-"""The option that takes a descriptor, for servers that know neither."""
+"""The option that takes a descriptor, for servers that read neither variable."""
 SHADOWED = {
     "gunicorn": ("-b", "--bind"),
     "uwsgi": ("-s", "--socket", "--uwsgi-socket", "--http", "--http-socket", "--http11-socket"),
@@ -32,7 +32,7 @@ SHADOWED = {
 
 
 def lint_sockets(program: Program) -> Iterator[str]:
-    """Yield warnings about a server that would not use its sockets, or another address besides."""
+    """Yield warnings about a server that would not use its sockets, or that also listens on another address."""
     name = server_name(program.command[0])
     named = {variable for variable, _ in program.environment}
     if (variable := OWN_VARIABLES.get(name)) is not None and variable not in named:
@@ -75,7 +75,7 @@ def _names_descriptor(program: Program) -> bool:
 
 
 def obstacles(program: Program, own: Privileges) -> Iterator[str]:
-    """Yield what would prevent a bind here: a port without the right, a directory that does not exist."""
+    """Yield what prevents a bind here: a privileged port, or a directory that does not exist."""
     made = tuple(directory.path for directory in program.runtime_directory)
     for socket in program.sockets:
         if isinstance(socket.address, str):

@@ -35,7 +35,7 @@ UNIX_ONLY = ("mode", "user", "group")
 
 
 def _listen(text: str) -> str | tuple[str, int] | None:
-    """Read an address. Raises ValueError where there is more to say than what is allowed."""
+    """Read an address, or return None. Raises ValueError if there is a more helpful message than the allowed values."""
     if text.startswith("/"):
         return _path(text)
     if text.startswith("@"):
@@ -59,7 +59,7 @@ def _path(text: str) -> str:
 
 
 def _host(host: str) -> str:
-    """Return an IP address in its usual form, so that the same address is the same text."""
+    """Return an IP address in its canonical form."""
     from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 
     is_v6 = host.startswith("[") and host.endswith("]")
@@ -211,7 +211,7 @@ class _Variables:
 
 
 def descriptors_of(node: Node, path: str, reading: Reading) -> Descriptors | None:
-    """Return the descriptors that the program of this node gets. None: it has no sockets."""
+    """Return the descriptors of the program at this node, or None if it has no sockets."""
     entry = node.entries.get("sockets") if type(node) is Mapping else None
     if entry is None or type(entry[1]) is not Mapping:
         return None
@@ -242,7 +242,7 @@ def check_sockets(places: MappingOf[str, SectionReading], reading: Reading) -> N
 
 
 def exclude_each_other(one: ListenSocket, other: ListenSocket) -> bool:
-    """Whether the kernel does not let both be bound. [::] takes IPv4, too."""
+    """Return whether the kernel refuses to bind both. [::] also takes IPv4."""
     if isinstance(one.address, str) or isinstance(other.address, str):
         return one.address == other.address
     if one.kind is not other.kind or one.address[1] != other.address[1]:

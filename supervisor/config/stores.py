@@ -38,7 +38,7 @@ def make_store(url: str, password: str | SecretFile | None) -> Store:
 
 
 def _address(parts: SplitResult, port: int | None) -> str:
-    """Return what may be shown of a URL."""
+    """Return a URL without its secrets."""
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}{parts.path.rstrip('/')}"

@@ -30,7 +30,7 @@ WATCHES = ListOf(
 
 
 class WatchedIsAlive:
-    """A program with `watch` has a process that stays; one that is reloaded knows how."""
+    """`watch` requires a long-running process; for a reload, the program must say how it reloads."""
 
     def check(self, place: SectionReading) -> None:
         watches = place.values.get("watch", ())

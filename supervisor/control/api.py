@@ -102,7 +102,7 @@ class Container(Protocol):
 
     @property
     def backlogs(self) -> Iterable[Backlog]:
-        """Return how many connections wait on the sockets that are kept for programs; none for what is not known."""
+        """Return how many connections wait on each kept socket. Sockets without a known number are left out."""
         ...
 
     @property
@@ -124,7 +124,7 @@ class Container(Protocol):
         ...
 
     def measure(self) -> Awaitable[Measurement]:
-        """Measure what each instance uses, in slices, so that the loop is not held up. Raises OSError."""
+        """Measure the usage of each instance in slices, without blocking the loop. Raises OSError."""
         ...
 
     def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:

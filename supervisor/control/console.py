@@ -81,7 +81,7 @@ class Console:
         return self._usage
 
     async def measure(self) -> tuple[float, Measurement]:
-        """Measure in slices what the instances use, or return what was measured within FRESH seconds, with its time."""
+        """Return the usage of the instances, at most FRESH seconds old, and its time. It is measured in slices."""
         if self._measuring is None or not self._is_fresh(self._measuring):
             self._measuring = asyncio.ensure_future(self._measure_in_slices())
         return await asyncio.shield(self._measuring)

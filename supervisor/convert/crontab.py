@@ -65,7 +65,7 @@ def find_crontabs(path: str) -> list[str]:
 
 
 def convert_crontabs(paths: Iterable[str], findings: Findings) -> Block:
-    """Return the table. It is useless where `findings` hold a problem."""
+    """Return the table. It is not usable if `findings` contain a problem."""
     draft = Draft(findings)
     draft.document.notes[""] = [NEEDS, HOME, ZONE]
     for path in paths:
@@ -100,7 +100,7 @@ def _unquoted(text: str) -> str:
 
 
 def _has_users(path: str, jobs: list[Job]) -> bool:
-    """Whether the jobs name their users: the path says so, or each has a word there that is a user's name."""
+    """Return whether the jobs name their users, by the path or because each has a user name in that field."""
     folder, name = os.path.split(os.path.abspath(path))
     if os.path.basename(folder) == "cron.d" or (name == "crontab" and folder == "/etc"):
         return True
@@ -166,7 +166,7 @@ def _set_schedule(job: Job, zone: str, program: Block) -> None:
 
 
 def _set_command(command: str, shell: str, program: Block, environment: Block) -> None:
-    """Set the command. Its first % that has no backslash begins its input, and the others are line ends."""
+    """Set the command. The first unescaped % begins its input; further ones are line ends."""
     head, *data = re.split(r"(?<!\\)%", command)
     head = head.replace("\\%", "%")
     if data:

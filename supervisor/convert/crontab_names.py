@@ -11,7 +11,7 @@ _PASSED_OVER = frozenset(
         "ionice", "nice", "nohup", "setsid", "source", "sudo", "test", "then", "time", "timeout", "true", "[",
     )
 )  # fmt: skip
-"""What stands before the command that the job is about."""
+"""Wrappers in front of the actual command."""
 _INTERPRETERS = re.compile(r"(python|php|ruby|perl|node|bash|sh|dash|java|deno|bun)[0-9.]*$")
 _SUBCOMMANDS = frozenset(
     (
@@ -30,7 +30,7 @@ _SUBCOMMANDS = frozenset(
         "wp",
     )
 )
-"""Commands that say little without the word that follows."""
+"""Commands whose next word makes the better name."""
 _EXTENSION = re.compile(r"\.(sh|bash|py|php|rb|pl|js|jar)$")
 
 

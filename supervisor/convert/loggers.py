@@ -13,7 +13,7 @@ _TO_FILES = {"s6-log": (10, 99999), "multilog": (10, 99999), "logutil-service": 
 
 
 def log_of(words: Sequence[str]) -> dict[str, str | int] | None:
-    """Return what `log` is for a program whose output goes to this logger. None: the container's output."""
+    """Return `log` for a program with this logger, or None for the container's output."""
     names = [word.rpartition("/")[2] for word in words]
     logger = next((name for name in names if name in _TO_FILES), "")
     if not logger:

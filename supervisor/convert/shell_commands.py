@@ -71,6 +71,6 @@ def _without_quoted(text: str) -> str:
 
 
 def _is_joined(text: str) -> bool:
-    """Whether a shell cannot simply exec this: it holds several commands."""
+    """Return whether it consists of several commands, so a shell cannot exec it."""
     text = _DUPLICATED_DESCRIPTOR.sub("", _without_quoted(text))
     return _JOINS.search(text) is not None or next(iter(text.split()), "") in _WORDS_OF_THE_SHELL

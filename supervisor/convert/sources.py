@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def decode(data: bytes, file: str, findings: Findings) -> str | None:
-    """Return the text. None: it is not UTF-8 or holds a NUL byte, which is a problem with its line."""
+    """Return the text, or None after reporting that it is not UTF-8 or contains a NUL byte."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

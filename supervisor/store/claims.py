@@ -1,7 +1,7 @@
-"""What a store can do, whatever database it is.
+"""The interface of a store, independent of the database.
 
 A lease belongs to one program in one namespace. Its token grows by one each time it is granted, and its owner is a name
-that only one helper has. All times are the database's, so that the clocks of the containers do not matter.
+that only one helper has. All times come from the database, so differences between the containers' clocks do no harm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Store(Protocol):
-        """One connection to a database. Every method raises StoreError; the connection is of no use then."""
+        """One connection to a database. Every method raises StoreError; the connection cannot be used after that."""
 
         def claim(self, seen: int) -> Claimed:
             """Take the lease if nobody holds it and the key is not recorded, in one atomic step.
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
             ...
 
         def renew(self, token: int) -> bool:
-            """Extend the lease. False: it is somebody else's by now."""
+            """Extend the lease. Return False if another helper has it."""
             ...
 
         def record(self, token: int, duration: float) -> bool:
-            """Record success and give the lease back, in one atomic step. False: the lease is somebody else's."""
+            """Record success and give the lease back, in one atomic step. Return False if another helper has it."""
             ...
 
         def release(self) -> None:
@@ -83,7 +83,7 @@ class Taken(Record):
 
 
 class Forgotten(Record):
-    """The store has lost its data, such as a Redis that was restarted without persistence."""
+    """The store has lost its data, for example because Redis was restarted without persistence."""
 
 
 class Done(Record):

@@ -36,17 +36,17 @@ LIMIT = 5.0
 POLL = 1.0
 """Seconds between two questions while another container runs it, or the database cannot be asked."""
 RUN = 3
-"""The descriptor whose other end the run holds."""
+"""The descriptor of the pipe whose other end the run holds."""
 SKIPPED, AWAITED, HELD, ENDED = "skipped", "awaited", "held", "ended"
 RECORDED, UNRECORDED, RELEASED = "recorded", "unrecorded", "released"
 
 
 class _TooLong(BaseException):
-    """An answer takes too long. Not an Exception, so that no client takes it for one of its own."""
+    """An answer takes too long. Not an Exception, so that client libraries do not catch it."""
 
 
 class _Gone(BaseException):
-    """Nobody waits for this helper any more."""
+    """This helper is no longer needed."""
 
 
 class Helper:
@@ -100,7 +100,7 @@ class Helper:
     # ---- the claim
 
     def _claim(self) -> bool:
-        """Return whether the lease is held. False: it is not to run here."""
+        """Return True once the lease is held, or False if the program must not run here."""
         said, seen, seen_at = "", 0, 0.0
         while True:
             try:
@@ -156,7 +156,7 @@ class Helper:
         return True
 
     def _refresh(self) -> bool:
-        """Renew a lease that is not fresh any more, so that a run has time to begin. False: that fails."""
+        """Renew a lease that is not fresh any more, so that a run has time to begin. Return False if that fails."""
         asked_at = time.monotonic()
         if asked_at < self._until - 0.75 * self._request.lease:
             return True
@@ -170,7 +170,7 @@ class Helper:
         return False
 
     def _wait(self, seconds: float) -> None:
-        """Wait while the lease is not held. Raises _Gone when nobody waits for it any more."""
+        """Wait while the lease is not held. Raises _Gone when it is no longer needed."""
         if self._listen(seconds) is not None:
             raise _Gone
 

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS supinit_record (
   duration_seconds double precision NOT NULL, host text NOT NULL, token bigint NOT NULL, PRIMARY KEY (name, key));
 """
 _LOCK = 0x73757069
-"""The advisory lock under which the tables are made: two sessions that make one at a time get in each other's way."""
+"""The advisory lock for creating the tables. Two sessions that create a table at the same time conflict."""
 _CLAIM = """
 INSERT INTO supinit_lease AS held (name, token, owner, host, since, until)
 VALUES (%(name)s, 1, %(owner)s, %(host)s, clock_timestamp(), clock_timestamp() + %(lease)s * interval '1 second')
@@ -99,7 +99,7 @@ class PostgresqlStore:
             ) from None
 
     def _one(self, statement: str, **more: object) -> Any:
-        """Return the first row of a statement; None: there is none."""
+        """Return the first row of a statement, or None."""
         try:
             cursor = self._connection.execute(statement, {**self._values, **more} if "%(" in statement else None)
             return cursor.fetchone() if cursor.description is not None else None

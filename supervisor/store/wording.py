@@ -17,7 +17,7 @@ MAX_LENGTH = 300
 
 
 def one_sentence(error: BaseException, request: Request, password: str | None) -> str:
-    """Return what an error says, on one line, without passwords and without what libraries say about themselves."""
+    """Return the message of an error on one line, without passwords and without library noise."""
     text = str(error).strip() or type(error).__name__
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = next((line for line in lines if _SERVER.search(line)), lines[0])

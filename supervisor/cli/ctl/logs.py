@@ -57,15 +57,15 @@ PARAMETERS = {"lines": "n", "stream": "stream", "since": "since"}
 
 _COLOR = rb"\x1b\[[0-9;:]*m"
 _ACTIVE = re.compile(_COLOR + rb"|\r(?=\n)|[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
-"""What a terminal acts on: colours, the end of a line, and all the rest, C1 controls in UTF-8 as well."""
+"""Everything that a terminal acts on: colours, line ends and control characters, including C1 controls in UTF-8."""
 _UNFINISHED = re.compile(rb"(?:\x1b(?:\[[0-9;:]{0,30})?|\xc2|\r)$")
 
 
 class Screen:
-    """Shows the output of programs. On a terminal they can set colours, and nothing else.
+    """Shows the output of programs. On a terminal it may only set colours.
 
-    A program could otherwise write over the lines of another one, or make the terminal type for the operator. What is
-    left out is shown as in `cat -v`: ^[ for ESC. Into a file or a pipe everything goes as it is.
+    A program could otherwise write over the lines of another one, or make the terminal type for the operator. Other
+    control characters are shown as by `cat -v`: ^[ for ESC. Output to a file or a pipe is not changed.
     """
 
     def __init__(self, is_terminal: bool) -> None:

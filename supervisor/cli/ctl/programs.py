@@ -42,9 +42,9 @@ def change(call: Call) -> int:
 
 
 def _ask_and_tell(call: Call, states: str, target: str, fields: Sequence[tuple[str, str | bool]]) -> Response | int:
-    """Return the answer, and tell meanwhile how far it is; if there is none, say so and return the exit code.
+    """Send a request and show its progress. Return the answer; if there is none, say so and return the exit code.
 
-    `states`: where the states of the programs are that it is about.
+    `states`: the path of the states of the programs concerned.
     """
     connection = reach(call)
     if isinstance(connection, int):
@@ -67,7 +67,7 @@ def _ask_and_tell(call: Call, states: str, target: str, fields: Sequence[tuple[s
 
 
 def scale(call: Call) -> int:
-    """Change the number of instances, of one program after the other, once it is clear that all of them exist."""
+    """Change the number of instances of one program after the other, after checking that all of them exist."""
     wanted: dict[str, str] = {}
     for word in call.words:
         name, equals, number = word.rpartition("=")

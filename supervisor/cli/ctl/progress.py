@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 INTERVAL = 0.2
 """Seconds between two refreshes; what takes less shows no progress."""
 ROLLING = ("program.replaced", "program.replacement_failed", "program.rollback_begun")
-"""Events of which each is shown as it comes."""
+"""Events that are shown as they come."""
 VERBS = {"start": "starting", "stop": "stopping", "restart": "restarting", "reload": "reloading", "update": "updating"}
 
 

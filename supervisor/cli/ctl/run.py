@@ -53,7 +53,7 @@ def run(call: Call) -> int:
 
 
 def _user_of(connection: socket) -> int:
-    """Return the user of the process that listens (unix(7)): root does for it only what it could do itself."""
+    """Return the user of the listening process (unix(7)). Root does nothing for it that it could not do itself."""
     peer = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
     return int.from_bytes(peer[4:8], byteorder)
 

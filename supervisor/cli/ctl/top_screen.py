@@ -34,9 +34,9 @@ NARROW = frozenset({"HEALTH", "PID", "THREADS", "FDS", "I/O/s", "CONNS"})
 WIDE = 110
 COLORS = {"RUNNING": "green", "EXITED": "green", "FATAL": "red", "BACKOFF": "red"}
 LINES = 200
-"""Lines that the pane keeps; of output that comes faster than it can be drawn, only so many are shown."""
+"""Lines that the pane keeps. Output that is too fast to draw is cut to this many."""
 DRAWING = 0.2
-"""Seconds between two drawings of what is new."""
+"""Seconds between two updates of the screen."""
 
 
 class Top(App[int]):
@@ -174,7 +174,7 @@ class Top(App[int]):
             self._look()
 
     def action_logs(self) -> None:
-        """Follow the output of the chosen instance, or no longer if it is followed already."""
+        """Follow the output of the chosen instance; stop if it is followed already."""
         name = self._chosen()
         if name is None or name == self._followed:
             self._stop_following()
@@ -238,7 +238,7 @@ class Top(App[int]):
         self.call_from_thread(self._tell, f"{action} {name}: done")
 
     def action_signal(self) -> None:
-        """Ask which signal the chosen instance is to get."""
+        """Ask for the signal to send to the chosen instance."""
         if (name := self._chosen()) is not None:
             self._question = "signal", name
             asked = self.query_one(Input)

@@ -35,7 +35,7 @@ PATIENCE = 10.0
 class ConnectionLimit:
     """Serves every connection that `accept` is given. `admit` says who it is; its OSError refuses them.
 
-    `find_service` returns what the clients get; None: the API. It is called with the first of them.
+    `find_service` returns the service for the clients and is called for the first of them. Default: the API.
     """
 
     def __init__(

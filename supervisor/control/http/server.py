@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STRANGER = Peer(0, -1, -1)
 """The peer on a TCP connection, of which the kernel says nothing."""
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
-"""After two minutes the kernel ends the stream of a browser that has vanished (tcp(7)), without waking supinit."""
+"""The kernel ends the stream of a vanished browser after two minutes (tcp(7)), without waking supinit."""
 
 
 async def serve(console: Console, path: str, mode: int, group: int | None, patience: float = PATIENCE) -> Server:

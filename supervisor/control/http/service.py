@@ -1,4 +1,4 @@
-"""What the clients of a listener get: the API, or the web page with it. Loaded with the first client."""
+"""The service of a listener: the API, or the API with the web page. The first client loads it."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class _Projection:
         yield kills
 
     def _backlogs(self) -> Iterator[Family]:
-        """Without a sample for a socket of which the kernel does not tell."""
+        """Sockets for which the kernel reports no backlog have no sample."""
         about = "Connections that wait to be accepted on a socket that supinit keeps."
         family = Family("gauge", "supinit_socket_backlog", about, labels=("program", "socket"))
         for backlog in self._console.container.backlogs:
@@ -156,7 +156,7 @@ class _Projection:
         yield from (actions, failed)
 
     def _rolling(self) -> Family:
-        """Without a sample for a program that was never replaced this way, and has no update_config."""
+        """Programs without update_config have no sample until their first roll."""
         about = "Whether a rolling restart or update is under way (running) or has stopped at a failure (paused)."
         family = Family("gauge", "supinit_program_rolling", about, labels=("program", "state"))
         rolls = self._console.container.snapshot.fleet.rolls
@@ -189,7 +189,7 @@ class _Projection:
         yield from (cpu, memory, processes)
 
     def _schedules(self) -> Iterator[Family]:
-        """By program: the instances of a schedule are places for its runs."""
+        """The samples are per program, because any free instance takes the next run."""
         by = ("program",)
         about = "Runs of a schedule that are over: succeeded, failed, stopped, or missed."
         runs = Family("counter", "supinit_program_scheduled_runs", about, labels=(*by, "outcome"))

@@ -58,7 +58,7 @@ def judge(wish: Wish, program: Program, snapshot: Snapshot, life: Life, asked_at
 
 
 def _judge_run(phase: Scheduled, has_run: bool) -> Outcome:
-    """Judge an instance that waits for its next run. One that has not run was not needed: another one runs."""
+    """Judge an instance that waits for its next run. If it has not run, another instance runs instead."""
     return Missed(phase.reason) if has_run and phase.reason is not None else Reached()
 
 

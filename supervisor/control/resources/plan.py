@@ -1,4 +1,4 @@
-"""plan: the programs of the table in its order, and what depends on what. The states are in status."""
+"""plan: the programs of the table in its order, with their dependencies. Their states are in status."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def not_healthy(console: Console, instances: tuple[InstanceId, ...]) -> list[str
 
 
 def _is_in_step(view: InstanceView) -> bool:
-    """Whether it does what its schedule says: nobody waits for the next run, nor for the end of one."""
+    """Return whether it follows its schedule. Nothing waits for the next run or for the end of a run."""
     return view.has_schedule and view.is_fine
 
 

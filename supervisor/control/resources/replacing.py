@@ -126,14 +126,14 @@ def rolls_ended(container: Container, begun: Mapping[str, int]) -> bool:
 
 
 def _rolls(container: Container, begun: Mapping[str, int]) -> dict[str, Roll | None]:
-    """Return the rolls that had these serial numbers; None: another one has taken its place."""
+    """Return the rolls with these serial numbers; None for each that another roll has replaced."""
     rolls = container.snapshot.fleet.rolls
     there = {name: rolls.get(name) for name in begun}
     return {name: r if r is not None and r.serial == begun[name] else None for name, r in there.items()}
 
 
 def refuse_roll_missed(console: Console, verb: str, begun: Mapping[str, int], timeout: float | None) -> None:
-    """Raise RequestError if a roll has not ended well, or not within `timeout`."""
+    """Raise RequestError if a roll has failed or has not ended within `timeout`."""
     from supervisor.core.roll_events import sentence_of
 
     container = console.container

@@ -65,7 +65,7 @@ def _ending(exit_: Exit, now: float) -> str:
 
 
 def _schedule(console: Console, view: InstanceView) -> str:
-    """Say when a scheduled program runs next, and what became of its last run where that failed. Empty: not known."""
+    """Return the next run of a scheduled program and why its last run failed, or an empty string if unknown."""
     due = next_run(console, view.name) if view.awaits_run or (view.has_schedule and view.is_fine) else None
     if due is None:
         return ""
@@ -76,7 +76,7 @@ def _schedule(console: Console, view: InstanceView) -> str:
 
 
 def _detail(console: Console, view: InstanceView) -> str:
-    """Return what there is to say of an instance; the most important thing, of several."""
+    """Return the most important detail of an instance."""
     if schedule := _schedule(console, view):
         return schedule
     if view.waiting_for:
@@ -93,7 +93,7 @@ def _detail(console: Console, view: InstanceView) -> str:
 
 
 def _watch_problem(console: Console, name: str) -> str:
-    """Return why changes of files may be missed. Empty: they are not."""
+    """Return why changes of files may be missed, or an empty string."""
     files = console.container.snapshot.fleet.files
     return next((state.problem for (program, _), state in files.items() if program == name and state.problem), "")
 

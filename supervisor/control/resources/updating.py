@@ -59,7 +59,7 @@ async def update(console: Console, request: Request) -> Response:
     rolls = rolls_begun(container, restarted)
 
     def outcomes() -> dict[InstanceId, Outcome]:
-        """Judge the instances that start for the first time or again. Nobody waits for the runs of a schedule."""
+        """Judge the instances that are started or restarted. Scheduled runs are not waited for."""
         lives, scheduled = container.snapshot.fleet.lives, container.plan.scheduled
         new = (i for i in lives if i not in known or i[0] in restarted)
         return judge_all(Wish.START, container, (i for i in new if lives[i].is_wanted and i[0] not in scheduled), {})
@@ -81,7 +81,7 @@ async def update(console: Console, request: Request) -> Response:
 
 
 def _leaving(container: Container) -> tuple[str, ...]:
-    """Return the programs that are being stopped. A run of a schedule goes on to its end, which may be far away."""
+    """Return the programs that are being stopped. A scheduled run is not stopped and may take long."""
     return tuple(
         name
         for name, going in container.snapshot.fleet.leaving.items()

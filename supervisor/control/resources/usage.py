@@ -1,8 +1,8 @@
 """usage: CPU time and memory of each instance.
 
-Rule 1: nothing is measured unless somebody asks. Those who ask within `console.FRESH` seconds share a measurement.
-Rule 2: a measurement reads /proc in slices, so that it holds nothing up. `interval_seconds` tells clients how often to
-ask: the more processes there are, the more seldom, so that measuring takes less than 1 % of a processor.
+Rule 1: nothing is measured unless a client asks. Clients that ask within `console.FRESH` seconds share a measurement.
+Rule 2: a measurement reads /proc in slices, so it does not block the loop. `interval_seconds` tells clients how often
+to ask. It grows with the number of processes, so that measuring takes less than 1 % of a processor.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 INTERVAL = 2.0
 """Seconds between two measurements, at least."""
 PAUSE = 0.006
-"""Seconds of that for each process: reading one takes about 30 µs."""
+"""Seconds of the interval per process. Reading a process takes about 30 µs."""
 
 
 async def usage(console: Console, _: Request) -> Response:

@@ -59,7 +59,7 @@ def version_body(console: Console) -> Json:
 
 
 def entries(console: Console, instances: Iterable[InstanceId], is_measured: bool = True) -> list[Json]:
-    """Return one entry for each instance, in the same order. Unless `is_measured`, without what it uses."""
+    """Return one entry for each instance, in the same order. Resource usage is included only if `is_measured`."""
     return [_entry(console, instance, is_measured) for instance in instances]
 
 
@@ -140,7 +140,7 @@ def _sockets(program: Program) -> list[Json]:
 
 
 def rolling(console: Console, name: str) -> Json | None:
-    """Return the rolling restart or update of a program. None: there is none under way or paused."""
+    """Return the rolling restart or update of a program, or None if none is under way or paused."""
     roll = console.container.snapshot.fleet.rolls.get(name)
     if roll is None or not (roll.is_active or roll.is_paused):
         return None
@@ -154,7 +154,7 @@ def rolling(console: Console, name: str) -> Json | None:
 
 
 def rolling_detail(console: Console, name: str) -> str:
-    """Say how far the rolling restart or update of a program is, or why it is paused. Empty: there is none."""
+    """Return the progress of a program's rolling restart or update, or why it is paused; empty if there is none."""
     roll = console.container.snapshot.fleet.rolls.get(name)
     if roll is None:
         return ""

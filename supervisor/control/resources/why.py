@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def why(console: Console, request: Request) -> Response:
-    """Answer with one explanation for each named instance, by default of all, that is not up, and with their rolls."""
+    """Explain each named instance (default: all) that is not up, and report the rolls of their programs."""
     container = console.container
     instances = named_or_all(container.plan, request.query.get("name", ()))
     reasons = Why(container.plan, container.snapshot, console.clock.now(), container.lines_of)

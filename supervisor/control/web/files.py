@@ -1,4 +1,4 @@
-"""The files of the page. They are read when somebody asks, so that none of them is in supinit's memory."""
+"""The files of the page. Each request reads them, so they take no memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ LIMIT = 1 << 20
 
 
 def serve_file(path: str, known: str) -> Response | None:
-    """Return the file of the page at `path`; None: the page has no such file.
+    """Return the file of the page at `path`, or None if it does not exist.
 
-    `known` is If-None-Match: where it names the version that is here, the answer is a 304 without a body.
+    `known` is If-None-Match: if it names the current version, the answer is a 304 without a body.
     """
     name = path.removeprefix("/") or INDEX
     stem, _, kind = name.rpartition(".")

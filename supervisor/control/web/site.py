@@ -1,12 +1,11 @@
-"""The site: the files of the page and the API, for browsers. Who may do what is decided for each request.
+"""The site: the files of the page and the API, for browsers. Each request is authorized separately.
 
-Rule 1: the name in Host is an address, localhost or one of `hosts`. A site whose name leads to this address (DNS
-rebinding) is refused by that.
-Rule 2: a request that another site in the same browser makes is refused, by Origin and by Sec-Fetch-Site. Only the page
-itself may be opened from elsewhere.
-Rule 3: without the token a request can only read. It comes in the header Authorization, which no browser adds by
-itself, so that no other site can use it. It is compared in constant time with the file, which is read each time.
-Rule 4: what contains secrets (the context of a program) is not here at all.
+Rule 1: the name in Host must be an address, localhost or one of `hosts`. This refuses sites that use DNS rebinding.
+Rule 2: Origin and Sec-Fetch-Site show requests from other sites in the same browser, which are refused. Other sites may
+only link to the page itself.
+Rule 3: without the token a request can only read. The token comes in the header Authorization, which browsers never add
+by themselves, so other sites cannot use it. It is compared in constant time with the file, which is read each time.
+Rule 4: the context of a program contains secrets and is not served.
 """
 
 from __future__ import annotations
@@ -38,9 +37,9 @@ HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-"""Of every answer: nothing comes from elsewhere, nothing is inline, and no other site can embed it."""
+"""Headers of every answer: they forbid foreign and inline content, and embedding in other sites."""
 ACCESS = "Supinit-Access"
-"""The header that tells the page what it may do: read (there is no token), locked (it lacks the token) or control."""
+"""The header that tells the page its access: read (no token is set), locked (the token is missing) or control."""
 SCHEME = "bearer "
 PAGE = frozenset({"/", f"/{INDEX}"})
 
@@ -111,7 +110,7 @@ def _name_of(host: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether it is an IP address, which no name server can make up."""
+    """Return whether it is an IP address, which DNS rebinding cannot forge."""
     parts = name.split(".")
     if len(parts) == 4 and all(part.isdecimal() and part.isascii() for part in parts):
         return True
@@ -119,7 +118,7 @@ def _is_address(name: str) -> bool:
 
 
 def _opens_page(request: Request) -> bool:
-    """Whether a person has followed a link to the page."""
+    """Return whether the user has followed a link to the page."""
     return (
         request.method == "GET"
         and request.path in PAGE

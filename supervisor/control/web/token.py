@@ -1,4 +1,4 @@
-"""The token of the page: read from its file each time, so that a new one is valid at once."""
+"""The token of the page: read from its file at each request, so a new token is valid at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 4096
 
 
 def check_token(web: WebPage) -> str | None:
-    """Return what is wrong with the token's file, as a sentence; None: nothing is, or there is none."""
+    """Return why the token's file cannot be used, or None if it can or no token is set."""
     if web.token_file is None:
         return None
     try:
@@ -25,9 +25,9 @@ def check_token(web: WebPage) -> str | None:
 
 
 def is_token(web: WebPage, given: str) -> bool:
-    """Whether this is the token, in a time that does not tell how much of it is right.
+    """Return whether this is the token, in constant time.
 
-    Without a file that can be read and is not empty, nothing is the token.
+    If the file cannot be read or is empty, no token is valid.
     """
     try:
         token = _read(web.token_file) if web.token_file is not None else b""

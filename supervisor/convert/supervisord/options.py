@@ -66,7 +66,7 @@ class Options:
         self._findings.problem(place, f"[{self.section.name}] {name}: {reason}")
 
     def text(self, name: str, twice: bool = False) -> Text | None:
-        """Return a value, expanded. None: it is missing or wrong."""
+        """Return a value, expanded, or None if it is missing or wrong."""
         option = self._left.pop(name, None) or self.section.options.get(name)
         if option is None:
             return None

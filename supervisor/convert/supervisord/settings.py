@@ -24,7 +24,7 @@ _DEFAULTS: dict[str, str | None] = {
     "identifier": "supervisor", "childlogdir": None, "nocleanup": "false", "strip_ansi": "false",
     "profile_options": None,
 }  # fmt: skip
-"""Keys that supinit does not need, with their defaults. None: supervisord's own choice."""
+"""Keys that supinit does not need, with their defaults. None means that supervisord chooses."""
 _LIMITS = {"minfds": ("nofile", "1024"), "minprocs": ("nproc", "200")}
 NOT_NEEDED_SECTIONS = ("unix_http_server", "supervisorctl", "ctlplugin")
 SECTIONS = {

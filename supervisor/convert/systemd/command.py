@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SPECIFIER = re.compile(r"%(.)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+)|\$?)")
-"""Everything else that begins with a dollar sign means itself, as `$(` does."""
+"""Any other dollar sign is literal, as in `$(`."""
 _FOR_A_SHELL = re.compile(r"\$\$\{\w+\}|\$\$|[\"`\\]")
 _FOLDERS = {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "T": "/tmp", "V": "/var/tmp"}
 

@@ -29,7 +29,7 @@ _DAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*(?:\.\.(mon|tue|wed|thu|f
 _WEEK = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 _NOT_NEEDED = ("AccuracySec", "RemainAfterElapse", "DeferReactivation", "FixedRandomDelay", "Unit")
 CATCH_UP = "1h"
-"""The `starting_deadline` for Persistent=. systemd makes up for a run however late, also for one before the boot."""
+"""The `starting_deadline` for Persistent=. systemd makes up for every missed run, even from before the boot."""
 
 
 def set_schedule(timer: Unit, block: Block, draft: Draft) -> None:
@@ -95,7 +95,7 @@ def _make_oneshot(block: Block, draft: Draft, timer: Unit) -> None:
 
 
 def read_calendar(text: str) -> dict[str, str | int]:
-    """Return a calendar expression as `cron` and perhaps `timezone`. Raises ValueError for what cron cannot say."""
+    """Return a calendar expression as `cron` and perhaps `timezone`. Raises ValueError if cron cannot express it."""
     if text.lower() in _WORDS:
         return {"cron": _WORDS[text.lower()]}
     found = _CALENDAR.match(text.strip())
