@@ -55,7 +55,8 @@ class Claims:
         self.release(instance)
         folder = _folder(once, instance)
         os.makedirs(folder, exist_ok=True)
-        lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # others may write to a shared directory: a link there must not lead supinit, as root, to another file
+        lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             reason = _reason_to_skip(folder, once)
@@ -115,7 +116,7 @@ def _folder(once: Once, instance: InstanceId) -> str:
 
 
 def _reason_to_skip(folder: str, once: Once) -> str | None:
-    """Return why it need not run. None: it must run."""
+    """Return the reason to skip the run, or None if it must run."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     is_recorded = f"{_file_name(once.key)}.json" in names
     return reason_to_skip(once.key, once.order, is_recorded, _recorded_orders(folder, names))
@@ -159,7 +160,11 @@ def _file_name(key: str) -> str:
 def _write_whole(path: str, text: str) -> None:
     """Write a file atomically: after a crash it is complete or absent (rename(2), fsync(2))."""
     draft = f"{path}.new"
-    with open(draft, "w", encoding="utf-8") as file:
+    try:
+        os.unlink(draft)
+    except FileNotFoundError:
+        pass
+    with open(draft, "x", encoding="utf-8") as file:  # never through a link (O_EXCL)
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

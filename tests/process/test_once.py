@@ -59,6 +59,21 @@ def outcome(shared: Path, key: str = "v2", order: str | None = None) -> Granted 
     return answer
 
 
+def test_a_link_that_was_planted_in_the_directory_leads_to_no_other_file(shared: Path, tmp_path: Path) -> None:
+    """Other users may write to a shared directory."""
+    (tmp_path / "precious").write_text("whole\n")
+    (shared / "migrate").mkdir(parents=True)
+    (shared / "migrate" / "v1.json.new").symlink_to(tmp_path / "precious")
+    done(shared)
+    assert (tmp_path / "precious").read_text() == "whole\n"
+    assert isinstance(outcome(shared, "v1"), Skipped)
+    (shared / "migrate" / "lock").unlink()
+    (shared / "migrate" / "lock").symlink_to(tmp_path / "new")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        outcome(shared)
+    assert not (tmp_path / "new").exists()
+
+
 def records(shared: Path) -> list[str]:
     return sorted(str(path.relative_to(shared)) for path in shared.rglob("*") if path.name != "lock" and path.is_file())
 
