@@ -46,7 +46,7 @@ class FileWatches:
         self._watcher = Watcher()
         self._descriptor: int | None = None
         self._hung: set[WatchKey] = set()
-        """The watches of which a look has not come back within LOOK_LIMIT."""
+        """The watches whose last look has not ended within LOOK_LIMIT."""
         self._reloading: dict[InstanceId, bool] = {}
         """The instances that are being reloaded, and whether another reload is to follow."""
 
@@ -83,7 +83,7 @@ class FileWatches:
         return self._watcher.end_look(key, found, since)
 
     async def _survey(self, key: WatchKey) -> Survey | None:
-        """Look in a thread. None: it did not come back in time; the thread is left behind."""
+        """Look in a thread. Returns None if it does not end in time; the thread is left behind."""
         from threading import Thread
 
         answer: asyncio.Future[Survey] = self._loop.create_future()

@@ -230,7 +230,7 @@ class Launcher:
         return None
 
     def _claim(self, instance: InstanceId, generation: int, once: Once) -> Event | None:
-        """Return why a oneshot does not run now. None: it may run."""
+        """Return the event that keeps a oneshot from running now, or None if it may run."""
         from supervisor.core.once import cannot_use
         from supervisor.process.once import Busy, Granted, Skipped
 
@@ -329,7 +329,7 @@ class Launcher:
 
 
 def pid_file_of(program: Program) -> str | None:
-    """Return the path of the file that names the daemon of a forking program; None: there is none."""
+    """Return the path of the pid file, if the program has one."""
     return None if program.pid_file is None else os.path.join(program.working_dir or "", program.pid_file)
 
 

@@ -17,7 +17,7 @@ _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Place:
-    """The end of a path: a `name` in an open directory, which is no link. The caller closes it.
+    """The end of a path: a `name` in an open directory, not a link. The caller closes it.
 
     `is_magic`: it is a descriptor of some process (/proc/PID/fd), which is a link to a file without a name.
     """
@@ -121,7 +121,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _take(folder: int, name: str, is_last: bool, make: bool) -> int | None:
-    """Return a descriptor of what has this name, a link itself too. None: the last part is not there."""
+    """Return a descriptor of the entry with this name, without following a link. None if the last part is missing."""
     try:
         return os.open(name, _STEP, dir_fd=folder)
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def _read_link(link: int, name: str) -> str:
 
 
 def _is_magic(folder: int, target: str) -> bool:
-    """Whether a link in this directory is a descriptor, whose target is no path or another file by now (proc(5))."""
+    """Whether a link in this directory stands for a descriptor, so that its text may not be its path (proc(5))."""
     try:
         is_proc = os.fstat(folder).st_dev == os.stat("/proc").st_dev
     except OSError:

@@ -61,10 +61,10 @@ class Seen(Record):
     identity: tuple[int, ...] = ()
     """What a file or link is: its device and inode, size and modification time."""
     content: int | str | None = None
-    """The hash of the content, or the text of a link. None: it has not been read."""
+    """The hash of the content, or the text of a link. None if it was not read."""
 
     def has_become(self, new: Seen) -> bool:
-        """Whether `new` is a change. A file that an equal copy has replaced is none."""
+        """Whether `new` is a change. The replacement of a file by an equal copy is not."""
         if self == new:
             return False
         is_copy = self.identity[:2] != new.identity[:2] and None is not self.content == new.content
@@ -97,7 +97,7 @@ class Survey:
         self.changed_at: dict[str, float] = {}
         """When the inode of each file changed last, since the epoch."""
         self.names: dict[int, set[str] | None] = {}
-        """For each watch, the names that matter. None: all of them."""
+        """For each watch, the names that matter, or None if all of them do."""
         self.problem = ""
         """Why a change may not be heard of, as a clause. Empty: it will be."""
 
@@ -144,7 +144,7 @@ class Survey:
     # ---- the way to a path
 
     def _follow(self, path: str) -> tuple[str, os.stat_result] | None:
-        """Watch everything on the way to a path, and return what is there, without links. None: nothing is."""
+        """Watch everything on the way to a path, and return what is there after all links, if anything is."""
         parts, current, links = path.split("/")[::-1], "/", 0
         status = os.stat(current)
         while parts:

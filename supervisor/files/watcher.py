@@ -31,7 +31,7 @@ class Watcher:
         self._looking: set[WatchKey] = set()
 
     def open(self) -> int | None:
-        """Return the descriptor that tells of events. None: it is open already, or cannot be opened."""
+        """Open and return the descriptor of events, or None if it was open already or cannot be opened."""
         if self._inotify is not None:
             return None
         try:

@@ -206,7 +206,7 @@ def _touch(name: str, folder: int, passed_at: float | None) -> None:
 
 
 def _close_to_others(run_dir: int) -> None:
-    """Take the right to write away from everybody else: who has it can replace the control socket by another one.
+    """Remove other users' write permission: it would let them replace the control socket.
 
     Such a directory is usual: a Kubernetes emptyDir has mode 0777. One with the sticky bit, such as /tmp, is not
     supinit's own and stays.

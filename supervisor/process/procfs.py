@@ -108,7 +108,7 @@ def _may_wait_for_signals(pid: int) -> bool:
 
 
 def _mentions(pid: int, number: int) -> frozenset[bytes] | None:
-    """Return which sets of signals a process has the signal in: SigBlk, SigIgn, SigCgt. None: it is gone."""
+    """Return which sets of signals a process has the signal in: SigBlk, SigIgn, SigCgt. None if it is gone."""
     try:
         with open(f"/proc/{pid}/status", "rb") as file:
             fields = [line.split() for line in file if line.startswith((b"SigBlk:", b"SigIgn:", b"SigCgt:"))]

@@ -65,7 +65,7 @@ def _first_free_port() -> int:
 
 
 def _holder(spec: ListenSocket, held: Iterable[HeldSocket]) -> str:
-    """Return " by NAME (pid N)" for who has the address, as far as that can be seen."""
+    """Return " by NAME (pid N)" for the process that has the address, or "" if none is found."""
     inodes = set(_inodes(spec))
     for other in held:
         if os.fstat(other.socket.fileno()).st_ino in inodes:

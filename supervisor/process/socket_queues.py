@@ -32,7 +32,7 @@ UNIX_DIAG_RQLEN = 4
 
 
 def queue_of(listening: socket, spec: ListenSocket) -> int | None:
-    """Return how many connections wait to be accepted. None: the kernel does not tell."""
+    """Return how many connections wait to be accepted, or None if the kernel does not tell."""
     try:
         return _unix_queue(listening) if isinstance(spec.address, str) else _tcp_queue(listening)
     except (OSError, struct.error):

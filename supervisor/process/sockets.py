@@ -81,7 +81,7 @@ class HeldSocket:
             raise
 
     def _bind_address(self, address: tuple[str, int]) -> None:
-        if self.spec.kind is SocketType.STREAM:  # connections in TIME_WAIT are in nobody's way
+        if self.spec.kind is SocketType.STREAM:  # connections in TIME_WAIT do not prevent the bind
             self.socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         if ":" in address[0]:
             self.socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0)
@@ -161,7 +161,7 @@ class Sockets:
         """The plan, and the updates under way, when `follow` looked last."""
 
     def backlogs(self) -> Iterator[Backlog]:
-        """Yield the queue of each socket of which the kernel tells it."""
+        """Yield the queue of each socket for which the kernel reports it."""
         from supervisor.process.socket_queues import queue_of
 
         for held in self._held.values():
@@ -170,7 +170,7 @@ class Sockets:
                 yield Backlog(held.program, held.spec.name, waiting)
 
     def bind(self, programs: Iterable[Program]) -> tuple[Failure, ...]:
-        """Bind the sockets of these programs that are not held yet. Where one fails, none of them is."""
+        """Bind the sockets of these programs that are not held yet. If one cannot be bound, none is kept."""
         failures: list[Failure] = []
         bound: dict[SocketKey, HeldSocket] = {}
         for program in programs:
