@@ -13,6 +13,7 @@ import pytest
 
 from integration.container import SUPINIT, UNSHARE, Container, Table
 from integration.engine import Engine, find_engine
+from integration.servers.installed import open_place
 from integration.tap import Tap
 
 Run = Callable[..., Container]
@@ -39,6 +40,13 @@ def measured(request: pytest.FixtureRequest) -> Measured:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for sentence in config.stash.get(MEASURED, []):
         terminalreporter.write_line(f"measured: {sentence}")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory that every user can enter."""
+    with open_place() as path:
+        yield path
 
 
 @pytest.fixture(scope="session")

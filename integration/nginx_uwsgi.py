@@ -12,22 +12,10 @@ from typing import Any
 import pytest
 
 from integration.container import CHILDREN
+from integration.servers.nginx import write_nginx
 from integration.waiting import sleep_until
 
-NGINX = """\
-user root;
-daemon off;
-worker_processes 1;
-error_log stderr warn;
-pid {place}/nginx.pid;
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {place}/body;
-  proxy_temp_path {place}/proxy;
-  fastcgi_temp_path {place}/fastcgi;
-  uwsgi_temp_path {place}/uwsgi;
-  scgi_temp_path {place}/scgi;
+NGINX = """
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -37,7 +25,6 @@ http {{
       uwsgi_read_timeout 30s;
     }}
   }}
-}}
 """
 UWSGI = """\
 [uwsgi]
@@ -73,7 +60,7 @@ class Site:
         place.mkdir()
         place.chmod(0o755)
         self.port = free_port()
-        (place / "nginx.conf").write_text(NGINX.format(place=place, port=self.port))
+        write_nginx(place / "nginx.conf", NGINX.format(place=place, port=self.port))
         (place / "uwsgi.ini").write_text(UWSGI.format(place=place, children=CHILDREN, module=module))
         self.programs: dict[str, dict[str, Any]] = {
             "nginx": {

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +12,19 @@ import pytest
 
 from integration.conftest import Run
 from integration.servers.installed import need
+from integration.servers.nginx import write_nginx
 
 WWW = pwd.getpwnam("www-data")
 NOBODY = pwd.getpwnam("nobody")
 OWN_NETWORK = ("unshare", "--net")
 """A network namespace of its own, where port 80 is free and privileged."""
 
-CONFIGURATION = """daemon off; worker_processes 1; error_log stderr warn; pid {place}/nginx.pid;
-events {{ worker_connections 16; }}
-http {{ access_log off; client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c;
-uwsgi_temp_path {place}/d; scgi_temp_path {place}/e; server {{ listen 80; }} }}
-"""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory that every user can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="supinit-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
 
 def nginx(folder: Path, **keys: Any) -> dict[str, Any]:
     binary = need("nginx", "apt-get install nginx-light")
-    (folder / "nginx.conf").write_text(CONFIGURATION.format(place=folder / "run"))
+    config = write_nginx(folder / "nginx.conf", "server { listen 80; }", folder / "run", main="daemon off;")
     return {
-        "command": [binary, "-e", "stderr", "-c", str(folder / "nginx.conf")],
+        "command": [binary, "-e", "stderr", "-c", str(config)],
         "user": "www-data",
         "runtime_directory": [str(folder / "run")],
         "restart": "no",

@@ -18,25 +18,13 @@ from integration.load import Address, Load
 from integration.nginx_uwsgi import free_port
 from integration.processes import children_of
 from integration.servers.installed import need, need_php_fpm, need_uwsgi, open_place
+from integration.servers.nginx import write_nginx
 from integration.waiting import sleep_until
 
 Table = dict[str, Any]
 DOCS = Path(__file__).parent.parent / "docs"
 REFUSED = "ConnectionRefusedError"
-NGINX = """\
-user root;
-daemon off;
-worker_processes 1;
-error_log stderr warn;
-pid {place}/nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  client_body_temp_path {place}/body;
-  proxy_temp_path {place}/proxy;
-  fastcgi_temp_path {place}/fastcgi;
-  uwsgi_temp_path {place}/uwsgi;
-  scgi_temp_path {place}/scgi;
+NGINX = """
   upstream twice {{
     server {app} max_fails=0;
     server {app} max_fails=0;
@@ -45,7 +33,6 @@ http {{
     listen 127.0.0.1:{port};
     location / {{ {location} }}
   }}
-}}
 """
 UWSGI_PASS = "include /etc/nginx/uwsgi_params; uwsgi_pass twice;"
 PHP_PASS = (
@@ -78,16 +65,13 @@ class Site:
 
     def behind_nginx(self, location: str, app: Table) -> Table:
         """Return the table with nginx, on a socket of its own, in front of the app."""
-        config, listen = self.place / "nginx.conf", "127.0.0.1:1"
-        if app:
-            listen = app["app"]["sockets"]["http"]["listen"]
+        listen = app["app"]["sockets"]["http"]["listen"] if app else "127.0.0.1:1"
         values = {
-            "place": self.place,
             "port": self.port,
             "app": f"unix:{listen}" if listen.startswith("/") else listen,
             "location": location.format(place=self.place),
         }
-        config.write_text(NGINX.format(**values))
+        config = write_nginx(self.place / "nginx.conf", NGINX.format(**values))
         nginx = {
             "preset": "nginx",
             "command": [need("nginx", "apt-get install nginx-light"), "-c", str(config), "-e", "stderr"],
@@ -185,7 +169,10 @@ def kill(container: Container, name: str) -> None:
 def kill_in(container: Container, pid: int) -> None:
     """Kill a child of supinit by its pid in the namespace."""
     for outer in children_of(container.init):
-        status = Path(f"/proc/{outer}/status").read_text()
+        try:
+            status = Path(f"/proc/{outer}/status").read_text()
+        except OSError:
+            continue  # it has just been reaped
         inner = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1]
         if int(inner) == pid:
             os.kill(outer, signal.SIGKILL)

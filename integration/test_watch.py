@@ -20,22 +20,11 @@ from integration.container import Container, child
 from integration.nginx_uwsgi import free_port
 from integration.processes import descriptor_infos
 from integration.servers.installed import need
+from integration.servers.nginx import write_nginx
 from integration.waiting import sleep_until
 
 SLEEP: dict[str, Any] = {"command": ["sleep", "1000"], "min_uptime": 0}
-NGINX = """\
-user root;
-worker_processes 1;
-error_log stderr warn;
-pid {place}/nginx.pid;
-events {{ worker_connections 64; }}
-http {{
-  access_log off;
-  client_body_temp_path {place}/body;
-  proxy_temp_path {place}/proxy;
-  fastcgi_temp_path {place}/fastcgi;
-  uwsgi_temp_path {place}/uwsgi;
-  scgi_temp_path {place}/scgi;
+NGINX = """
   server {{
     listen 127.0.0.1:{port} ssl;
     ssl_certificate {place}/secret/tls.crt;
@@ -43,7 +32,6 @@ http {{
     root {place};
     location /slow {{ limit_rate 100k; }}
   }}
-}}
 """
 SLOW = b"x" * 400_000
 """Takes nginx four seconds."""
@@ -102,9 +90,9 @@ def test_nginx_serves_a_renewed_certificate_and_cuts_no_connection(run: Run, tmp
     nginx, port = need("nginx", "apt-get install nginx-light"), free_port()
     secret = Secret(tmp_path / "secret")
     old = secret.renew()
-    (tmp_path / "nginx.conf").write_text(NGINX.format(place=tmp_path, port=port))
+    config = write_nginx(tmp_path / "nginx.conf", NGINX.format(place=tmp_path, port=port))
     (tmp_path / "slow").write_bytes(SLOW)
-    command = [nginx, "-c", str(tmp_path / "nginx.conf"), "-e", "stderr", "-g", "daemon off;"]
+    command = [nginx, "-c", str(config), "-e", "stderr"]
     check = {"tcp": f"127.0.0.1:{port}", "start_interval": "50ms"}
     web = {"preset": "nginx", "command": command, "healthcheck": check, "watch": [str(secret.path)]}
     container = run({"nginx": web})
