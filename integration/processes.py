@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+
+from integration.waiting import sleep_until
 
 Stat = tuple[int, str, int]
 """pid, state letter, parent's pid."""
@@ -91,3 +94,31 @@ def descriptor_infos(pid: int) -> list[str]:
         except FileNotFoundError:
             pass
     return infos
+
+
+def is_at_rest(pid: int) -> bool:
+    """Whether a process has slept for half a second."""
+    before = switches_of(pid)
+    time.sleep(0.5)
+    stat = stat_of(pid)
+    return stat is not None and stat[1] == "S" and switches_of(pid) == before
+
+
+def switches_of(pid: int) -> int:
+    """Return how many context switches a process has made, over all of its threads."""
+    total = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        try:
+            lines = status.read_text().splitlines()
+        except OSError:
+            continue  # the thread has just ended
+        total += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
+    return total
+
+
+def switches_at_rest(pid: int, seconds: float) -> int:
+    """Return how many context switches a process makes in this time, once it is at rest."""
+    sleep_until(lambda: is_at_rest(pid), 30, f"{pid} is at rest")
+    before = switches_of(pid)
+    time.sleep(seconds)  # the one thing that is measured by time: nothing happens in it
+    return switches_of(pid) - before

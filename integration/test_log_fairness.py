@@ -16,8 +16,8 @@ from integration.asking import ask_status, share, told
 from integration.conftest import Measured, Run
 from integration.container import child
 from integration.flooding import dropped, flood_lines, size_of
+from integration.processes import switches_at_rest
 from integration.tap import Tap
-from integration.test_speed import is_at_rest, switches_of
 from integration.waiting import sleep_until
 
 FLOODED = 4.0
@@ -153,9 +153,6 @@ def test_the_idle_container_sleeps_after_floods_of_every_kind(
     container = run(table, stdout=tap.outlet)
     container.await_ready()
     sleep_until(lambda: record.read_text().count("lines") == len(table), 60, "the floods are over")
-    sleep_until(lambda: is_at_rest(container.init), 20, "PID 1 is at rest")
-    switches = switches_of(container.init)
-    time.sleep(IDLE)  # the one thing that is measured by time: nothing happens in it
-    switches = switches_of(container.init) - switches
+    switches = switches_at_rest(container.init, IDLE)
     measured(f"idle for {IDLE:g} s after {len(table)} floods: {switches} context switches")
     assert switches == 0

@@ -16,10 +16,9 @@ import pytest
 
 from integration.conftest import Measured, Run
 from integration.container import SUPINIT, Container
-from integration.processes import descriptor_infos, zombies_under
+from integration.processes import descriptor_infos, switches_at_rest, zombies_under
 from integration.tap import Tap
 from integration.test_log_stalls import CRASHING, crashing
-from integration.test_speed import is_at_rest, switches_of
 from integration.waiting import sleep_until
 
 pytest.importorskip("cronsim")  # an extra, which need not be installed
@@ -76,10 +75,7 @@ def test_a_container_that_waits_for_a_run_in_an_hour_never_wakes_up(run: Run, me
     }
     container = run(table)
     container.await_ready()
-    sleep_until(lambda: is_at_rest(container.init), 30, "PID 1 is at rest")
-    before = switches_of(container.init)
-    time.sleep(IDLE)  # the one thing that is measured by time: nothing happens in it
-    switches = switches_of(container.init) - before
+    switches = switches_at_rest(container.init, IDLE)
     measured(f"idle for {IDLE:g} s with a run due in an hour: {switches} context switches")
     assert switches == 0
 

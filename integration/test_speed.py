@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -18,7 +17,7 @@ import pytest
 from integration.conftest import Measured, Run
 from integration.container import SUPINIT
 from integration.nginx_uwsgi import free_port
-from integration.processes import stat_of
+from integration.processes import is_at_rest, switches_of
 from integration.waiting import sleep_until
 
 ROUNDS = 15
@@ -79,24 +78,6 @@ def test_an_idle_container_of_ten_programs_makes_no_system_call(run: Run, tmp_pa
     for client in clients:
         client.close()
     measured(f"idle for {IDLE:g} s with ten children: {len(calls) - 1} system calls, {switches} context switches")
-
-
-def is_at_rest(pid: int) -> bool:
-    """Whether a process has slept for half a second."""
-    before = switches_of(pid)
-    time.sleep(0.5)
-    stat = stat_of(pid)
-    return stat is not None and stat[1] == "S" and switches_of(pid) == before
-
-
-def switches_of(pid: int) -> int:
-    """Return how many context switches a process has made, over all of its threads."""
-    total = 0
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        for line in Path(f"/proc/{pid}/task/{thread}/status").read_text().splitlines():
-            if "ctxt_switches" in line:
-                total += int(line.split()[1])
-    return total
 
 
 def is_traced(pid: int) -> bool:
