@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -151,21 +151,37 @@ def tmpfs(folder: Path, options: str) -> Iterator[Path]:
 
 def test_a_full_run_dir_costs_the_markers_and_nothing_else(run: Run, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "container-0", "size=64k") as run_dir:
-        container = run({"plain": PLAIN, "late": PLAIN | {"autostart": False}})
-        container.await_ready()
-        container.await_socket()
-        pids = {"plain": container.programs()["plain"]["pid"]}
         ballast = run_dir / "ballast"
-        fill(ballast)
-        container.request("POST", "/v1/programs/late/start", {"wait": False})
-        container.await_state("late", "RUNNING")
-        container.expect(f"cannot write {run_dir}/health/late: No space left on device")
-        is_well(container, pids)
-        ballast.unlink()
-        container.request("POST", "/v1/programs/late/restart", {"wait": False})
-        container.expect("marker.recovered")
-        sleep_until((run_dir / "health" / "late").exists, 10, "its marker is there")
-        end_well(container)
+        lose_and_recover_markers(run, run_dir, lambda: fill(ballast), ballast.unlink, "No space left on device")
+
+
+def test_a_run_dir_that_becomes_read_only_costs_the_markers_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "container-0", "size=1m") as run_dir:
+
+        def remount(option: str) -> None:
+            subprocess.run(["mount", "-o", f"remount,{option}", str(run_dir)], check=True)
+
+        lose_and_recover_markers(run, run_dir, lambda: remount("ro"), lambda: remount("rw"), "Read-only file system")
+
+
+def lose_and_recover_markers(
+    run: Run, run_dir: Path, break_it: Callable[[], None], repair: Callable[[], None], error: str
+) -> None:
+    """A program that starts while run_dir cannot be written runs without its marker, and gets it afterwards."""
+    container = run({"plain": PLAIN, "late": PLAIN | {"autostart": False}})
+    container.await_ready()
+    container.await_socket()
+    pids = {"plain": container.programs()["plain"]["pid"]}
+    break_it()
+    container.request("POST", "/v1/programs/late/start", {"wait": False})
+    container.await_state("late", "RUNNING")
+    container.expect(f"cannot write {run_dir}/health/late: {error}")
+    is_well(container, pids)
+    repair()
+    container.request("POST", "/v1/programs/late/restart", {"wait": False})
+    container.expect("marker.recovered")
+    sleep_until((run_dir / "health" / "late").exists, 10, "its marker is there")
+    end_well(container)
 
 
 def test_a_run_dir_that_is_full_at_the_start_is_an_error_with_a_way_out(run: Run, tmp_path: Path) -> None:
@@ -187,24 +203,6 @@ def fill(ballast: Path) -> None:
                 file.write(bytes(4096))
         except OSError:
             pass
-
-
-def test_a_run_dir_that_becomes_read_only_costs_the_markers_and_nothing_else(run: Run, tmp_path: Path) -> None:
-    with tmpfs(tmp_path / "container-0", "size=1m") as run_dir:
-        container = run({"plain": PLAIN, "late": PLAIN | {"autostart": False}})
-        container.await_ready()
-        container.await_socket()
-        pids = {"plain": container.programs()["plain"]["pid"]}
-        subprocess.run(["mount", "-o", "remount,ro", str(run_dir)], check=True)
-        container.request("POST", "/v1/programs/late/start", {"wait": False})
-        container.await_state("late", "RUNNING")
-        container.expect(f"cannot write {run_dir}/health/late: Read-only file system")
-        is_well(container, pids)
-        subprocess.run(["mount", "-o", "remount,rw", str(run_dir)], check=True)
-        container.request("POST", "/v1/programs/late/restart", {"wait": False})
-        container.expect("marker.recovered")
-        sleep_until((run_dir / "health" / "late").exists, 10, "its marker is there")
-        end_well(container)
 
 
 # ---- a full disk

@@ -79,6 +79,12 @@ def row(name: str) -> str:
     return f"#rows tr[data-program={json.dumps(name)}]"
 
 
+def enter_token(browser: Browser, token: str = TOKEN) -> None:
+    """Answer the dialog that asks for the token."""
+    browser.type("#token", token)
+    browser.press("#token-dialog button", "Unlock")
+
+
 def test_it_shows_states_reasons_dependencies_and_figures(
     start_page: Callable[..., tuple[Container, str]], browser: Browser
 ) -> None:
@@ -121,12 +127,10 @@ def test_programs_are_restarted_and_stopped_by_who_has_the_token(
     assert (status, container.programs()["web"]["pid"]) == (403, before)
 
     browser.press("#unlock")
-    browser.type("#token", "guessed")
-    browser.press("#token-dialog button", "Unlock")
+    enter_token(browser, "guessed")
     browser.await_text("#token-problem", "cannot accept this token")
     browser.run("document.querySelector('#token').value = ''")
-    browser.type("#token", TOKEN)
-    browser.press("#token-dialog button", "Unlock")
+    enter_token(browser)
     browser.await_text("#access", "control")
 
     browser.press("#actions button", "Restart")
@@ -167,8 +171,7 @@ def test_instances_are_replaced_one_by_one_and_scaled_and_a_schedule_runs_now(
     browser.open(f"{address}#web")
     browser.await_text("#detail-title", "web")
     browser.press("#unlock")
-    browser.type("#token", TOKEN)
-    browser.press("#token-dialog button", "Unlock")
+    enter_token(browser)
     browser.press("#actions button", "Rolling restart")
     browser.press("#question button", "Restart one by one")
     browser.await_text("#notices", "restart web: done")
