@@ -6,11 +6,8 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a
 INTRUDER, VICTIM = 4242, 4343
 SECRET = "correct-horse-battery-staple"
 SLEEP = ["sleep", "1000"]
+LAST: dict[str, Any] = {"depends_on": ["victim", "root"]}
 PYTHON = "/usr/bin/python3"  # other users cannot always reach the interpreter of this environment
 START = "import errno, json, os, signal, socket, sys, time\n"
 TRY = """
@@ -34,16 +32,13 @@ def attempt(act, *arguments):
         return f"done: {act(*arguments)}"
     except OSError as error:
         return errno.errorcode[error.errno]
+
+def arguments_of(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline", "rb").read()
+    except OSError:  # it has just ended
+        return b""
 """
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A directory that every user can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="supinit-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 def intruder(script: str, *arguments: object, **keys: Any) -> dict[str, Any]:
@@ -130,7 +125,8 @@ others = [int(name) for name in os.listdir("/proc") if name.isdecimal() and int(
 print(json.dumps(sorted({attempt(os.kill, pid, signal.SIGKILL) for pid in others})), flush=True)
 time.sleep(1000)
 """
-    container = where(run, folder, {"victim": victim(), "root": {"command": SLEEP}, "intruder": intruder(script)})
+    root = {"command": SLEEP, "min_uptime": 0}
+    container = where(run, folder, {"victim": victim(), "root": root, "intruder": intruder(script, **LAST)})
     assert outcome(container) == ["EPERM"]
 
 
@@ -194,7 +190,7 @@ def test_a_pid_file_that_names_a_foreign_process_is_not_believed(run: Run, folde
     os.chown(theirs, INTRUDER, INTRUDER)
     script = """
 pids = [name for name in os.listdir("/proc") if name.isdecimal()]
-pids = [pid for pid in pids if b"1000\\0" in open(f"/proc/{pid}/cmdline", "rb").read()]
+pids = [pid for pid in pids if b"1000\\0" in arguments_of(pid)]
 victims = [pid for pid in pids if os.stat(f"/proc/{pid}").st_uid == int(sys.argv[2])]
 open(sys.argv[1], "w").write(victims[0] if sys.argv[3] == "victim" else "1")
 if os.fork() == 0:
@@ -242,14 +238,18 @@ def test_what_proc_shows_of_others_are_their_arguments_and_no_secret(run: Run, f
 shown = {"arguments": "", "environ": [], "output": []}
 for name in os.listdir("/proc"):
     if name.isdecimal() and int(name) != os.getpid():
-        shown["arguments"] += open(f"/proc/{name}/cmdline").read()
+        shown["arguments"] += arguments_of(name).decode()
         shown["environ"].append(attempt(open, f"/proc/{name}/environ"))
         shown["output"].append(attempt(os.open, f"/proc/{name}/fd/1", os.O_WRONLY))
 print(json.dumps(shown), flush=True)
 time.sleep(1000)
 """
     hidden = {"environment": {"PASSWORD": {"file": str(folder / "secret")}}}
-    programs = {"victim": victim(**hidden), "root": {"command": SLEEP, **hidden}, "intruder": intruder(script)}
+    programs = {
+        "victim": victim(**hidden),
+        "root": {"command": SLEEP, "min_uptime": 0, **hidden},
+        "intruder": intruder(script, **LAST),
+    }
     container = where(run, folder, programs)
     found = outcome(container)
     assert SECRET not in found["arguments"]
@@ -382,7 +382,7 @@ for environment, descriptors in ((dict(os.environ), ()), ({}, (1, 2))):
             os.execve("/bin/sleep", ["sleep", "9876" if environment else "9877"], environment)
         os._exit(0)
     os.wait()
-while sum(b"987" in open(f"/proc/{n}/cmdline", "rb").read() for n in os.listdir("/proc") if n.isdecimal()) < 3:
+while sum(b"987" in arguments_of(name) for name in os.listdir("/proc") if name.isdecimal()) < 3:
     time.sleep(0.01)
 print(json.dumps("born"), flush=True)
 time.sleep(1000)
