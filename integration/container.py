@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from integration.processes import alive_in_namespace, children_of, namespace_of
-from integration.waiting import sleep_until
+from integration.waiting import NeverCame, sleep_until
 from supervisor.client.wire import JSON, connect, exchange
 
 BIN = Path(sys.executable).parent
@@ -96,6 +97,7 @@ class Container:
     ) -> None:
         self.run_dir = run_dir
         self.socket = run_dir / "control.sock"
+        self._is_open = False
         command = [*within, *(UNSHARE if pid1 else ()), *inside, SUPINIT, "-c", str(table), *arguments]
         self.started_at = time.monotonic()
         self._process = subprocess.Popen(
@@ -208,6 +210,11 @@ class Container:
         return self.run_dir / name
 
     def supctl(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run supctl, the first time once the control socket is open: the container may be ready before that."""
+        if not self._is_open:
+            with suppress(NeverCame):  # supctl will say why
+                sleep_until(lambda: self._listens() or self.has_ended, 15)
+            self._is_open = True
         return subprocess.run(
             [SUPCTL, "-s", str(self.socket), *arguments],
             stdin=subprocess.DEVNULL,
@@ -217,6 +224,13 @@ class Container:
             check=False,
             **options,
         )
+
+    def _listens(self) -> bool:
+        try:
+            connect(str(self.socket), 1).close()
+        except OSError:
+            return False
+        return True
 
     # ---- at the end of a test
 
