@@ -38,7 +38,7 @@ def commit_time() -> str:
     git = need("git", "apt-get install git")
     trial = subprocess.run([git, "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
     if trial.returncode != 0:
-        pytest.skip("a release is made of a commit, and this is no git repository")
+        pytest.skip("a release needs a commit, but this directory is not a git repository")
     return trial.stdout.strip()
 
 
