@@ -54,7 +54,7 @@ def parse_cron(text: str) -> str:
     try:
         next(_simulate(expression, 0.0, "UTC"))
     except (StopIteration, ValueError):
-        raise ValueError("it never comes: no month has that day") from None
+        raise ValueError("it never occurs: no month has that day") from None
     return expression
 
 

@@ -60,7 +60,7 @@ def test_what_an_expression_may_be(text: str, expression: str) -> None:
         ),
         ("* * * *", "it has 4 fields instead of 5, or 6 with seconds first"),
         ("", "it has 0 fields instead of 5, or 6 with seconds first"),
-        ("0 0 31 2 *", "it never comes: no month has that day"),
+        ("0 0 31 2 *", "it never occurs: no month has that day"),
         (
             "@dayly",
             "unknown nickname @dayly (@yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly)",

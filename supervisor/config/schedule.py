@@ -56,7 +56,7 @@ SCHEDULE = Section(
     Key(
         "max_concurrent",
         integer(1, 1000),
-        "Runs that may be under way at the same time. A run that is due beyond them is skipped.",
+        "Runs at the same time, at most. A run that is due while so many are running is skipped.",
         1,
     ),
     Key(

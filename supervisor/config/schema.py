@@ -151,14 +151,14 @@ PROGRAM = Section(
     Key(
         "cap_add",
         ListOf(CAPABILITY),
-        "Capabilities that it gets as a user other than root too. supinit must have them.",
+        "Capabilities that it gets, even as a user other than root. supinit must have them.",
         [],
     ),
-    Key("cap_drop", ListOf(CAPABILITY), "Capabilities that it cannot have, as root or otherwise.", []),
+    Key("cap_drop", ListOf(CAPABILITY), "Capabilities that it must not have, even as root.", []),
     Key(
         "no_new_privileges",
         FLAG,
-        "Whether setuid programs and file capabilities give it nothing that it does not have (Compose's security_opt).",
+        "Whether setuid programs and file capabilities cannot raise its privileges (Compose's security_opt).",
         False,
     ),
     Key(

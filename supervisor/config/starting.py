@@ -88,7 +88,7 @@ ONCE = Section(
         "A database that all containers share, instead of dir: a URL such as redis://host/0, or {url, password}.",
     ),
     Key("order", ANY_TEXT, "Skip the run if a greater order has been recorded. Empty: no order.", ""),
-    Key("namespace", ANY_TEXT, "store only: tells applications apart that share the store. Default: none."),
+    Key("namespace", ANY_TEXT, "store only: keeps applications that share the store apart. Default: none."),
     Key(
         "lease",
         _LEASE,
@@ -116,11 +116,11 @@ UPDATE_CONFIG = Section(
         "stop-first",
     ),
     Key("parallelism", integer(0, 1000), "Instances that are replaced at a time. 0: all of them.", 1),
-    Key("delay", duration(), "Time between an instance that is up and the next one.", "0s"),
+    Key("delay", duration(), "Time from an instance that is up to the replacement of the next one.", "0s"),
     Key(
         "monitor",
         duration(),
-        "A new process that ends or becomes unhealthy within this time, once it was up, has failed.",
+        "A new process has failed if it ends or becomes unhealthy within this time after it was up.",
         "5s",
     ),
     Key(

@@ -30,7 +30,7 @@ def make_store(url: str, password: str | SecretFile | None) -> Store:
     if not parts.hostname:
         raise ValueError(f"names no host (allowed: {ALLOWED})")
     if password is not None and parts.password is not None:
-        raise ValueError("cannot have a password in its URL, and beside it")
+        raise ValueError("has a password in its URL and in password: remove one of them")
     package, extra = _PACKAGES.get(parts.scheme, _POSTGRESQL)
     if find_spec(package) is None:
         raise ValueError(f"{parts.scheme}:// needs the Python package {package}: pip install 'supinit[{extra}]'")

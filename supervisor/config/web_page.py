@@ -31,8 +31,8 @@ TOKEN = Section(
     make=lambda file: file,
 )
 WEB_PAGE = Section(
-    Key("listen", LISTEN_ADDRESS, "Address of the page. Everybody who can connect to it can read.", is_required=True),
+    Key("listen", LISTEN_ADDRESS, "Address of the page. Anyone who can connect can read.", is_required=True),
     Key("token", TOKEN, "The token that the page asks for before it controls programs. Default: it only shows them."),
-    Key("hosts", ListOf(HOST_NAME), "Names, besides addresses and localhost, by which browsers reach the page.", []),
+    Key("hosts", ListOf(HOST_NAME), "Host names of the page, in addition to addresses and localhost.", []),
     make=_web_page,
 )

@@ -73,7 +73,7 @@ ALLOWED = "(allowed: redis://HOST:PORT/NUMBER, rediss://… with TLS, or postgre
         ("store: ''", f".store: is not the URL of a store {ALLOWED}"),
         (
             "store: {url: 'redis://u:hunter2@db/0', password: hunter2}",
-            ".store: cannot have a password in its URL, and beside it",
+            ".store: has a password in its URL and in password: remove one of them",
         ),
         (
             "dir: /x, store: 'redis://:hunter2@db'",
