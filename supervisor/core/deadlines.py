@@ -94,8 +94,10 @@ def _renewal_due(life: Life) -> float:
 
 
 def postpone(life: Life, seconds: float) -> Life:
-    """Move every deadline by `seconds`. Facts stay: when a process was started, when a probe began, and how long a
-    lease lasts, which a store counts by its own clock.
+    """Move every deadline by `seconds`.
+
+    Facts stay as they are: when a process was started, when a probe began, and how long a lease lasts, since the store
+    measures that by its own clock.
     """
     if life.health_state is not None:
         life = replace(life, health_state=postpone_probes(life.health_state, seconds))

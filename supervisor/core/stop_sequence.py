@@ -68,11 +68,9 @@ def end_search(
     program: Program, life: Life, phase: Starting, exit_: Exit, within: float | None, blame: Blame | None, now: float
 ) -> Transition:
     """End what the command of a forking program has left behind, where no daemon became its main process."""
-    signal: Signal = SIGTERM
+    signal: Signal = SIGKILL
     wait = 0.0
-    if program.stop_leftovers is StopLeftovers.KILL:
-        signal = SIGKILL
-    else:
+    if program.stop_leftovers is not StopLeftovers.KILL:
         step = next((step for step in program.stop if not isinstance(step, HookStep)), None)
         signal = step.signal if isinstance(step, SignalStep) else SIGTERM
         wait = step.wait if step is not None else 0.0
@@ -154,8 +152,8 @@ def note_refusal(program: Program, life: Life, now: float) -> Transition:
 def leftovers_signal(program: Program, life: Life) -> Signal:
     """Return the signal for what is left of the tree, if the main process ends now.
 
-    Only a stop that was not at its SIGKILL yet spares them, and the start of a forking program: after a crash nothing
-    waits for them.
+    Two cases give them time to end: a stop that had not reached its SIGKILL, and the start of a forking program. After
+    a crash, nothing waits for them.
     """
     match life.phase:
         case Starting() if program.kind is ProgramType.FORKING:
