@@ -32,8 +32,9 @@ BACKLOG = 1 << 20
 PIECE = 4096
 """PIPE_BUF: a descriptor that poll(2) calls writable takes this many bytes without blocking (pipe(7))."""
 NEWLINE = 10
-LARGE_PIPE = 1 << 18
-"""The size of a pipe that carries a lot: a larger one no longer fits into the CPU caches."""
+LARGE_PIPE = 1 << 19
+"""The size of a pipe that carries a lot: it holds what a fast program writes while the pump leaves it alone. A larger
+one fits worse into the CPU caches."""
 
 
 class Sink:

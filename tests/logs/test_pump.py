@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -17,7 +18,7 @@ from supervisor.logs import pump
 from supervisor.logs.filters import JOIN_PATIENCE
 from supervisor.logs.losses import PAUSE
 from supervisor.logs.pipe import CHUNK, Outlet
-from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SLICE, Pump
+from supervisor.logs.pump import FULL_PIPE, LONGEST_PAUSE, ROUND, SHORTEST_PAUSE, SLICE, Pump
 from supervisor.logs.sink import BACKLOG, Sink
 
 from ..process.nursery import LIMIT, Nursery, elsewhere, is_gone, open_descriptors, sleep_until
@@ -554,6 +555,16 @@ def test_the_pipes_are_left_alone_the_longer_the_less_comes(works: Waterworks) -
     assert pauses[-1] == LONGEST_PAUSE
     much = [pause_after(b"line\n" * 6000) for _ in range(10)]
     assert min(much) < LONGEST_PAUSE
+    for descriptor in outlet.ours:
+        os.close(descriptor)
+
+
+def test_a_busy_program_does_not_wait_while_its_pipe_is_left_alone(works: Waterworks) -> None:
+    outlet = works.pump.open(web(), ("web", 1))
+    os.write(outlet.stdout, b"x" * 65_536)
+    works.pump.turn()
+    bytes_per_second = 400_000_000
+    assert fcntl.fcntl(outlet.stdout, fcntl.F_GETPIPE_SZ) >= bytes_per_second * SHORTEST_PAUSE
     for descriptor in outlet.ours:
         os.close(descriptor)
 
