@@ -139,7 +139,7 @@ def test_every_module_can_be_imported(inside: Inside) -> None:
         "for module in pkgutil.walk_packages(supervisor.__path__, 'supervisor.'):\n"
         "    if not module.name.endswith(('top_screen', 'redis_store', 'postgresql_store', '__main__')):\n"
         "        __import__(module.name)\n"
-        "import yaml, yaml._yaml, psutil, structlog, h11, asyncio, encodings.idna, zlib, unicodedata\n"
+        "import yaml, yaml._yaml, psutil, h11, asyncio, encodings.idna, zlib, unicodedata\n"
     )
     result = inside(*PYTHON, "-c", code)
     assert (result.returncode, result.stderr) == (0, "")

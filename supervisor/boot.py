@@ -8,7 +8,6 @@ by then).
 from __future__ import annotations
 
 import os
-import sys
 
 from supervisor.core.protocol import COMPILED_SUFFIX, MAX_SOCKET_PATH
 from supervisor.core.record import Record, replace
@@ -186,15 +185,12 @@ def _has_terminal() -> bool:
 
 
 def _loop(engine: Engine, inbox: Inbox) -> None:
-    """Load asyncio and run its loop. asyncio works without ssl, which saves 4 MB and 4 ms."""
+    """Load asyncio and run its loop."""
     if engine.is_over:
         return
-    if "asyncio" not in sys.modules and "ssl" not in sys.modules:
-        sys.modules["ssl"] = None  # type: ignore[assignment]  # makes `import ssl` raise ImportError
-        try:
-            import asyncio  # noqa: F401
-        finally:
-            del sys.modules["ssl"]
+    from supervisor.asyncio_parts import load_asyncio
+
+    load_asyncio()
     from supervisor.loop import Loop
 
     Loop(engine, inbox).run()

@@ -1,7 +1,7 @@
 """Load the few modules that supinit uses of a package, without the package's `__init__`.
 
-The `__init__` of PyYAML and of structlog imports everything that the package has, which takes longer than all the rest
-of a start (docs/decisions/0019). So an empty package of the same name, which can find its modules, stands in
+The `__init__` of PyYAML imports everything that the package has, which takes longer than all the rest of a start
+(docs/decisions/0019). So an empty package of the same name, which can find its modules, stands in
 `sys.modules` while the wanted modules are imported. Afterwards it is removed, and code that imports the package later
 gets all of it. Whenever anything goes wrong, the package is imported as usual.
 """
@@ -19,26 +19,20 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def load_parts(name: str, parts: Callable[[ModuleType], T], whole: Callable[[], T], hidden: tuple[str, ...] = ()) -> T:
+def load_parts(name: str, parts: Callable[[ModuleType], T], whole: Callable[[], T]) -> T:
     """Return what `parts` imports below the empty package `name`; where that fails, what `whole` imports.
 
-    The packages in `hidden` look as if they were not installed while `parts` runs. Where the package is loaded already,
-    `whole` is called at once.
+    Where the package is loaded already, `whole` is called at once.
     """
     before = set(sys.modules)
     if name in before:
         return whole()
-    absent = [other for other in hidden if other not in before]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None makes an import raise ImportError
     try:
         result = parts(_put_empty(name))
         del sys.modules[name]
         return result
     except Exception:
         _remove_modules(name, before)
-    finally:
-        for other in absent:
-            del sys.modules[other]
     return whole()
 
 

@@ -21,7 +21,7 @@ PACKAGES = [path for path in sys.path if path.endswith("site-packages")]
 
 HEAVY = (
     "argparse", "array", "asyncio", "cronsim", "dataclasses", "datetime", "h11", "hashlib", "inspect", "json",
-    "logging", "pathlib", "prometheus_client", "psutil", "random", "re", "socket", "ssl", "structlog", "subprocess",
+    "logging", "pathlib", "prometheus_client", "psutil", "random", "re", "socket", "ssl", "subprocess",
     "typing", "zoneinfo",
 )  # fmt: skip
 """What may not be loaded before the first program runs."""
@@ -144,6 +144,35 @@ def test_before_the_first_program_runs_only_what_it_needs_is_loaded(
     assert "supervisor" in loaded
     assert sorted(loaded & set(HEAVY) - allowed) == []
     assert sorted(late & set(modules) - allowed) == []
+
+
+IDLE = """
+import os, sys
+def watched(code, end=os._exit):
+    with open({seen!r}, "w") as file:
+        file.write("\\n".join(sys.modules))
+    end(code)
+os._exit = watched
+"""
+NEVER = (
+    "argparse", "ast", "concurrent.futures", "contextlib", "dataclasses", "datetime", "dis", "h11", "inspect", "json",
+    "linecache", "logging", "pathlib", "psutil", "re", "ssl", "subprocess", "traceback", "typing", "yaml",
+)  # fmt: skip
+"""What may not be loaded in a whole life that has a compiled table, no request and no error: each stays in memory."""
+
+
+def test_a_container_that_nobody_asks_anything_loads_no_more_than_it_needs(boot: Boot) -> None:
+    seen = boot.folder / "modules"
+    programs: dict[str, object] = {"web": {"command": ["sh", "-c", "echo up; exec sleep 1000"], "min_uptime": "0s"}}
+    write_compiled(boot.write(programs), {})
+    pid = boot.start(programs, before=IDLE.format(seen=str(seen)))
+    sleep_until((boot.run_dir / "control.sock").exists)
+    os.kill(pid, signal.SIGTERM)
+    assert "container.ended code=0" in boot.nursery.ear.rest()
+    assert boot.nursery.end(pid) == 0
+    modules = set(seen.read_text().split("\n"))
+    assert {"asyncio", "supervisor.control.http.server"} <= modules
+    assert sorted(modules & set(NEVER)) == []
 
 
 def test_a_compiled_table_is_started_without_yaml_and_without_the_rules(boot: Boot) -> None:

@@ -20,7 +20,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / NAME
     folder.mkdir()
     (folder / "__init__.py").write_text("was_run = True\n")
-    (folder / "part.py").write_text("import sys\nhas_absent = sys.modules.get('absent', 'installed') is None\n")
+    (folder / "part.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     yield folder
     for name in [name for name in sys.modules if name.partition(".")[0] == NAME]:
@@ -57,12 +57,6 @@ def test_a_package_that_is_loaded_is_used_as_it_is() -> None:
     loaded = whole()
     assert load_parts(NAME, part, whole) is loaded
     assert sys.modules[NAME] is loaded
-
-
-@pytest.mark.parametrize("hidden", [(), ("absent",)], ids=["shown", "hidden"])
-def test_what_is_hidden_looks_absent_to_the_parts_alone(hidden: tuple[str, ...]) -> None:
-    assert load_parts(NAME, part, whole, hidden).has_absent is bool(hidden)
-    assert "absent" not in sys.modules
 
 
 def test_a_package_that_is_not_installed_is_an_import_error() -> None:

@@ -37,8 +37,6 @@ ABSENT = {
         "pydoc",
         "test",
         "unittest",
-        "better_exceptions",
-        "greenlet",
         "rich",
         "textual",
         "tzdata",
@@ -51,7 +49,7 @@ ABSENT = {
 CODECS = ("ascii", "aliases", "idna", "latin_1", "punycode", "unicode_escape", "utf_8", "utf_8_sig", "utf_16", "utf_32")
 LOOKED_UP = ("site", "runpy", "encodings", *(f"encodings.{codec}" for codec in CODECS))
 """What the interpreter imports by itself, or by a name that it is given."""
-PACKAGES = ("supervisor", "yaml", "structlog", "psutil", "h11")
+PACKAGES = ("supervisor", "yaml", "psutil", "h11")
 OPTIONS = "-ISXutf8"
 """Nothing of the image's environment, such as PYTHONHOME, reaches this interpreter, and its locale does not matter."""
 KEPT = "SUPINIT_KEPT_"
@@ -187,7 +185,7 @@ def copy_libraries(binaries: Iterable[Path], target: Path) -> str:
 def copy_licences(target: Path, version: str) -> None:
     """Copy the licences of everything in the directory, as far as this machine has them."""
     target.mkdir(parents=True)
-    for package in ("supinit", "cronsim", "h11", "psutil", "PyYAML", "structlog"):
+    for package in ("supinit", "cronsim", "h11", "psutil", "PyYAML"):
         for file in files_of(package):
             if file.name.upper().startswith(("LICEN", "COPYING")):
                 shutil.copy(str(file.locate()), target / f"{package}-{file.name}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import struct
 from enum import Enum
 from socket import SO_PEERCRED, SOL_SOCKET
-from typing import TYPE_CHECKING
 
 from supervisor.core.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio.trsock import TransportSocket
     from socket import socket

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
 
 from supervisor.core.record import replace
 from supervisor.core.tree import Measurement, by_instance
 from supervisor.core.wording import rfc3339
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 

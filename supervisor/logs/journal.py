@@ -1,7 +1,7 @@
 """supinit's own log: one line for each event, on the container's stderr, in the format of the programs' lines.
 
-Lines wait until structlog is loaded, after the first children have started. The last events are kept in memory, too,
-whatever the level of the log is, for `supctl events`.
+Lines wait until the first children have started. The last events are kept in memory, too, whatever the level of the
+log is, for `supctl events`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
 from supervisor.core.record import replace
 from supervisor.core.wording import rfc3339
-from supervisor.packages import load_parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
     from supervisor.core.program import OwnLog
     from supervisor.logs.sink import Sink
@@ -98,7 +96,7 @@ class Journal:
 
     def word(self, note: LogEvent) -> str:
         """Return an event as a plain line of the log, without "supinit |"."""
-        return _wording()(note)
+        return _wording(note)
 
     def _tell(self, at: float, note: LogEvent) -> None:
         if any(isinstance(value, str) and len(value) > LONGEST for value in note.values.values()):
@@ -110,9 +108,9 @@ class Journal:
             wake()
 
     def open(self) -> None:
-        """Load structlog and write what was kept."""
+        """Write what was kept, and from now on every event at once."""
         if self._render is None:
-            self._render = _json() if self._settings.format == "json" else _plain()
+            self._render = _json() if self._settings.format == "json" else _plain
         self._write_kept()
 
     def _write_kept(self) -> None:
@@ -130,35 +128,30 @@ class Journal:
             self._sink.write((data,), self._output, len(data))
 
 
-def _processors() -> ModuleType:
-    """Load the one module of structlog that is used: all of it, with rich where that is installed, takes 8 MB more."""
-
-    def load(_package: ModuleType | None = None) -> ModuleType:
-        from structlog import processors
-
-        return processors
-
-    return load_parts("structlog", load, load, hidden=("rich",))
-
-
-def _plain() -> Render:
+def _plain(_: float, note: LogEvent) -> str:
     """`supinit | program.started program=web pid=7`"""
-    word = _wording()
-    return lambda _, note: f"supinit | {word(note)}"
+    return f"supinit | {_wording(note)}"
 
 
-def _wording() -> Callable[[LogEvent], str]:
+def _wording(note: LogEvent) -> str:
     """`warning: program.exited program=web pid=7`: events first, values as logfmt, warnings and errors marked."""
-    render = _processors().LogfmtRenderer()
+    mark = "" if note.level in ("debug", "info") else f"{note.level}: "
+    words = [f"{mark}{note.event}"]
+    for key, value in note.values.items():
+        if note.event == "program.exited" and key == "last_lines":
+            continue  # the program's own output stands above
+        words.append(_pair(key, "\n".join(value) if isinstance(value, list) else value))
+    return _escaped(" ".join(words))
 
-    def write(note: LogEvent) -> str:
-        mark = "" if note.level in ("debug", "info") else f"{note.level}: "
-        values = {key: "\n".join(value) if isinstance(value, list) else value for key, value in note.values.items()}
-        if note.event == "program.exited":
-            values.pop("last_lines", None)  # the program's own output stands above
-        return _escaped(f"{mark}{note.event} {render(None, '', values)}".rstrip())
 
-    return write
+def _pair(key: str, value: object) -> str:
+    """Return a key and its value as logfmt (https://brandur.org/logfmt). True is the key alone."""
+    if value is True:
+        return key
+    text = "false" if value is False else str(value)
+    if " " in text or "=" in text or '"' in text:
+        text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{key}={text}".replace("\n", "\\n")
 
 
 def _escaped(line: str) -> str:
@@ -169,13 +162,12 @@ def _escaped(line: str) -> str:
 
 
 def _json() -> Render:
-    render = _processors().JSONRenderer()
+    import json
 
     def write(at: float, note: LogEvent) -> str:
         line: dict[str, object] = {"time": rfc3339(at), "program": "supinit", "instance": None, "stream": "stderr"}
         line |= {"level": note.level, "event": note.event}
         line |= {"name" if key == "program" else key: value for key, value in note.values.items()}
-        text = render(None, "", line)
-        return text if isinstance(text, str) else text.decode()
+        return json.dumps(line, default=repr)
 
     return write

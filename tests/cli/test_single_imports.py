@@ -10,7 +10,7 @@ import pytest
 
 DENIED = {
     *("argparse", "asyncio", "ctypes", "dataclasses", "enum", "functools", "re", "select", "shutil", "signal"),
-    *("socket", "structlog", "subprocess", "threading", "typing", "warnings", "yaml"),
+    *("socket", "subprocess", "threading", "typing", "warnings", "yaml"),
 }
 SCRIPT = """
 import os, sys

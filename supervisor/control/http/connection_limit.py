@@ -9,11 +9,11 @@ served is the next one refused.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from supervisor.control.access import Peer, Rights
 from supervisor.control.http.message import RequestError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable

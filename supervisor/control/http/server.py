@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import TYPE_CHECKING
 
 from supervisor.control.access import Peer, Rights, peer_of, rights_of
 from supervisor.control.http.connection_limit import PATIENCE, ConnectionLimit
 from supervisor.control.http.listener import Listener
 from supervisor.control.http.socket_file import SocketFile
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio.trsock import TransportSocket
     from collections.abc import Iterable
