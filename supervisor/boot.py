@@ -147,7 +147,7 @@ def _keep_register(engine: Engine) -> None:
 
     register = Register(engine.plan.settings.run_dir, engine.launcher.identity, engine.children.mains)
     engine.children.register = register
-    engine.run_dir.keepers.append(register.look_after)
+    engine.run_dir.keepers.append(lambda: engine.faults.attempt("register", register.look_after))
 
 
 def _first_plan(options: Options) -> tuple[Plan, str]:

@@ -339,7 +339,7 @@ class Engine:
             self.counters.note_container(change)
             self._tell(describe_container_change(change))
         elif (program := change.program) is not None:
-            if (problem := self.launcher.note(change, program.once)) is not None:
+            if (problem := self.faults.attempt("once", self.launcher.note, change, program.once)) is not None:
                 self.journal.write("error", "program.record_failed", program=program.name, reason=problem)
             self.counters.note({program.name: program}, change)
             self._tell(*describe_change(program, change))
@@ -351,15 +351,17 @@ class Engine:
         """Pass the plan on to everything that holds one."""
         old, self._adopted = self._adopted, self.plan
         self.launcher.plan = self.plan
-        self.journal.configure(self.plan.settings.log)
+        self.faults.attempt("log", self.journal.configure, self.plan.settings.log)
         for name, before in old.programs.items():
             program = self.plan.programs.get(name)
-            if program is before:
-                continue
-            if program is not None and program.log != before.log:
-                self.pump.redefine(program)
-            for number in range(1 if program is None else program.scale + 1, before.scale + 1):
-                self.pump.forget((name, number))
+            if program is not before:
+                self.faults.attempt("output", self._adopt_output, before, program)
+
+    def _adopt_output(self, before: Program, program: Program | None) -> None:
+        if program is not None and program.log != before.log:
+            self.pump.redefine(program)
+        for number in range(1 if program is None else program.scale + 1, before.scale + 1):
+            self.pump.forget((before.name, number))
 
     def renew_markers(self) -> None:
         self._tell(*self.markers.renew())
@@ -374,14 +376,11 @@ class Engine:
 
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)
-        troubles = self.markers.apply(self.snapshot)
-        self._tell(*troubles)
-        if troubles:
-            self.repair()  # perhaps run_dir is gone
+        self.faults.attempt("marker", lambda: self._tell(*self.run_dir.follow(self.snapshot)))
         if self._manager is not None:
-            self._manager.tell(self.snapshot)
+            self.faults.attempt("notify", self._manager.tell, self.snapshot)
         if self.launcher.sockets is not None:
-            self.launcher.sockets.follow(self.plan, self.fleet)
+            self.faults.attempt("socket", self.launcher.sockets.follow, self.plan, self.fleet)
 
     def _hear(self, instance: InstanceId, event: Event) -> None:
         self._events.append(Happened(instance, event))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 
 from supervisor.core.container import FilesLooked, FilesTouched, LookAtFiles
 from supervisor.core.signals import signal_name
 from supervisor.files.survey import Survey
 from supervisor.files.watcher import Watcher
 from supervisor.process.procfs import would_end
+from supervisor.threads import begin_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ class FileWatches:
         """Look, and tell the core in any case: it waits for the answer."""
         try:
             answer = await self._answer(order)
-        except Exception as error:  # such as a thread that cannot be started
+        except OSError as error:
+            answer = FilesLooked(order.key, problem=f"cannot watch {order.key[1].path}: {error.strerror or error}")
+        except Exception as error:
             self._engine.faults.note("watch", error)
             answer = FilesLooked(order.key, problem=f"cannot watch {order.key[1].path}: internal error: {error!r}")
         if order.key in self._engine.fleet.files:
@@ -83,28 +87,16 @@ class FileWatches:
         return self._watcher.end_look(key, found, since)
 
     async def _survey(self, key: WatchKey) -> Survey | None:
-        """Look in a thread. Returns None if it does not end in time; the thread is left behind."""
-        from threading import Thread
-
-        answer: asyncio.Future[Survey] = self._loop.create_future()
-
-        def survey() -> None:
-            found = self._watcher.survey(key[1].path)
-            self._loop.call_soon_threadsafe(self._settle, answer, key, found)
-
-        # a daemon thread: one that hangs must not keep supinit from its end
-        Thread(target=survey, daemon=True).start()
-        try:
-            return await asyncio.wait_for(answer, LOOK_LIMIT)
-        except TimeoutError:
+        """Look in a thread. Returns None if it does not end in time; the thread is left behind. Raises OSError."""
+        answer = begin_in_thread(self._loop, partial(self._watcher.survey, key[1].path), "watch")
+        answer.add_done_callback(lambda _: self._hung.discard(key))
+        done, _ = await asyncio.wait((answer,), timeout=LOOK_LIMIT)
+        if not done:
             return None
-
-    def _settle(self, answer: asyncio.Future[Survey], key: WatchKey, found: Survey) -> None:
-        self._hung.discard(key)
+        found = answer.result()
         if found.error is not None:
             self._engine.faults.note("watch", found.error)
-        if not answer.done():
-            answer.set_result(found)
+        return found
 
     # ---- hints
 
@@ -144,8 +136,9 @@ class FileWatches:
         try:
             while True:
                 self._reloading[instance] = False
-                problem = self._obstacle(instance) or await self._run_reload(instance)
-                self._note_reload(instance, problem)
+                problem = self._engine.faults.attempt("watch", self._obstacle, instance)
+                problem = problem or await self._run_reload(instance)
+                self._engine.faults.attempt("watch", self._note_reload, instance, problem)
                 if not self._reloading[instance]:
                     break
         finally:
@@ -156,7 +149,8 @@ class FileWatches:
         life = self._engine.fleet.lives.get(instance)
         if life is None or life.run is None:
             return f"{instance[0]}: it has no process"
-        how = self._engine.plan.program_of(instance).reload
+        program = self._engine.plan.find(instance)
+        how = None if program is None else program.reload
         if not isinstance(how, int) or not would_end(life.run.pid, how):
             return None
         return (

@@ -61,12 +61,20 @@ class Leases:
         helper = _Helper(self, self._engine, self._loop, instance, action.generation, program.once)
         try:
             helper.start()
-        except (SpawnError, OSError) as error:
-            problem = str(error) if isinstance(error, SpawnError) else f"cannot be started: {error.strerror}"
-            reason = cannot_use(program.once.place, f"its helper {problem}")
+        except Exception as error:
+            reason = cannot_use(program.once.place, f"its helper {self._problem(error)}")
             self._engine.happen(instance, LeaseEnded(action.generation, reason, chance()))
             return
         self._helpers[instance] = helper
+
+    def _problem(self, error: Exception) -> str:
+        """Return what prevented the start of a helper, as a clause."""
+        if isinstance(error, SpawnError):
+            return str(error)
+        if isinstance(error, OSError):
+            return f"cannot be started: {error.strerror}"
+        self._engine.faults.note("lease", error)
+        return f"cannot be started: internal error: {error!r}"
 
     def tell(self, instance: InstanceId, action: TellStore) -> None:
         """Pass on how a run has ended."""
@@ -79,12 +87,15 @@ class Leases:
     def catch_up(self) -> None:
         """Dismiss the helpers whose lease is no longer needed."""
         for instance, helper in list(self._helpers.items()):
-            life = self._engine.fleet.lives.get(instance)
-            if life is None or life.generation != helper.generation or not _needs_lease(life):
-                del self._helpers[instance]
-                helper.part()
-            elif not isinstance(life.phase, Claiming | Spawning):
-                helper.leave_pipe_to_run()
+            self._engine.faults.attempt("lease", self._look_after, instance, helper)
+
+    def _look_after(self, instance: InstanceId, helper: _Helper) -> None:
+        life = self._engine.fleet.lives.get(instance)
+        if life is None or life.generation != helper.generation or not _needs_lease(life):
+            del self._helpers[instance]
+            helper.part()
+        elif not isinstance(life.phase, Claiming | Spawning):
+            helper.leave_pipe_to_run()
 
 
 def _needs_lease(life: Life) -> bool:
@@ -120,7 +131,7 @@ class _Helper:
         self._has_ended = False
 
     def start(self) -> None:
-        """Start the process. Raises SpawnError or OSError; nothing is left then."""
+        """Start the process. If it raises, such as SpawnError or OSError, nothing is left."""
         opened: list[int] = []
         try:
             commands, self._commands = _pipe(opened)
@@ -133,13 +144,13 @@ class _Helper:
                 (sys.executable, *COMMAND), commands, answers, ((life_of_run, 3),)
             )
             self._pid = self._engine.children.spawn(self, launch)
-        except (SpawnError, OSError):
+        except BaseException:
             for descriptor in opened:
                 os.close(descriptor)
             raise
         for descriptor in (commands, answers, life_of_run):
             os.close(descriptor)
-        self._loop.add_reader(self._answers, self._guard(self._read))
+        self._loop.add_reader(self._answers, self._guard(self._hear))
 
     def _request(self) -> dict[str, object]:
         store = self._once.store
@@ -162,6 +173,16 @@ class _Helper:
 
     def _guard(self, callback: Callable[[], None]) -> Callable[[], None]:
         return lambda: self._engine.faults.attempt("lease", callback)
+
+    def _hear(self) -> None:
+        """Read what it has written. Where that fails, the lease is over, and nothing more is read."""
+        try:
+            self._read()
+        except Exception as error:
+            self._loop.remove_reader(self._answers)
+            self._engine.faults.note("lease", error)
+            reason = cannot_use(self._once.place, f"internal error: {error!r}")
+            self._engine.happen(self._instance, self._ended(reason))
 
     def _read(self) -> None:
         """Read what it has written. At the end of the stream, `finish` reports how it has ended."""

@@ -137,8 +137,14 @@ class Loop:
             self._loop.add_reader(self._clock.fileno(), self._guard(self._note_clock_set))
 
     def _note_clock_set(self) -> None:
-        if self._clock is not None:
-            self._engine.faults.attempt("schedule", self._clock.take)
+        """Tell the core. Where the news cannot be taken in, hear no more of it: each run reads the clock anyway."""
+        clock = self._clock
+        if clock is not None:
+            try:
+                clock.take()
+            except Exception as error:
+                self._loop.remove_reader(clock.fileno())
+                self._engine.faults.note("schedule", error)
             self._engine.feed(ClockSet())
 
     def _pump(self) -> None:
@@ -192,10 +198,10 @@ class Loop:
     def _note_plan(self) -> None:
         """After an update, hear of the signals that it names and keep the markers' lease."""
         before, self._plan = self._plan, self._engine.plan
-        self._inbox.open(signals_named_by(self._plan))
+        self._engine.faults.attempt("update", self._inbox.open, signals_named_by(self._plan))
         if before.settings.marker_lease is None:
             self._renew_markers()
-        self._watch_clock()
+        self._engine.faults.attempt("schedule", self._watch_clock)
         if not self._engine.fleet.leaving:  # an update is complete
             self._tasks.spawn(self._warn())
 
@@ -221,12 +227,11 @@ class Loop:
             self._loop.call_later(lease, self._guard(self._renew_markers))
 
     def _settle_in(self) -> None:
-        from supervisor.process.oom import OomKills, find_counter
-
-        self._engine.reports.oom_kills = self._engine.faults.attempt("reap", lambda: OomKills(find_counter()))
+        attempt = self._engine.faults.attempt
+        attempt("reap", self._count_oom_kills)
         self._renew_markers()
-        self._watch_clock()
-        self._engine.journal.open()
+        attempt("schedule", self._watch_clock)
+        attempt("log", self._engine.journal.open)
         self._settle_pump()
         gc.collect()
         gc.freeze()
@@ -234,13 +239,18 @@ class Loop:
         self._tasks.spawn(self._try_to_serve())
         self._tasks.spawn(self._warn())
 
+    def _count_oom_kills(self) -> None:
+        from supervisor.process.oom import OomKills, find_counter
+
+        self._engine.reports.oom_kills = OomKills(find_counter())
+
     async def _warn(self) -> None:
         """Log the warnings about the table that are not logged yet, one in a turn."""
-        from supervisor.config.lint import warnings_on
-
         plan = self._engine.plan
         level = "info" if plan.main is not None and os.isatty(0) else "warning"  # a person is at the prompt
         try:
+            from supervisor.config.lint import warnings_on
+
             for warning in warnings_on(plan):
                 if warning not in self._warned:
                     self._warned.add(warning)
@@ -262,8 +272,8 @@ class Loop:
         self._console = Console(
             self._container, self._container.usage, self._engine.journal.write, fault=self._engine.faults.note
         )
-        await self._serve_control()
-        self._engine.run_dir.keepers.append(self._look_after_control)
+        await self._try_to_serve_control()
+        self._engine.run_dir.keepers.append(partial(self._engine.faults.attempt, "control", self._look_after_control))
         settings = self._engine.plan.settings
         if settings.metrics_listen is not None:
             host, port = settings.metrics_listen
@@ -293,21 +303,24 @@ class Loop:
             self._engine.journal.write(
                 "warning", "container.files_restored", path=self._engine.plan.settings.socket_path
             )
-            self._tasks.spawn(self._try_to_serve_again())
+            self._tasks.spawn(self._try_to_serve_control())
 
-    async def _try_to_serve_again(self) -> None:
+    async def _try_to_serve_control(self) -> None:
         try:
             await self._serve_control()
         except Exception as error:
             self._engine.faults.note("control", error)
 
     async def _open(self, address: str, opening: Awaitable[Server]) -> Server | None:
-        """Return an open listener. None: it cannot be opened, which is logged; the programs run without it."""
+        """Return an open listener. None: it cannot be opened, which is logged; the rest runs without it."""
         try:
             server = await opening
         except OSError as error:
             reason = f"cannot listen on {address}: {error.strerror}"
             self._engine.journal.write("error", "control.failed", reason=reason)
+            return None
+        except Exception as error:
+            self._engine.faults.note("control", error)
             return None
         self._servers.append(server)
         return server

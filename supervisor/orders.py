@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from supervisor.logs.pump import Pump
     from supervisor.signalling import Signalling
 
-    PendingTask = tuple[InstanceId, RunCommand | RunProbe | RunHooks | Reload | Claim | TellStore]
+    TaskAction = RunCommand | RunProbe | RunHooks | Reload | Claim | TellStore
     Hear = Callable[[InstanceId, Event], None]
 
 
@@ -75,7 +75,7 @@ class Orders:
         self._faults = faults
         self._counters = counters
         self._hear = hear
-        self.pending_tasks: list[PendingTask] = []
+        self.pending_tasks: list[tuple[InstanceId, TaskAction]] = []
         """Probes, commands and what concerns stores: it waits for the loop."""
         self.pending_look: LookAtConnections | None = None
         self.pending_files: list[LookAtFiles | ForgetFiles] = []

@@ -30,6 +30,13 @@ class RunDir:
         self._lost = Troubles("path", "container.files_lost", "container.files_restored")
         self.keepers: list[Callable[[], None]] = []
 
+    def follow(self, snapshot: Snapshot) -> Iterator[LogEvent]:
+        """Bring the markers into step with `snapshot`, and yield what the log should say about it."""
+        troubles = tuple(self._markers.apply(snapshot))
+        yield from troubles
+        if troubles:
+            yield from self.repair(snapshot)  # perhaps run_dir is gone
+
     def repair(self, snapshot: Snapshot) -> Iterator[LogEvent]:
         """Restore what is missing, and yield what the log should say about it. The markers follow `snapshot`."""
         try:

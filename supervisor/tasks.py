@@ -21,6 +21,7 @@ from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.errors import ConfigError, SpawnError, StartError
 from supervisor.launcher import chance
+from supervisor.threads import begin_in_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from supervisor.core.actions import RunProbe
-    from supervisor.core.container import LookAtConnections
+    from supervisor.core.container import ForgetFiles, LookAtConnections, LookAtFiles
     from supervisor.core.hook import Hook
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from supervisor.file_watches import FileWatches
     from supervisor.health.probes import ProbeResult
     from supervisor.leases import Leases
+    from supervisor.orders import TaskAction
     from supervisor.process.commands import CommandResult
     from supervisor.process.connections import ProbeTimes
 
@@ -84,46 +86,63 @@ class Tasks:
             self._fail(error)
 
     def catch_up(self) -> None:
-        """Start the tasks that the engine has ordered, and cancel probes whose process is gone."""
+        """Start the tasks that the engine has ordered, and end those that nobody waits for any more.
+
+        One that fails keeps none of the others from its task: the core waits for each of them.
+        """
+        attempt, orders = self._engine.faults.attempt, self._engine.orders
+        attempt("probe", self._drop_probes)
+        attempt("hook", self._drop_hooks)
+        if self._leases is not None:
+            self._leases.catch_up()
+        if self._engine.is_update_wanted:
+            self._engine.is_update_wanted = False
+            self.spawn(self._update_by_signal())
+        look, orders.pending_look = orders.pending_look, None
+        if look is not None:
+            self.spawn(self._look(look))
+        names, orders.pending_measurements = orders.pending_measurements, []
+        if names:
+            self.spawn(self._measure(names))
+        files, orders.pending_files = orders.pending_files, []
+        for order in files:
+            attempt("watch", self._watch, order)
+        pending, orders.pending_tasks = orders.pending_tasks, []
+        for instance, action in pending:
+            attempt("lease" if isinstance(action, Claim | TellStore) else "task", self._begin, instance, action)
+
+    def _begin(self, instance: InstanceId, action: TaskAction) -> None:
+        if isinstance(action, RunHooks):
+            self._hooks.append((instance, action, self.spawn(self._run_hooks(instance, action))))
+        elif isinstance(action, Claim):
+            self._hold_leases().begin(instance, action)
+        elif isinstance(action, TellStore):
+            self._hold_leases().tell(instance, action)
+        elif isinstance(action, RunCommand):
+            self.spawn(self._run_step(instance, action))
+        elif isinstance(action, Reload):
+            self.file_watches.reload(instance)
+        else:
+            self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
+
+    def _drop_probes(self) -> None:
+        """Cancel the probes whose process is gone."""
         for instance, (generation, task) in list(self._probes.items()):
             life = self._engine.fleet.lives.get(instance)
             if task.done():
                 del self._probes[instance]
             elif life is None or life.generation != generation or life.health_state is None:
                 task.cancel()
-        self._drop_hooks()
-        if self._leases is not None:
-            self._leases.catch_up()
-        if self._engine.is_update_wanted:
-            self._engine.is_update_wanted = False
-            self.spawn(self._update_by_signal())
-        look, self._engine.orders.pending_look = self._engine.orders.pending_look, None
-        if look is not None:
-            self.spawn(self._look(look))
-        names, self._engine.orders.pending_measurements = self._engine.orders.pending_measurements, []
-        if names:
-            from supervisor.measuring import measure_memory
 
-            self.spawn(measure_memory(self._engine, names))
-        files, self._engine.orders.pending_files = self._engine.orders.pending_files, []
-        for order in files:
-            self.file_watches.order(order)
-        pending, self._engine.orders.pending_tasks = self._engine.orders.pending_tasks, []
-        for instance, action in pending:
-            if isinstance(action, RunHooks):
-                self._hooks.append((instance, action, self.spawn(self._run_hooks(instance, action))))
-            elif isinstance(action, Claim):
-                self._hold_leases().begin(instance, action)
-            elif isinstance(action, TellStore):
-                self._hold_leases().tell(instance, action)
-            elif isinstance(action, RunCommand):
-                self.spawn(self._run_step(instance, action))
-            elif isinstance(action, Reload):
-                self.file_watches.reload(instance)
-            else:
-                self._probes[instance] = action.generation, self.spawn(self._run_probe(instance, action))
+    async def _measure(self, names: list[str]) -> None:
+        from supervisor.measuring import measure_memory
+
+        await measure_memory(self._engine, names)
 
     # ---- watched files
+
+    def _watch(self, order: LookAtFiles | ForgetFiles) -> None:
+        self.file_watches.order(order)
 
     @property
     def file_watches(self) -> FileWatches:
@@ -152,13 +171,14 @@ class Tasks:
         async with self._updating:
             try:
                 new = await self._in_thread(self._engine.read_table)
+                if not dry_run:
+                    await self._bind_sockets(new.plan)
             except ConfigError:
                 raise
+            except OSError as error:
+                raise ConfigError((f"cannot read the table: {error.strerror or error}",)) from None
             except Exception as error:
-                self._engine.faults.note("update", error)
-                raise ConfigError((f"cannot read the table: {error!r}",)) from None
-            if not dry_run:
-                await self._bind_sockets(new.plan)
+                raise ConfigError((f"cannot read the table: {self._noted('update', error)}",)) from None
             return self._engine.update(new, dry_run)
 
     async def _bind_sockets(self, plan: Plan) -> None:
@@ -181,18 +201,17 @@ class Tasks:
         except ConfigError as error:
             for problem in error.problems:  # no client waits for the answer
                 self._engine.journal.write("error", "container.update_refused", reason=problem)
+        except Exception as error:
+            reason = self._noted("update", error)
+            self._engine.journal.write("error", "container.update_refused", reason=reason)
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
-        """Run something slow in a thread, and let the loop interrupt it quickly."""
-        from concurrent.futures import ThreadPoolExecutor
-
+        """Run something slow in a thread, and let the loop interrupt it quickly. Raises OSError without a thread."""
         interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL)
-        executor = ThreadPoolExecutor(1)
         try:
-            return await self._loop.run_in_executor(executor, act)
+            return await begin_in_thread(self._loop, act, "update")
         finally:
-            executor.shutdown(wait=False)
             sys.setswitchinterval(interval)
 
     # ---- hooks
@@ -221,13 +240,13 @@ class Tasks:
 
     async def _run_hook(self, instance: InstanceId, action: RunHooks, hook: Hook) -> str | None:
         """Run one hook and return what went wrong, as a sentence."""
-        from supervisor.process.commands import Command
-
         name, limit = f"{action.kind.value} {hook.label}", hook.timeout * action.within
         mark = f"{self._engine.launcher.identity}.{instance[0]}.{instance[1]}.{action.generation}.{name}"
         variables = {"SUPINIT_HOOK": mark, **hook_variables(action)}
         marks = frozenset((f"SUPINIT_HOOK={mark}".encode("utf-8", "surrogateescape"),))
         try:
+            from supervisor.process.commands import Command
+
             launch, ours = self._engine.launcher.launch_hook(instance, hook, variables)
             command = Command(Owner(OwnerKind.COMMAND, instance))
             command.marks = marks
@@ -251,32 +270,30 @@ class Tasks:
     # ---- health checks
 
     async def _run_probe(self, instance: InstanceId, action: RunProbe) -> None:
-        from supervisor.health.probes import ProbeResult, ask
-
         program = self._engine.plan.find(instance)
         check = None if program is None else program.healthcheck
         if check is None:
             return  # an update has removed it
-        times = self._times
+        times = self._engine.faults.attempt("idle", self._find_times)
         entry = None if times is None else times.begin(time.monotonic())
-        pauses = -1
-        answer = ProbeResult(False, "")
+        pauses, has_passed, detail = -1, False, ""
         try:
-            while pauses != self.pauses and not answer.passed:  # a negative answer after a pause is asked for again
+            from supervisor.health.probes import ask
+
+            while pauses != self.pauses and not has_passed:  # a negative answer after a pause is asked for again
                 pauses = self.pauses
                 answer = await ask(check.probe, check.timeout, lambda words, limit: self._probe(instance, words, limit))
+                has_passed, detail = answer.passed, answer.detail
         except Exception as error:
-            self._engine.faults.note("probe", error)
-            answer = ProbeResult(False, f"the probe itself failed: {error!r}")
+            detail = f"the probe itself failed: {self._noted('probe', error)}"
         finally:
             if times is not None and entry is not None:
                 times.end(entry, time.monotonic())
-        self._engine.happen(instance, Probed(action.generation, answer.passed, answer.detail))
+        self._engine.happen(instance, Probed(action.generation, has_passed, detail))
 
     # ---- the idle shutdown
 
-    @property
-    def _times(self) -> ProbeTimes | None:
+    def _find_times(self) -> ProbeTimes | None:
         if self._engine.plan.settings.idle_shutdown is None:
             return None
         if self._probe_times is None:
@@ -287,10 +304,10 @@ class Tasks:
 
     async def _look(self, order: LookAtConnections) -> None:
         """Look at the connections, a part at a time. What cannot be read counts as a connection."""
-        from supervisor.process.connections import Look, ProbeTimes
-
-        look = Look(order.ports, self._times or ProbeTimes(), self._probe_pids)
         try:
+            from supervisor.process.connections import Look, ProbeTimes
+
+            look = Look(order.ports, self._find_times() or ProbeTimes(), self._probe_pids)
             for _ in look.read():
                 await asyncio.sleep(0)
             last_seen, self._is_blind = look.last_seen, False
@@ -333,7 +350,10 @@ class Tasks:
         return self.spawn(self._reload(instance))
 
     async def _reload(self, instance: InstanceId) -> str | None:
-        how = self._engine.plan.program_of(instance).reload
+        program = self._engine.plan.find(instance)
+        if program is None:
+            return f"{instance[0]}: an update has removed it"
+        how = program.reload
         if isinstance(how, int):
             try:
                 problem = self._engine.send_signal(instance, how)

@@ -29,11 +29,12 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "packages": frozenset(),
     "cron": frozenset(),
     "regular_file": frozenset(),
+    "threads": frozenset(),
     "trusted_path": frozenset(),
     "umask": frozenset(),
     "core": frozenset({"errors"}),
     **{
-        adapter: frozenset({"errors", "cron", "packages", "regular_file", "trusted_path", "umask", "core"})
+        adapter: frozenset({"errors", "cron", "packages", "regular_file", "threads", "trusted_path", "umask", "core"})
         for adapter in ADAPTERS
     },
     "client": frozenset({"errors", "core"}),
@@ -44,7 +45,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 }
 """Which layers a layer may import, itself always included. `from supervisor import __version__` may be everywhere."""
 
-TOP_MAY_IMPORT = frozenset({"errors", "core", "cron", "trusted_path"}) | ADAPTERS
+TOP_MAY_IMPORT = frozenset({"errors", "core", "cron", "threads", "trusted_path"}) | ADAPTERS
 
 STDLIB_OF_CORE = frozenset({"__future__", "enum", "math", "signal"})
 """What core may take from outside at run time: no clock, process, file, log, asyncio or random number."""

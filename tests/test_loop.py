@@ -14,28 +14,51 @@ from typing import Any, NoReturn
 
 import pytest
 
-from supervisor import file_watches
+from supervisor import file_watches, measuring, wall_clock
+from supervisor.config import lint
+from supervisor.control.http import server
 from supervisor.core import fleet as core
-from supervisor.core.container import Happened, Over
-from supervisor.core.events import BecameReady, ProcessExited
+from supervisor.core import roll_events
+from supervisor.core.actions import TellStore
+from supervisor.core.container import Asked, Happened, LookAtConnections, Over, RollAsked, Updated
+from supervisor.core.events import BecameReady, ProcessExited, StopRequested
 from supervisor.core.healthcheck import ExecProbe, HealthCheck
 from supervisor.core.hook import Hook
-from supervisor.core.program import CommandStep, Program, Restart, RestartDelay, RestartWhen
+from supervisor.core.once import Once, Store
+from supervisor.core.program import (
+    CommandStep,
+    LogSettings,
+    Program,
+    ProgramType,
+    Restart,
+    RestartDelay,
+    RestartWhen,
+    Settings,
+)
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.routing import signals_named_by
+from supervisor.core.schedule import Schedule
+from supervisor.core.sockets import ListenSocket
 from supervisor.core.watch import Watch
+from supervisor.core.web_page import WebPage
 from supervisor.file_watches import FileWatches
 from supervisor.files.survey import Survey
 from supervisor.files.watcher import Watcher
 from supervisor.health import probes
+from supervisor.health.manager_socket import ManagerSocket
+from supervisor.leases import Leases, _Helper
+from supervisor.logs.files import RotatedFile
 from supervisor.logs.journal import Journal
 from supervisor.logs.pipe import Pipe
 from supervisor.logs.pump import Pump
 from supervisor.logs.syslog import Syslog
 from supervisor.loop import Loop
+from supervisor.process import connections, oom
 from supervisor.process.commands import Command
 from supervisor.process.inbox import Inbox
 from supervisor.process.procfs import own_children
+from supervisor.process.sockets import Sockets
 from supervisor.process.subreaper import become_subreaper
 
 from .engines import Turned, program
@@ -93,8 +116,13 @@ def asker(*needs: str, times: int = 1) -> Program:
     return program("asker", "sh", "-c", script, needs=needs)
 
 
+def crashing() -> Program:
+    """A program that is started again and again."""
+    return program("web", "sh", "-c", "echo up; exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
+
+
 def fail(*_args: object, **_fields: object) -> NoReturn:
-    raise MemoryError
+    raise LookupError("a bug")
 
 
 def test_a_container_runs_until_a_signal_and_leaves_nothing(open_folder: Path) -> None:
@@ -158,8 +186,7 @@ def test_an_adapter_that_always_fails_loses_no_death_and_no_signal(open_folder: 
         ADAPTERS[adapter](container)
         loop._loop.call_later(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    crashing = program("web", "sh", "-c", "echo up; exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
-    ending = run(open_folder, crashing, program("other"), meddle=meddle)
+    ending = run(open_folder, crashing(), program("other"), meddle=meddle)
     assert (ending["result"], ending["left"]) == (0, 0)
     assert ending["log"].count("Traceback") <= 1
 
@@ -168,11 +195,16 @@ PART = ("part", 1)
 SLEEP = ("sh", "-c", "echo up; exec sleep 1000")
 
 
-def break_commands(_: Turned, loop: Loop) -> None:
+def break_commands(_container: Turned, _loop: Loop) -> None:
     """Make the commands of hooks, steps and reloads fail in a way that nobody expects."""
     for name in ("wait", "run"):
         setattr(Command, name, fail)
-    loop._loop.call_later(0.6, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+
+def break_stop(container: Turned, loop: Loop) -> None:
+    break_commands(container, loop)
+    stop = Asked((PART,), StopRequested())
+    loop._loop.call_later(0.2, loop._guard(lambda: container.engine.ask(stop)))
 
 
 def break_reload(container: Turned, loop: Loop) -> None:
@@ -195,13 +227,17 @@ def break_control(_: Turned, loop: Loop) -> None:
 
 def break_repaired_control(_: Turned, loop: Loop) -> None:
     loop._serve_control = fail  # type: ignore[method-assign]
-    loop._loop.call_later(0.2, lambda: loop._tasks.spawn(loop._try_to_serve_again()))
+    loop._loop.call_later(0.2, lambda: loop._tasks.spawn(loop._try_to_serve_control()))
+
+
+def change_settings(container: Turned, loop: Loop, **fields: Any) -> None:
+    settings: Settings = replace(container.engine.plan.settings, **fields)
+    loop._plan = container.engine.plan = replace(container.engine.plan, settings=settings)
 
 
 def break_lease(container: Turned, loop: Loop) -> None:
     container.engine.renew_markers = fail  # type: ignore[method-assign]
-    settings = replace(container.engine.plan.settings, marker_lease=100.0)
-    loop._plan = container.engine.plan = replace(container.engine.plan, settings=settings)
+    change_settings(container, loop, marker_lease=100.0)
 
 
 def break_syslog(container: Turned, loop: Loop) -> None:
@@ -227,10 +263,83 @@ def break_hints(_container: Turned, _loop: Loop) -> None:
     Watcher.take = fail  # type: ignore[method-assign]
 
 
+def failing(owner: object, name: str) -> Callable[[Turned, Loop], None]:
+    """Return the injection of an error into a function or method, wherever it is called."""
+    return lambda _container, _loop: setattr(owner, name, fail)
+
+
+def break_clock_news(_: Turned, loop: Loop) -> None:
+    wall_clock.ClockWatch.take = fail  # type: ignore[method-assign]
+    loop._loop.call_later(0.2, loop._note_clock_set)
+    loop._loop.call_later(0.3, loop._note_clock_set)
+
+
+def break_telling(container: Turned, loop: Loop) -> None:
+    Leases.tell = fail  # type: ignore[method-assign]
+    container.engine.orders.pending_tasks.append((PART, TellStore(1, True)))
+    loop._loop.call_later(0.2, loop._tasks.catch_up)
+
+
+def break_idle_look(_: Turned, loop: Loop) -> None:
+    connections.Look = fail  # type: ignore[misc, assignment]
+    loop._loop.call_later(0.2, lambda: loop._tasks.spawn(loop._tasks._look(LookAtConnections((1,)))))
+
+
+def break_update(owner: str, name: str) -> Callable[[Turned, Loop], None]:
+    def inject(container: Turned, loop: Loop) -> None:
+        engine = container.engine
+        setattr(engine if owner == "engine" else engine.launcher, name, fail)
+        engine.is_update_wanted = True
+        loop._loop.call_later(0.2, loop._tasks.catch_up)
+
+    return inject
+
+
+def break_adoption(container: Turned, loop: Loop) -> None:
+    plan = container.engine.plan
+    part = replace(plan.programs["part"], log=LogSettings(tail=1))
+    updated = Updated(replace(plan, programs={**plan.programs, "part": part}), {})
+    container.pump.redefine = fail  # type: ignore[method-assign]
+    loop._loop.call_later(0.2, loop._guard(lambda: container.engine.feed(updated)))
+
+
+def break_roll(container: Turned, loop: Loop) -> None:
+    roll_events.describe_roll = fail
+    loop._loop.call_later(0.2, loop._guard(lambda: container.engine.ask(RollAsked((PART,)))))
+
+
+def break_metrics_port(container: Turned, loop: Loop) -> None:
+    server.serve_metrics = fail
+    change_settings(container, loop, metrics_listen=("127.0.0.1", 1))
+
+
+def break_web_page(container: Turned, loop: Loop) -> None:
+    server.serve_web = fail
+    change_settings(container, loop, web=WebPage(("127.0.0.1", 1)))
+
+
+def break_keeper(container: Turned, _: Loop) -> None:
+    container.engine.run_dir.keepers.append(fail)
+
+
+def break_manager(container: Turned, _: Loop) -> None:
+    ManagerSocket.tell = fail  # type: ignore[method-assign]
+    container.engine._manager = ManagerSocket("/nonexistent")
+
+
+def break_journal(container: Turned, _: Loop) -> None:
+    container.journal.open = fail  # type: ignore[method-assign]
+
+
+CRON: dict[str, Any] = {"kind": ProgramType.ONESHOT, "schedule": Schedule(cron="* * * * *")}
+HELD: dict[str, Any] = {"sockets": (ListenSocket("http", ("127.0.0.1", 0)),)}
+LEASED: dict[str, Any] = {
+    "kind": ProgramType.ONESHOT, "once": Once("key", store=Store("redis://127.0.0.1:1/0", "redis://127.0.0.1:1/0")),
+}  # fmt: skip
 WATCHED: dict[str, Any] = {"watch": (Watch("/proc/self/status"),)}
 PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
     "a hook": ("hook", {"post_start": (Hook(("true",)),)}, break_commands),
-    "a step of a stop": ("command", {"stop": (CommandStep(("true",), 0.2),)}, break_commands),
+    "a step of a stop": ("command", {"stop": (CommandStep(("true",), 0.2),)}, break_stop),
     "a reload command": ("command", {"reload": ("true",)}, break_reload),
     "a reload signal": ("command", {}, break_signal),
     "a probe": ("probe", {"healthcheck": HealthCheck(ExecProbe(("true",)))}, break_probe),
@@ -241,7 +350,48 @@ PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
     "a look at watched files": ("watch", WATCHED, break_look),
     "the thread of such a look": ("watch", WATCHED, break_thread),
     "the events of watched files": ("watch", WATCHED, break_hints),
+    "the clock of a schedule": ("schedule", CRON, failing(wall_clock, "read_clock")),
+    "the watch of that clock": ("schedule", CRON, failing(wall_clock.ClockWatch, "__init__")),
+    "the news that it was set": ("schedule", CRON, break_clock_news),
+    "sockets at a start": ("order", HELD, failing(Sockets, "hold")),
+    "sockets after a decision": ("socket", HELD, failing(Sockets, "follow")),
+    "the sockets of an update": ("update", HELD, break_update("launcher", "bind_sockets")),
+    "the start of a store's helper": ("lease", LEASED, failing(_Helper, "start")),
+    "what such a helper writes": ("lease", LEASED, failing(_Helper, "_read")),
+    "the care for such a helper": ("lease", LEASED, failing(Leases, "_look_after")),
+    "the end of a run for a store": ("lease", {}, break_telling),
+    "memory": ("measure", {"restart_when": RestartLimits(1 << 40, interval=0.05)}, failing(measuring, "_measure")),
+    "the idle shutdown": ("idle", {}, break_idle_look),
+    "the table of an update": ("update", {}, break_update("engine", "read_table")),
+    "the update itself": ("update", {}, break_update("engine", "update")),
+    "the output after an update": ("output", {}, break_adoption),
+    "a rolling restart": ("log", {}, break_roll),
+    "the port for metrics": ("control", {}, break_metrics_port),
+    "the web page": ("control", {}, break_web_page),
+    "the look after files": ("repair", {}, break_keeper),
+    "the manager that started supinit": ("notify", {}, break_manager),
+    "OOM kills": ("reap", {}, failing(oom, "find_counter")),
+    "supinit's own log": ("log", {}, break_journal),
+    "warnings about the table": ("lint", {}, failing(lint, "warnings_on")),
+    "a log file": ("output", {"log": LogSettings(file="/dev/null")}, failing(RotatedFile, "write")),
 }
+"""What fails, and the label of the metric."""
+
+
+def end_after(container: Turned, loop: Loop, condition: Callable[[], object]) -> None:
+    """Ask for the end once the condition is met, and the other program was started twice since then."""
+    enough: list[int] = []
+
+    def look() -> None:
+        starts = container.output.count("web | up")
+        if not enough and condition():
+            enough.append(starts + 2)
+        if enough and starts >= enough[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            loop._loop.call_later(0.02, look)
+
+    loop._loop.call_soon(look)
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -251,27 +401,25 @@ def test_a_part_that_fails_is_counted_and_logged_once_and_the_rest_goes_on(open_
 
     def meddle(container: Turned, loop: Loop) -> None:
         inject(container, loop)
-        loop._loop.call_later(0.7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        end_after(container, loop, lambda: container.engine.counters.internal_errors)
 
-    crashing = program("web", "sh", "-c", "echo up; exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
-    ending = run(open_folder, crashing, program("part", *SLEEP, **fields), meddle=meddle)
+    ending = run(open_folder, crashing(), program("part", *SLEEP, **fields), meddle=meddle)
     assert (ending["result"], ending["left"]) == (0, 0), ending["log"]
     assert list(ending["errors"]) == [where], ending["log"]
     assert ending["log"].count("Traceback") == 1
-    assert ending["output"].count("web | up") > 1
 
 
 def test_a_file_system_that_does_not_answer_holds_up_nothing_but_its_watch(open_folder: Path) -> None:
     """The end of supinit does not wait for the thread of the look either."""
 
-    def meddle(_container: Turned, loop: Loop) -> None:
+    def meddle(container: Turned, loop: Loop) -> None:
         file_watches.LOOK_LIMIT = 0.1
         Survey._look = hang  # type: ignore[method-assign, assignment]
-        loop._loop.call_later(0.7, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        end_after(container, loop, lambda: problem in container.log)
 
-    ending = run(open_folder, program("part", *SLEEP, **WATCHED), meddle=meddle)
-    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
     problem = "cannot watch /proc/self/status: no answer within 0.1 s"
+    ending = run(open_folder, crashing(), program("part", *SLEEP, **WATCHED), meddle=meddle)
+    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
     assert f'program.watch_failed program=part reason="{problem}"' in ending["log"]
 
 
@@ -300,8 +448,7 @@ def test_deaths_are_decided_on_after_an_error_of_the_core(open_folder: Path) -> 
         core.advance = fail_first
         loop._loop.call_later(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
-    crashing = program("web", "sh", "-c", "exit 3", restart=ALWAYS, restart_delay=QUICK, start_retries=None)
-    ending = run(open_folder, crashing, meddle=meddle)
+    ending = run(open_folder, crashing(), meddle=meddle)
     assert (ending["result"], ending["left"]) == (0, 0)
     assert ending["errors"]["core"] >= 1
     assert ending["log"].count("Traceback") == 1

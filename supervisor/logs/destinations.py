@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 class Destinations:
     """All destinations of one container."""
 
-    def __init__(self, stdout: Sink, stderr: Sink, epoll: select.epoll) -> None:
+    def __init__(self, stdout: Sink, stderr: Sink, epoll: select.epoll, fault: Callable[[BaseException], None]) -> None:
+        """`fault` is told of an error in the writing of a file that nobody expected."""
         self.sinks = (stdout, stderr)
         self._epoll = epoll
+        self._fault = fault
         self._all: list[Sink | FileSink] = [stdout] if stdout is stderr else [stdout, stderr]
         self._files: dict[str, FileSink] = {}
         self._by_wake: dict[int, FileSink] = {}
@@ -55,7 +57,7 @@ class Destinations:
         if file is None:
             if (sink := self._sink_at(path)) is not None:
                 return sink
-            file = self._files[path] = FileSink(path, settings)
+            file = self._files[path] = FileSink(path, settings, self._fault)
             self._by_wake[file.descriptor] = file
             self._all.append(file)
             self._epoll.register(file.descriptor, select.EPOLLIN)

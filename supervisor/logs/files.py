@@ -16,6 +16,7 @@ import errno
 import os
 import stat
 from collections import deque
+from functools import partial
 from time import monotonic
 
 from supervisor.logs.losses import Losses
@@ -45,8 +46,12 @@ NO_READER = "no process has it open for reading yet"
 class FileSink:
     """A log file, as the pump sees it: `descriptor` is readable when the thread has reported something (`flush`)."""
 
-    def __init__(self, path: str, settings: LogSettings) -> None:
+    def __init__(
+        self, path: str, settings: LogSettings, fault: Callable[[BaseException], None] = lambda _: None
+    ) -> None:
+        """`fault` is told, by `flush`, of an error that nobody expected."""
         self.name = path
+        self._fault = fault
         self.losses = Losses(path)
         self.failure: str | None = None
         """Why it cannot be written, until it can."""
@@ -59,6 +64,8 @@ class FileSink:
         self._is_awaited = False
         self._news: deque[tuple[str | None, Job]] = deque()
         """From the thread: why the last write failed (None: it did not), and what of it is lost."""
+        self._errors: deque[Exception] = deque()
+        """From the thread: what nobody expected."""
         self._reported: str | None = None
         """The failure that the thread has reported last."""
         self._jobs: SimpleQueue[Job | None] | None = None
@@ -76,7 +83,13 @@ class FileSink:
     def write(self, buffers: Buffers, source: Output | None = None, size: int = 0) -> None:
         """Have whole lines written. `size` is the number of bytes of `source` in them, counted if they are lost."""
         if self._jobs is None:
-            self._jobs = self._start()
+            try:
+                self._jobs = self._start()
+            except OSError as error:  # no more threads: the next write tries again
+                self._reported = error.strerror
+                self._news.append((error.strerror, (buffers, source, size)))
+                os.eventfd_write(self.descriptor, 1)
+                return
         self._given += sum(map(len, buffers))
         self._jobs.put((buffers, source, size))
         if self.waiting >= BACKLOG:
@@ -90,6 +103,8 @@ class FileSink:
                 os.eventfd_read(self.descriptor)
         except BlockingIOError:
             pass
+        while self._errors:
+            self._fault(self._errors.popleft())
         while self._news:
             self.failure, (lost, source, size) = self._news.popleft()
             if size:
@@ -114,11 +129,11 @@ class FileSink:
 
     def _start(self) -> SimpleQueue[Job | None]:
         from queue import SimpleQueue  # neither is needed before the first child runs
-        from threading import Thread
+
+        from supervisor.threads import start_thread
 
         jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, args=(jobs,), name=self.name, daemon=True)
-        self._thread.start()
+        self._thread = start_thread(partial(self._work, jobs), self.name)
         return jobs
 
     # ---- in the thread
@@ -148,6 +163,7 @@ class FileSink:
         try:
             return self._file.write(buffers)
         except Exception as error:  # if the thread ended, its programs would wait for ever
+            self._errors.append(error)
             return b"".join(buffers), f"internal error: {error!r}"
 
 

@@ -64,7 +64,7 @@ class Pump:
         self.fault: Callable[[str, BaseException], None] = lambda *_: None
         """Takes an error that nobody expected, which concerns one pipe."""
         self._epoll = select.epoll()
-        self._destinations = Destinations(stdout, stderr, self._epoll)
+        self._destinations = Destinations(stdout, stderr, self._epoll, self._note_error)
         self._pipes: dict[int, Pipe] = {}
         self._by_instance: dict[InstanceId, set[int]] = {}
         self._buckets: dict[str, Bucket] = {}
@@ -346,7 +346,7 @@ class Pump:
             pipe.take(data)
         except Exception as error:
             pipe.output.dropped += len(data)
-            self.fault("output", error)
+            self._note_error(error)
         if pipe.patterns is None:
             self._watched.discard(pipe)
         if pipe.holds:
@@ -359,6 +359,9 @@ class Pump:
             self._holding.pop(pipe, None)
         else:
             self._holding[pipe] = until
+
+    def _note_error(self, error: BaseException) -> None:
+        self.fault("output", error)
 
     def _note_slow(self, program: str, lines: int) -> None:
         self._slow.note(program, lines, self.report)

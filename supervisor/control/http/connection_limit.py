@@ -125,5 +125,6 @@ class ConnectionLimit:
     def _note_end(self, task: asyncio.Task[None]) -> None:
         self._connections.discard(task)
         self.at_end()
-        if not task.cancelled() and task.exception() is not None:
-            self._console.log("error", "control.failed", reason=repr(task.exception()))
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._console.log("error", "control.failed", reason=repr(error))
+            self._console.fault("control", error)
