@@ -47,12 +47,8 @@ while True:
         time.sleep(0.05)
 """
 """A program that takes every process that it can get."""
-HOGGED: dict[str, Any] = {
-    "plain": PLAIN,
-    "hog": PLAIN | {"command": ["/usr/bin/python3", "-I", "-c", HOG], "autostart": False},
-    "late": EAGER | {"autostart": False},
-}
 AT_THE_LIMIT = "no process can be created: the limit of processes, of the user or of the container, is reached"
+NO_THREAD = AT_THE_LIMIT.replace("process can", "thread can")
 
 
 def is_well(container: Container, pids: dict[str, int]) -> None:
@@ -94,17 +90,30 @@ def pids_cgroup() -> Iterator[Path]:
     path.rmdir()
 
 
-def test_at_the_users_limit_of_processes_a_start_waits_and_succeeds_later(run: Run) -> None:
-    refuse_and_recover(run(HOGGED, inside=("prlimit", "--nproc=40", *AS_USER)))
+def test_at_the_users_limit_of_processes_a_start_waits_and_succeeds_later(run: Run, tmp_path: Path) -> None:
+    refuse_and_recover(run(hogged(tmp_path), inside=("prlimit", "--nproc=40", *AS_USER)), tmp_path)
 
 
-def test_at_the_containers_limit_of_processes_a_start_waits_and_succeeds_later(pids_cgroup: Path, run: Run) -> None:
+def test_at_the_containers_limit_of_processes_a_start_waits_and_succeeds_later(
+    pids_cgroup: Path, run: Run, tmp_path: Path
+) -> None:
     (pids_cgroup / "pids.max").write_text("40")
     join = ("sh", "-c", f'echo $$ > {pids_cgroup}/cgroup.procs && exec "$@"', "join")
-    refuse_and_recover(run(HOGGED, within=join))
+    refuse_and_recover(run(hogged(tmp_path), within=join), tmp_path)
 
 
-def refuse_and_recover(container: Container) -> None:
+def hogged(folder: Path) -> dict[str, Any]:
+    (folder / "watched").write_text("1")
+    watch = {"path": f"{folder}/watched", "action": "restart", "debounce": "10ms"}
+    return {
+        "plain": PLAIN,
+        "hog": PLAIN | {"command": ["/usr/bin/python3", "-I", "-c", HOG], "autostart": False},
+        "late": EAGER | {"autostart": False},
+        "watching": PLAIN | {"watch": [watch]},
+    }
+
+
+def refuse_and_recover(container: Container, folder: Path) -> None:
     container.await_ready()
     container.await_socket()
     pids = {"plain": container.programs()["plain"]["pid"]}
@@ -112,9 +121,17 @@ def refuse_and_recover(container: Container) -> None:
     sleep_until(lambda: (container.programs()["hog"]["processes"] or 0) > 20, 15, "it has what it can get")
     container.request("POST", "/v1/programs/late/start", {"wait": False})
     await_reason(container, "late", AT_THE_LIMIT)
+    code, refused = container.request("POST", "/v1/update", {})
+    assert (code, refused["problems"]) == (422, [f"cannot read the table: {NO_THREAD}"])
+    (folder / "watched").write_text("2")
+    container.expect(f'program=watching reason="cannot watch {folder}/watched: {NO_THREAD}"')
+    assert "supinit_internal_errors_total{" not in container.request("GET", "/metrics")[1]
     is_well(container, pids)
     assert container.supctl("stop", "hog").returncode == 0
     container.await_state("late", "RUNNING")
+    assert container.request("POST", "/v1/update", {})[0] == 200
+    (folder / "watched").write_text("3")
+    container.expect("program.watch_restored program=watching")
     is_well(container, pids)
     end_well(container)
 

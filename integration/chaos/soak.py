@@ -1,7 +1,8 @@
-"""Much of the same: restarts, orphans, output, status calls, a follower that does not read. What has grown?
+"""Much of the same: restarts, orphans, output, status calls, a follower that does not read, updates. What has grown?
 
 `python -m integration.chaos.soak --share 0.1` does a tenth of it. Memory, descriptors and the CPU of an idle second are
-measured after a first tenth of each, when buffers and histories are full, and after the rest.
+measured after a first tenth of each, when buffers and histories are full, and after the rest. `--rounds 3` does it all
+three times in one container.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from integration.chaos.invariants import resident
 from integration.chaos.programs import COMMON
@@ -33,9 +35,9 @@ REQUEST = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n"
 
 class Soak:
     def __init__(self, folder: Path) -> None:
-        table = folder / "supinit.yaml"
-        settings = {"run_dir": str(folder / "run"), "log": {"level": "warning"}}
-        table.write_text(json.dumps({"supervisor": settings, "programs": PROGRAMS}))
+        self._table = table = folder / "supinit.yaml"
+        self._settings = {"run_dir": str(folder / "run"), "log": {"level": "warning"}}
+        self._write(PROGRAMS)
         null = os.open("/dev/null", os.O_WRONLY)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
         self.container = Container(table, folder / "run", (), environment, True, stdout=null, stderr=os.dup(null))
@@ -84,6 +86,26 @@ class Soak:
             wire.sendall(b"GET /v1/logs?follow=1 HTTP/1.1\r\nHost: x\r\n\r\n")
             self.output(size)
 
+    def updates(self, count: float) -> None:
+        """Updates of a table of 100 programs, of which each replaces one process and changes one in place."""
+        more = {f"more-{number}": COMMON | {"command": ["sleep", "100000"]} for number in range(100)}
+        for number in range(int(count)):
+            changed = {"environment": {"NUMBER": str(number)}}, {"stop_grace_period": f"{number % 9 + 1}s"}
+            for name, keys in zip(("more-0", "more-1"), changed, strict=True):
+                more[name] = more[name] | keys
+            self._update(PROGRAMS | more)
+        self._update(PROGRAMS)
+
+    def _update(self, programs: dict[str, Any]) -> None:
+        self._write(programs)
+        code, answer = self.container.request("POST", "/v1/update", {"timeout": "60s"})
+        assert code == 200, answer
+
+    def _write(self, programs: dict[str, Any]) -> None:
+        draft = self._table.with_suffix(".draft")
+        draft.write_text(json.dumps({"supervisor": self._settings, "programs": programs}))
+        draft.rename(self._table)
+
     def measured(self) -> tuple[int, int, float]:
         """Return KiB, descriptors and CPU milliseconds of a second in which nothing happens."""
         time.sleep(0.5)
@@ -96,18 +118,19 @@ class Soak:
         return sum(map(int, Path(f"/proc/{self.container.init}/stat").read_text().rpartition(")")[2].split()[11:13]))
 
 
-STAGES = {"restarts": 10_000, "orphans": 100_000, "output": 10e9, "calls": 100_000, "deaf": 1e9}
+STAGES = {"restarts": 10_000, "orphans": 100_000, "output": 10e9, "calls": 100_000, "deaf": 1e9, "updates": 1000}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m integration.chaos.soak", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="supinit-soak-"))
     soak = Soak(folder)
     try:
         soak.container.request("POST", "/v1/programs/restarted/stop")
-        for stage, amount in STAGES.items():
+        for stage, amount in list(STAGES.items()) * options.rounds:
             act = getattr(soak, stage)
             act(amount * options.share * 0.1)
             before, began = soak.measured(), time.monotonic()

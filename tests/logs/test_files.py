@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import select
 import stat
 import subprocess
@@ -22,7 +23,8 @@ from supervisor.logs import files
 from supervisor.logs.files import FileSink, RotatedFile
 from supervisor.logs.sink import BACKLOG
 
-from ..process.nursery import LIMIT, open_at, sleep_until
+from ..engines import open_folder as open_folder
+from ..process.nursery import LIMIT, elsewhere, open_at, sleep_until
 
 SOURCE = Output(("web", 1))
 
@@ -421,6 +423,28 @@ def test_closing_gives_up_on_a_disk_that_stalls(tmp_path: Path) -> None:
     sleep_until(lambda: threading.active_count() == 1)
     os.close(reader)
     os.close(sink.descriptor)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's limit of processes")
+def test_where_no_thread_can_be_created_lines_are_lost_and_counted_until_one_can(open_folder: Path) -> None:
+    open_folder.chmod(0o777)
+    path = open_folder / "log"
+    source = Output(("web", 1))
+
+    def act() -> tuple[object, ...]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
+        sink = FileSink(str(path), LogSettings())
+        sink.write((b"a\n",), source, 2)
+        is_done, failure = sink.flush(), sink.failure
+        resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+        sink.write((b"b\n",), source, 2)
+        sleep_until(lambda: sink.flush() and sink.failure is None)
+        sink.close(LIMIT)
+        return is_done, failure, source.dropped, path.read_bytes()
+
+    reason = "no thread can be created: the limit of processes, of the user or of the container, is reached"
+    assert elsewhere(act, user=54321) == (True, reason, 2, b"b\n")
 
 
 def test_losses_are_the_programs_bytes_and_a_failure_is_over_when_it_is(tmp_path: Path) -> None:
