@@ -90,7 +90,10 @@ class Soak:
         """Updates of a table of 100 programs, of which each replaces one process and changes one in place."""
         more = {f"more-{number}": COMMON | {"command": ["sleep", "100000"]} for number in range(100)}
         for number in range(int(count)):
-            changed = {"environment": {"NUMBER": str(number)}}, {"stop_grace_period": f"{number % 9 + 1}s"}
+            changed: tuple[dict[str, Any], ...] = (
+                {"environment": {"NUMBER": str(number)}},
+                {"stop_grace_period": f"{number % 9 + 1}s"},
+            )
             for name, keys in zip(("more-0", "more-1"), changed, strict=True):
                 more[name] = more[name] | keys
             self._update(PROGRAMS | more)
