@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
+
+import pytest
 
 from supervisor.core.actions import RunHooks, SendSignal, Spawn, Sweep
 from supervisor.core.deadlines import next_deadline
@@ -20,8 +22,22 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.hook import Hook, HookKind, HookStep
-from supervisor.core.hook_sequence import GRACE, hook_variables
-from supervisor.core.life import Backoff, Exit, Fatal, Preparing, Run, Spawning, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.hook_sequence import GRACE, hook_variables, is_wanted
+from supervisor.core.life import (
+    Backoff,
+    Exit,
+    Fatal,
+    Life,
+    Phase,
+    Preparing,
+    Run,
+    Running,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.program import Program, SignalStep
 from supervisor.core.record import replace
 
@@ -90,6 +106,7 @@ def test_post_start_hooks_run_once_it_is_running() -> None:
     web = OneLife(replace(WEB, post_start=(WARM, CHECK))).spawn().tell(BecameReady(1))
     assert web.actions == (RunHooks(1, HookKind.POST_START, 0, (WARM, CHECK), pid=100),)
     assert web.refuses(_ended(HookKind.POST_START, 0, "post_start warm exited with code 1"))
+    assert OneLife(WEB).spawn().tell(BecameReady(1)).actions == ()
 
 
 def test_the_stop_continues_as_soon_as_a_pre_stop_hook_has_ended() -> None:
@@ -120,13 +137,38 @@ def test_a_shutdown_budget_counts_the_wait_for_what_is_left_before_it_shortens_p
     assert next_deadline(web.life) == 115.0
 
 
+def test_a_shutdown_budget_ends_the_wait_for_what_is_left_and_leaves_post_stop_hooks_out_where_it_is_that_short() -> (
+    None
+):
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), at=100.0)
+    web.tell(StopRequested(within=4.0), at=101.0)
+    assert web.phase == Sweeping(RUN, Exit(0, None, 100.0), 105.0, 110.0, SIGTERM, True, pace=0.0)
+    assert web.tell(Swept(1), at=102.0).phase == Stopped()
+
+
+def test_a_shutdown_budget_that_is_long_enough_shortens_nothing() -> None:
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), at=100.0)
+    before = web.life
+    assert web.tell(StopRequested(within=29.0), at=101.0).life == before
+    without = OneLife(WEB).spawn().tell(StopRequested(), ProcessExited(1, 0), at=100.0)
+    before = without.life
+    assert without.tell(StopRequested(within=9.0), at=101.0).life == before
+
+
+def test_a_shutdown_budget_shortens_the_post_stop_hook_that_runs_and_no_other_one_follows() -> None:
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), Swept(1))
+    web.tell(StopRequested(within=2.0), at=3.0)
+    assert next_deadline(web.life) == 5.0
+    assert web.tell(_ended(HookKind.POST_STOP, 0), at=4.0).phase == Stopped()
+
+
 def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_until_then() -> None:
     web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM))
     assert list(web.actions) == [Sweep(1, 100, SIGTERM)]
     web.tell(Swept(1))
     exit_ = Exit(None, SIGTERM, 0.0)
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 1.0, 100, exit_)]
-    assert web.life.is_alive
+    assert (web.life.is_alive, next_deadline(web.life)) == (True, 10.0 + GRACE)
     web.tell(_ended(HookKind.POST_STOP, 0, "post_stop clean exited with code 1"))
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 1, (LEAVE,), 1.0, 100, exit_)]
     assert web.tell(_ended(HookKind.POST_STOP, 1)).phase == Stopped()
@@ -144,6 +186,39 @@ def test_a_hurried_stop_leaves_post_stop_hooks_out() -> None:
     assert web.phase == Stopped()
     web = OneLife(CLEANED).spawn().tell(Hurried(), ProcessExited(1, 0), Swept(1))
     assert web.phase == Stopped()
+    web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, 0), Hurried(), Swept(1))
+    assert web.phase == Stopped()
+    web = OneLife(CLEANED).spawn().tell(ProcessExited(1, 0), Hurried(), Swept(1))
+    assert web.phase == Stopped()
+
+
+RUNS_PRE_START = Preparing(1, "pre_start warm", 10.0)
+RUNS_PRE_STOP = Stopping(RUN, 1, 10.0, hook="pre_stop leave")
+RUNS_POST_STOP = Sweeping(RUN, Exit(0, None, 0.0), 10.0, 10.0, SIGKILL, hook="post_stop clean", hook_index=1)
+
+
+@pytest.mark.parametrize("kind", HookKind)
+@pytest.mark.parametrize(
+    ("phase", "wanted"),
+    [
+        (RUNS_PRE_START, HookKind.PRE_START),
+        (Running(RUN), HookKind.POST_START),
+        (RUNS_PRE_STOP, HookKind.PRE_STOP),
+        (RUNS_POST_STOP, HookKind.POST_STOP),
+        (replace(RUNS_POST_STOP, hook=""), None),
+        (Spawning(), None),
+        (Stopped(), None),
+    ],
+)
+def test_a_hook_is_waited_for_as_long_as_the_phase_that_it_belongs_to_lasts(
+    phase: Phase, wanted: HookKind | None, kind: HookKind
+) -> None:
+    """The engine ends the others."""
+    action = RunHooks(2, kind, 1, (WARM,))
+    assert is_wanted(action, Life(phase=phase, generation=2)) == (kind is wanted)
+    assert not is_wanted(action, Life(phase=phase, generation=3))
+    is_any = kind is wanted is HookKind.POST_START  # all of them run one after the other
+    assert is_wanted(replace(action, index=0), Life(phase=phase, generation=2)) == is_any
 
 
 def test_a_hook_is_named_by_its_command_on_one_line_of_at_most_60_characters() -> None:
