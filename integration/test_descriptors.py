@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
+from http.client import HTTPConnection
 
 import pytest
 
@@ -50,6 +53,47 @@ def test_at_the_real_limit_starts_wait_and_everything_else_goes_on(run: Run) -> 
     assert not container.err.has("Traceback")
     container.signal(signal.SIGTERM)
     assert container.end(30) == 0
+
+
+def test_without_a_free_descriptor_what_is_used_for_the_first_time_still_works(run: Run) -> None:
+    """The lease of a oneshot needs parts of supinit that are loaded then. It cannot be asked for, which is said."""
+    once = {"key": "k", "store": "redis://127.0.0.1:1/0"}
+    oneshot = {"type": "oneshot", "command": ["true"], "once": once, "autostart": False, "shutdown_on": "never"}
+    probed = QUIET | {"healthcheck": {"test": ["CMD", "true"], "interval": "100ms"}, "autostart": False}
+    container = run({"web": QUIET, "oneshot": oneshot, "probed": probed}, within=(*PRLIMIT, "--nofile=64:64"))
+    container.await_socket()
+    client = HTTPConnection("supinit")
+    client.sock = socket.socket(socket.AF_UNIX)
+    client.sock.connect(str(container.socket))
+    assert ask(client, "POST", "/v1/programs/probed/start")[0] == 202
+    container.expect("program.became_healthy program=probed")
+    crowd = [socket.socket(socket.AF_UNIX) for _ in range(60)]
+    try:
+        for each in crowd:
+            each.connect(str(container.socket))
+            each.sendall(b"GET /v1/wait?for=stopped HTTP/1.1\r\nHost: x\r\n\r\n")
+        container.expect("cannot accept connections: Too many open files")
+        assert ask(client, "POST", "/v1/programs/oneshot/start")[0] == 202
+        reason = "cannot use redis://127.0.0.1:1/0 for once: its helper cannot be started: Too many open files"
+        container.expect(reason)
+        container.expect("program.became_unhealthy program=probed")
+        assert ask(client, "GET", "/v1/tree") == (503, "cannot answer: Too many open files; try again")
+    finally:
+        for each in crowd:
+            each.close()
+        client.close()
+    container.expect("program.became_healthy program=probed")
+    assert "supinit_internal_errors_total{" not in container.request("GET", "/metrics")[1]
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+
+
+def ask(client: HTTPConnection, method: str, path: str) -> tuple[int, str]:
+    """Ask over a connection that is open; return the status and the message of an error."""
+    client.request(method, path, b'{"wait": false}' if method == "POST" else None)
+    reply = client.getresponse()
+    answer = json.loads(reply.read())
+    return reply.status, answer["error"]["message"] if "error" in answer else ""
 
 
 def test_more_programs_than_the_old_soft_limit_allows_all_run(run: Run) -> None:

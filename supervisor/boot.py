@@ -19,6 +19,7 @@ from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
 from supervisor.logs.sink import container_sinks
 from supervisor.process.descriptors import raise_limit
+from supervisor.process.import_reserve import ImportReserve
 from supervisor.process.inbox import Inbox
 from supervisor.process.inherited import inherited_environment
 from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
@@ -54,6 +55,7 @@ def run(options: Options) -> int:
         raise StartError(f"cannot use socket {settings.socket_path}: its path is longer than {MAX_SOCKET_PATH} bytes")
     keep_descriptors()
     nofile = raise_limit()
+    ImportReserve().install()
     markers = Markers(settings.run_dir)
     markers.prepare()
     remains = 0 if is_init() else _end_remains(settings.run_dir)

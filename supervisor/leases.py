@@ -24,6 +24,7 @@ from supervisor.core.tree import Owner, OwnerKind
 from supervisor.errors import SpawnError
 from supervisor.launcher import chance
 from supervisor.process.children import NO_MARKS
+from supervisor.process.executable import cannot_start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Leases:
         if isinstance(error, SpawnError):
             return str(error)
         if isinstance(error, OSError):
-            return f"cannot be started: {error.strerror}"
+            return str(cannot_start(error))
         self._engine.faults.note("lease", error)
         return f"cannot be started: internal error: {error!r}"
 

@@ -21,6 +21,7 @@ from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.errors import ConfigError, SpawnError, StartError
 from supervisor.launcher import chance
+from supervisor.process.executable import cannot_start
 from supervisor.threads import begin_in_thread
 
 TYPE_CHECKING = False
@@ -251,8 +252,10 @@ class Tasks:
             command = Command(Owner(OwnerKind.COMMAND, instance))
             command.marks = marks
             code, signal = await command.wait(self._engine.children, launch, limit, ours)
-        except (SpawnError, OSError) as error:
+        except SpawnError as error:
             return f"{name} {error}"
+        except OSError as error:
+            return f"{name} {cannot_start(error)}"
         except Exception as error:
             return f"{name} cannot be run: {self._noted('hook', error)}"
         except asyncio.CancelledError:

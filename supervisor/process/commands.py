@@ -12,6 +12,7 @@ from supervisor.core.record import Record, replace
 from supervisor.core.signals import end_sentence
 from supervisor.core.tree import Owner, OwnerKind
 from supervisor.process.children import NO_MARKS
+from supervisor.process.executable import cannot_start
 from supervisor.process.sweep import kill_tree
 
 TYPE_CHECKING = False
@@ -65,7 +66,10 @@ class Command:
 
         The stdout and stderr of `launch` are replaced. Raises SpawnError.
         """
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            raise cannot_start(error) from None
         os.set_blocking(read_end, False)
         output = _Tail(read_end)
         try:

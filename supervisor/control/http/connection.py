@@ -13,6 +13,7 @@ included.
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -39,6 +40,8 @@ PATIENCE = 10.0
 LINGER = 1.0
 """Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is read so that its answer arrives."""
 LINGER_LIMIT = 1024 * 1024
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What the machine or the container has run out of, not what supinit has done wrong."""
 _CHUNK = 4096
 
 T = TypeVar("T")
@@ -176,6 +179,9 @@ class Connection:
         except _Gone:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in SHORT:
+                lack = RequestError(503, "busy", f"cannot answer: {error.strerror}; try again")
+                return error_response(lack, request.wants_text)
             self._console.log("error", "control.failed", reason=f"{request.method} {request.path}: {error!r}")
             self._console.fault("control", error)
             mistake = RequestError(500, "internal_error", "cannot answer: internal error; the log has the details")
