@@ -58,7 +58,7 @@ class Launcher:
         self._busy: dict[InstanceId, int] = {}
         """How often in a row the start of an instance has been put off because its executable was being written."""
         self._fingerprints: dict[InstanceId, dict[str, int]] = {}
-        """What the files of each instance held when it was started."""
+        """What the files of each instance that has some held when it was started."""
         self._terminal: Handover | None = None
         """The terminal of the main program, once one was started with a terminal."""
         self.sockets: Sockets | None = None
@@ -193,7 +193,7 @@ class Launcher:
         for instance, before in tuple(self._fingerprints.items()):
             program, current = plan.find(instance), self.plan.programs.get(instance[0])
             is_gone = current is not None and instance not in current.everyone  # it runs in its other lane now
-            if before and program is not None and not is_gone and instance[0] not in stale:
+            if program is not None and not is_gone and instance[0] not in stale:
                 now = fingerprint(program)
                 keys = tuple(key for key, number in before.items() if now.get(key, number) != number)
                 if keys:
@@ -258,7 +258,9 @@ class Launcher:
             from supervisor.process.pid_files import forget_pid
 
             forget_pid(path)
-        self._fingerprints[instance] = fingerprint(program)  # first: a change meanwhile is seen at the next update
+        self._fingerprints.pop(instance, None)
+        if files := fingerprint(program):  # first: a change meanwhile is seen at the next update
+            self._fingerprints[instance] = files
         launch = self.launch_for(instance)
         ours: list[int] = []
         try:

@@ -21,22 +21,31 @@ if TYPE_CHECKING:
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of the histograms, in seconds."""
 
+EMPTY = (0,) * (len(BUCKETS) + 1)
+
 
 class Histogram:
     """A histogram of durations. `counts`: one for each of BUCKETS, not cumulative, and one for what is longer."""
 
+    __slots__ = ("counts", "total_seconds")
+
     def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS) + 1)
+        self.counts = EMPTY
         self.total_seconds = 0.0
 
     def observe(self, seconds: float) -> None:
         index = next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))
-        self.counts[index] += 1
+        self.counts = tuple(count + (place == index) for place, count in enumerate(self.counts))
         self.total_seconds += seconds
 
 
 class InstanceCounters:
     """The counters of one instance."""
+
+    __slots__ = (
+        "exits", "kills", "leftovers_killed", "oom_kills", "probe_failures", "probe_seconds", "restarts_due", "starts",
+        "stop_seconds", "watch_actions",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.starts = 0

@@ -32,6 +32,8 @@ class Delivery:
     With `drops`, a congested destination gets nothing.
     """
 
+    __slots__ = ("_begun", "_destinations", "_drops", "_format", "_source")
+
     def __init__(self, destinations: Sequence[Destination], format_: Format, source: Output, drops: bool) -> None:
         self._destinations = destinations
         self._format = format_
@@ -83,6 +85,8 @@ class SinkDelivery:
     A line may be shown before it has ended. Its rest follows on the same line of the output, unless something else was
     written there meanwhile: then the rest gets a line of its own. With `drops`, a congested output gets nothing.
     """
+
+    __slots__ = ("_drops", "_format", "_has_begun", "_sink", "_source")
 
     def __init__(self, sink: Sink, format_: Format, source: Output, drops: bool) -> None:
         self._sink = sink

@@ -52,6 +52,8 @@ def prefix_of(label: str, is_colored: bool = False) -> bytes:
 class PlainFormat:
     """Each line after the prefix, which may be empty."""
 
+    __slots__ = ("_separator", "prefix")
+
     def __init__(self, prefix: bytes = b"") -> None:
         self.prefix = prefix
         self._separator = b"\n" + prefix

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from supervisor.core.lanes import first_lane
 from supervisor.core.output import Output
 from supervisor.core.program import WhenFull
@@ -54,7 +52,7 @@ class Inserted:
             output = self._outputs.setdefault(first, Output(first))
             tail = self._tails.of(instance)
             tail.limit = log.tail
-            pipe = Pipe(-1, instance, stream, output, tail, partial(self._note_slow, program.name))
+            pipe = Pipe(-1, instance, stream, output, tail, self._note_slow)
             pipe.severity = severity
             pipe.connect(program, self._destinations.of(program, stream), self._bucket_of(program))
             self._pipes[instance, stream, severity] = pipe

@@ -31,6 +31,10 @@ class Lines:
     beginning of a line that has not ended (`show`); without it, every line is held until it ends.
     """
 
+    __slots__ = (
+        "_goes_on", "_margin", "_max_line", "_parts", "_seam", "_tail", "_take_part", "_taker", "held", "shown",
+    )  # fmt: skip
+
     def __init__(
         self,
         max_line: int,

@@ -84,7 +84,7 @@ class Pipe:
         stream: int,
         output: Output,
         tail: Tail,
-        note_slow: Callable[[int], None] = lambda _: None,
+        note_slow: Callable[[str, int], None] = lambda *_: None,
     ) -> None:
         self.descriptor = descriptor
         self.instance = instance
@@ -108,7 +108,7 @@ class Pipe:
         """Of lines that came through syslog."""
         self._budget: Budget | None = None
         self._note_slow = note_slow
-        """Gets the number of lines that the patterns could not search in time."""
+        """Gets the program and the number of lines that its patterns could not search in time."""
         self._in_row = 0
         """Bytes read since the pipe was last empty."""
         self._joined_at: float | None = None
@@ -198,7 +198,7 @@ class Pipe:
         from supervisor.logs.patterns import Budget
 
         if self._budget is None:
-            self._budget = Budget(self._note_slow)
+            self._budget = Budget(partial(self._note_slow, self.instance[0]))
         return self._budget
 
     def renew_budget(self) -> None:

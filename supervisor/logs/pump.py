@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-from functools import partial
 from time import monotonic
 
 from supervisor.core.lanes import first_lane
@@ -66,7 +65,7 @@ class Pump:
         self._epoll = select.epoll()
         self._destinations = Destinations(stdout, stderr, self._epoll, self._note_error)
         self._pipes: dict[int, Pipe] = {}
-        self._by_instance: dict[InstanceId, set[int]] = {}
+        self._by_instance: dict[InstanceId, tuple[int, ...]] = {}
         self._buckets: dict[str, Bucket] = {}
         self._paused: dict[Pipe, None] = {}
         """Pipes that wait for a destination, the longest waiting first."""
@@ -158,13 +157,13 @@ class Pump:
         output = self.outputs.setdefault(first, Output(first))
         tail = self.tails.of(instance)
         tail.limit = program.log.tail
-        pipe = Pipe(read_end, instance, stream, output, tail, partial(self._note_slow, program.name))
+        pipe = Pipe(read_end, instance, stream, output, tail, self._note_slow)
         pipe.connect(program, destinations, self._bucket_of(program))
         if report is not None:
             pipe.watch(program, report)
             self._watched.add(pipe)
         self._pipes[read_end] = pipe
-        self._by_instance.setdefault(instance, set()).add(read_end)
+        self._by_instance[instance] = (*self._by_instance.get(instance, ()), read_end)
         return write_end
 
     def insert(self, program: Program, instance: InstanceId, stream: int, severity: str, data: bytes) -> None:
@@ -207,7 +206,8 @@ class Pump:
 
     def _close(self, pipe: Pipe) -> None:
         del self._pipes[pipe.descriptor]
-        self._by_instance[pipe.instance].discard(pipe.descriptor)
+        mine = self._by_instance[pipe.instance]
+        self._by_instance[pipe.instance] = tuple(other for other in mine if other != pipe.descriptor)
         if not self._is_asleep(pipe):
             self._epoll.unregister(pipe.descriptor)
         self._paused.pop(pipe, None)

@@ -170,7 +170,7 @@ def test_a_step_without_news_counts_nothing() -> None:
 def test_a_histogram_counts_each_value_once(seconds: float, index: int) -> None:
     histogram = Histogram()
     histogram.observe(seconds)
-    assert histogram.counts == [int(place == index) for place in range(len(BUCKETS) + 1)]
+    assert histogram.counts == tuple(int(place == index) for place in range(len(BUCKETS) + 1))
     assert histogram.total_seconds == seconds
 
 
