@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from integration.busyness import slowness
 from integration.container import SUPINIT, UNSHARE, Container, Table
 from integration.engine import Engine, find_engine
 from integration.servers.installed import open_place
@@ -63,6 +65,12 @@ def namespaces() -> None:
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> None:
     assert os.access(SUPINIT, os.X_OK), f"{SUPINIT} is not there: install the project into this environment first"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sampled() -> None:
+    """Begin to notice how busy the machine is."""
+    slowness(time.monotonic())
 
 
 @pytest.fixture

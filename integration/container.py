@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from integration.busyness import slowness
 from integration.processes import alive_in_namespace, children_of, namespace_of
 from integration.waiting import NeverCame, sleep_until
 from supervisor.client.wire import JSON, connect, exchange
@@ -149,12 +150,13 @@ class Container:
 
     def end(self, limit: float = 20.0) -> int:
         """Wait for the container's end and return its exit code."""
-        try:
-            code = self._process.wait(limit)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"supinit has not ended within {limit:g} s:\n{self.output}") from None
-        self._settle()
-        return code
+        began = time.monotonic()
+        while (now := time.monotonic()) - began < limit * slowness(began):
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(limit - (now - began) % limit)
+                self._settle()
+                return code
+        raise AssertionError(f"supinit has not ended within {limit:g} s:\n{self.output}")
 
     @property
     def has_ended(self) -> bool:

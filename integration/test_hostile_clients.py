@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from integration.busyness import slowness
 from integration.conftest import Measured, Run
 from integration.container import CHILDREN, Container
 from integration.processes import stat_of
@@ -21,7 +22,7 @@ from integration.waiting import sleep_until
 
 ASKED, CRASHES = 100, 5
 MEDIAN, SLOWEST, REAPED = 0.25, 2.0, 1.0
-"""Seconds, with the allowance of a busy machine: on a quiet one, the median is below 0.1 s."""
+"""Seconds; on an idle machine, the median is below 0.1 s."""
 KINDS = ["garbage", "huge heads", "pipelined", "slow", "half-closed", "deaf"]
 
 
@@ -63,7 +64,7 @@ def ask(path: Path, target: str) -> bytes:
 def test_others_are_answered_and_the_dead_are_reaped(
     attacked: Container, measured: Measured, request: pytest.FixtureRequest
 ) -> None:
-    answers, reaped = [], []
+    answers, reaped, since = [], [], time.monotonic()
     for number in range(ASKED):
         began = time.monotonic()
         assert ask(attacked.socket, "/livez") == b"HTTP/1.1 200 OK"
@@ -76,8 +77,9 @@ def test_others_are_answered_and_the_dead_are_reaped(
         f"{kind}: GET /livez {median * 1e3:.1f} ms (median of {ASKED}), {slowest * 1e3:.1f} ms at most; "
         f"reaped within {max(reaped) * 1e3:.1f} ms"
     )
-    assert median < MEDIAN and slowest < SLOWEST
-    assert max(reaped) < REAPED
+    factor = slowness(since)
+    assert median < MEDIAN * factor and slowest < SLOWEST * factor
+    assert max(reaped) < REAPED * factor
     assert attacked.supctl("shutdown").returncode == 0
     assert attacked.end() == 0
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from integration.busyness import slowness
 from integration.conftest import Measured, Run
 from integration.container import Container, child
 from integration.tap import Tap
@@ -221,10 +222,10 @@ def family(run: Run, tap: Tap, kind: str, record: Path) -> Container:
     return container
 
 
-def end_program(container: Container) -> float:
-    """Make the program end, and return how long it took until that was visible."""
+def end_program(container: Container) -> None:
+    """Make the program end, which is visible soon."""
     container.request("POST", "/v1/programs/successor/signal", {"signal": "SIGUSR1"})
-    return sleep_until(lambda: container.programs()["successor"]["pid"] is None, 5, "the program has ended")
+    sleep_until(lambda: container.programs()["successor"]["pid"] is None, 2, "the program has ended")
 
 
 def numbered(data: bytes) -> list[bytes]:
@@ -247,7 +248,7 @@ def test_a_member_of_the_group_dies_with_the_program_and_what_it_has_written_is_
     run: Run, tap: Tap, record: Path
 ) -> None:
     container = family(run, tap, "member", record)
-    assert end_program(container) < 2.0
+    end_program(container)
     container.await_state("successor", "EXITED", "FATAL", "STOPPED", "COMPLETED")
     (count,) = struct.unpack("Q", record.read_bytes())
     sleep_until(lambda: tap.data.count(b"\n") > count, 5, "its last line is there while the container runs")
@@ -260,10 +261,10 @@ def test_a_daemon_that_nobody_knows_goes_on_writing_after_its_program_and_holds_
     run: Run, tap: Tap, record: Path
 ) -> None:
     container = family(run, tap, "daemon", record)
-    assert end_program(container) < 2.0
+    end_program(container)
     pieces = len(tap.pieces)
     sleep_until(lambda: len(tap.pieces) > pieces + 3, 5, "its lines go on coming")
     asked_at = container.signal(signal.SIGTERM)
     assert container.end() == 0
-    assert time.monotonic() - asked_at < 2.0
+    assert time.monotonic() - asked_at < 2 * slowness(asked_at)
     assert_all_is_there(tap.finish(), record)

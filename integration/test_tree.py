@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from integration.busyness import slowness
 from integration.conftest import Measured, Run
 from integration.container import SUPCTL, Container
 from integration.processes import children_of
@@ -105,11 +106,11 @@ def test_thousands_of_processes_hold_nothing_up(run: Run, measured: Measured) ->
     container.await_socket()
     assert len(container.supctl("tree").stdout.splitlines()) == MANY + 3
     asking = subprocess.Popen([SUPCTL, "-s", str(container.socket), "tree"], stdout=subprocess.DEVNULL)
-    waits = []
+    waits, since = [], time.monotonic()
     while asking.poll() is None:
         began = time.monotonic()
         assert container.request("GET", "/livez")[0] == 200
         waits.append(time.monotonic() - began)
     assert asking.wait(10) == 0
     measured(f"tree of {MANY} processes: /livez meanwhile took at most {1000 * max(waits):.0f} ms ({len(waits)} asked)")
-    assert max(waits) < 1.0
+    assert max(waits) < slowness(since)

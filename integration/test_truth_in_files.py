@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integration.busyness import slowness
 from integration.conftest import Measured, Run
 from integration.container import Container
 from integration.nginx_uwsgi import free_port
@@ -131,7 +132,7 @@ def test_a_crash_is_seen_in_the_files_at_once_and_before_the_next_start(
     sleep_until(lambda: marks(container) == {"ready"}, 5, "its markers are gone")
     took = time.monotonic() - began
     measured(f"a marker is gone {took * 1000:.0f} ms after its program was killed")
-    assert took < PROMPT
+    assert took < PROMPT * slowness(began)
     assert container.programs()["web"]["pid"] != pid
 
 
