@@ -9,7 +9,7 @@ from math import isfinite
 
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import ExecProbe, FileProbe, HttpProbe, TcpProbe, UnixProbe
-from supervisor.core.life import Backoff, Starting, Stopping
+from supervisor.core.life import Starting, Stopping
 from supervisor.core.program import Condition
 from supervisor.core.record import Record
 from supervisor.core.restart_policy import exit_sentence
@@ -76,9 +76,11 @@ class Why:
     def _holding_back(self, instance: InstanceId) -> Iterator[InstanceId]:
         """Yield one instance of each program that this one waits for: the one that is worst off."""
         views = self._snapshot.instances
+        conditions = self._conditions(instance[0])
         for name in views[instance].waiting_for:
             program = self._plan.programs.get(name)
-            missing = [views[i] for i in program.instances if not _is_up(views[i])] if program is not None else []
+            instances = program.instances if program is not None else ()  # an update may just have removed it
+            missing = [views[i] for i in instances if not _is_enough(views[i], conditions.get(name))]
             if missing:
                 worst = min(missing, key=lambda view: (view.state is not State.FATAL, view.instance))
                 yield worst.name, worst.instance
@@ -95,10 +97,9 @@ class Why:
             case State.STARTING | State.RUNNING:
                 yield f"{name} {self._not_up(view)}."
             case State.BACKOFF:
-                reason = view.reason or _ended(view) or "its last run failed"
-                yield f"{name} is in BACKOFF: {reason}; {self._next_try(instance, view)}."
+                yield f"{name} is in BACKOFF: {view.reason}; {self._next_try(instance, view)}."
             case State.FATAL:
-                yield f"{name} is FATAL: {view.reason or _ended(view) or 'it failed'}. It is not tried again."
+                yield f"{name} is FATAL: {view.reason}. It is not tried again."
             case State.STOPPED:
                 yield f"{name} is STOPPED: {self._stopped()}."
             case State.STOPPING:
@@ -120,9 +121,12 @@ class Why:
             yield "It has not run yet."
 
     def _awaited(self, view: InstanceView) -> str:
-        conditions = {need.program: need.condition for need in self._plan.programs[view.name].depends_on}
+        conditions = self._conditions(view.name)
         goals = [f"{name} {GOALS[conditions.get(name, Condition.STARTED)]}" for name in view.waiting_for]
         return f"it waits for {' and '.join(goals)}" if goals else view.reason or "it waits to be started"
+
+    def _conditions(self, name: str) -> dict[str, Condition]:
+        return {need.program: need.condition for need in self._plan.programs[name].depends_on}
 
     def _not_up(self, view: InstanceView) -> str:
         """Say why an instance with a process is not up, as a predicate."""
@@ -151,8 +155,8 @@ class Why:
     def _next_try(self, instance: InstanceId, view: InstanceView) -> str:
         life, retries = self._snapshot.fleet.lives[instance], self._plan.programs[instance[0]].start_retries
         count = f" ({life.failures} of {retries})" if retries is not None and life.failures else ""
-        at = life.phase.until if isinstance(life.phase, Backoff) else view.starts_again_at
-        return f"tries again in {short_time((at or self._now) - self._now)}{count}"
+        at = self._now if view.starts_again_at is None else view.starts_again_at
+        return f"tries again in {short_time(at - self._now)}{count}"
 
     def _stopped(self) -> str:
         verdict = self._snapshot.verdict
@@ -179,12 +183,11 @@ class Why:
         return f"{instance[0]}:{instance[1]}" if self._plan.programs[instance[0]].scale > 1 else instance[0]
 
 
-def _is_up(view: InstanceView) -> bool:
-    return view.is_fine and view.health is not Health.STARTING and view.state in (State.RUNNING, State.EXITED)
-
-
-def _ended(view: InstanceView) -> str:
-    return exit_sentence(view.last_exit) if view.last_exit is not None else ""
+def _is_enough(view: InstanceView, condition: Condition | None) -> bool:
+    """Whether an instance holds nobody back: it is up, or has completed where that is enough."""
+    if view.state is State.EXITED:
+        return condition is not Condition.HEALTHY
+    return view.state is State.RUNNING and view.health in (Health.NONE, Health.HEALTHY)
 
 
 def _target(probe: Probe) -> str:
