@@ -64,7 +64,7 @@ def look_again(life: Life, phase: Starting, search: DaemonSearch, now: float) ->
 def note_missed(life: Life, problem: str) -> Life:
     """Note why the last look has not found the daemon."""
     match life.phase:
-        case Starting(search=DaemonSearch(exit=exit_, problem=before) as search) if exit_ and problem != before:
+        case Starting(search=DaemonSearch(exit=exit_) as search) if exit_ is not None:
             return replace(life, phase=replace(life.phase, search=replace(search, problem=problem)))
         case _:
             return life

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from supervisor.core.container import Asked
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.life import Fatal, Pending, Running, Starting, Stopped
-from supervisor.core.program import Condition, Dependency, Program, ShutdownOn
+from supervisor.core.program import Condition, Dependency, Program, ProgramType, ShutdownOn
 from supervisor.core.record import replace
+from supervisor.core.schedule import Schedule
 
 from .worlds import World, plan_of, program
 
@@ -64,3 +66,32 @@ def test_an_update_that_replaces_a_program_restarts_what_is_to_restart_with_it()
     world.update(replace(DB, command=("another",)), FOLLOWER, program("other", "db"))
     assert (world.stop_order, world.alive) == (["web", "db"], ["db", "other", "web"])
     assert world.life("other").generation == 1
+
+
+def test_one_of_several_dependencies_is_enough_to_restart_with() -> None:
+    follower = replace(program("web", "cache"), depends_on=(Dependency("cache"), Dependency("db", restart=True)))
+    world = up(DB, CACHE, follower).ask(RestartRequested(), "db")
+    assert (world.stop_order, world.life("cache").generation) == (["web", "db"], 1)
+
+
+def test_a_restart_leaves_what_is_to_stop_anyway_as_it_is() -> None:
+    proxy = program("proxy", "web")
+    world = up(DB, FOLLOWER, proxy, obeys={"proxy": ()}).ask(StopRequested(), "web", "proxy")
+    world.ask(RestartRequested(), "db")
+    assert not world.life("web").is_wanted
+    world.pass_to(60.0)
+    assert world.alive == ["db"]
+
+
+def test_an_optional_dependency_whose_schedule_rests_is_not_waited_for() -> None:
+    job = replace(CACHE, kind=ProgramType.ONESHOT, schedule=Schedule(interval=60.0), autostart=False)
+    web = replace(program("web"), depends_on=(Dependency("cache", Condition.COMPLETED, required=False),))
+    assert isinstance(up(job, web).phase("web"), Running)
+
+
+def test_a_request_for_an_instance_that_does_not_exist_changes_nothing() -> None:
+    world = up(DB, FOLLOWER)
+    before = world.fleet
+    for event in (StartRequested(), StopRequested(), RestartRequested()):
+        world.tell(Asked((("nobody", 1), ("db", 2)), event))
+    assert world.fleet == before

@@ -369,3 +369,20 @@ def test_every_change_reaches_each_older_process_exactly_once_and_soon(seed: int
         if rng.random() < 0.3:
             world.ask(rng.choice((StopRequested(), StartRequested(), RestartRequested())), name)
             world.pass_to(world.now + 20.0)
+
+
+def test_an_event_for_a_watch_that_has_ended_changes_nothing() -> None:
+    world = _world(WEB)
+    before = world.fleet
+    assert world.tell(FilesTouched((RESTARTS,))).fleet == before
+
+
+def test_a_change_that_the_first_look_finds_waits_for_the_debounce_time() -> None:
+    plan = plan_of(WEB)
+    fleet = _world(WEB).fleet
+    first = replace(fleet.files[RELOADS], is_first=True, is_looking=True, last_hint=9.0)
+    fleet = replace(fleet, files={RELOADS: first})
+    found = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 8.0), 10.0).fleet
+    assert (next_deadline(found), found.files[RELOADS].last_hint) == (10.5, 9.0)
+    found = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 9.5), 10.0).fleet
+    assert found.files[RELOADS].last_hint == 9.5

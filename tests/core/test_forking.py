@@ -14,6 +14,7 @@ from supervisor.core.events import (
     DeadlinePassed,
     Hurried,
     MainChanged,
+    Notified,
     ProcessExited,
     StartFailed,
     StopAnnounced,
@@ -21,7 +22,8 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.forking import LOOK_INTERVAL, NOTHING_LEFT
-from supervisor.core.life import Backoff, Exit, Fatal, Run, Running, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.life import Backoff, DaemonSearch, Exit, Fatal, Run, Running, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.notice import Notice
 from supervisor.core.program import (
     Program,
     ProgramType,
@@ -37,6 +39,7 @@ from supervisor.core.stop_sequence import KILL_INTERVAL
 
 from .worlds import OneLife
 
+RUN = Run(100, 0.0)
 WEB = Program("web", ("web",), kind=ProgramType.FORKING)
 ONCE = replace(WEB, restart=Restart(RestartWhen.NEVER))
 WITH_FILE = replace(WEB, pid_file="/run/web.pid")
@@ -169,3 +172,21 @@ def test_the_command_itself_is_stopped_with_the_stop_sequence() -> None:
 
 def test_an_end_that_is_reported_again_changes_nothing() -> None:
     assert _left().refuses(ProcessExited(1, 7))
+
+
+def test_without_a_pid_file_nothing_is_looked_for_while_the_command_runs() -> None:
+    assert OneLife(WEB).spawn().phase == Starting(RUN, 60.0, search=DaemonSearch())
+    assert OneLife(WITH_FILE).spawn().phase == Starting(RUN, 60.0, search=DaemonSearch(look_at=LOOK_INTERVAL))
+
+
+def test_a_start_that_was_extended_stays_so_when_the_command_has_ended() -> None:
+    web = OneLife(WEB).spawn().tell(Notified(1, Notice(extend_by=100.0)), ProcessExited(1, 0), at=1.0)
+    assert isinstance(web.phase, Starting)
+    assert web.phase.deadline == 101.0
+
+
+def test_a_reason_is_kept_only_once_the_command_has_ended() -> None:
+    assert OneLife(WITH_FILE).spawn().refuses(DaemonMissed(1, "no pid file"))
+    web = _left().tell(DaemonMissed(1, "no pid file"))
+    assert web.phase == Starting(RUN, 60.0, search=DaemonSearch(Exit(0, None, 1.0), 1.0 + LOOK_INTERVAL, "no pid file"))
+    assert web.refuses(DaemonMissed(1, "no pid file"))

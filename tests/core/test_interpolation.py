@@ -95,6 +95,8 @@ def test_an_unset_variable_is_empty_and_named_where_it_was_needed(
         ("${SET", "missing closing brace after '${SET'"),
         ("${A:-${B}", "missing closing brace after '${A:-${B}'"),
         ("x ${a long name that goes on", "missing closing brace after '${a long name that g…'"),
+        ("${SET:-just long enough", "missing closing brace after '${SET:-just long eno…'"),
+        ("${twenty_characters_", "missing closing brace after '${twenty_characters_'"),
         ("${}", "invalid variable '${}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
         ("${1}", "invalid variable '${1}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
         ("${A:x}", "invalid variable '${A:x}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),

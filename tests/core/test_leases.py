@@ -231,3 +231,27 @@ def test_a_greater_order_that_is_recorded_means_that_it_need_not_run(
 
 def test_a_recorded_key_means_that_it_need_not_run() -> None:
     assert reason_to_skip("v1", None, True, ()) == "was done before for v1"
+
+
+def test_a_run_that_lost_its_lease_has_not_succeeded_whatever_its_code() -> None:
+    migrate = _running().tell(LeaseEnded(1, "another container has taken it over"), at=5.0)
+    migrate.tell(ProcessExited(1, 0), Swept(1), at=6.0)
+    assert migrate.actions == (TellStore(1, succeeded=False),)
+
+
+def test_a_lease_is_renewed_while_the_run_is_being_stopped() -> None:
+    migrate = _running().tell(StopRequested(), LeaseHeld(1, 53.0), at=13.0)
+    assert isinstance(migrate.phase, Stopping)
+    assert migrate.phase.run.lease == Lease(53.0, 43.0)
+    migrate.tell(ProcessExited(1, 0), at=14.0)
+    assert isinstance(migrate.phase, Sweeping)
+    assert next_deadline(migrate.tell(LeaseHeld(1, 25.0), at=14.0).life) == 15.0
+    migrate.tell(LeaseHeld(1, 67.0), at=14.0)
+    assert isinstance(migrate.phase, Sweeping)
+    assert migrate.phase.run.lease == Lease(67.0, 57.0)
+
+
+def test_only_a_store_is_told_within_the_time_of_a_stop() -> None:
+    assert (Once("v1", store=STORE).tell_time, Once("v1", "/shared").tell_time) == (TELL_LIMIT, 0.0)
+    assert MIGRATE.down_time == MIGRATE.stop_time + TELL_LIMIT
+    assert replace(MIGRATE, once=None).down_time == MIGRATE.stop_time

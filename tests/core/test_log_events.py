@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from signal import SIGTERM
+from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.container import Change, Over, ShutdownAsked, ShutdownBegun
+from supervisor.core.container import (
+    Change,
+    ContainerChange,
+    FilesChanged,
+    Over,
+    RestartDue,
+    RunsPassedOver,
+    ScaleChange,
+    ShutdownAsked,
+    ShutdownBegun,
+)
 from supervisor.core.events import (
     DeadlinePassed,
     LookFailed,
@@ -17,12 +27,47 @@ from supervisor.core.events import (
     StartRequested,
 )
 from supervisor.core.fleet import advance
+from supervisor.core.health import Health, HealthState
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
+from supervisor.core.hook import Hook, HookStep
+from supervisor.core.life import (
+    Backoff,
+    Blame,
+    Claiming,
+    Exit,
+    Exited,
+    Fatal,
+    Life,
+    Pending,
+    Phase,
+    Preparing,
+    Run,
+    Running,
+    Scheduled,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.log_events import LogEvent, describe_change, describe_container_change, describe_container_phase
 from supervisor.core.notice import Notice
-from supervisor.core.program import Condition, Program, ProgramType, Readiness, Restart, RestartWhen, ShutdownOn
+from supervisor.core.program import (
+    CommandStep,
+    Condition,
+    Program,
+    ProgramType,
+    Readiness,
+    Restart,
+    RestartWhen,
+    ShutdownOn,
+    SignalStep,
+    WriteStep,
+)
 from supervisor.core.record import replace
+from supervisor.core.schedule import Outcome
 from supervisor.core.verdict import Cause, Verdict
+from supervisor.core.watch import Watch, WatchAction
 
 from .worlds import OneLife, World, plan_of, program
 
@@ -275,3 +320,188 @@ def test_a_main_program_that_cannot_be_started_is_an_error() -> None:
     world = World(plan_of(main), unspawnable={"web": ("cannot be started: web was not found", 127)}).begin()
     assert _events(world)[-1] == ("error", "program.failed")
     assert describe_container_change(ShutdownBegun(world.verdict)).level == "error"
+
+
+RUN = Run(100, 0.0)
+DOWN = Exit(None, SIGKILL, 8.0, out_of_memory=True, last_lines=("one", "two"))
+SWEEPING = Sweeping(RUN, DOWN, 9.0, 18.0)
+ASKED = replace(SWEEPING, asked=True)
+STEPWISE = replace(
+    WEB,
+    stop=(
+        WriteStep("/run/web.fifo", b"q", 30.0),
+        CommandStep(("web", "quit"), 20.0),
+        HookStep(Hook(("leave",), timeout=10.0)),
+        SignalStep(SIGTERM, 5.0),
+    ),
+)
+STOPPING = Stopping(RUN, 0, 30.0)
+UP = Running(RUN)
+BLAMED = replace(STOPPING, blame=Blame("was unhealthy (refused)"))
+STUCK = replace(STOPPING, step_index=4, is_stuck=True)
+CLAIMING = Claiming(10.0, "another container is running it")
+ANOTHER = replace(CLAIMING, reason="asks db whether it is to run")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (Pending(), Pending(("db", "cache")), ["info program.held_back waits_for=db,cache"]),
+        (Pending(("db",)), Pending(("db",)), []),
+        (Pending(("db",)), Pending(("cache",)), ["info program.held_back waits_for=cache"]),
+        (Stopped(), Pending(("db",)), ["info program.held_back waits_for=db"]),
+        (Spawning(), Pending(held_until=5.0, held_by="held"), ["info program.held_back reason=held"]),
+        (Spawning(was_held=True), Pending(held_until=5.0, held_by="held"), []),
+        (Pending(), CLAIMING, ["info program.held_back reason=another container is running it"]),
+        (CLAIMING, CLAIMING, []),
+        (CLAIMING, ANOTHER, ["info program.held_back reason=asks db whether it is to run"]),
+        (Spawning(), UP, ["info program.started pid=100", "info program.became_ready pid=100 after_seconds=8.0"]),
+        (Starting(RUN, 9.0), UP, ["info program.became_ready pid=100 after_seconds=8.0"]),
+        (Pending(), Preparing(0, "pre_start check", 9.0), ["info program.hook_begun hook=pre_start check"]),
+        (
+            UP,
+            replace(SWEEPING, exit=replace(DOWN, out_of_memory=False)),
+            ["warning program.exited pid=100 signal=SIGKILL ran_for=8.0 last_lines=['one', 'two']"],
+        ),
+        (
+            UP,
+            SWEEPING,
+            [
+                "warning program.exited pid=100 signal=SIGKILL ran_for=8.0 reason=out of memory "
+                "last_lines=['one', 'two']"
+            ],
+        ),
+        (STOPPING, replace(ASKED, exit=Exit(7, None, 8.0)), ["info program.exited pid=100 code=7 ran_for=8.0"]),
+        (UP, replace(SWEEPING, exit=Exit(0, None, 8.0)), ["info program.exited pid=100 code=0 ran_for=8.0"]),
+        (SWEEPING, Backoff(9.5, "crashed"), ["warning program.restart_delayed seconds=1.5 reason=crashed"]),
+        (SWEEPING, Exited(), ["info program.completed"]),
+        (Spawning(), Exited("was done before"), ["info program.completed reason=was done before"]),
+        (SWEEPING, Fatal("crashed", 1), ["error program.failed reason=crashed last_lines=['one', 'two']"]),
+        (Spawning(), Fatal("cannot be started", 127), ["error program.failed reason=cannot be started"]),
+        (Stopped(), Scheduled(), ["info program.scheduled"]),
+        (Exited(), Scheduled(), ["info program.scheduled"]),
+        (Fatal("crashed", 1), Scheduled(), ["info program.scheduled"]),
+        (SWEEPING, Scheduled(), ["info program.completed"]),
+        (SWEEPING, Scheduled("crashed", 7), ["error program.run_failed reason=crashed last_lines=['one', 'two']"]),
+        (Spawning(), Scheduled("cannot be started", 127), ["error program.run_failed reason=cannot be started"]),
+        (UP, STOPPING, ["info program.stop_begun step=write to /run/web.fifo wait=30.0"]),
+        (UP, replace(STOPPING, pace=0.5), ["info program.stop_begun step=write to /run/web.fifo wait=15.0"]),
+        (
+            UP,
+            BLAMED,
+            [
+                "warning program.given_up reason=was unhealthy (refused)",
+                "info program.stop_begun step=write to /run/web.fifo wait=30.0",
+            ],
+        ),
+        (STOPPING, replace(STOPPING, deadline=20.0), []),
+        (STOPPING, replace(STOPPING, step_index=1), ["info program.stop_continued step=web quit wait=20.0"]),
+        (BLAMED, replace(BLAMED, step_index=2), ["info program.stop_continued step=pre_stop leave wait=10.0"]),
+        (STOPPING, replace(STOPPING, step_index=3), ["info program.stop_continued step=SIGTERM to its main wait=5.0"]),
+        (STOPPING, replace(STOPPING, step_index=3, is_refused=True), []),
+        (STOPPING, replace(STOPPING, step_index=4), ["warning program.killed pid=100"]),
+        (
+            replace(STUCK, is_stuck=False),
+            STUCK,
+            ["error program.left_behind pid=100 reason=SIGKILL has not ended it"],
+        ),
+        (
+            replace(STUCK, is_stuck=False),
+            replace(STUCK, is_refused=True),
+            ["error program.left_behind pid=100 reason=supinit may not signal it"],
+        ),
+        (STUCK, replace(STUCK, deadline=50.0), []),
+    ],
+)  # fmt: skip
+def test_what_a_step_tells(before: Phase, after: Phase, told: list[str]) -> None:
+    change = Change(("web", 1), Life(phase=before), Life(phase=after, since=8.0))
+    notes = []
+    for note in describe_change(STEPWISE, change):
+        values = dict(note.values)
+        assert values.pop("program") == "web"
+        notes.append(" ".join((note.level, note.event, *(f"{key}={value}" for key, value in values.items()))))
+    assert notes == told
+
+
+@pytest.mark.parametrize(
+    ("health", "level", "event"),
+    [
+        (Health.HEALTHY, "info", "program.became_healthy"),
+        (Health.UNHEALTHY, "warning", "program.became_unhealthy"),
+        (Health.STARTING, None, None),
+    ],
+)
+def test_a_turn_of_the_health_is_told_with_the_probes_words(health: Health, level: str, event: str | None) -> None:
+    before, after = (
+        Life(phase=UP, health_state=HealthState(0.0, state, detail=detail))
+        for state, detail in ((Health.STARTING, ""), (health, "HTTP 500"))
+    )
+    told = [LogEvent(level, event, {"program": "web", "detail": "HTTP 500"}, "RUNNING", health.value)] if event else []
+    assert list(describe_change(WEB, Change(("web", 1), before, after))) == told
+
+
+def test_what_comes_beside_the_process_that_serves_is_told_without_a_state() -> None:
+    change = Change(("web", 1), Life(phase=Spawning()), Life(phase=Starting(RUN, 9.0)), is_beside=True)
+    assert list(describe_change(WEB, change)) == [LogEvent("info", "program.started", {"program": "web", "pid": 100})]
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "event", "values"),
+    [
+        (
+            RunsPassedOver("web", 1, None, "the run before is not over"),
+            "warning",
+            "program.run_skipped",
+            {"runs": 1, "reason": "the run before is not over"},
+        ),
+        (
+            RunsPassedOver("web", 2, Outcome.MISSED, "it was due up to 9 s ago"),
+            "warning",
+            "program.run_missed",
+            {"runs": 2, "reason": "it was due up to 9 s ago"},
+        ),
+        (
+            RestartDue(("web", 2), "memory", "its memory is 2.0 MiB, above 1.0 MiB", is_one_of_many=True),
+            "warning",
+            "program.restart_due",
+            {"instance": 2, "reason": "its memory is 2.0 MiB, above 1.0 MiB"},
+        ),
+        (
+            RestartDue(("web", 1), "age", "it has run for 1h00m", is_one_of_many=False),
+            "info",
+            "program.restart_due",
+            {"reason": "it has run for 1h00m"},
+        ),
+        (ScaleChange("web", 1, 3), "info", "program.scaled", {"instances": 3, "before": 1}),
+        (
+            FilesChanged(("web", Watch("/certs")), (*"abcdefghijk",), (("web", 1),)),
+            "info",
+            "program.files_changed",
+            {"path": "/certs", "changed": "a,b,c,d,e,f,g,h,i,j,…", "does": "reload"},
+        ),
+        (
+            FilesChanged(("web", Watch("/certs")), (*"abcdefghij",), ()),
+            "info",
+            "program.files_changed",
+            {"path": "/certs", "changed": "a,b,c,d,e,f,g,h,i,j", "does": "nothing"},
+        ),
+        (
+            FilesChanged(("web", Watch("/certs", WatchAction.RESTART)), ("",), (("web", 1),)),
+            "info",
+            "program.files_changed",
+            {"path": "/certs", "does": "restart"},
+        ),
+    ],
+)
+def test_what_is_not_a_step_of_one_instance(
+    change: ContainerChange, level: str, event: str, values: dict[str, object]
+) -> None:
+    assert describe_container_change(change) == LogEvent(level, event, {"program": "web", **values})
+
+
+def test_the_last_lines_of_the_program_that_ended_the_container_are_told() -> None:
+    world = World(plan_of(replace(WEB, restart=NEVER))).begin()
+    before = world.fleet
+    world.exits("web", 7)
+    [told] = describe_container_phase(before, world.fleet, "one\ntwo")
+    assert told.values["last_lines"] == "one\ntwo"

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGTERM
 
 import pytest
 
 from supervisor.core.container import Happened, Resumed, ShutdownAsked
+from supervisor.core.deadlines import next_deadline, pass_deadline, postpone
 from supervisor.core.events import Notified
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
-from supervisor.core.life import Backoff, Running, Starting, Stopping
+from supervisor.core.life import (
+    Backoff,
+    Claiming,
+    DaemonSearch,
+    Exit,
+    Goal,
+    Lease,
+    Life,
+    Pending,
+    Phase,
+    Preparing,
+    Run,
+    Running,
+    Scheduled,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.log_events import LogEvent, describe_pause
 from supervisor.core.notice import Notice
 from supervisor.core.program import Program, Readiness, Settings
+from supervisor.core.record import replace
 
 from .worlds import World, plan_of, program
 
@@ -64,3 +85,54 @@ def test_a_pause_that_was_none_changes_nothing(paused_for: float) -> None:
 
 def test_a_pause_is_an_event_of_the_log() -> None:
     assert describe_pause(5.00049) == LogEvent("warning", "container.resumed", {"paused_for": 5.0})
+
+
+RUN = Run(100, 0.0, lease=Lease(40.0, 30.0))
+EXIT = Exit(0, None, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "later"),
+    [
+        (Starting(RUN, 9.0), Starting(RUN, 14.0)),
+        (Starting(RUN, inf), Starting(RUN, inf)),
+        (Starting(RUN, 9.0, search=DaemonSearch(EXIT, 8.5)), Starting(RUN, 14.0, search=DaemonSearch(EXIT, 13.5))),
+        (Starting(RUN, inf, search=DaemonSearch(EXIT, 8.5)), Starting(RUN, inf, search=DaemonSearch(EXIT, 13.5))),
+        (Running(RUN, 9.0), Running(RUN, 14.0)),
+        (Running(RUN), Running(RUN)),
+        (Pending((), 9.0, "held"), Pending((), 14.0, "held")),
+        (Pending(("db",)), Pending(("db",))),
+        (Preparing(0, "pre_start check", 9.0), Preparing(0, "pre_start check", 14.0)),
+        (Claiming(9.0, "asks db"), Claiming(14.0, "asks db")),
+        (Stopping(RUN, 0, 9.0, stuck_at=18.0), Stopping(RUN, 0, 14.0, stuck_at=23.0)),
+        (Sweeping(RUN, EXIT, 9.0, 18.0), Sweeping(RUN, EXIT, 14.0, 23.0)),
+        (Backoff(9.0, "crashed"), Backoff(14.0, "crashed")),
+        (Stopped(), Stopped()),
+        (Scheduled(), Scheduled()),
+    ],
+)
+def test_a_pause_moves_every_deadline_of_a_phase_and_no_fact(phase: Phase, later: Phase) -> None:
+    """A lease is the store's, whose clock runs on."""
+    assert postpone(Life(phase=phase, since=1.0), 5.0) == Life(phase=later, since=1.0)
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Starting(RUN, 9.0, search=DaemonSearch(EXIT, 9.0)),
+        Running(replace(RUN, lease=None), 9.0),
+        Pending((), 9.0, "held"),
+        Preparing(0, "pre_start check", 9.0),
+        Claiming(9.0, "asks db"),
+        Stopping(RUN, 0, 9.0),
+        Sweeping(RUN, EXIT, 9.0, 18.0),
+        Sweeping(RUN, EXIT, 9.0, 18.0, hook="post_stop clean"),
+        Sweeping(RUN, EXIT, 9.0, 18.0, tells_store=True),
+        Backoff(9.0, "crashed"),
+    ],
+)
+def test_nothing_is_due_before_the_deadline(phase: Phase) -> None:
+    life = Life(Goal.UP, phase)
+    assert next_deadline(life) == 9.0
+    assert pass_deadline(BEAT, life, 8.9) == (life, ())
+    assert pass_deadline(BEAT, life, 9.0)[0] != life or pass_deadline(BEAT, life, 9.0)[1]

@@ -95,3 +95,13 @@ def test_a_record_is_matched_by_place_and_by_name() -> None:
             assert y == 2
         case _:
             pytest.fail("not matched")
+
+
+def test_a_record_without_defaults_has_none() -> None:
+    class Place(Record):
+        x: int
+        y: int = 0
+
+    assert Place(1) == Place(1, 0)
+    with pytest.raises(TypeError, match="needs a value for x"):
+        Place(y=1)

@@ -9,11 +9,13 @@ import pytest
 from supervisor.core.container import STEPS, Begun, Order, Over, ShutdownAsked, ShuttingDown, TimePassed
 from supervisor.core.events import RestartRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
-from supervisor.core.life import Exited, Running, Stopped, Stopping
+from supervisor.core.holds import count_holds, note_hold
+from supervisor.core.life import Exited, Goal, Life, Phase, Run, Running, Stopped, Stopping
 from supervisor.core.plan import critical_path
 from supervisor.core.program import (
     Condition,
     Dependency,
+    InstanceId,
     Program,
     ProgramType,
     Restart,
@@ -174,3 +176,48 @@ def test_a_turn_starts_and_stops_a_bounded_number_of_programs_and_the_rest_follo
             assert next_deadline(turn.fleet) == 5.0
         turn = advance(plan, turn.fleet, TimePassed(), 5.0)
     assert (sorted(started), next_deadline(turn.fleet)) == (sorted(plan.instances), None)
+
+
+def _lives(**phases: tuple[Goal, Phase]) -> dict[InstanceId, Life]:
+    return {(name, 1): Life(goal, phase) for name, (goal, phase) in phases.items()}
+
+
+RUN = Run(100, 0.0)
+UP, TO_STOP, DOWN = (Goal.UP, Running(RUN)), (Goal.DOWN, Running(RUN)), (Goal.DOWN, Stopped())
+STUCK = (Goal.DOWN, Stopping(RUN, 1, 10.0, is_stuck=True))
+
+
+@pytest.mark.parametrize(
+    ("web", "migrate", "held"),
+    [
+        (UP, DOWN, {}),
+        (DOWN, DOWN, {}),
+        (STUCK, DOWN, {}),
+        (TO_STOP, DOWN, {"migrate": 1, "db": 1}),
+        (TO_STOP, UP, {"migrate": 1}),
+        (TO_STOP, TO_STOP, {"migrate": 1, "db": 1}),
+        (DOWN, TO_STOP, {"db": 1}),
+    ],
+)
+def test_what_is_to_stop_holds_its_dependencies_back_through_what_is_down(
+    web: tuple[Goal, Phase], migrate: tuple[Goal, Phase], held: dict[str, int]
+) -> None:
+    plan = plan_of(DB, MIGRATE, WEB)
+    assert count_holds(plan, _lives(db=UP, migrate=migrate, web=web)) == held
+
+
+def test_one_instance_that_is_to_stop_is_enough_and_each_change_is_counted_once() -> None:
+    plan = plan_of(DB, replace(program("web", "db"), scale=2), program("app", "db"))
+    lives = {("db", 1): Life(*UP), ("web", 1): Life(*UP), ("web", 2): Life(*TO_STOP), ("app", 1): Life(*TO_STOP)}
+    held = count_holds(plan, lives)
+    assert held == {"db": 2}
+    lives["web", 2] = Life(*DOWN)
+    assert note_hold(plan, lives, held, ("web", 2), Life(*TO_STOP)) == []
+    assert held == {"db": 1}
+    lives["app", 1] = Life(*DOWN)
+    assert note_hold(plan, lives, held, ("app", 1), Life(*TO_STOP)) == ["db"]
+    assert held == {}
+    lives["app", 1] = Life(*TO_STOP)
+    assert note_hold(plan, lives, held, ("app", 1), Life(*UP)) == []
+    assert held == {"db": 1}
+    assert note_hold(plan, lives, held, ("db", 1), Life(*DOWN)) == []

@@ -10,7 +10,7 @@ and how long it takes. The random walks over whole fleets (tests/core/test_laws*
 What is not changed:
 
 - texts, since most of them are for people. What is chosen in a text is changed.
-- constants that are plain numbers, such as a limit in seconds: a test could only repeat them
+- constants and defaults that are plain numbers, such as a limit in seconds: a test could only repeat them
 - what type checkers read (TYPE_CHECKING, aliases, annotations, assert, assert_never), `__repr__`, `__slots__`, enums
 - what reads the same after the change
 

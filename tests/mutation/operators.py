@@ -110,8 +110,6 @@ class _Finder:
                     yield from self.in_function(node, "")
                 case ast.ClassDef():
                     yield from self.in_class(node, f"{node.name}.")
-                case ast.Assign(value=ast.Constant()):
-                    pass  # a value that was chosen, such as a limit: a test could only repeat it
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if not _is_for_types(name, value):
                     yield from self.in_value(Owner("constant", name, node.lineno, value), node)
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
@@ -128,7 +126,9 @@ class _Finder:
                     yield from self.in_value(Owner("field", node.name, inner.lineno, value, name), inner)
 
     def in_value(self, owner: Owner, node: ast.Assign | ast.AnnAssign) -> Iterator[Mutant]:
-        """Yield mutants of the value. It is replaced as a whole, so a change of the value itself needs a new owner."""
+        """Yield mutants of a value. A plain number was chosen, as a limit is: a test could only repeat it."""
+        if node.value is not None and _is_number(node.value):
+            return
         self.owner, self.returns = owner, ""
         yield from self.in_expression(node, "value", None)
 
@@ -331,6 +331,17 @@ def _is_text(node: ast.expr) -> bool:
 
 def _is_call_of(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+
+
+def _is_number(node: ast.expr) -> bool:
+    """Whether an expression is a number, or is computed from numbers. True and False are none."""
+    match node:
+        case ast.Constant(value=value):
+            return not isinstance(value, bool) and isinstance(value, int | float)
+        case ast.BinOp(left=left, right=right):
+            return _is_number(left) and _is_number(right)
+        case _:
+            return False
 
 
 def _is_for_types(name: str, value: ast.expr) -> bool:

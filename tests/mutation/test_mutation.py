@@ -91,7 +91,7 @@ def test_constants_fields_and_parameters_get_other_values() -> None:
     "source",
     [
         '"""A text."""\nTYPE_CHECKING = False\nif TYPE_CHECKING:\n    A = 1\n',
-        "LIMIT = 10.0\n",
+        "SIZE = 10 * 1024\nclass A(Record):\n    limit: float = 10.0\n",
         "Phase = Stopped | Pending\nKey = tuple[str, int]\n",
         "class Wish(Enum):\n    UP = 1\n",
         "class A:\n    __slots__ = ()\n    def __repr__(self):\n        return f(1)\n",
