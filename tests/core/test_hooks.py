@@ -171,6 +171,8 @@ def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_unt
     assert (web.life.is_alive, next_deadline(web.life)) == (True, 10.0 + GRACE)
     web.tell(_ended(HookKind.POST_STOP, 0, "post_stop clean exited with code 1"))
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 1, (LEAVE,), 1.0, 100, exit_)]
+    assert web.refuses(_ended(HookKind.POST_STOP, 0))
+    assert web.refuses(_ended(HookKind.PRE_STOP, 1))
     assert web.tell(_ended(HookKind.POST_STOP, 1)).phase == Stopped()
 
 

@@ -136,3 +136,10 @@ def test_nothing_is_due_before_the_deadline(phase: Phase) -> None:
     assert next_deadline(life) == 9.0
     assert pass_deadline(BEAT, life, 8.9) == (life, ())
     assert pass_deadline(BEAT, life, 9.0)[0] != life or pass_deadline(BEAT, life, 9.0)[1]
+
+
+def test_only_a_sign_of_life_satisfies_the_watchdog() -> None:
+    world = _running().pass_to(1.0).happens("beat", Notified(1, Notice(status="serving")))
+    phase = world.phase("beat")
+    assert isinstance(phase, Running)
+    assert phase.silent_until == 2.0

@@ -316,3 +316,19 @@ def test_they_are_counted_by_limit() -> None:
     for limit in ("age", "memory", "age"):
         counters.note_container(RestartDue(("web", 1), limit, ""))
     assert counters.of(("web", 1)).restarts_due == {"age": 2, "memory": 1}
+
+
+def test_a_limit_that_an_update_removes_forgets_what_was_measured() -> None:
+    world = _large(_world(WEB)).pass_to(31.0)
+    assert list(world.fleet.limits["web"].over) == [("web", 1)]
+    world.update(replace(WEB, restart_when=AGE))
+    assert world.fleet.limits["web"].over == {}
+
+
+def test_a_program_that_is_stopped_while_it_is_measured_is_measured_again_after_its_next_start() -> None:
+    world = _world(WEB)
+    fleet = advance(world.plan, world.fleet, TimePassed(), 31.0).fleet
+    assert fleet.limits["web"].is_looking
+    world.fleet = fleet
+    world.ask(StopRequested(), "web").ask(StartRequested(), "web").pass_to(100.0)
+    assert world.measurements != []

@@ -6,14 +6,27 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import Happened, RollAsked, ScaleAsked, Serving, ShutdownAsked, Updated
-from supervisor.core.events import StartRequested, StopRequested
+from supervisor.core.container import (
+    Asked,
+    Happened,
+    Resumed,
+    RollAsked,
+    ScaleAsked,
+    ScaleChange,
+    Serving,
+    ShutdownAsked,
+    Updated,
+)
+from supervisor.core.events import RestartRequested, StartRequested, StopRequested
+from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.lanes import SecondLane
 from supervisor.core.life import Exited, Fatal, Running, Stopped, Stopping
-from supervisor.core.program import Program, ProgramType, Restart, RestartWhen
+from supervisor.core.program import Dependency, Program, ProgramType, Restart, RestartWhen
 from supervisor.core.record import replace
-from supervisor.core.roll import Outcome
+from supervisor.core.roll import Outcome, Roll
 from supervisor.core.roll_events import sentence_of
+from supervisor.core.scaling import obstacle_to_scale
+from supervisor.core.schedule import Schedule
 from supervisor.core.update import UpdateAction, compare
 from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 
@@ -480,3 +493,151 @@ def test_the_same_table_again_while_it_is_under_way_start_first() -> None:
     before = world.fleet.rolls
     assert world.update(new(FIRST)).fleet.rolls == before
     assert compare(world.plan, {}, plan_of(new(FIRST)), {}, world.fleet.rolls).programs == ()
+
+
+def test_several_at_a_time_start_first_and_a_rollback_dismisses_each_new_process() -> None:
+    two = replace(FIRST, update_config=replace(CONFIG, order=Order.START_FIRST, parallelism=2))
+    world = roll(up(two))
+    assert len(world.pids) == 4
+    world.pass_to(30.0)
+    assert (len(world.fleet.rolls["web"].replaced), outcome(world), len(world.pids)) == (2, Outcome.COMPLETED, 2)
+    careful = replace(two, update_config=replace(two.update_config or CONFIG, failure_action=FailureAction.ROLLBACK))
+    world = up(careful)
+    before = serving(world)
+    successor = world.update(new(careful)).spawned[-1]
+    world.tell(Happened(successor, world.death(successor, 1))).pass_to(30.0)
+    assert (serving(world), len(world.pids), outcome(world)) == (before, 2, Outcome.ROLLED_BACK)
+
+
+def test_an_old_process_that_stays_since_its_new_one_has_failed_keeps_its_entry() -> None:
+    config = replace(CONFIG, order=Order.START_FIRST, failure_action=FailureAction.CONTINUE)
+    entry = replace(FIRST, update_config=config)
+    world = up(entry)
+    successor = world.update(new(entry)).spawned[-1]
+    world.tell(Happened(successor, world.death(successor, 1))).pass_to(30.0)
+    assert (outcome(world), world.plan.programs["web"].command) == (Outcome.COMPLETED, ("new",))
+    assert released(world) == [("true",), ("new",)]
+
+
+def test_a_request_for_the_new_process_does_not_count_as_its_failure() -> None:
+    """Such as the restart of what it depends on."""
+    web = replace(WEB, depends_on=(Dependency("db", restart=True),))
+    world = roll(up(web, program("db"))).ask(RestartRequested(), "db").pass_to(60.0)
+    assert (outcome(world), world.fleet.rolls["web"].failed) == (Outcome.COMPLETED, ())
+
+
+def test_an_instance_that_is_down_takes_its_entry_at_once() -> None:
+    world = up(WEB, obeys={"web": ()}).tell(Asked((("web", 2),), StopRequested())).pass_to(30.0)
+    world.update(new(WEB))
+    assert released(world) == [("true",), ("new",), ("true",)]
+
+
+def test_a_rollback_also_brings_back_what_was_replaced() -> None:
+    before = replace(WEB, update_config=replace(CONFIG, failure_action=FailureAction.ROLLBACK))
+    world = up(before).update(new(before))
+    world.pass_to(world.now + 1.0)
+    assert released(world) == [("new",), ("new",), ("true",)]
+    fails(world, 2).pass_to(60.0)
+    assert (outcome(world), released(world)) == (Outcome.ROLLED_BACK, [("true",)] * 3)
+    assert [world.life("web", number).generation for number in (1, 2, 3)] == [3, 3, 1]
+
+
+def test_an_update_that_a_newer_table_has_replaced_cannot_go_on() -> None:
+    world = fails(up(WEB).update(new(WEB))).pass_to(30.0)
+    assert world.fleet.rolls["web"].can_go_on
+    world.update(replace(WEB, command=("third",), update_config=None)).pass_to(60.0)
+    assert not world.fleet.rolls["web"].can_go_on
+    roll(world).pass_to(120.0)
+    assert released(world) == [("third",)] * 3
+
+
+@pytest.mark.parametrize(("code", "generation"), [(None, 2), (1, 1)], ids=["completed", "with a failure"])
+def test_what_is_to_restart_with_a_program_follows_a_roll_without_a_failure(code: int | None, generation: int) -> None:
+    web = replace(WEB, update_config=replace(CONFIG, failure_action=FailureAction.CONTINUE))
+    proxy = replace(program("proxy"), depends_on=(Dependency("web", restart=True),))
+    world = roll(up(web, proxy))
+    if code is not None:
+        fails(world, code=code)
+    world.pass_to(60.0)
+    assert (outcome(world), world.life("proxy").generation) == (Outcome.COMPLETED, generation)
+
+
+def test_the_only_instance_that_fails_for_good_does_not_end_the_container_where_the_old_entry_comes_back() -> None:
+    config = replace(CONFIG, failure_action=FailureAction.ROLLBACK)
+    before = replace(WEB, scale=1, update_config=config, restart=NEVER)
+    world = fails(up(before).update(new(before))).pass_to(60.0)
+    assert (outcome(world), released(world)) == (Outcome.ROLLED_BACK, [("true",)])
+    assert isinstance(world.fleet.container_phase, Serving)
+
+
+def test_a_request_for_an_instance_on_its_way_has_no_effect_and_one_for_another_has() -> None:
+    world = roll(up(WEB, obeys={"web": ()}))
+    before = world.fleet.lives
+    world.tell(Asked((("web", 1),), RestartRequested()))
+    assert world.fleet.lives == before
+    world.tell(Asked((("web", 3),), RestartRequested()))
+    assert isinstance(world.phase("web", 3), Stopping)
+
+
+def test_a_pause_of_supinit_moves_delay_and_monitor() -> None:
+    world = up(replace(WEB, scale=1))
+    begun = roll(world).now
+    world.pass_to(begun + 1.0)
+    [each] = world.fleet.rolls["web"].under_way
+    world.tell(Resumed(10.0))
+    assert world.fleet.rolls["web"].under_way == (
+        replace(each, free_at=each.free_at and each.free_at + 10.0, watched_until=each.watched_until + 10.0),
+    )
+    assert next_deadline(world.fleet) == begun + 1.0 + 5.0 + 10.0
+
+
+def test_only_an_update_can_go_on() -> None:
+    paused = Roll(1, "restart", CONFIG, (), 3, outcome=Outcome.PAUSED)
+    assert (paused.can_go_on, paused.is_paused) == (False, True)
+    update = replace(paused, what="update", becomes=WEB)
+    assert (update.can_go_on, update.is_paused) == (True, True)
+    replaced = replace(update, becomes=None)
+    assert (replaced.can_go_on, replaced.is_paused) == (False, False)
+    assert replace(update, outcome=Outcome.GIVEN_UP).can_go_on
+    assert not replace(update, outcome=Outcome.COMPLETED).can_go_on
+
+
+def test_the_scale_of_each_program_is_kept_until_it_is_that_of_the_table() -> None:
+    world = scale(scale(up(WEB, replace(WEB, name="api")), 5), 4, "api")
+    assert world.plan.scaled == {"web": (3, 5), "api": (3, 4)}
+    assert scale(world, 3).plan.scaled == {"api": (3, 4)}
+
+
+def test_programs_that_are_scaled_down_at_the_same_time_each_lose_their_newest() -> None:
+    world = up(WEB, replace(WEB, name="api"), obeys={"web": (), "api": ()})
+    scale(scale(world, 1), 2, "api").pass_to(30.0)
+    assert list(world.fleet.lives) == [("web", 1), ("api", 1), ("api", 2)]
+
+
+def test_a_change_of_the_scale_is_told_and_the_same_again_is_not() -> None:
+    world = up(WEB)
+    for number, told in ((5, [ScaleChange("web", 3, 5)]), (3, [])):
+        turn = advance(world.plan, world.fleet, ScaleAsked("web", number), world.now)
+        assert [change for change in turn.changes if isinstance(change, ScaleChange)] == told
+
+
+def test_a_scale_while_a_new_process_is_being_dismissed() -> None:
+    world = roll(up(FIRST, obeys={"web": ()})).stop("web")
+    assert len(world.plan.programs["web"].beside) == 1
+    scale(world, 1).pass_to(60.0)
+    assert list(world.fleet.lives) == [("web", 1)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "number", "is_refused"),
+    [
+        (program("web"), 5, False),
+        (replace(program("web"), is_main=True), 1, True),
+        (replace(program("web"), schedule=Schedule(interval=5.0)), 2, True),
+        (replace(program("web"), pid_file="/run/web.pid"), 2, True),
+        (replace(program("web"), pid_file="/run/web.pid"), 1, False),
+        (replace(program("web"), pid_file="/run/web.pid"), 0, False),
+    ],
+)
+def test_some_programs_cannot_have_every_number_of_instances(entry: Program, number: int, is_refused: bool) -> None:
+    assert (obstacle_to_scale(entry, number) is not None) == is_refused

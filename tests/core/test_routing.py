@@ -8,7 +8,7 @@ import pytest
 
 from supervisor.core.program import Settings
 from supervisor.core.record import replace
-from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
+from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route, signals_named_by
 
 from .worlds import plan_of, program
 
@@ -52,3 +52,8 @@ def test_a_signal_that_a_program_drops_goes_nowhere() -> None:
 
 def test_a_signal_that_nobody_names_is_ignored() -> None:
     assert route(MAPPED, SIGUSR2) == Ignore()
+
+
+def test_the_signals_of_the_table_are_those_of_its_maps_and_those_that_begin_the_shutdown() -> None:
+    plan = plan_of(replace(program("db"), signals=((SIGUSR1, None),)), settings=Settings(shutdown_signals=(SIGTERM,)))
+    assert signals_named_by(plan) == {SIGUSR1, SIGTERM}

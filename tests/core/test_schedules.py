@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from supervisor.core.container import (
+    Asked,
     Begun,
+    ClockRead,
+    ClockReading,
     Closing,
     Over,
     ReadClock,
@@ -16,9 +21,9 @@ from supervisor.core.container import (
     ShuttingDown,
     TimePassed,
 )
-from supervisor.core.events import Event, RestartRequested, ScheduleResumed, StartRequested
+from supervisor.core.events import Event, RestartRequested, ScheduleResumed, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Scheduled, Starting, Stopped
+from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Phase, Scheduled, Starting, Stopped
 from supervisor.core.program import (
     Condition,
     Dependency,
@@ -31,7 +36,8 @@ from supervisor.core.program import (
     ShutdownOn,
 )
 from supervisor.core.record import replace
-from supervisor.core.schedule import Outcome, Schedule, ScheduledRun
+from supervisor.core.requests import resume_schedule
+from supervisor.core.schedule import Outcome, Schedule, ScheduledRun, ScheduleState
 from supervisor.core.snapshot import State, project
 from supervisor.core.update import ProgramChange, UpdateAction, compare
 
@@ -469,3 +475,42 @@ def test_a_clock_that_is_set_back_again_and_again_repeats_no_run() -> None:
     world = begun(job(MINUTELY)).pass_to(60.0).exits("job").set_clock(-30.0).set_clock(-1.0)
     assert world.pass_to(140.0).spawned == [("job", 1)]
     assert world.pass_to(151.0).spawned == [("job", 1)] * 2
+
+
+def test_a_schedule_goes_on_as_long_as_one_of_its_instances_is_wanted() -> None:
+    world = begun(job(replace(TEN, max_concurrent=2))).tell(Asked((("job", 2),), StopRequested()))
+    assert starts(world, 15.0) == [10.0]
+
+
+def test_a_cron_expression_that_becomes_an_interval_has_a_next_run_at_once() -> None:
+    world = begun(job(MINUTELY), WEB).pass_to(5.0).update(job(), WEB)
+    assert world.fleet.schedules["job"].next_run == 15.0
+
+
+def test_the_next_run_is_known_while_the_clock_is_read_again() -> None:
+    state = ScheduleState(MINUTELY, due_at=60.0)
+    assert state.next_run == 60.0
+    assert replace(state, is_asking=True).next_run is None
+    assert replace(state, is_asking=True, due_wall=1_800_000_060.0).next_run == 60.0
+    assert replace(state, due_at=inf).next_run is None
+    assert replace(state, due_at=None).next_run is None
+
+
+def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
+    world = begun(job(MINUTELY)).pass_to(5.0)
+    state, before = world.fleet.schedules["job"], world.fleet
+    reading = ClockReading(MINUTELY, state.handled_until, world.wall, 1, world.wall, None)
+    for readings in ({"job": reading}, {"nobody": reading}):
+        assert world.tell(ClockRead(readings)).fleet == before
+
+
+def test_a_request_for_an_instance_that_does_not_exist_changes_nothing() -> None:
+    world = begun(job())
+    before = world.fleet
+    assert world.tell(Asked((("nobody", 1), ("job", 2)), StartRequested())).fleet == before
+
+
+@pytest.mark.parametrize("phase", [Stopped(), Exited(), Fatal("crashed", 1)])
+def test_a_schedule_that_is_resumed_waits_whatever_became_of_its_last_run(phase: Phase) -> None:
+    assert resume_schedule(Life(Goal.UP, phase), 5.0) == Life(Goal.UP, Scheduled(), since=5.0)
+    assert resume_schedule(Life(Goal.UP, Pending()), 5.0) == Life(Goal.UP, Pending())

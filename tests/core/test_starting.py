@@ -16,6 +16,7 @@ from supervisor.core.program import (
     ProgramType,
     Readiness,
     Restart,
+    RestartDelay,
     RestartWhen,
     Settings,
     ShutdownOn,
@@ -356,3 +357,14 @@ def test_nothing_starts_before_it_has_begun() -> None:
 def test_programs_that_are_up_are_running() -> None:
     world = World(plan_of(DB, program("web", "db"))).begin().pass_to(1.0)
     assert [type(world.phase(name)) for name in ("db", "web")] == [Running, Running]
+
+
+def test_the_container_is_ready_though_another_program_changes_in_the_same_turn() -> None:
+    other = replace(program("other"), shutdown_on=ShutdownOn.NEVER, restart_delay=RestartDelay(initial=1.0))
+    world = World(plan_of(program("web"), other)).begin().exits("other", 7).pass_to(1.0)
+    assert world.fleet.ready_at == 1.0
+
+
+def test_the_rest_of_the_work_is_due_at_once() -> None:
+    world = World(plan_of(program("web"))).begin().pass_to(5.0)
+    assert next_deadline(replace(world.fleet, continue_at=5.0)) == 5.0
