@@ -67,6 +67,25 @@ def test_hooks_run_in_order_in_the_context_of_the_program_and_their_output_has_i
     sleep_until(lambda: container.out.text.count("web | web hook") == 5, 10, "all hooks have said so")
 
 
+def test_the_commands_of_a_reload_and_of_a_stop_know_the_main_process(run: Run) -> None:
+    trap = (
+        "trap 'echo reloaded' HUP; trap 'echo stopped; exit 0' USR2; echo serving; while :; do sleep 0.1 & wait; done"
+    )
+    web = {
+        "command": script(trap),
+        "ready": {"log": "serving"},
+        "reload_command": script("kill -HUP $SUPINIT_MAINPID"),
+        "stop": [{"command": script("kill -USR2 $SUPINIT_MAINPID"), "wait": "20s"}],
+    }
+    container = run({"web": web})
+    container.await_state("web", "RUNNING")
+    assert container.supctl("reload", "web").returncode == 0
+    container.expect("web | reloaded")
+    assert stop(container) == 0
+    assert container.out.has("web | stopped")
+    assert not container.out.has("program.killed")
+
+
 def test_a_pre_start_hook_that_fails_is_a_failed_start_and_says_why(run: Run, tmp_path: Path) -> None:
     ran = tmp_path / "ran"
     web = SERVE | {

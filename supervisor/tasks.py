@@ -14,7 +14,7 @@ from supervisor.core.actions import Claim, Reload, RunCommand, RunHooks, TellSto
 from supervisor.core.container import ConnectionsSeen
 from supervisor.core.events import HookEnded, Probed
 from supervisor.core.hook import HookKind
-from supervisor.core.hook_sequence import hook_variables, is_wanted
+from supervisor.core.hook_sequence import MAIN_PID, hook_variables, is_wanted
 from supervisor.core.life import Stopping
 from supervisor.core.record import replace
 from supervisor.core.signals import end_sentence
@@ -390,4 +390,7 @@ class Tasks:
         from supervisor.process.commands import Command
 
         launch = replace(self._engine.launcher.launch_for(instance), command=command)
+        life = self._engine.fleet.lives.get(instance)
+        if kind is OwnerKind.COMMAND and life is not None and life.run is not None:
+            launch = replace(launch, environment={**launch.environment, MAIN_PID: str(life.run.pid)})
         return await Command(Owner(kind, instance)).run(self._engine.children, launch, limit)

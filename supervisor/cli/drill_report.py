@@ -88,6 +88,8 @@ def _after(row: Row, at: float, event: Event) -> Row:
 def failures_of(drill: Drill) -> list[str]:
     """Return one sentence for everything that should not have happened. Empty: the drill has passed."""
     found = [*drill.not_up, *_failures_in(drill.events), *_failures_of_the_end(drill)]
+    if drill.up_after is None and not found:
+        found.append("supinit did not answer on its control socket in time")
     return list(dict.fromkeys(found))
 
 

@@ -109,6 +109,12 @@ TOP_KEYS = {
 }
 """Keys at the top of a Compose file."""
 
+INCLUDE_KEYS = {
+    "env_file": "variables come from supinit's own environment; set them where you run the container",
+    "project_directory": "a relative path in include is relative to its file; write the other paths in full",
+}
+"""Keys of an item of include in Compose."""
+
 UPDATE_KEYS = {"max_failure_ratio": "the first failure decides; write failure_action: continue to go on after failures"}
 """Keys of deploy.update_config in Compose."""
 

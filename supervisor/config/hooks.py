@@ -46,4 +46,9 @@ _DIRECTORY = Section(
     Key("mode", MODE, "Its file mode.", "0755"),
     make=RuntimeDirectory,
 )
-RUNTIME_DIRECTORIES = ListOf(ByShape(scalar=Made(ABSOLUTE_PATH, RuntimeDirectory), mapping=_DIRECTORY))
+_PATH = Made(ABSOLUTE_PATH, RuntimeDirectory)
+RUNTIME_DIRECTORIES = ByShape(
+    scalar=Made(_PATH, lambda directory: (directory,)),
+    sequence=ListOf(ByShape(scalar=_PATH, mapping=_DIRECTORY)),
+    mapping=Made(_DIRECTORY, lambda directory: (directory,)),
+)

@@ -154,11 +154,12 @@ class _Documents:
         except InvalidValue:
             return
         items = node.items if type(node) is Sequence else []
-        for number, (pattern, item) in enumerate(zip(patterns, items, strict=True)):
-            files = matches(pattern, directory)
-            self.sources.patterns.append((pattern, directory, files))
-            for file in files:
-                self._include_file(file, item, f"include[{number}]")
+        for number, (of_item, item) in enumerate(zip(patterns, items, strict=True)):
+            for pattern in of_item:
+                files = matches(pattern, directory)
+                self.sources.patterns.append((pattern, directory, files))
+                for file in files:
+                    self._include_file(file, item, f"include[{number}]")
 
     def _include_file(self, file: str, item: Node, path: str) -> None:
         identity = os.path.realpath(file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from supervisor.config.include import INCLUDE
 from supervisor.config.kinds import ByShape, Deferred, ListOf, Made, MapOf, OrNull
 from supervisor.config.presets import PRESETS
 from supervisor.config.schema import DOCUMENT, PROGRAM, SUPERVISOR
@@ -102,6 +103,7 @@ VARIABLES = """\
 | `$HOME`, `$USER`, `$LOGNAME` | those of `user`, if it has an account |
 | `$NOTIFY_SOCKET` | with `ready: {notify: systemd}` or `watchdog` |
 | `$WATCHDOG_USEC` | with `watchdog` |
+| `$SUPINIT_MAINPID` | pid of the main process, for `reload_command`, commands in `stop`, and [hooks](hooks.md) |
 
 The first three are set last and cannot be overridden. A `$` in the table is replaced when the table is read, before
 these variables exist: write `$$SUPINIT_INSTANCE` where the program or its shell is to see the variable, as in
@@ -115,6 +117,7 @@ def reference() -> str:
     """Return the page."""
     parts = [HEAD]
     parts += _section("Top level", DOCUMENT, depth=2, nested=False)
+    parts += _section("`include`", next(_sections_in(INCLUDE)), depth=2)
     parts += _section("`supervisor`", SUPERVISOR, depth=2)
     parts += _section("`programs.NAME`", PROGRAM, depth=2)
     parts += [RESTARTS, ENV_FILES, VARIABLES, *_presets()]
@@ -131,7 +134,7 @@ def _section(title: str, section: Section, depth: int, nested: bool = True) -> I
     yield ""
     if nested:
         for key in section.keys.values():
-            for inner in _sections_in(key.kind):
+            for inner in dict.fromkeys(_sections_in(key.kind)):
                 yield from _section(f"{title[:-1]}.{key.name}`", inner, min(depth + 1, 4))
 
 
@@ -159,17 +162,11 @@ def _flow(value: Written) -> str:
 
 
 def _value(kind: ValueKind) -> str:
-    inner = list(_sections_in(kind))
-    if not inner:
+    if not list(_sections_in(kind)):
         return kind.allowed
-    others = [part for part in _plain_parts(kind) if part]
-    return "; or ".join((*others, "a mapping, see below" if not isinstance(kind, ListOf) else "a list, see below"))
-
-
-def _plain_parts(kind: ValueKind) -> list[str]:
     if isinstance(kind, ByShape):
-        return [part.allowed for part in kind.alternatives.values() if not list(_sections_in(part))]
-    return []
+        return "; or ".join(map(_value, kind.alternatives.values()))
+    return "a list, see below" if isinstance(kind, ListOf) else "a mapping, see below"
 
 
 def _sections_in(kind: ValueKind) -> Iterator[Section]:

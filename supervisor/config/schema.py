@@ -9,6 +9,7 @@ from supervisor.config.commands import COMMAND
 from supervisor.config.environment import ENV_FILE, ENVIRONMENT
 from supervisor.config.healthcheck import HEALTHCHECK
 from supervisor.config.hooks import HOOKS, RUNTIME_DIRECTORIES
+from supervisor.config.include import INCLUDE
 from supervisor.config.kinds import ByShape, Choice, Deferred, ListOf, Made, MapOf, OrNull
 from supervisor.config.output import LOG, OWN_LOG
 from supervisor.config.presets import PRESETS
@@ -23,6 +24,7 @@ from supervisor.config.rules import (
     TypeOnly,
 )
 from supervisor.config.scalars import (
+    ABSOLUTE_PATH,
     ANY_TEXT,
     CAPABILITY,
     CATCHABLE_SIGNAL,
@@ -326,7 +328,7 @@ SUPERVISOR = Section(
         "Directory of the control socket and the marker files, created if missing. $SUPINIT_RUN_DIR overrides it.",
         "/run/supinit",
     ),
-    Key("syslog", TEXT, "Path of a socket for programs that only know syslog(3), such as /dev/log. Default: none."),
+    Key("syslog", ABSOLUTE_PATH, "Socket for programs that only know syslog(3), such as /dev/log. Default: none."),
     Key("socket", TEXT, "Path of the control socket. Default: control.sock in run_dir."),
     Key("socket_mode", MODE, "File mode of the control socket. Default: 0600, or 0660 with socket_group."),
     Key("socket_group", GROUP, "Group whose members may read status, logs and metrics."),
@@ -372,7 +374,7 @@ SUPERVISOR = Section(
 )
 
 DOCUMENT = Section(
-    Key("include", ListOf(TEXT), "More tables to read: paths or glob patterns, relative to this file.", []),
+    Key("include", INCLUDE, "More tables to read: paths or glob patterns, relative to this file.", []),
     Key("supervisor", SUPERVISOR, "Settings of supinit itself.", {}),
     Key("programs", MapOf(PROGRAM_NAME, PROGRAM, "a mapping of names to programs"), "The programs, by name.", {}),
     make=dict,

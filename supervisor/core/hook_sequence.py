@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from supervisor.core.program import Program
     from supervisor.core.stop_sequence import Transition
 
+MAIN_PID = "SUPINIT_MAINPID"
+"""Variable with the pid of the main process, for hooks and for the commands of a reload or a stop."""
 GRACE = 1.0
 """Seconds that a phase waits for the report about a hook whose timeout is over."""
 
@@ -103,7 +105,7 @@ def hook_variables(action: RunHooks) -> dict[str, str]:
     """Return what hooks are told about the main process."""
     variables = {}
     if action.pid is not None:
-        variables["SUPINIT_MAINPID"] = str(action.pid)
+        variables[MAIN_PID] = str(action.pid)
     if action.exit is not None and action.exit.code is not None:
         variables["SUPINIT_EXIT_CODE"] = str(action.exit.code)
     if action.exit is not None and action.exit.signal is not None:

@@ -57,6 +57,7 @@ def test_the_report_has_each_program_in_the_order_of_the_table() -> None:
             replace(FINE, up_after=None, not_up=("web was not up: STARTING (no answer)",)),
             "web was not up: STARTING (no answer)",
         ),
+        (replace(FINE, up_after=None), "supinit did not answer on its control socket in time"),
         (
             with_event(event="program.failed", level="error", name="web", reason="exited with code 3"),
             "web failed: exited with code 3",

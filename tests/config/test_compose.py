@@ -12,7 +12,7 @@ import yaml
 from supervisor.config import compose
 from supervisor.config.schema import DOCUMENT, PROGRAM, json_schema
 from supervisor.core.healthcheck import ExecProbe, HealthCheck
-from supervisor.core.hook import Hook, HookStep
+from supervisor.core.hook import Hook, HookStep, RuntimeDirectory
 from supervisor.core.program import (
     Condition,
     Credentials,
@@ -229,6 +229,12 @@ FORMS: list[tuple[str, dict[str, object]]] = [
     ("restart: unless-stopped", {}),
     ("restart: on-failure", {"restart": Restart(RestartWhen.ON_FAILURE)}),
     ("restart: on-failure:3", {"restart": Restart(RestartWhen.ON_FAILURE, 3)}),
+    ("runtime_directory: /run/web", {"runtime_directory": (RuntimeDirectory("/run/web"),)}),
+    (
+        'runtime_directory: {path: /run/web, mode: "0700"}',
+        {"runtime_directory": (RuntimeDirectory("/run/web", 0o700),)},
+    ),
+    ("runtime_directory: [/run/web]", {"runtime_directory": (RuntimeDirectory("/run/web"),)}),
     ("scale: 3", {"scale": 3}),
     ('scale: "3"', {"scale": 3}),
     ("stop_grace_period: 1m30s", {"stop": (SignalStep(15, 90.0),)}),

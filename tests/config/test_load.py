@@ -75,6 +75,41 @@ def test_an_include_by_its_absolute_path_with_a_variable(write: Write, tmp_path:
     assert names(load("supinit.yaml", {"DIR": f"{os.fspath(tmp_path)}/parts"})) == ["a"]
 
 
+def test_an_include_in_composes_long_form(write: Write) -> None:
+    write(
+        supinit="include: [{path: 'a*.yaml'}, c.yaml, {path: [d.yaml, e.yaml]}]",
+        **{name: f"programs: {{{name}: {{command: x}}}}" for name in ("a1", "a2", "c", "d", "e")},
+    )
+    assert names(load("supinit.yaml", {})) == ["a1", "a2", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        (
+            "{}",
+            "1:11: include[0]: required key 'path' is missing (allowed: a non-empty string; or a non-empty list, each",
+        ),
+        (
+            "{path: []}",
+            "1:18: include[0].path: cannot be empty (allowed: a non-empty list, each item a non-empty string)",
+        ),
+        (
+            "{path: a.yaml, env_file: x.env}",
+            "1:26: include[0].env_file: supinit does not have this key of Compose: variables come from supinit's own",
+        ),
+        (
+            "{path: a.yaml, project_directory: /srv}",
+            "1:26: include[0].project_directory: supinit does not have this key of Compose: a relative path in include",
+        ),
+    ],
+)
+def test_what_an_include_cannot_do_is_refused_with_what_to_write(write: Write, item: str, problem: str) -> None:
+    write(supinit=f"include: [{item}]\nprograms: {{x: {{command: x}}}}", a="")
+    (sentence,) = refusal_of("supinit.yaml")
+    assert sentence.startswith(f"supinit.yaml:{problem}")
+
+
 def test_a_pattern_may_match_nothing_and_a_file_is_read_once(write: Write) -> None:
     write(
         supinit="include: [none/*.yaml, a.yaml, '[a].yaml', './a.yaml']",

@@ -384,7 +384,10 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
         ),
         ("- a", ["1:1: cannot be a list (allowed: a mapping with the keys include, supervisor, programs)"]),
         ("a", ["1:1: cannot be 'a' (allowed: a mapping with the keys include, supervisor, programs)"]),
-        ("include: a.yaml", [f"1:10: include: cannot be 'a.yaml' (allowed: a list, each item {TEXT})"]),
+        (
+            "include: a.yaml",
+            [f"1:10: include: cannot be 'a.yaml' (allowed: a list, each item {TEXT}; or a mapping with the keys path)"],
+        ),
         ("include: ['']", [f"1:11: include[0]: cannot be '' (allowed: {TEXT})"]),
         ("supervisor: {log: {format: xml}}", ["1:28: supervisor.log.format: cannot be 'xml' (allowed: plain, json)"]),
         (
@@ -416,6 +419,7 @@ def test_a_wrong_program_is_refused_with_the_place_the_path_and_what_is_allowed(
         ),
         ("supervisor: {socket_group: no-such}", ["1:28: supervisor.socket_group: unknown group 'no-such'"]),
         ("supervisor: {run_dir: ''}", [f"1:23: supervisor.run_dir: cannot be '' (allowed: {TEXT})"]),
+        ("supervisor: {syslog: true}", ["1:22: supervisor.syslog: cannot be 'true' (allowed: an absolute path)"]),
         ("supervisor: {drain_delay: x}", [f"1:27: supervisor.drain_delay: cannot be 'x' (allowed: {DURATION})"]),
         (
             "supervisor: {required_environment: [A=B]}",

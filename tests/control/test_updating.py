@@ -88,6 +88,9 @@ def test_a_table_with_problems_names_all_of_them_and_changes_nothing(socket_path
     invalid = SteeredContainer(WEB).begin()
     reply = ask(invalid, socket_path)
     assert (reply.status, reply.error_code, len(reply.json["problems"])) == (422, "invalid_configuration", 2)
+    assert reply.json["error"]["message"] == (
+        "cannot update: f:1:1: programs: cannot be read (and 1 more); nothing has changed"
+    )
     reply = ask(invalid, socket_path, accept="text/plain")
     assert (reply.status, reply.text.splitlines()[0]) == (422, "f:1:1: programs: cannot be read")
     assert list(invalid.plan.programs) == ["web"]

@@ -126,7 +126,8 @@ def _refusal(request: Request, error: ConfigError) -> Response:
     """Return every problem, a line each; nothing has changed."""
     if request.wants_text:
         return text_response("\n".join(map(printable, error.problems)), 422)
-    count = len(error.problems)
-    sentence = f"cannot update: {count} problem{'' if count == 1 else 's'}; nothing has changed"
+    first, *others = map(printable, error.problems)
+    more = f" (and {len(others)} more)" if others else ""
+    sentence = f"cannot update: {first}{more}; nothing has changed"
     refused = RequestError(422, "invalid_configuration", sentence, more={"problems": list(error.problems)})
     return error_response(refused, as_text=False)
