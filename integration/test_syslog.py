@@ -152,3 +152,23 @@ def test_a_socket_that_another_process_listens_on_is_left_alone(run: Run, path: 
         assert container.end() == INVALID
         assert os.path.lexists(path)
     assert container.err.has(f"cannot listen on {path} (supervisor.syslog): another process listens on it")
+
+
+def test_the_socket_is_made_again_unless_another_process_listens_there(run: Run, path: str) -> None:
+    """The socket of the other process stays at the end, too."""
+    container = run({"web": {"command": ["sleep", "600"]}}, settings={"syslog": path})
+    container.await_socket()
+    os.unlink(path)
+    container.signal(signal.SIGHUP)
+    container.expect(f"warning: container.files_restored path={path}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as speaker:
+        speaker.sendto(b"<14>app: after", path)
+    container.expect("syslog | app: after")
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(path)
+        container.signal(signal.SIGHUP)
+        container.expect(f'error: container.files_lost path={path} reason="cannot listen on {path}')
+        container.signal(signal.SIGTERM)
+        assert container.end() == 0
+        assert stat.S_ISSOCK(os.lstat(path).st_mode)

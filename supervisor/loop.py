@@ -18,6 +18,7 @@ from supervisor.core.container import ClockSet, Fault
 from supervisor.core.routing import signals_named_by
 from supervisor.core.shutdown import HURRY_AFTER
 from supervisor.core.wording import address_text
+from supervisor.errors import StartError
 from supervisor.pauses import PauseSelector
 from supervisor.running_container import RunningContainer
 from supervisor.tasks import Tasks
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from supervisor.control.console import Console
     from supervisor.control.http.server import Server
     from supervisor.engine import Engine
+    from supervisor.logs.syslog import Syslog
     from supervisor.process.inbox import Inbox
     from supervisor.wall_clock import ClockWatch
 
@@ -58,6 +60,8 @@ class Loop:
         self._console: Console | None = None
         self._clock: ClockWatch | None = None
         """Where the table has a cron expression."""
+        self._syslog_problem = ""
+        """Why the socket for syslog could not be made again, when it was tried last."""
         self._warned: set[str] = set()
         """The warnings about the table that have been logged."""
         self._faults = 0
@@ -80,6 +84,9 @@ class Loop:
         self._loop.add_reader(self._engine.notices.fileno(), self._guard(self._engine.listen))
         if self._engine.syslog is not None:
             self._loop.add_reader(self._engine.syslog.fileno(), self._guard(self._take_syslog))
+            self._engine.run_dir.keepers.append(
+                partial(self._engine.faults.attempt, "syslog", self._look_after_syslog, self._engine.syslog)
+            )
         self._engine.listeners.append(self._after_turn)
         for callback in (self._reap, self._take_signals, self._after_turn, self._settle_in):
             self._loop.call_soon(self._guard(callback))
@@ -159,6 +166,25 @@ class Loop:
         if self._engine.syslog is not None:
             self._engine.faults.attempt("syslog", self._engine.syslog.take)
             self._settle_pump()
+
+    def _look_after_syslog(self, syslog: Syslog) -> None:
+        """Make the socket for syslog again where somebody has removed its file."""
+        if not syslog.is_lost:
+            return
+        syslog.take()  # what was sent before
+        self._loop.remove_reader(syslog.fileno())
+        path = self._engine.plan.settings.syslog
+        try:
+            syslog.restore()
+        except StartError as error:
+            if self._syslog_problem != str(error):
+                self._engine.journal.write("error", "container.files_lost", path=path, reason=str(error))
+            self._syslog_problem = str(error)
+        else:
+            self._engine.journal.write("warning", "container.files_restored", path=path)
+            self._syslog_problem = ""
+        finally:
+            self._loop.add_reader(syslog.fileno(), self._guard(self._take_syslog))
 
     def _listen_to_pump(self) -> None:
         self._loop.add_reader(self._engine.pump.fileno(), self._guard(self._pump))

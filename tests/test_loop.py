@@ -247,6 +247,13 @@ def break_syslog(container: Turned, loop: Loop) -> None:
     loop._loop.call_later(0.2, loop._take_syslog)
 
 
+def break_look_after_syslog(container: Turned, loop: Loop) -> None:
+    syslog = Syslog(f"{container.folder}/log.sock", container.pump, container.engine.find_program)
+    syslog.restore = fail  # type: ignore[method-assign]
+    container.engine.syslog = syslog
+    loop._loop.call_later(0.2, os.unlink, f"{container.folder}/log.sock")
+
+
 def hang(_survey: Survey) -> None:
     time.sleep(1000)
 
@@ -347,6 +354,7 @@ PARTS: dict[str, tuple[str, dict[str, Any], Callable[[Turned, Loop], None]]] = {
     "the control socket, again": ("control", {}, break_repaired_control),
     "the markers' lease": ("marker", {}, break_lease),
     "syslog": ("syslog", {}, break_syslog),
+    "the look after its socket": ("syslog", {}, break_look_after_syslog),
     "a look at watched files": ("watch", WATCHED, break_look),
     "the thread of such a look": ("watch", WATCHED, break_thread),
     "the events of watched files": ("watch", WATCHED, break_hints),

@@ -129,7 +129,7 @@ def _asks_privileges(program: Program) -> bool:
 
 def _write(file: str, mode: int, *values: Record) -> None:
     """Replace a file in one step. Raises OSError."""
-    temporary = f"{file}.{os.getpid()}"
+    temporary = f"{file}.{os.urandom(4).hex()}"  # the pid is 1 in every container
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as stream:

@@ -54,6 +54,18 @@ class Syslog:
         self._pump = pump
         self._find = find
         self._socket = _listen(path)
+        self._identity = _identity(path)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the socket's file was removed or replaced, so that nobody can connect any more."""
+        return _identity(self._path) != self._identity
+
+    def restore(self) -> None:
+        """Make the socket again. Raises StartError, such as where another process listens there now."""
+        new = _listen(self._path)
+        self._socket.close()
+        self._socket, self._identity = new, _identity(self._path)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -75,12 +87,22 @@ class Syslog:
             self._pump.insert(program, instance, stream, message.severity, message.text + b"\n")
 
     def close(self) -> None:
-        """Close and remove the socket."""
+        """Close the socket, and remove its file unless another one has taken its place."""
         self._socket.close()
         try:
-            os.unlink(self._path)
+            if not self.is_lost:
+                os.unlink(self._path)
         except OSError:
             pass
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """Return the device and the inode of a file; zeros where there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _listen(path: str) -> socket:

@@ -21,6 +21,8 @@ from supervisor.config.load import load
 from supervisor.core.plan import make_plan
 from supervisor.errors import ConfigError, StartError
 
+from ..process.nursery import elsewhere
+
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").rglob("*.yaml"))
 VARIABLES = {"PATH": "/bin", "GIT_HASH": "1234567", "DATABASE_URL": "postgres://db", "RELEASE": "7"}
 
@@ -55,6 +57,22 @@ def reason(table: str, environ: Mapping[str, str] = ENVIRON) -> str:
 
 def test_the_compiled_plan_is_that_of_the_table(table: str) -> None:
     assert load_compiled(table, ENVIRON) == (make_plan(load(table, ENVIRON)), "")
+
+
+def test_one_that_was_killed_while_it_compiled_does_not_keep_the_next_from_it(table: str) -> None:
+    """Both have the same pid, as PID 1 has in every container. The first one ends before its last step."""
+    os.unlink(f"{table}.compiled")
+
+    def is_killed() -> None:
+        os.rename = lambda *_, **__: os._exit(9)
+        write_compiled(table, ENVIRON)
+
+    with pytest.raises(AssertionError, match="returned nothing"):
+        elsewhere(is_killed)
+    (leftover,) = Path(table).parent.glob("*.compiled.*")
+    leftover.rename(f"{table}.compiled.{os.getpid()}")
+    assert write_compiled(table, ENVIRON) == f"{table}.compiled"
+    assert reason(table) == ""
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

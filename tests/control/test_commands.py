@@ -74,6 +74,21 @@ def test_stop_during_a_shutdown_waits_for_its_turn(socket_path: str) -> None:
     assert post_then(container, socket_path, "web/stop", lambda: container.end("web", 0)).status == 200
 
 
+class ScaledDown(SteeredContainer):
+    """Where a request and another client's scale are decided on in the same turn."""
+
+    def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked) -> None:
+        super().ask(event)
+        self.take(ScaleAsked("web", 1))
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "restart"])
+def test_an_instance_that_is_gone_when_the_answer_is_written_has_no_entry(socket_path: str, command: str) -> None:
+    container = ScaledDown(service("web", scale=2)).begin()
+    reply = post(container, socket_path, f"web/{command}", {"wait": False})
+    assert (reply.status, [entry["instance"] for entry in reply.json["programs"]]) == (202, [1])
+
+
 # ---- start
 
 

@@ -36,7 +36,11 @@ def program(console: Console, request: Request, name: str) -> Response:
 
 
 def show_entries(console: Console, request: Request, instances: Iterable[InstanceId], code: int) -> Response:
-    """Answer with the entries of instances, or with one line each that says its state."""
+    """Answer with the entries of instances, or with one line each that says its state.
+
+    An instance that is gone by now, such as after another client's scale, has no entry.
+    """
+    instances = [instance for instance in instances if instance in console.container.snapshot.instances]
     if not request.wants_text:
         return json_response({"programs": entries(console, instances, _is_measured(request))}, code)
     plan, views = console.container.plan, console.container.snapshot.instances
