@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signal import NSIG, SIGRTMAX, SIGRTMIN, Signals
+from signal import SIGRTMAX, SIGRTMIN, Signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def parse_signal(text: str) -> Signal | None:
     name = name if name.startswith("SIG") else "SIG" + name
     for base in (SIGRTMIN, SIGRTMAX):
         offset = name.removeprefix(base.name)
-        if offset != name and offset[:1] in ("+", "-") and offset[1:].isdecimal():
+        if offset[:1] in ("+", "-") and offset[1:].isdecimal():
             number = base + int(offset)
             return _known(number) if SIGRTMIN <= number <= SIGRTMAX else None
     return Signals.__members__.get(name)
@@ -39,4 +39,4 @@ def parse_signal(text: str) -> Signal | None:
 def _known(number: int) -> Signal | None:
     if number in Signals._value2member_map_:
         return Signals(number)
-    return number if SIGRTMIN < number < SIGRTMAX and number < NSIG else None
+    return number if SIGRTMIN < number < SIGRTMAX else None

@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGTERM
 
 import pytest
 
-from supervisor.core.container import Change, Happened
+from supervisor.core.container import Change, FilesChanged, Happened, RestartDue
 from supervisor.core.counters import BUCKETS, Counters, Histogram
 from supervisor.core.events import (
     DeadlinePassed,
@@ -18,8 +18,10 @@ from supervisor.core.events import (
 )
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Exit
+from supervisor.core.output import Output
 from supervisor.core.program import Program, ProgramType, SignalStep
 from supervisor.core.record import replace
+from supervisor.core.watch import Watch, WatchAction
 
 from .worlds import OneLife, World, plan_of, program
 
@@ -177,3 +179,28 @@ def test_a_histogram_counts_each_value_once(seconds: float, index: int) -> None:
 def test_stopping_twice_is_one_stop() -> None:
     world = _world(WEB, web=()).stop("web").pass_to(3.0).ask(StopRequested(1.0), "web").pass_to(30.0)
     assert sum(_count(world).of(("web", 1)).stop_seconds.counts) == 1
+
+
+def test_reloads_and_restarts_because_of_changed_files_are_counted_by_their_outcome() -> None:
+    counters = Counters()
+    assert (counters.orphans_reaped, counters.instances) == (0, {})
+    of_web = counters.of(("web", 1))
+    for outcome in ("done", "failed", "done"):
+        of_web.note_watch("reload", outcome)
+    restarted = FilesChanged(("web", Watch("/conf", WatchAction.RESTART)), ("a",), (("web", 1), ("web", 2)))
+    for key in (restarted.key, ("web", Watch("/certs"))):
+        counters.note_container(replace(restarted, key=key))
+    assert of_web.watch_actions == {("reload", "done"): 2, ("reload", "failed"): 1, ("restart", "done"): 1}
+    assert counters.of(("web", 2)).watch_actions == {("restart", "done"): 1}
+
+
+def test_what_an_instance_has_written_is_counted_from_zero() -> None:
+    output = Output(("web", 1))
+    assert (output.instance, output.read, output.dropped, output.invalid) == (("web", 1), [0, 0], 0, 0)
+
+
+def test_restarts_because_of_a_limit_are_counted_by_the_limit() -> None:
+    counters = Counters()
+    for limit in ("memory", "age", "memory"):
+        counters.note_container(RestartDue(("web", 1), limit, "it is too large", is_one_of_many=False))
+    assert counters.of(("web", 1)).restarts_due == {"memory": 2, "age": 1}

@@ -22,6 +22,7 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.forking import LOOK_INTERVAL, NOTHING_LEFT
+from supervisor.core.hook import Hook, HookStep
 from supervisor.core.life import Backoff, DaemonSearch, Exit, Fatal, Run, Running, Starting, Stopped, Stopping, Sweeping
 from supervisor.core.notice import Notice
 from supervisor.core.program import (
@@ -190,3 +191,10 @@ def test_a_reason_is_kept_only_once_the_command_has_ended() -> None:
     web = _left().tell(DaemonMissed(1, "no pid file"))
     assert web.phase == Starting(RUN, 60.0, search=DaemonSearch(Exit(0, None, 1.0), 1.0 + LOOK_INTERVAL, "no pid file"))
     assert web.refuses(DaemonMissed(1, "no pid file"))
+
+
+def test_what_a_failed_start_has_left_gets_the_signal_of_the_first_step_that_is_no_hook() -> None:
+    subject = replace(WEB, stop=(HookStep(Hook(("leave",))), SignalStep(SIGINT, 7.0)))
+    web = OneLife(subject).spawn().tell(ProcessExited(1, 1), at=1.0)
+    assert web.actions == (Sweep(1, 100, SIGINT),)
+    assert next_deadline(web.life) == 8.0

@@ -641,3 +641,12 @@ def test_a_scale_while_a_new_process_is_being_dismissed() -> None:
 )
 def test_some_programs_cannot_have_every_number_of_instances(entry: Program, number: int, is_refused: bool) -> None:
     assert (obstacle_to_scale(entry, number) is not None) == is_refused
+
+
+def test_an_update_keeps_the_processes_that_started_beside_the_first_ones() -> None:
+    world = roll(up(FIRST)).pass_to(30.0)
+    before = serving(world)
+    world.update(replace(FIRST, start_retries=3)).pass_to(60.0)
+    assert (serving(world), world.plan.programs["web"].start_retries) == (before, 3)
+    again = roll(world).pass_to(90.0)
+    assert (len(again.pids), outcome(again)) == (2, Outcome.COMPLETED)

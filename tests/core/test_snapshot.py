@@ -274,3 +274,33 @@ def test_the_view_of_an_unchanged_life_is_the_same_one() -> None:
     assert after.instances["other", 1] is before.instances["other", 1]
     assert after.instances["web", 1].state is State.STOPPED
     assert after == project(world.plan, world.fleet)
+
+
+@pytest.mark.parametrize(
+    ("state", "fine"),
+    [(State.STARTING, True), (State.RUNNING, True), (State.BACKOFF, False), (State.STOPPING, False)],
+)
+def test_a_run_of_a_schedule_is_fine_while_it_is_under_way(state: State, fine: bool) -> None:
+    view = replace(_view(Life(phase=Running(RUN))), has_schedule=True, state=state)
+    assert view.is_fine == fine
+    assert not replace(view, health=Health.UNHEALTHY).is_fine
+    assert replace(view, has_schedule=False, state=State.STARTING).is_fine is False
+
+
+def test_what_tells_its_store_says_so() -> None:
+    phase = Sweeping(RUN, EXIT, 4.0, 13.0, tells_store=True, hook="post_stop clean")
+    assert _view(Life(phase=phase)).reason == "tells the store how the run has ended"
+
+
+def test_a_view_that_reuses_parts_of_the_one_before_follows_a_change_of_the_table() -> None:
+    world = World(plan_of(replace(CHECKED, scale=2), OTHER)).begin().pass_to(2.0)
+    for passed, number in ((True, 1), (True, 2), (False, 1)):
+        before = project(world.plan, world.fleet)
+        world.happens("web", Probed(1, passed, "x"), number=number)
+        assert project(world.plan, world.fleet, before) == project(world.plan, world.fleet)
+    before = project(world.plan, world.fleet)
+    world.update(CHECKED, OTHER, program("third"))
+    assert project(world.plan, world.fleet, before) == project(world.plan, world.fleet)
+    before = project(world.plan, world.fleet)
+    world.pass_to(30.0).update(replace(CHECKED, schedule=None, healthcheck=None), OTHER, program("third"))
+    assert project(world.plan, world.fleet, before) == project(world.plan, world.fleet)

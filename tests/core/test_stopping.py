@@ -403,3 +403,19 @@ def test_a_blamed_stop_that_somebody_repeats_is_no_failure_any_more() -> None:
     assert web.phase == Stopping(RUN, 0, 10.0, blame=Blame("came up broken"))
     assert web.tell(RestartRequested()).end(None, SIGTERM, at=1.0).phase == Pending()
     assert web.life.failures == 0
+
+
+def test_a_stop_that_is_asked_for_takes_over_one_that_was_not() -> None:
+    web = OneLife(WEB).spawn().tell(StartFailed(1, "came up broken"))
+    assert isinstance(web.phase, Stopping)
+    assert web.phase.blame == Blame("came up broken")
+    before = web.phase
+    assert web.tell(StopRequested()).phase == replace(before, blame=None)
+
+
+def test_a_sigkill_that_is_refused_leaves_the_process_behind() -> None:
+    web = OneLife(WEB).spawn().tell(StopRequested()).tell(DeadlinePassed(), at=10.0)
+    assert isinstance(web.phase, Stopping)
+    before = web.phase
+    assert web.tell(SignalRefused(1)).phase == replace(before, is_refused=True, is_stuck=True)
+    assert web.actions == ()

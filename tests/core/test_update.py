@@ -6,8 +6,8 @@ from signal import SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.container import Over, Serving, ShutdownAsked
-from supervisor.core.events import StartRequested
+from supervisor.core.container import Asked, Over, Serving, ShutdownAsked
+from supervisor.core.events import StartRequested, StopRequested
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Exited, Fatal, Pending, Running, Stopped, Stopping
@@ -28,7 +28,8 @@ from supervisor.core.program import (
     Table,
 )
 from supervisor.core.record import replace
-from supervisor.core.update import Difference, ProgramChange, UpdateAction, compare, settings_after
+from supervisor.core.schedule import Schedule
+from supervisor.core.update import Difference, ProgramChange, UpdateAction, compare, keeps_runs, settings_after
 
 from .worlds import World, plan_of, program
 
@@ -356,3 +357,20 @@ def test_a_table_of_which_nothing_is_left_to_run_ends_the_container() -> None:
 
 def _shutdown() -> ShutdownAsked:
     return ShutdownAsked("SIGTERM was received")
+
+
+def test_a_new_stop_sequence_waits_for_each_one_under_way() -> None:
+    web = replace(program("web"), scale=2)
+    world = World(plan_of(web), obeys={"web": ()}).begin().pass_to(2.0)
+    world.tell(Asked((("web", 2),), StopRequested()))
+    world.update(replace(web, stop=(SignalStep(SIGTERM, 99.0),)))
+    assert [signal for _, instance, signal in world.signals if instance == ("web", 1)] == [SIGTERM]
+    world.pass_to(60.0)
+    assert world.plan.programs["web"].stop == (SignalStep(SIGTERM, 99.0),)
+
+
+@pytest.mark.parametrize(("before", "after", "kept"), [(1, 1, True), (1, 0, False), (0, 1, False), (0, 0, False)])
+def test_only_a_schedule_that_stays_one_keeps_its_run(before: int, after: int, kept: bool) -> None:
+    entries = (program("job"), replace(program("job"), schedule=Schedule(interval=60.0)))
+    assert keeps_runs(entries[before], entries[after]) == kept
+    assert not keeps_runs(entries[before], None)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from supervisor.core.quantities import parse_duration
-from supervisor.core.wording import exact_time, printable, rfc3339, short_size, short_time
+from supervisor.core.wording import address_text, exact_time, printable, rfc3339, short_size, short_time
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,15 @@ def test_sizes_are_short(count: int, text: str) -> None:
 )
 def test_what_a_terminal_would_act_on_becomes_a_space(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("century", range(1900, 2900, 100))
+def test_the_date_of_the_days_around_a_leap_day_is_that_of_the_standard_library(century: int) -> None:
+    for year in range(century, century + 100):
+        for month, day in ((1, 1), (2, 28), (3, 1), (12, 31)):
+            date = datetime(year, month, day, tzinfo=UTC)
+            assert rfc3339(date.timestamp()) == date.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    assert (address_text("::1", 80), address_text("localhost", 80)) == ("[::1]:80", "localhost:80")

@@ -334,8 +334,10 @@ def _is_call_of(node: ast.expr, name: str) -> bool:
 
 
 def _is_number(node: ast.expr) -> bool:
-    """Whether an expression is a number, or is computed from numbers. True and False are none."""
+    """Whether an expression is a number, several of them, or computed from numbers. True and False are none."""
     match node:
+        case ast.Tuple(elts=elements):
+            return bool(elements) and all(map(_is_number, elements))
         case ast.Constant(value=value):
             return not isinstance(value, bool) and isinstance(value, int | float)
         case ast.BinOp(left=left, right=right):
