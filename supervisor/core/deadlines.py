@@ -102,7 +102,7 @@ def postpone(life: Life, seconds: float) -> Life:
     if life.health_state is not None:
         life = replace(life, health_state=postpone_probes(life.health_state, seconds))
     match life.phase:
-        case Starting(deadline=deadline, search=search) if deadline < inf or search is not None:
+        case Starting(deadline=deadline, search=search):
             later = None if search is None else replace(search, look_at=search.look_at + seconds)
             phase: Phase = replace(life.phase, deadline=deadline + seconds, search=later)
         case Running(silent_until=silent_until) if silent_until is not None:

@@ -156,13 +156,11 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
 def next_deadline(fleet: Fleet) -> float | None:
     """Return the time at which TimePassed will change something, unless something else does before."""
     earliest = container_deadline(fleet.container_phase, fleet.ready_at)
-    if fleet.continue_at is not None and fleet.continue_at < earliest:
-        earliest = fleet.continue_at
-    if fleet.idle is not None and fleet.idle.look_at < earliest:
-        earliest = fleet.idle.look_at
-    for state in fleet.schedules.values():
-        if state.due_at is not None and state.due_at < earliest:
-            earliest = state.due_at
+    if fleet.continue_at is not None:
+        earliest = min(earliest, fleet.continue_at)
+    if fleet.idle is not None:
+        earliest = min(earliest, fleet.idle.look_at)
+    earliest = min([earliest, *(state.due_at for state in fleet.schedules.values() if state.due_at is not None)])
     earliest = min([earliest, *(state.look_at for state in fleet.files.values() if not state.is_looking)])
     for life in fleet.lives.values():
         deadline = next_deadline_of(life)

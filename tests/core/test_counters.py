@@ -16,8 +16,9 @@ from supervisor.core.events import (
     StartRequested,
     StopRequested,
 )
+from supervisor.core.health import HealthState
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
-from supervisor.core.life import Exit
+from supervisor.core.life import Exit, Life, Run, Running
 from supervisor.core.output import Output
 from supervisor.core.program import Program, ProgramType, SignalStep
 from supervisor.core.record import replace
@@ -204,3 +205,15 @@ def test_restarts_because_of_a_limit_are_counted_by_the_limit() -> None:
     for limit in ("memory", "age", "memory"):
         counters.note_container(RestartDue(("web", 1), limit, "it is too large", is_one_of_many=False))
     assert counters.of(("web", 1)).restarts_due == {"memory": 2, "age": 1}
+
+
+@pytest.mark.parametrize(("ended_at", "seconds"), [(5.25, 0.25), (4.0, 0.0)])
+def test_a_probe_takes_the_time_from_its_beginning_to_its_end(ended_at: float, seconds: float) -> None:
+    before = HealthState(0.0, due=None, started_at=5.0)
+    after = HealthState(0.0, due=9.0, ended_at=ended_at, last_pass_at=ended_at)
+    counters, phase = Counters(), Running(Run(100, 0.0))
+    change = Change(("web", 1), Life(phase=phase, health_state=before), Life(phase=phase, health_state=after))
+    counters.note({"web": WEB}, change)
+    entry = counters.of(("web", 1))
+    assert (entry.probe_seconds.total_seconds, sum(entry.probe_seconds.counts)) == (seconds, 1)
+    assert entry.probe_failures == 0

@@ -386,3 +386,28 @@ def test_a_change_that_the_first_look_finds_waits_for_the_debounce_time() -> Non
     assert (next_deadline(found), found.files[RELOADS].last_hint) == (10.5, 9.0)
     found = advance(plan, fleet, FilesLooked(RELOADS, ("tls.crt",), 9.5), 10.0).fleet
     assert found.files[RELOADS].last_hint == 9.5
+
+
+def test_an_update_that_leaves_a_watch_as_it_is_does_not_look_again() -> None:
+    world = _world(WEB, OTHER).update(WEB, replace(OTHER, start_retries=3)).pass_to(20.0)
+    assert world.file_looks == [(0.0, "/certs")]
+
+
+def test_a_pause_moves_the_look_and_the_first_hint() -> None:
+    world = _world(WEB).tell(FilesTouched((RELOADS,))).tell(Resumed(5.0), at=10.2)
+    state = world.fleet.files[RELOADS]
+    assert (state.first_hint, state.last_hint, state.look_at) == (15.0, 10.0, 15.5)
+
+
+def test_an_answer_that_nobody_waits_for_changes_nothing() -> None:
+    world = _world(WEB)
+    before = world.fleet
+    for key in (RELOADS, RESTARTS):
+        assert world.tell(FilesLooked(key, ("tls.crt",))).fleet == before
+
+
+def test_a_change_that_the_first_look_cannot_date_is_from_before_the_look() -> None:
+    plan, fleet = plan_of(WEB), _world(WEB).fleet
+    first = replace(fleet.files[RELOADS], is_first=True, is_looking=True, looks_for=8.0)
+    found = advance(plan, replace(fleet, files={RELOADS: first}), FilesLooked(RELOADS, ("tls.crt",)), 10.0).fleet
+    assert found.files[RELOADS].last_hint == 8.0

@@ -9,6 +9,7 @@ from supervisor.core.health import (
     HealthState,
     begin_health_checks,
     note_probe,
+    postpone_probes,
     restart_health_checks,
     start_probe,
 )
@@ -108,3 +109,26 @@ def test_a_result_keeps_when_it_passed_last_and_the_last_words() -> None:
         detail="refused",
         counts_from=33.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "counts_from"),
+    [
+        (HealthState(0.0, last_pass_at=3.0, failures=2, due=9.0, counts_from=4.0), 10.0, 10.0),
+        (HealthState(0.0, failures=2, due=None, counts_from=4.0), None, 20.0),
+        (HealthState(-15.0, failures=2, due=9.0, counts_from=4.0), 10.0, 10.0),
+    ],
+    ids=["passed before", "in its start_period", "after its start_period"],
+)
+def test_a_changed_check_is_due_at_once_and_counts_after_what_is_left_of_start_period(
+    state: HealthState, due: float | None, counts_from: float
+) -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), start_period=20.0)
+    changed = restart_health_checks(check, state, 10.0)
+    assert changed == replace(state, failures=0, due=due, counts_from=counts_from)
+
+
+def test_a_pause_moves_what_is_due_of_the_probes() -> None:
+    state = HealthState(1.0, due=9.0, started_at=2.0, ended_at=3.0, last_pass_at=3.0, counts_from=4.0)
+    assert postpone_probes(state, 5.0) == replace(state, since=6.0, due=14.0, counts_from=9.0)
+    assert postpone_probes(replace(state, due=None), 5.0).due is None

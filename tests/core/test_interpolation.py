@@ -95,6 +95,7 @@ def test_an_unset_variable_is_empty_and_named_where_it_was_needed(
         ("${SET", "missing closing brace after '${SET'"),
         ("${A:-${B}", "missing closing brace after '${A:-${B}'"),
         ("x ${a long name that goes on", "missing closing brace after '${a long name that g…'"),
+        ("${sockets.http.fd}", "cannot replace ${sockets.http.fd}: there are no sockets here"),
         ("${SET:-just long enough", "missing closing brace after '${SET:-just long eno…'"),
         ("${twenty_characters_", "missing closing brace after '${twenty_characters_'"),
         ("${}", "invalid variable '${}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
@@ -109,3 +110,7 @@ def test_a_variable_that_is_required_or_malformed_is_refused_with_a_sentence(tex
     with pytest.raises(ValueError) as refusal:
         interpolate(text, ENVIRON)
     assert str(refusal.value) == sentence
+
+
+def test_variables_can_be_nested_20_levels_deep() -> None:
+    assert interpolate("${A:-" * 20 + "x" + "}" * 20, {}) == ("x", ())

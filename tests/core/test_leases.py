@@ -30,11 +30,16 @@ from supervisor.core.leasing import CONTACT_LIMIT
 from supervisor.core.life import Backoff as BackoffPhase
 from supervisor.core.life import (
     Claiming,
+    Exit,
     Exited,
     Fatal,
     Goal,
     Lease,
+    Life,
     Pending,
+    Phase,
+    Run,
+    Running,
     Spawning,
     Starting,
     Stopped,
@@ -255,3 +260,36 @@ def test_only_a_store_is_told_within_the_time_of_a_stop() -> None:
     assert (Once("v1", store=STORE).tell_time, Once("v1", "/shared").tell_time) == (TELL_LIMIT, 0.0)
     assert MIGRATE.down_time == MIGRATE.stop_time + TELL_LIMIT
     assert replace(MIGRATE, once=None).down_time == MIGRATE.stop_time
+
+
+LEASED = Run(100, 0.0, lease=Lease(40.0, 30.0))
+ENDED = Exit(0, None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "at"),
+    [
+        (Starting(LEASED, 60.0), 30.0),
+        (Starting(LEASED, 20.0), 20.0),
+        (Running(LEASED), 30.0),
+        (Stopping(LEASED, 0, 60.0), 30.0),
+        (Sweeping(LEASED, ENDED, 60.0, 70.0, SIGTERM), 30.0),
+        (Sweeping(LEASED, ENDED, 60.0, 70.0, hook="post_stop clean"), 30.0),
+        (Sweeping(LEASED, ENDED, 60.0, 70.0), 60.0),
+        (Sweeping(LEASED, ENDED, 60.0, 70.0, SIGTERM, tells_store=True), 60.0),
+        (Running(replace(LEASED, lease=None)), None),
+    ],
+)
+def test_a_lease_is_missed_as_long_as_something_of_the_run_is_left(phase: Phase, at: float | None) -> None:
+    assert next_deadline(Life(Goal.UP, phase)) == at
+
+
+def test_the_jitter_of_the_next_start_outlasts_the_telling() -> None:
+    migrate = _running().tell(ProcessExited(1, 0), Swept(1, 0.5))
+    assert isinstance(migrate.phase, Sweeping)
+    assert (migrate.phase.tells_store, migrate.phase.jitter) == (True, 0.5)
+
+
+def test_the_operator_is_told_what_the_containers_share() -> None:
+    assert [Once("v1", store=STORE).place, Once("v1", "/shared").place] == ["redis://db:6379/0", "/shared"]
+    assert STORE.scheme == "redis"

@@ -368,3 +368,14 @@ def test_the_container_is_ready_though_another_program_changes_in_the_same_turn(
 def test_the_rest_of_the_work_is_due_at_once() -> None:
     world = World(plan_of(program("web"))).begin().pass_to(5.0)
     assert next_deadline(replace(world.fleet, continue_at=5.0)) == 5.0
+
+
+def test_a_start_of_what_is_running_changes_nothing() -> None:
+    world = World(plan_of(program("web"))).begin().pass_to(5.0)
+    before = world.fleet
+    assert world.ask(StartRequested(), "web").fleet == before
+
+
+def test_an_entry_is_found_for_each_instance_of_the_table_and_for_no_other() -> None:
+    plan = plan_of(program("web"))
+    assert (plan.find(("web", 1)), plan.find(("nobody", 1))) == (program("web"), None)
