@@ -208,7 +208,7 @@ def note_exit(program: Program, life: Life, exit_: Exit, now: float) -> Transiti
 def note_look(life: Life, reason: str) -> Life:
     """Note whether it can be seen what is left of the tree."""
     match life.phase:
-        case Sweeping(unknown=unknown) if unknown != reason:
+        case Sweeping():
             return replace(life, phase=replace(life.phase, unknown=reason))
         case _:
             return life

@@ -16,6 +16,7 @@ from supervisor.core.events import (
     MainChanged,
     Notified,
     ProcessExited,
+    Redefined,
     StartFailed,
     StopAnnounced,
     StopRequested,
@@ -198,3 +199,9 @@ def test_what_a_failed_start_has_left_gets_the_signal_of_the_first_step_that_is_
     web = OneLife(subject).spawn().tell(ProcessExited(1, 1), at=1.0)
     assert web.actions == (Sweep(1, 100, SIGINT),)
     assert next_deadline(web.life) == 8.0
+
+
+def test_a_changed_timeout_applies_to_the_search_under_way() -> None:
+    web = OneLife(WEB).spawn(at=3.0)
+    web.program = replace(WEB, ready=Readiness(timeout=5.0))
+    assert web.tell(Redefined(False), at=4.0).phase == Starting(Run(100, 3.0), 8.0, search=DaemonSearch())

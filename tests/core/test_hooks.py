@@ -165,6 +165,7 @@ def test_a_shutdown_budget_shortens_the_post_stop_hook_that_runs_and_no_other_on
 def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_until_then() -> None:
     web = OneLife(CLEANED).spawn().tell(StopRequested(), ProcessExited(1, None, SIGTERM))
     assert list(web.actions) == [Sweep(1, 100, SIGTERM)]
+    assert web.refuses(_ended(HookKind.POST_STOP, 0))
     web.tell(Swept(1))
     exit_ = Exit(None, SIGTERM, 0.0)
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 1.0, 100, exit_)]
@@ -192,6 +193,8 @@ def test_a_hurried_stop_leaves_post_stop_hooks_out() -> None:
     assert web.phase == Stopped()
     web = OneLife(CLEANED).spawn().tell(ProcessExited(1, 0), Hurried(), Swept(1))
     assert web.phase == Stopped()
+    web = OneLife(CLEANED).spawn().tell(StopRequested()).tell(DeadlinePassed(), at=10.0)
+    assert web.tell(Hurried(), ProcessExited(1, None, SIGKILL), Swept(1)).phase == Stopped()
 
 
 RUNS_PRE_START = Preparing(1, "pre_start warm", 10.0)

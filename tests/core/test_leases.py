@@ -77,6 +77,8 @@ def _told(migrate: OneLife) -> OneLife:
 
 def test_the_store_is_asked_before_anything_is_spawned() -> None:
     migrate = _claiming()
+    assert migrate.refuses(StartRequested())
+    migrate = _claiming()
     reason = "asks redis://db:6379/0 whether it is to run"
     assert (migrate.phase, migrate.actions) == (Claiming(CONTACT_LIMIT, reason), (Claim(1),))
     migrate.tell(LeaseHeld(1, 40.0), at=1.0)

@@ -28,6 +28,7 @@ from supervisor.core.life import Backoff, Blame, Fatal, Goal, Pending, Run, Runn
 from supervisor.core.notice import Notice
 from supervisor.core.program import Program, ProgramType, Readiness, Restart, RestartWhen, Scope, SignalStep
 from supervisor.core.record import replace
+from supervisor.core.reports import RELOADING
 
 from .worlds import OneLife
 
@@ -282,3 +283,10 @@ def test_a_restart_that_is_asked_for_waits_for_its_dependencies_and_has_said_not
     web = _up().tell(_notice(status="serving"), RestartRequested()).end(0, at=2.0)
     assert web.phase == Pending()
     assert web.spawn().life.status_text == ""
+
+
+def test_a_reload_lasts_until_the_process_is_ready_again() -> None:
+    web = OneLife(Program("web", ("web",))).spawn().tell(Notified(1, Notice(reloading=True)))
+    assert web.life.status_text == RELOADING
+    assert web.refuses(Notified(1, Notice(is_alive=True)))
+    assert web.tell(Notified(1, Notice(ready=True))).life.status_text == ""

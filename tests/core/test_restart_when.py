@@ -332,3 +332,9 @@ def test_a_program_that_is_stopped_while_it_is_measured_is_measured_again_after_
     world.fleet = fleet
     world.ask(StopRequested(), "web").ask(StartRequested(), "web").pass_to(100.0)
     assert world.measurements != []
+
+
+def test_a_measurement_of_a_program_without_limits_changes_nothing() -> None:
+    world = _world(program("web"))
+    before = world.fleet
+    assert world.tell(MemoryMeasured("web", {("web", 1): (1, LARGE)})).fleet == before

@@ -19,7 +19,7 @@ from supervisor.core.events import (
 from supervisor.core.life import Backoff, Exit, Exited, Fatal, Pending, Phase, Spawning
 from supervisor.core.program import Program, ProgramType, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
-from supervisor.core.restart_policy import JITTER, restart_delay
+from supervisor.core.restart_policy import JITTER, exit_sentence, restart_delay
 
 from .worlds import OneLife
 
@@ -266,3 +266,9 @@ def test_a_new_process_has_a_new_generation() -> None:
     assert web.life.generation == 3
     web.tell(DeadlinePassed(), DependenciesChecked(), at=web.now + 60.0)
     assert (web.phase, web.life.generation) == (Spawning(), 4)
+
+
+def test_an_exit_says_whether_memory_was_short() -> None:
+    exit_ = Exit(None, SIGKILL, 0.0)
+    assert exit_sentence(exit_) == "was terminated by SIGKILL"
+    assert exit_sentence(replace(exit_, out_of_memory=True)) == "was terminated by SIGKILL, out of memory"

@@ -17,11 +17,13 @@ from supervisor.core.container import (
     ShutdownAsked,
     Updated,
 )
-from supervisor.core.events import RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import Notified, RestartRequested, StartRequested, StopRequested
 from supervisor.core.fleet import advance, next_deadline
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.lanes import SecondLane
 from supervisor.core.life import Exited, Fatal, Running, Stopped, Stopping
-from supervisor.core.program import Dependency, Program, ProgramType, Restart, RestartWhen
+from supervisor.core.notice import Notice
+from supervisor.core.program import Dependency, Program, ProgramType, Readiness, Restart, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.roll import Outcome, Roll
 from supervisor.core.roll_events import sentence_of
@@ -89,8 +91,9 @@ def test_parallelism_is_how_many_are_on_their_way_at_a_time(parallelism: int, fi
     assert len(world.spawned[3:]) == first
 
 
-def test_delay_is_the_time_between_an_instance_that_is_up_and_the_next() -> None:
-    world = up(replace(WEB, update_config=replace(CONFIG, delay=10.0)))
+@pytest.mark.parametrize("monitor", [5.0, 0.0])
+def test_delay_is_the_time_between_an_instance_that_is_up_and_the_next(monitor: float) -> None:
+    world = up(replace(WEB, update_config=replace(CONFIG, delay=10.0, monitor=monitor)))
     begun = roll(world).now
     world.pass_to(begun + 10.9)
     assert world.spawned[3:] == [("web", 1)]
@@ -411,7 +414,7 @@ def test_many_programs_are_updated_at_the_same_time() -> None:
     programs = [replace(WEB, name=f"web{number}") for number in range(50)]
     world = up(*programs)
     world.tell(Updated(plan_of(*(new(each) for each in programs)))).pass_to(60.0)
-    assert {each.outcome for each in world.fleet.rolls.values()} == {Outcome.COMPLETED}
+    assert [each.outcome for each in world.fleet.rolls.values()] == [Outcome.COMPLETED] * 50
 
 
 # ---- start-first
@@ -580,15 +583,15 @@ def test_a_request_for_an_instance_on_its_way_has_no_effect_and_one_for_another_
 
 
 def test_a_pause_of_supinit_moves_delay_and_monitor() -> None:
-    world = up(replace(WEB, scale=1))
+    world = up(replace(WEB, scale=2, update_config=replace(CONFIG, delay=3.0)))
     begun = roll(world).now
     world.pass_to(begun + 1.0)
     [each] = world.fleet.rolls["web"].under_way
     world.tell(Resumed(10.0))
     assert world.fleet.rolls["web"].under_way == (
-        replace(each, free_at=each.free_at and each.free_at + 10.0, watched_until=each.watched_until + 10.0),
+        replace(each, free_at=begun + 1.0 + 3.0 + 10.0, watched_until=begun + 1.0 + 5.0 + 10.0),
     )
-    assert next_deadline(world.fleet) == begun + 1.0 + 5.0 + 10.0
+    assert next_deadline(world.fleet) == begun + 14.0
 
 
 def test_only_an_update_can_go_on() -> None:
@@ -650,3 +653,64 @@ def test_an_update_keeps_the_processes_that_started_beside_the_first_ones() -> N
     assert (serving(world), world.plan.programs["web"].start_retries) == (before, 3)
     again = roll(world).pass_to(90.0)
     assert (len(again.pids), outcome(again)) == (2, Outcome.COMPLETED)
+
+
+def test_what_is_leaving_is_not_replaced() -> None:
+    world = roll(scale(up(WEB, obeys={"web": ()}), 1))
+    assert (world.fleet.rolls["web"].total, world.fleet.rolls["web"].serial) == (1, 1)
+
+
+def test_a_roll_of_what_does_not_exist_changes_nothing() -> None:
+    world = up(WEB)
+    before = world.fleet
+    assert world.tell(RollAsked((("nobody", 1), ("web", 9)))).fleet == before
+
+
+def test_a_roll_starts_what_is_down_and_is_needed() -> None:
+    world = up(replace(WEB, depends_on=(Dependency("db"),)), program("db")).stop("db")
+    assert "db" not in world.alive
+    roll(world).pass_to(30.0)
+    assert (world.alive, outcome(world)) == (["db", "web"], Outcome.COMPLETED)
+
+
+def test_an_ordinary_restart_ends_a_paused_one() -> None:
+    world = fails(roll(up(WEB))).pass_to(30.0)
+    world.tell(Asked((("web", 3),), RestartRequested()))
+    assert (outcome(world), world.fleet.rolls["web"].reason) == (Outcome.GIVEN_UP, "web was asked to restart")
+
+
+def test_a_new_process_that_is_given_up_has_failed_at_once() -> None:
+    web = replace(WEB, ready=Readiness(notify="systemd", timeout=5.0))
+    world = up(web, obeys={"web": ()})
+    for number in (1, 2, 3):
+        world.happens("web", Notified(1, Notice(ready=True)), number=number)
+    roll(world).pass_to(2.0 + 10.0 + 5.0)
+    assert isinstance(world.phase("web", 1), Stopping)
+    assert world.fleet.rolls["web"].failed == ((("web", 1), "was not ready within 5 s"),)
+
+
+def test_a_new_process_that_becomes_unhealthy_has_failed_with_the_probes_words() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1)
+    world = up(replace(WEB, scale=1, healthcheck=check)).probed("web", True)
+    roll(world).pass_to(3.0).probed("web", True)
+    assert outcome(world) is None
+    world.pass_to(4.0).probed("web", False)
+    assert (outcome(world), world.fleet.rolls["web"].reason) == (
+        Outcome.PAUSED,
+        "web is unhealthy: the probe's words",
+    )
+
+
+def test_a_stop_of_another_program_leaves_a_roll_alone() -> None:
+    world = roll(up(WEB, program("db"))).stop("db")
+    assert outcome(world) is None
+    world.pass_to(60.0)
+    assert (outcome(world), world.plan.programs["web"]) == (Outcome.COMPLETED, WEB)
+
+
+def test_a_scale_during_an_update_applies_to_the_new_entry() -> None:
+    web = replace(WEB, update_config=None)
+    world = up(web, program("db"), obeys={"web": ()}).update(new(web), program("db"))
+    scale(world, 5).pass_to(60.0)
+    assert released(world) in ([("new",)] * 5, [("new",)] * 3)
+    assert len(world.pids) == len(released(world)) + 1

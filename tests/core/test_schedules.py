@@ -20,10 +20,24 @@ from supervisor.core.container import (
     ShutdownAsked,
     ShuttingDown,
     TimePassed,
+    Updated,
 )
 from supervisor.core.events import Event, RestartRequested, ScheduleResumed, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Life, Pending, Phase, Scheduled, Starting, Stopped
+from supervisor.core.life import (
+    Backoff,
+    Exited,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Phase,
+    Run,
+    Scheduled,
+    Spawning,
+    Starting,
+    Stopped,
+)
 from supervisor.core.program import (
     Condition,
     Dependency,
@@ -38,6 +52,7 @@ from supervisor.core.program import (
 from supervisor.core.record import replace
 from supervisor.core.requests import resume_schedule
 from supervisor.core.schedule import Outcome, Schedule, ScheduledRun, ScheduleState
+from supervisor.core.scheduling import ended_run
 from supervisor.core.snapshot import State, project
 from supervisor.core.update import ProgramChange, UpdateAction, compare
 
@@ -514,3 +529,38 @@ def test_a_request_for_an_instance_that_does_not_exist_changes_nothing() -> None
 def test_a_schedule_that_is_resumed_waits_whatever_became_of_its_last_run(phase: Phase) -> None:
     assert resume_schedule(Life(Goal.UP, phase), 5.0) == Life(Goal.UP, Scheduled(), since=5.0)
     assert resume_schedule(Life(Goal.UP, Pending()), 5.0) == Life(Goal.UP, Pending())
+
+
+def test_the_times_of_another_expression_are_asked_for_from_now_on() -> None:
+    world, later = begun(job(MINUTELY)).pass_to(5.0), Schedule(cron="10")
+    turn = advance(world.plan, world.fleet, Updated(plan_of(job(later))), 5.0)
+    assert turn.orders == (ReadClock({"job": (later, None)}),)
+
+
+def test_the_answer_to_an_old_question_changes_nothing() -> None:
+    plan = plan_of(job(MINUTELY))
+    fleet = advance(plan, new_fleet(plan), Begun(), 0.0).fleet
+    old = ClockReading(MINUTELY, 1_800_000_000.0, 1_800_000_060.0, 1, 1_800_000_060.0, 1_800_000_120.0)
+    assert advance(plan, fleet, ClockRead({"job": old}), 1.0).fleet == fleet
+    rested = advance(plan, fleet, Asked((("job", 1),), StopRequested()), 1.0).fleet
+    assert rested.schedules["job"] == ScheduleState(MINUTELY)
+
+
+def test_a_start_of_a_program_without_a_schedule_is_an_ordinary_one_beside_those_that_have_one() -> None:
+    world = begun(job(), WEB).pass_to(5.0).stop("web").ask(StartRequested(), "web")
+    assert isinstance(world.phase("web"), Starting)
+
+
+@pytest.mark.parametrize(
+    ("after", "run"),
+    [
+        (Scheduled("cannot be started", 127), ScheduledRun(Outcome.FAILED, 5.0, 5.0, 127, None, "cannot be started")),
+        (Fatal("cannot be started", 127), ScheduledRun(Outcome.FAILED, 5.0, 5.0, 127, None, "cannot be started")),
+        (Scheduled(), ScheduledRun(Outcome.SUCCEEDED, 5.0, 5.0)),
+        (Stopped(), ScheduledRun(Outcome.STOPPED, 5.0, 5.0)),
+        (Starting(Run(100, 5.0), 6.0), None),
+    ],
+)
+def test_what_ended_without_a_process_has_taken_no_time(after: Phase, run: ScheduledRun | None) -> None:
+    assert ended_run(Life(phase=Spawning()), Life(phase=after), 5.0) == run
+    assert ended_run(Life(phase=Scheduled()), Life(phase=after), 5.0) is None

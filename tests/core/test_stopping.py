@@ -30,7 +30,22 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
-from supervisor.core.life import Blame, Exit, Fatal, Goal, Pending, Run, Spawning, Starting, Stopped, Stopping, Sweeping
+from supervisor.core.health import Health
+from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
+from supervisor.core.life import (
+    Blame,
+    Exit,
+    Fatal,
+    Goal,
+    Life,
+    Pending,
+    Run,
+    Spawning,
+    Starting,
+    Stopped,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, StopLeftovers, WriteStep
 from supervisor.core.record import replace
 from supervisor.core.stop_sequence import stop_time_left
@@ -419,3 +434,27 @@ def test_a_sigkill_that_is_refused_leaves_the_process_behind() -> None:
     before = web.phase
     assert web.tell(SignalRefused(1)).phase == replace(before, is_refused=True, is_stuck=True)
     assert web.actions == ()
+
+
+def test_what_was_not_spawned_though_it_is_wanted_again_waits_for_its_next_start() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopAnnounced(again=True))
+    web.tell(SpawnFailed(1, "cannot be started", None))
+    assert web.life == Life(Goal.UP, Pending(), generation=1)
+
+
+def test_an_exit_is_told_once() -> None:
+    web = OneLife(WEB).spawn().end(7)
+    assert web.refuses(ProcessExited(1, 7))
+
+
+def test_a_dependency_that_fails_is_a_failed_start_of_its_own() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependencyFailed("depends on db, which exited with code 1"))
+    assert (web.life.generation, web.phase) == (1, Fatal("depends on db, which exited with code 1", 1))
+
+
+def test_a_probe_of_a_process_that_is_being_stopped_changes_nothing() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80), retries=1, on_unhealthy=OnUnhealthy.RESTART)
+    web = OneLife(replace(WEB, healthcheck=check)).spawn().tell(Probed(1, True, "ok"), Probed(1, False, "refused"))
+    assert isinstance(web.phase, Stopping)
+    assert web.life.health is Health.UNHEALTHY
+    assert web.refuses(Probed(1, True, "ok"))
