@@ -35,7 +35,7 @@ LATE = (
     "config.accounts", "config.lint", "core.interpolation", "core.notice", "core.replacement", "core.update",
     "core.why", "emergency", "health.manager_socket", "loop", "pauses", "process.fifo", "process.once",
     "config.socket_lint", "config.sockets", "core.sockets", "process.socket_failures", "process.socket_queues",
-    "process.sockets",
+    "process.sockets", "logs.files", "logs.rate", "trusted_path",
     "process.successors", "process.trees", "reports", "running_container", "signalling", "tasks", "umask",
 )  # fmt: skip
 """supinit's own modules that may not be loaded before the first program runs, unless the table uses them."""
@@ -182,7 +182,7 @@ def test_a_compiled_table_is_started_without_yaml_and_without_the_rules(boot: Bo
     assert "compiled_table_ignored" not in boot.nursery.ear.rest()
     assert boot.nursery.end(pid) == 0
     modules = [name for name in seen.read_text().split("\n") if name.startswith(("yaml", "supervisor.config"))]
-    assert modules == ["supervisor.config", "supervisor.config.compiled", "supervisor.config.privileges"]
+    assert modules == ["supervisor.config", "supervisor.config.compiled"]
 
 
 def test_a_compiled_table_that_is_out_of_date_is_ignored_with_a_word(boot: Boot) -> None:

@@ -15,7 +15,6 @@ from enum import Enum
 from io import BytesIO
 
 from supervisor import __version__
-from supervisor.config.privileges import Privileges, own_privileges
 from supervisor.core.protocol import COMPILED_SUFFIX
 from supervisor.core.record import Record
 from supervisor.regular_file import read_regular_file, read_to_end
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from supervisor.config.privileges import Privileges
     from supervisor.core.plan import Plan
     from supervisor.core.program import Program
 
@@ -91,6 +91,7 @@ def write_compiled(path: str, environ: Mapping[str, str]) -> str:
     Raises ConfigError, and StartError if the file cannot be written or would not be used.
     """
     from supervisor.config.load import Sources, load
+    from supervisor.config.privileges import own_privileges
     from supervisor.core.plan import make_plan
     from supervisor.errors import StartError
 
@@ -174,8 +175,11 @@ def _differences(origin: Origin, path: str, environ: Mapping[str, str]) -> Itera
     for file, content in origin.files:
         if _read(file) != content:
             yield f"{file} has changed"
-    if origin.privileges is not None and origin.privileges != own_privileges():
-        yield "supinit runs as another user or with other capabilities"
+    if origin.privileges is not None:
+        from supervisor.config.privileges import own_privileges
+
+        if origin.privileges != own_privileges():
+            yield "supinit runs as another user or with other capabilities"
     if origin.patterns:
         from supervisor.config.load import matches
 

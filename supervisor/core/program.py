@@ -289,6 +289,8 @@ class Program(Record):
     @property
     def instances(self) -> tuple[InstanceId, ...]:
         """The instances that serve, each in its lane."""
+        if self.scale == 1 and not self.second_lane:
+            return ((self.name, 1),)  # nearly always, and it is asked for all the time
         if not self.second_lane:
             return tuple((self.name, number) for number in range(1, self.scale + 1))
         from supervisor.core.lanes import SecondLane

@@ -11,7 +11,6 @@ import select
 from time import monotonic
 
 from supervisor.core.program import LogMode
-from supervisor.logs.files import FileSink
 from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from supervisor.core.program import LogSettings, Program
+    from supervisor.logs.files import FileSink
     from supervisor.logs.losses import Losses
 
 
@@ -44,7 +44,8 @@ class Destinations:
 
     def of(self, program: Program, stream: int) -> list[Sink | FileSink]:
         """Return the destinations of one stream of a program; there may be none."""
-        path, found = program.log.file, list[Sink | FileSink]()
+        path = program.log.file
+        found: list[Sink | FileSink] = []
         if program.log.mode is not LogMode.NONE:
             found.append(self.sinks[stream])
         if path is not None and (destination := self._at(path, program.log)) not in found:
@@ -57,6 +58,8 @@ class Destinations:
         if file is None:
             if (sink := self._sink_at(path)) is not None:
                 return sink
+            from supervisor.logs.files import FileSink  # loaded with the first file
+
             file = self._files[path] = FileSink(path, settings, self._fault)
             self._by_wake[file.descriptor] = file
             self._all.append(file)

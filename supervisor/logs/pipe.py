@@ -13,7 +13,6 @@ from supervisor.core.record import Record
 from supervisor.logs.delivery import Delivery, Fork, SinkDelivery
 from supervisor.logs.formats import JsonFormat, PlainFormat, prefix_of
 from supervisor.logs.lines import Lines
-from supervisor.logs.rate import Limiter
 from supervisor.logs.sink import Sink
 
 TYPE_CHECKING = False
@@ -148,6 +147,8 @@ class Pipe:
 
             taker = self.joiner = Joiner(log.multiline, log.max_line, last, self._make_budget())
         if bucket is not None and self.drops:
+            from supervisor.logs.rate import Limiter
+
             taker = Limiter(bucket, self.output, taker)
         elif bucket is not None:
             self.bucket = bucket

@@ -21,7 +21,6 @@ from supervisor.logs.destinations import Destinations
 from supervisor.logs.inserted import Inserted
 from supervisor.logs.losses import SlowPatterns
 from supervisor.logs.pipe import CHUNK, Outlet, Pipe, give_to, has_unread
-from supervisor.logs.rate import Bucket
 from supervisor.logs.sink import Sink, enlarge
 from supervisor.logs.tails import Tails
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.program import InstanceId, Program
     from supervisor.logs.losses import Losses
+    from supervisor.logs.rate import Bucket
 
 ROUND = 8
 """Pipes that are read before the clock is looked at."""
@@ -202,7 +202,11 @@ class Pump:
     def _bucket_of(self, program: Program) -> Bucket | None:
         """Return the bucket that all instances of a program share."""
         rate = program.log.rate_limit
-        return None if rate is None else self._buckets.setdefault(program.name, Bucket(rate))
+        if rate is None:
+            return None
+        from supervisor.logs.rate import Bucket  # loaded with the first limit
+
+        return self._buckets.setdefault(program.name, Bucket(rate))
 
     def _close(self, pipe: Pipe) -> None:
         del self._pipes[pipe.descriptor]
