@@ -121,8 +121,8 @@ def _describe_phase(program: Program, before: Life, after: Life) -> Iterator[_De
             ending = {"signal": signal_name(exit_.signal)} if exit_.signal is not None else {"code": exit_.code}
             why = {"reason": "out of memory"} if exit_.out_of_memory else {}
             ran_for = _seconds(exit_.at - run.since)
-            lines = {} if is_expected else _lines(exit_)
-            yield level, "program.exited", {"pid": run.pid, **ending, "ran_for": ran_for, **why, **lines}
+            about = {"pid": run.pid, **ending, "ran_for": ran_for, **why, **_lines(exit_)}
+            yield level, "program.exited", about
         case Backoff(until=until, reason=reason):
             yield "warning", "program.restart_delayed", {"seconds": _seconds(until - after.since), "reason": reason}
         case Stopped():

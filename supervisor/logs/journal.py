@@ -168,6 +168,8 @@ def _json() -> Render:
         line: dict[str, object] = {"time": rfc3339(at), "program": "supinit", "instance": None, "stream": "stderr"}
         line |= {"level": note.level, "event": note.event}
         line |= {"name" if key == "program" else key: value for key, value in note.values.items()}
+        if note.level == "info" and note.event == "program.exited":
+            line.pop("last_lines", None)  # the program's own output stands above, and nobody looks for a cause
         return json.dumps(line, default=repr)
 
     return write

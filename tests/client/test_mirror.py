@@ -23,7 +23,7 @@ from supervisor.control.resources.plan import plan
 from supervisor.control.resources.view import status_body
 from supervisor.core.container import Asked, RollAsked, Updated
 from supervisor.core.events import Event as Asking
-from supervisor.core.events import Probed, RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import Probed, ProcessExited, RestartRequested, StartRequested, StopRequested
 from supervisor.core.health import Health
 from supervisor.core.log_events import LogEvent
 from supervisor.core.plan import make_plan
@@ -92,7 +92,10 @@ def do(container: SteeredContainer, step: tuple[Any, ...]) -> None:
             container.wait(seconds)
         case ("end", (name, number), code):
             if container.snapshot.instances[name, number].pid is not None:
-                container.end(name, None if code < 0 else code, SIGKILL if code < 0 else None, number)
+                generation, lines = container.generation((name, number)), ("one", "two")
+                killed = ProcessExited(generation, None, SIGKILL, last_lines=lines)
+                ended = ProcessExited(generation, code, None, last_lines=lines)
+                container.happen((name, number), killed if code < 0 else ended)
         case ("probe", name, passed):
             container.probe(name, passed, "no answer")
         case ("ask", instance, wish):

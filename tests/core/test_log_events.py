@@ -265,13 +265,16 @@ def test_a_crash_tells_the_last_lines_of_output(restart: Restart, last: tuple[st
     ]
 
 
-def test_an_expected_exit_tells_no_lines() -> None:
+def test_an_expected_exit_tells_its_last_lines_too() -> None:
+    """A client that follows the events has them, as the status does."""
     world = _world(WEB, program("other"), web=()).stop("web")
     world.changes.clear()
     world.death(("web", 1), 0)
     world.happens("web", ProcessExited(1, 0, None, last_lines=("bye",)))
-    assert [event for _, event, _ in _notes(world)] == ["program.exited", "program.stopped"]
-    assert "bye" not in repr(_notes(world))
+    assert _notes(world) == [
+        ("info", "program.exited", {"program": "web", "pid": 101, "code": 0, "ran_for": 0.0, "last_lines": ["bye"]}),
+        ("info", "program.stopped", {"program": "web"}),
+    ]
 
 
 def test_the_end_of_the_container_says_how_many_instances_were_killed() -> None:

@@ -171,6 +171,16 @@ def test_a_json_line_has_the_fields_of_the_programs_lines_and_its_event(book: Bo
     }
 
 
+@pytest.mark.parametrize(
+    ("format", "level", "shown"), [("plain", "warning", False), ("json", "warning", True), ("json", "info", False)]
+)
+def test_the_log_does_not_repeat_the_output_of_a_program_that_ended(
+    book: Book, format: str, level: str, shown: bool
+) -> None:
+    book.opened(format).write(level, "program.exited", program="web", code=0, last_lines=["bye"])
+    assert ("bye" in book.lines[0]) == shown
+
+
 def test_a_json_line_has_the_time_of_its_event_and_not_of_its_opening(book: Book) -> None:
     journal = book.journal("json")
     journal.write("info", "line.written")
