@@ -160,3 +160,22 @@ def test_the_limits_are_those_of_the_control_socket(data: bytes, status: int) ->
             return await client.read_all()
 
     assert asyncio.run(scenario()).startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_request_is_no_error() -> None:
+    """Its end has gone when the refusal arrives, so this connection cannot be shut down any more."""
+
+    async def scenario() -> None:
+        async with opened(SteeredContainer(service("web"))) as port:
+            for _ in range(3):
+                _, writer = await port.client().connect()
+                writer.write(b"GET /livez HT")
+                writer.close()
+                await writer.wait_closed()
+            async with port.client() as client:
+                assert (await client.ask("GET", "/livez")).status == 200
+            port.server.close()
+            await port.server.wait_closed()
+            assert port.log == []
+
+    asyncio.run(scenario())

@@ -86,7 +86,7 @@ class Connection:
             while await self._serve_one():
                 async with self._fair_share:
                     await asyncio.sleep(0)
-        except (_Gone, ConnectionError):
+        except (_Gone, OSError):  # besides ConnectionError: ENOTCONN, ETIMEDOUT, EHOSTUNREACH
             pass
         finally:
             self._close()
@@ -95,7 +95,7 @@ class Connection:
         """Refuse whatever is asked, and close the connection."""
         try:
             await self._send_last(refused)
-        except (_Gone, ConnectionError):
+        except (_Gone, OSError):  # besides ConnectionError: ENOTCONN, ETIMEDOUT, EHOSTUNREACH
             pass
         finally:
             self._close()
