@@ -57,9 +57,10 @@ def loop_in_c() -> Contender:
     return Contender("loop in C", lambda box, children: [str(box.stopwatch), "init", _listed(box, children)])
 
 
-def bare(code: str) -> Contender:
+def bare(code: str, *options: str) -> Contender:
     """Return an interpreter that runs `code` and ends: what it takes before anything of ours is done."""
-    return Contender(f'python -I -c "{code}"', lambda box, children: [*PYTHON, "-c", code], code=code)
+    name = " ".join(("python -I", *options, f'-c "{code}"'))
+    return Contender(name, lambda box, children: [*PYTHON, *options, "-c", code], code=code)
 
 
 def run_through(stopwatch: Path, contender: Contender) -> float:

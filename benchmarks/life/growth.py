@@ -56,5 +56,5 @@ def _goals(table: Table, sizes: tuple[int, ...]) -> tuple[Goal, ...]:
         if base is not None and middle is not None and end is not None:
             growth = quotient((end - base) / (most - one), (middle - base) / (many - one))
             text = f"{heading}: a program of {most} : one of {many}"
-            goals.append(at_most(text, growth, 1.15))
+            goals.append(at_most(text, growth, 1.05))
     return tuple(goals)

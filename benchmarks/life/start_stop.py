@@ -73,7 +73,7 @@ def measure(settings: Settings) -> Report:
 def _contenders(peers: Peers, size: int) -> Sequence[Contender]:
     others = peers.supervisors() + (peers.single() if size == 1 else [])
     init = [supinit(), reference(), loop_in_c(), *(sized(other, size) for other in others)]
-    return [bare("pass"), bare("import asyncio, yaml"), *init]
+    return [bare("pass"), bare("pass", "-S"), bare("import asyncio, yaml"), *init]
 
 
 def _once(stopwatch: Path, size: int, contender: Contender) -> Figures:
