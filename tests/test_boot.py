@@ -148,9 +148,10 @@ def test_before_the_first_program_runs_only_what_it_needs_is_loaded(
 
 IDLE = """
 import os, sys
+before = set(sys.modules)
 def watched(code, end=os._exit):
     with open({seen!r}, "w") as file:
-        file.write("\\n".join(sys.modules))
+        file.write("\\n".join(sys.modules.keys() - before))
     end(code)
 os._exit = watched
 """
