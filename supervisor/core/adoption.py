@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from supervisor.core.container import new_life
 from supervisor.core.dependencies import start_or_schedule
 from supervisor.core.events import Redefined
 from supervisor.core.holds import count_holds
+from supervisor.core.life import new_life
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def adopt(turn: Settling, plan: Plan, leaving: Mapping[str, Leaving]) -> None:
     turn.plan = plan
     turn.leaving = leaving
-    turn.lives = {instance: turn.lives.get(instance) or new_life(plan, instance) for instance in plan.everyone}
+    turn.replace_lives({i: turn.lives.get(i) or new_life(plan, i) for i in plan.everyone})
     turn.held = count_holds(plan, turn.lives)
 
 

@@ -98,11 +98,8 @@ class Fleet(Record):
     """Where each program that has a schedule is in it."""
     limits: Mapping[str, LimitState] = {}
     """What is known of the processes of each program that has `restart_when`."""
-
-
-def new_life(plan: Plan, instance: InstanceId) -> Life:
-    """Return the state of an instance that nobody has asked for yet."""
-    return Life(on_demand=not plan.programs[instance[0]].starts_by_itself)
+    due: Mapping[InstanceId, float] = {}
+    """When time changes each instance next (deadlines.py), without those that it does not change."""
 
 
 # ---- events
@@ -255,6 +252,12 @@ FleetEvent = (
     | FilesLooked
     | MemoryMeasured
 )
+
+
+class Batch(Record):
+    """Several events, one after the other. It leads to what each of them alone would lead to, at less cost."""
+
+    events: tuple[FleetEvent, ...]
 
 
 # ---- what must be done

@@ -41,7 +41,9 @@ from supervisor.core.stop_sequence import KILL_INTERVAL, Transition, enter, kill
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from supervisor.core.program import Program
+    from collections.abc import Mapping
+
+    from supervisor.core.program import InstanceId, Program
 
 
 def next_deadline(life: Life) -> float | None:
@@ -67,6 +69,12 @@ def next_deadline(life: Life) -> float | None:
             return None
         case _:
             assert_never(life.phase)
+
+
+def all_due(lives: Mapping[InstanceId, Life]) -> dict[InstanceId, float]:
+    """Return the next deadline of each instance that has one."""
+    deadlines = ((instance, next_deadline(life)) for instance, life in lives.items())
+    return {instance: deadline for instance, deadline in deadlines if deadline is not None}
 
 
 def _unless_never(deadline: float) -> float | None:

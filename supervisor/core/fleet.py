@@ -1,8 +1,9 @@
 """All instances together: how one event leads to the next state of the whole container.
 
 `advance` takes the plan, the fleet, an event and the time, and returns a `Turn`: the next fleet, the orders that the
-engine must carry out, and every change on the way. An event reaches one instance or several of them. Then two rules are
-applied to the programs that have changed and to their neighbours in the dependency graph, until nothing changes:
+engine must carry out, and every change on the way. A `Batch` of events is worked out one event after the other. An
+event reaches one instance or several of them. Then two rules are applied to the programs that have changed and to their
+neighbours in the dependency graph, until nothing changes:
 
 Rule 1: a wanted program starts once everything that it depends on meets its condition (dependencies.py).
 Rule 2: a program that is to stop does so once nothing alive that is to stop, too, depends on it, directly or through
@@ -40,6 +41,7 @@ from math import inf
 from supervisor.core.container import (
     STEPS,
     Asked,
+    Batch,
     Begun,
     Change,
     ClockRead,
@@ -65,9 +67,7 @@ from supervisor.core.container import (
     TimePassed,
     Turn,
     Updated,
-    new_life,
 )
-from supervisor.core.deadlines import next_deadline as next_deadline_of
 from supervisor.core.dependencies import restart_dependants, start_dependencies, start_if_met, start_or_schedule
 from supervisor.core.events import (
     DeadlinePassed,
@@ -78,7 +78,7 @@ from supervisor.core.events import (
     StopAnnounced,
     StopRequested,
 )
-from supervisor.core.life import Running, Starting
+from supervisor.core.life import Running, Starting, new_life
 from supervisor.core.record import assert_never
 from supervisor.core.settling import Settling
 from supervisor.core.shutdown import (
@@ -112,9 +112,17 @@ def new_fleet(plan: Plan) -> Fleet:
     return Fleet({instance: new_life(plan, instance) for instance in plan.everyone})
 
 
-def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
+def advance(plan: Plan, fleet: Fleet, event: FleetEvent | Batch, now: float) -> Turn:
     """Return what `event` leads to. Never raises: an event that means nothing now changes nothing."""
     turn = Settling(plan, fleet, now)
+    for each in event.events if isinstance(event, Batch) else (event,):
+        turn.begin_event()
+        _take(turn, each)
+        _settle(turn)
+    return turn.result()
+
+
+def _take(turn: Settling, event: FleetEvent) -> None:
     match event:
         case Begun():
             _begin(turn)
@@ -149,23 +157,17 @@ def advance(plan: Plan, fleet: Fleet, event: FleetEvent, now: float) -> Turn:
             _note_memory(turn, event)
         case _:
             assert_never(event)
-    _settle(turn)
-    return turn.result()
 
 
 def next_deadline(fleet: Fleet) -> float | None:
     """Return the time at which TimePassed will change something, unless something else does before."""
-    earliest = container_deadline(fleet.container_phase, fleet.ready_at)
+    earliest = min([container_deadline(fleet.container_phase, fleet.ready_at), *fleet.due.values()])
     if fleet.continue_at is not None:
         earliest = min(earliest, fleet.continue_at)
     if fleet.idle is not None:
         earliest = min(earliest, fleet.idle.look_at)
     earliest = min([earliest, *(state.due_at for state in fleet.schedules.values() if state.due_at is not None)])
     earliest = min([earliest, *(state.look_at for state in fleet.files.values() if not state.is_looking)])
-    for life in fleet.lives.values():
-        deadline = next_deadline_of(life)
-        if deadline is not None and deadline < earliest:
-            earliest = deadline
     if fleet.rolls:
         from supervisor.core.roll import next_roll_deadline
 
@@ -242,10 +244,9 @@ def _update(turn: Settling, plan: Plan, stale: Mapping[str, tuple[str, ...]]) ->
 
 
 def _pass_time(turn: Settling) -> None:
-    for instance, life in turn.lives.items():
-        deadline = next_deadline_of(life)
-        if deadline is not None and turn.now >= deadline:
-            turn.apply(instance, DeadlinePassed())
+    due = {instance for instance, deadline in turn.due.items() if turn.now >= deadline}
+    for instance in [instance for instance in turn.lives if instance in due] if due else ():
+        turn.apply(instance, DeadlinePassed())
     if turn.rolls:
         from supervisor.core.roll import next_roll_deadline
 
@@ -273,8 +274,8 @@ def _pass_time(turn: Settling) -> None:
 
 def _continue(turn: Settling) -> None:
     """Do more of the work for which the turns before had no steps left."""
-    turn.continue_at, turn.steps_left = None, STEPS
-    names, turn.unsettled = turn.unsettled, {}
+    names, turn.unsettled = turn.unsettled[:STEPS], turn.unsettled[STEPS:]  # a look at all each time is quadratic
+    turn.continue_at, turn.steps_left = turn.now if turn.unsettled else None, STEPS
     # those that have waited longest come first, so that a crash loop cannot keep them waiting
     turn.touched[:0] = [name for name in names if name in turn.plan.programs]
     turn.replaces = True

@@ -18,7 +18,8 @@ from supervisor.core.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.health import HealthState
-    from supervisor.core.program import Signal
+    from supervisor.core.plan import Plan
+    from supervisor.core.program import InstanceId, Signal
 
 
 class Goal(Enum):
@@ -320,3 +321,8 @@ class Life(Record):
     def is_up(self) -> bool:
         """RUNNING and, with a health check, healthy."""
         return isinstance(self.phase, Running) and self.health in (Health.NONE, Health.HEALTHY)
+
+
+def new_life(plan: Plan, instance: InstanceId) -> Life:
+    """Return the state of an instance that nobody has asked for yet."""
+    return Life(on_demand=not plan.programs[instance[0]].starts_by_itself)

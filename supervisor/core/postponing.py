@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def postpone_all(turn: Settling, seconds: float) -> None:
     """Move every deadline. Nothing else changes, so this is not a change of any instance."""
-    turn.lives = {instance: postpone(life, seconds) for instance, life in turn.lives.items()}
+    turn.replace_lives({instance: postpone(life, seconds) for instance, life in turn.lives.items()})
     postpone_container(turn, seconds)
     if turn.rolls:
         from supervisor.core.roll import postpone_roll

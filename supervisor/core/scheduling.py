@@ -250,7 +250,7 @@ def ended_run(before: Life, after: Life, now: float) -> ScheduledRun | None:
 
 
 def _note_ends(turn: Settling) -> None:
-    for change in turn.changes:
+    for change in turn.fresh_changes:
         if not isinstance(change, Change) or change.instance[0] not in turn.schedules:
             continue
         run = ended_run(change.before, change.after, turn.now)

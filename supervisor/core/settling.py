@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from supervisor.core import lifecycle
 from supervisor.core.container import Change, ContainerReady, Fleet, Order, RestartDue, RollChange, Serving, Turn
+from supervisor.core.deadlines import all_due, next_deadline
 from supervisor.core.events import RestartRequested, StopAnnounced, StopRequested
 from supervisor.core.holds import note_hold
 from supervisor.core.life import Goal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from supervisor.core.container import FleetChange, FleetOrder
     from supervisor.core.events import Event
+    from supervisor.core.life import Life
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId
     from supervisor.core.roll import Roll
@@ -29,16 +31,19 @@ class Settling:
     """
 
     def __init__(self, plan: Plan, fleet: Fleet, now: float) -> None:
-        self.old_plan = self.plan = plan
+        self._first_plan = self.old_plan = self.plan = plan
         self.now = now
         self.lives = dict(fleet.lives)
+        self.due = dict(fleet.due)
         self.container_phase = fleet.container_phase
         self.ready_at = fleet.ready_at
         self.verdict = fleet.verdict
         self.leaving = fleet.leaving
         self.held = dict(fleet.held)
         self.steps_left = fleet.steps_left
-        self.unsettled = dict.fromkeys(fleet.unsettled)
+        self.unsettled = fleet.unsettled
+        self.left_over: list[str] = []
+        """Programs for which this turn had no steps left."""
         self.continue_at = fleet.continue_at
         self.killed = fleet.killed
         self.idle = fleet.idle
@@ -48,6 +53,8 @@ class Settling:
         self.orders: list[FleetOrder] = []
         self.changes: list[FleetChange] = []
         self.files = dict(fleet.files)
+        self.seen = 0
+        """How many of the changes precede the event that is worked out."""
         self.judged = 0
         """How many of the changes have been judged."""
         self.touched: list[str] = []
@@ -55,9 +62,9 @@ class Settling:
         self.freed: list[str] = []
         """Programs that nothing holds back any more since the rules were applied last."""
         self.replaces = False
-        """Whether entries may be replaced in this turn, of programs that have left (replacement.py)."""
+        """Whether this event may replace entries, of programs that have left (replacement.py)."""
         self.is_broken = False
-        """Whether settling had to be broken off in this turn."""
+        """Whether settling after this event had to be broken off."""
         self.came_up = False
         """Whether a program has come up for the first time since the container's readiness was looked at."""
 
@@ -70,7 +77,7 @@ class Settling:
             self.leaving,
             self.held,
             self.steps_left,
-            tuple(self.unsettled),
+            self._unsettled(),
             self.killed,
             self.continue_at,
             self.idle,
@@ -78,9 +85,25 @@ class Settling:
             self.rolls,
             self.schedules,
             self.limits,
+            self.due,
         )
-        plan = self.plan if self.plan is not self.old_plan else None
+        plan = self.plan if self.plan is not self._first_plan else None
         return Turn(fleet, tuple(self.orders), tuple(self.changes), plan)
+
+    def begin_event(self) -> None:
+        """Work out another event in the same turn."""
+        self.old_plan = self.plan
+        self.seen = self.judged = len(self.changes)
+        self.replaces = self.is_broken = self.came_up = False
+        self.unsettled, self.left_over = self._unsettled(), []
+
+    @property
+    def fresh_changes(self) -> list[FleetChange]:
+        """What has changed by the event that is worked out."""
+        return self.changes[self.seen :]
+
+    def _unsettled(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.unsettled, *self.left_over))) if self.left_over else self.unsettled
 
     def apply(self, instance: InstanceId, event: Event) -> None:
         """Let an event reach one instance. An instance that does not exist is passed over."""
@@ -93,6 +116,7 @@ class Settling:
         if after is before or (not actions and after == before):
             return  # a new record with the same content would keep the rules going for ever
         self.lives[instance] = after
+        self._note_due(instance, after)
         beside = self.plan.programs[instance[0]].beside
         is_beside = bool(beside) and instance in beside
         self.changes.append(Change(instance, before, after, program, is_beside))
@@ -106,6 +130,17 @@ class Settling:
             self.continue_at = self.now
         if self.rolls and not after.is_alive and instance[0] in self.rolls:
             self._change_entry(instance, self.rolls[instance[0]])
+
+    def _note_due(self, instance: InstanceId, life: Life) -> None:
+        deadline = next_deadline(life)
+        if deadline is not None:
+            self.due[instance] = deadline
+        else:
+            self.due.pop(instance, None)
+
+    def replace_lives(self, lives: dict[InstanceId, Life]) -> None:
+        """Take other instances, or the same ones with other deadlines."""
+        self.lives, self.due = lives, all_due(lives)
 
     def _change_entry(self, instance: InstanceId, roll: Roll) -> None:
         """Give an instance that is down now the entry that a rolling update has for it."""
@@ -126,7 +161,7 @@ class Settling:
         if self.steps_left:
             self.steps_left -= 1
             return True
-        self.unsettled[name] = None
+        self.left_over.append(name)
         self.continue_at = self.now
         return False
 
@@ -170,10 +205,10 @@ class Settling:
         return any(not life.on_demand and programs[i[0]].starts_by_itself for i, life in self.lives.items())
 
     def changed_programs(self) -> set[str]:
-        """Return the programs of which an instance or a roll has changed in this turn."""
+        """Return the programs of which an instance or a roll has changed by the event that is worked out."""
         return {
             change.name if isinstance(change, RollChange) else change.instance[0]
-            for change in self.changes
+            for change in self.fresh_changes
             if isinstance(change, Change | RestartDue | RollChange)
         }
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 
-from supervisor.core.container import Happened
+from supervisor.core.container import STEPS, Happened, ShutdownAsked, TimePassed
 from supervisor.core.events import Spawned
-from supervisor.core.fleet import advance
+from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.program import Program, ProgramType
 from supervisor.core.record import replace
 from supervisor.core.restart_limits import RestartLimits
@@ -26,9 +27,12 @@ KINDS = {
 }
 
 
-def _calls(subject: Program, count: int) -> int:
-    """Return how many functions one event calls in a container of so many programs."""
-    world = World(plan_of(*(replace(subject, name=f"web{number}") for number in range(count)))).begin().pass_to(1.0)
+def _world(subject: Program, count: int) -> World:
+    return World(plan_of(*(replace(subject, name=f"web{number}") for number in range(count)))).begin().pass_to(1.0)
+
+
+def _calls(act: Callable[[], object]) -> int:
+    """Return how many functions are called."""
     calls = 0
 
     def note(frame: object, event: str, argument: object) -> None:
@@ -37,7 +41,7 @@ def _calls(subject: Program, count: int) -> int:
 
     sys.setprofile(note)
     try:
-        advance(world.plan, world.fleet, Happened(("web0", 1), Spawned(1, 100)), 2.0)
+        act()
     finally:
         sys.setprofile(None)
     return calls
@@ -45,4 +49,25 @@ def _calls(subject: Program, count: int) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_event_costs_the_same_among_ten_times_as_many_programs(kind: str) -> None:
-    assert _calls(KINDS[kind], 30) == _calls(KINDS[kind], 3)
+    def calls(count: int) -> int:
+        world = _world(KINDS[kind], count)
+        return _calls(lambda: advance(world.plan, world.fleet, Happened(("web0", 1), Spawned(1, 100)), 2.0))
+
+    assert calls(30) == calls(3)
+
+
+def test_the_next_deadline_is_found_without_a_look_at_each_program() -> None:
+    def calls(count: int) -> int:
+        fleet = _world(PLAIN, count).fleet
+        return _calls(lambda: next_deadline(fleet))
+
+    assert calls(30) == calls(3)
+
+
+def test_each_part_of_a_shutdown_costs_the_same_whatever_is_left() -> None:
+    def calls(count: int) -> int:
+        world = _world(PLAIN, count)
+        fleet = advance(world.plan, world.fleet, ShutdownAsked("SIGTERM"), 2.0).fleet
+        return _calls(lambda: advance(world.plan, fleet, TimePassed(), 2.0))
+
+    assert calls(10 * STEPS) == calls(3 * STEPS)

@@ -13,6 +13,7 @@ from supervisor.core import fleet as fleet_rules
 from supervisor.core.container import (
     STEPS,
     Asked,
+    Batch,
     ClockSet,
     Closing,
     ContainerPhase,
@@ -32,6 +33,7 @@ from supervisor.core.container import (
     ShutdownAsked,
     ShuttingDown,
     TimePassed,
+    Turn,
     Updated,
 )
 from supervisor.core.dependencies import meets
@@ -142,6 +144,21 @@ def walk(seed: int, steps: int = STEPS) -> Iterator[World]:
         time = max(world.now, deadline) if late and deadline is not None else world.now + rng.choice(SECONDS)
         world.tell(_event(world, rng), at=time)
         yield world
+
+
+def test_several_events_at_once_lead_to_what_each_of_them_leads_to() -> None:
+    for seed in SEEDS[::4]:
+        rng = Random(seed)
+        for world in walk(seed, rng.choice((0, 1, STEPS))):
+            events = tuple(_event(world, rng) for _ in range(rng.randint(2, 20)))
+            together = advance(world.plan, world.fleet, Batch(events), world.now)
+            plan, fleet, turns = world.plan, world.fleet, list[Turn]()
+            for event in events:
+                turns.append(advance(plan, fleet, event, world.now))
+                plan, fleet = turns[-1].plan or plan, turns[-1].fleet
+            assert (together.plan or world.plan, together.fleet) == (plan, fleet), (seed, events)
+            assert together.orders == tuple(order for turn in turns for order in turn.orders), (seed, events)
+            assert together.changes == tuple(change for turn in turns for change in turn.changes), (seed, events)
 
 
 def _unspawned(world: World) -> list[str]:

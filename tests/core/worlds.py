@@ -37,6 +37,7 @@ from supervisor.core.container import (
     TimePassed,
     Updated,
 )
+from supervisor.core.deadlines import all_due
 from supervisor.core.events import (
     DependenciesChecked,
     Event,
@@ -172,6 +173,7 @@ class World:
             self.note_main(next_event)
             turn = fleet_rules.advance(self.plan, self.fleet, next_event, self.now)
             self.fleet = turn.fleet
+            assert self.fleet.due == all_due(self.fleet.lives)  # kept from turn to turn, as if it were made anew
             if turn.plan is not None:
                 self.plan, self.was_updated = turn.plan, True
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
