@@ -5,7 +5,7 @@ loop (loop.py) calls in when time has passed, a signal has come or a child has d
 
 Rule 1: the marker files follow a decision before its orders are carried out, so none outlives what it stands for.
 Rule 2: an event leaves the queue, and a decision takes effect, before anything that can fail is done about it.
-Rule 3: signals and starts never wait for the log: the events of a turn are written at its end.
+Rule 3: signals and starts never wait for the log: the events of a turn are described and written at its end.
 Rule 4: a turn ends when its time is up; the orders that are left wait for `go_on`.
 """
 
@@ -15,37 +15,31 @@ import os
 import time
 from collections import deque
 from functools import cached_property
+from itertools import islice
 from math import inf
 
+from supervisor.change_log import ChangeLog
 from supervisor.core import fleet as core
 from supervisor.core.actions import SendSignal, Spawn
 from supervisor.core.container import (
     Asked,
+    Batch,
     Begun,
-    Change,
     Closing,
     ContainerSwept,
     Fault,
-    FleetEvent,
     Happened,
     Order,
     Over,
     Resumed,
     RollAsked,
-    RollChange,
     ScaleAsked,
     ShutdownAsked,
     TimePassed,
     Updated,
 )
 from supervisor.core.counters import Counters
-from supervisor.core.log_events import (
-    LogEvent,
-    describe_change,
-    describe_container_change,
-    describe_container_phase,
-    describe_update,
-)
+from supervisor.core.log_events import describe_update
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
@@ -61,7 +55,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from supervisor.core.container import Fleet, FleetChange, FleetOrder
+    from supervisor.core.container import FleetEvent, FleetOrder, Turn
     from supervisor.core.events import Event
     from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program, Signal
@@ -74,6 +68,8 @@ if TYPE_CHECKING:
     from supervisor.process.children import Main
     from supervisor.reports import Reports
 
+BATCH = 32
+"""Events that are decided together: a shutdown signal that has arrived meanwhile does not wait long for them."""
 LONG_PAUSE = 1.0
 """Seconds from which a pause is logged."""
 
@@ -107,6 +103,7 @@ class Engine:
         self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self.counters, self._hear)
         self.children.meet_end = self._meet_end
         self._manager = _manager_at(own.get("NOTIFY_SOCKET"))
+        self._changes = ChangeLog(self.launcher, journal, self.counters, self.faults, lambda: self.last_lines)
         self.fleet = core.new_fleet(plan)
         self.snapshot = project(plan, self.fleet)
         self.syslog: Syslog | None = None
@@ -178,7 +175,7 @@ class Engine:
         self.faults.attempt("repair", self.repair)
         difference = new.difference_from(self.plan, self.fleet.leaving, self.fleet.rolls)
         if not dry_run:
-            self._tell(describe_update(difference))
+            self.journal.put(describe_update(difference))
             if difference.programs or difference.settings:
                 self.feed(Updated(new.plan, new.stale))
         return difference
@@ -201,6 +198,7 @@ class Engine:
         name = signal_name(signal)
         match route(self.plan, signal):
             case Shutdown():
+                self.journal.is_held = True  # until the end of the turn, as what it leads to
                 self.journal.write("info", "signal.received", signal=name, does="shutdown")
                 self.ask(ShutdownAsked(f"{name} was received"))
             case Update():
@@ -293,7 +291,7 @@ class Engine:
             if is_fresh:
                 self.orders.forget_scan()
             while self._events:
-                self._decide(self._events[0])
+                self._decide()
                 if time.monotonic() > end:
                     break
             if self.plan is not self._adopted:
@@ -312,40 +310,28 @@ class Engine:
             if time.monotonic() > end:
                 return
 
-    def _decide(self, event: FleetEvent) -> None:
-        """Let the core decide on the event at the head of the queue, and put its decision into effect."""
+    def _decide(self) -> None:
+        """Let the core decide on the events at the head of the queue, and put its decision into effect."""
+        events = tuple(islice(self._events, BATCH))
+        event = events[0] if len(events) == 1 else Batch(events)
         try:
             turn = core.advance(self.plan, self.fleet, event, time.monotonic())
         except Exception as error:
             self.faults.note("core", error)
-            self._events.popleft()  # dropped if the second try fails too
-            turn = core.advance(self.plan, self.fleet, event, time.monotonic())
+            self._events.popleft()  # dropped if the second try fails too, and nothing else with it
+            turn = core.advance(self.plan, self.fleet, events[0], time.monotonic())
         else:
-            self._events.popleft()
+            for _ in events:
+                self._events.popleft()
+        self._put_into_effect(turn)
+
+    def _put_into_effect(self, turn: Turn) -> None:
         before, self.fleet = self.fleet, turn.fleet
         self._ordered.extend(turn.orders)
         if turn.plan is not None:
             self.plan = turn.plan
-        for change in turn.changes:
-            self.faults.attempt("log", self._note_change, change)
-        self.faults.attempt("log", self._note_phase, before)
-
-    def _note_change(self, change: FleetChange) -> None:
-        if isinstance(change, RollChange):
-            from supervisor.core.roll_events import describe_roll
-
-            self._tell(*describe_roll(change))
-        elif not isinstance(change, Change):
-            self.counters.note_container(change)
-            self._tell(describe_container_change(change))
-        elif (program := change.program) is not None:
-            if (problem := self.faults.attempt("once", self.launcher.note, change, program.once)) is not None:
-                self.journal.write("error", "program.record_failed", program=program.name, reason=problem)
-            self.counters.note({program.name: program}, change)
-            self._tell(*describe_change(program, change))
-
-    def _note_phase(self, before: Fleet) -> None:
-        self._tell(*describe_container_phase(before, self.fleet, self.last_lines))
+        self._changes.note(turn.changes)
+        self._changes.note_phase(before, self.fleet)
 
     def _adopt(self) -> None:
         """Pass the plan on to everything that holds one."""
@@ -364,19 +350,15 @@ class Engine:
             self.pump.forget((before.name, number))
 
     def renew_markers(self) -> None:
-        self._tell(*self.markers.renew())
-
-    def _tell(self, *notes: LogEvent) -> None:
-        for note in notes:
-            self.journal.put(note)
+        self.journal.put_all(self.markers.renew())
 
     def repair(self) -> None:
         """Create the files in run_dir again if they, or run_dir itself, were removed or replaced."""
-        self._tell(*self.run_dir.repair(self.snapshot))
+        self.journal.put_all(self.run_dir.repair(self.snapshot))
 
     def _publish(self) -> None:
         self.snapshot = project(self.plan, self.fleet, self.snapshot)
-        self.faults.attempt("marker", lambda: self._tell(*self.run_dir.follow(self.snapshot)))
+        self.faults.attempt("marker", lambda: self.journal.put_all(self.run_dir.follow(self.snapshot)))
         if self._manager is not None:
             self.faults.attempt("notify", self._manager.tell, self.snapshot)
         if self.launcher.sockets is not None:

@@ -13,10 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"})
 TOP = frozenset(
     {
-        "asyncio_parts",
-        "boot", "emergency", "engine", "faults", "file_watches", "launcher", "leases", "loop", "measuring", "orders",
-        "pauses",
-        "reports", "run_dir", "running_container",
+        "asyncio_parts", "boot", "change_log", "emergency", "engine", "faults", "file_watches", "launcher", "leases",
+        "loop", "measuring", "orders", "pauses", "reports", "run_dir", "running_container",
         "signalling",
         "tasks",
         "wall_clock",

@@ -13,10 +13,11 @@ from supervisor.core.log_events import LogEvent
 from supervisor.core.output import Output
 from supervisor.core.record import replace
 from supervisor.core.wording import rfc3339
+from supervisor.logs.sink import PIECE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from supervisor.core.program import OwnLog
     from supervisor.logs.sink import Sink
@@ -43,11 +44,12 @@ class Journal:
         self._output = Output(("supinit", 1))
         self._kept: list[tuple[float, LogEvent]] = []
         self._last: list[tuple[float, LogEvent]] = []
+        self._held: list[tuple[float, Callable[[], Iterable[LogEvent]]]] = []
         self._render: Render | None = None
         self.told: deque[tuple[float, LogEvent]] = deque(maxlen=MOST_TOLD)
         """The last events of level info and above, each with its time (wall clock)."""
         self.is_held = False
-        """Whether lines are kept until `release`, so that signals and starts do not wait for formatting."""
+        """Whether events are held until `release`, so that signals and starts do not wait for the log."""
         self.first_id = int(time() * 1000) + 1
         """The id of the first event; ids rise by 1. It is the time in milliseconds, so that ids of an earlier
         container are not mistaken for ours."""
@@ -67,9 +69,22 @@ class Journal:
         """Write one line, unless its level is below the configured one. A value that is None is left out."""
         self.put(LogEvent(level, event, values))
 
+    def put_all(self, notes: Iterable[LogEvent]) -> None:
+        for note in notes:
+            self.put(note)
+
     def put(self, note: LogEvent) -> None:
         """Write one event, as `write` does."""
-        at, rank = time(), LEVELS.index(note.level)
+        self.put_later(lambda: (note,))
+
+    def put_later(self, describe: Callable[[], Iterable[LogEvent]]) -> None:
+        """Write the events that `describe` returns. While events are held, it is not called yet."""
+        self._held.append((time(), describe))
+        if not self.is_held:
+            self._write_held()
+
+    def _keep(self, at: float, note: LogEvent) -> None:
+        rank = LEVELS.index(note.level)
         if None in note.values.values():
             note = replace(note, values={key: value for key, value in note.values.items() if value is not None})
         if rank > 0:
@@ -80,18 +95,24 @@ class Journal:
             self._last.append((at, note))
             return
         self._kept.append((at, note))
-        if not self.is_held:
-            self._write_kept()
 
     def close(self) -> None:
         """Write the line that comes last, whatever else was reported after it."""
+        self._write_held()
         self._kept += self._last
         self._last.clear()
         self._write_kept()
 
     def release(self) -> None:
-        """Write the lines that were held."""
+        """Write the events that were held."""
         self.is_held = False
+        self._write_held()
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, []
+        for at, describe in held:
+            for note in describe():
+                self._keep(at, note)
         self._write_kept()
 
     def word(self, note: LogEvent) -> str:
@@ -114,18 +135,28 @@ class Journal:
         self._write_kept()
 
     def _write_kept(self) -> None:
-        if self._render is not None:
-            kept, self._kept = self._kept, []
-            for at, note in kept:
-                self._put(at, note)
+        """Write the lines that are kept, in blocks of whole lines that no other writer can break up."""
+        if self._render is None:
+            return
+        kept, self._kept = self._kept, []
+        block: list[bytes] = []
+        size = 0
+        for at, note in kept:
+            line = self._render(at, note).encode(errors="backslashreplace") + b"\n"
+            if block and size + len(line) > PIECE:
+                self._put(block)
+                block, size = [], 0
+            block.append(line)
+            size += len(line)
+        if block:
+            self._put(block)
 
-    def _put(self, at: float, note: LogEvent) -> None:
-        assert self._render is not None
-        data = self._render(at, note).encode(errors="backslashreplace") + b"\n"
+    def _put(self, lines: Sequence[bytes]) -> None:
+        block = b"".join(lines)
         if self._sink.waiting >= MOST_WAITING:
-            self._sink.losses.count(self._output, 1, len(data))
+            self._sink.losses.count(self._output, len(lines), len(block))
         else:
-            self._sink.write((data,), self._output, len(data))
+            self._sink.write((block,), self._output, len(block))
 
 
 def _plain(_: float, note: LogEvent) -> str:

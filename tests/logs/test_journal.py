@@ -5,6 +5,8 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from select import PIPE_BUF
+from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
 from time import time
 from typing import Any
 
@@ -190,6 +192,43 @@ def test_a_json_line_has_the_time_of_its_event_and_not_of_its_opening(book: Book
 
 
 # ---- what is kept of it
+
+
+def test_the_lines_of_a_turn_are_written_together_in_blocks_that_no_other_writer_can_break_up() -> None:
+    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
+    with ours, theirs:
+        journal = Journal(OwnLog(), Sink(ours.fileno()))
+        journal.open()
+        journal.is_held = True
+        for number in range(300):
+            journal.write("info", "program.stopped", program=f"web{number:03}")
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        journal.release()
+        blocks = [theirs.recv(1 << 16) for _ in range(4)]
+        assert b"".join(blocks).decode().splitlines() == [
+            f"supinit | program.stopped program=web{number:03}" for number in range(300)
+        ]
+        assert [len(block) <= PIPE_BUF and block.endswith(b"\n") for block in blocks] == [True] * 4
+
+
+def test_events_are_described_after_the_turn_in_the_order_in_which_they_came(book: Book) -> None:
+    journal = book.opened()
+    described = list[str]()
+
+    def describe() -> tuple[LogEvent, ...]:
+        described.append("now")
+        return (LogEvent("info", "program.stop_begun", {}), LogEvent("info", "program.stopped", {}))
+
+    journal.is_held = True
+    journal.write("info", "signal.received")
+    journal.put_later(describe)
+    journal.write("info", "program.exited")
+    assert (described, book.lines) == ([], [])
+    journal.release()
+    events = ["signal.received", "program.stop_begun", "program.stopped", "program.exited"]
+    assert (described, book.lines) == (["now"], [f"supinit | {event}" for event in events])
 
 
 def test_what_was_told_is_kept_whatever_the_logs_level_but_for_debug(book: Book) -> None:
