@@ -44,6 +44,8 @@ class Signalling:
         self._counters = counters
         self._trees = Trees(children, launcher.marks_of)
         self._sweeps: dict[InstanceId, Sweep] = {}
+        self._unseen: set[InstanceId] = set()
+        """The instances of which the last sweep could not see what is left."""
         self._born: dict[InstanceId, int | None] = {}
         """When the last command of a forking program was started, in the kernel's ticks."""
 
@@ -139,7 +141,11 @@ class Signalling:
         if left.killed:
             self._tell("warning", "program.leftovers", instance, left.killed)
             self._counters.of(instance).leftovers_killed += len(left.killed)
-        yield Happened(instance, LookFailed(action.generation, left.unknown))
+        was_unseen = instance in self._unseen
+        if left.unknown:
+            self._unseen.add(instance)
+        if left.unknown or was_unseen:
+            yield Happened(instance, LookFailed(action.generation, left.unknown))
         is_refused = action.signal == SIGKILL and 0 < left.refused == len(left.commands)
         is_hopeless = is_refused or left.is_lasting
         if (left.commands or left.unknown) and not action.final and not is_hopeless:
@@ -151,6 +157,7 @@ class Signalling:
         elif left.unknown:
             self._tell("error", "program.left_behind", instance, (), reason=f"unknown, {left.unknown}")
         self._sweeps.pop(instance, None)
+        self._unseen.discard(instance)
         self._trees.forget(instance)
         yield Happened(instance, Swept(action.generation, chance()))
 

@@ -15,6 +15,7 @@ from supervisor.process.procfs import (
     Process,
     carries,
     descendants,
+    list_pids,
     own_children,
     read_process,
     read_processes,
@@ -35,6 +36,12 @@ def is_alone(started: Collection[int]) -> bool:
     reading one short file is enough.
     """
     return all(pid in started for pid in own_children())
+
+
+def are_all_known(started: Collection[int]) -> bool:
+    """Whether supinit and what it has started are all the processes that it can see. Raises OSError."""
+    own, pids = os.getpid(), list_pids()
+    return len(pids) == len(started) + 1 and all(pid in started or pid == own for pid in pids)
 
 
 def kill_tree(leader: int, marks: frozenset[bytes], started: Collection[int]) -> None:

@@ -18,7 +18,7 @@ from supervisor.core.record import Record
 from supervisor.process.children import Main
 from supervisor.process.procfs import EXHAUSTED, has_children, name_of, read_process
 from supervisor.process.scan import Reserve, scan
-from supervisor.process.sweep import is_alone, may_be_signalled, signal_group, signal_process
+from supervisor.process.sweep import are_all_known, is_alone, may_be_signalled, signal_group, signal_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,20 +73,21 @@ class Trees:
         self._trees: dict[InstanceId, _Tree] = {}
         self._scan: Scan | None = None
         self._is_alone: bool | None = None
+        self._is_known: bool | None = None
         self._reserve = Reserve()
 
     def forget_scan(self) -> None:
         """Read /proc again at the next look. To be called after every kill, reap or wait."""
         self._scan = None
-        self._is_alone = None
+        self._is_alone = self._is_known = None
 
     def begin_step(self, instance: InstanceId, leader: int) -> None:
         """Remember the tree, before a step of the stop sequence."""
         tree = self._trees.setdefault(instance, _Tree())
         tree.reached.clear()
         try:
-            # most programs are one process; to see that takes two short files instead of all of /proc
-            if tree.seen or has_children(leader) or not self._has_nobody():
+            # most programs are one process; to see that takes a list, or two short files, instead of all of /proc
+            if tree.seen or not (self._are_all_known() or self._is_single(leader)):
                 self._look(instance, leader, tree)
         except OSError:
             pass  # the sweep will say so
@@ -236,6 +237,16 @@ class Trees:
         if self._is_alone is None:
             self._is_alone = self._reserve.spend(lambda: is_alone(self._children.pids))
         return self._is_alone
+
+    def _are_all_known(self) -> bool:
+        """Whether supinit has started every process that there is, so that no tree has another one. Raises OSError."""
+        if self._is_known is None:
+            self._is_known = self._reserve.spend(lambda: are_all_known(self._children.pids))
+        return self._is_known
+
+    def _is_single(self, leader: int) -> bool:
+        """Whether a living main process is all of its tree. Raises OSError."""
+        return not has_children(leader) and self._has_nobody()
 
 
 def _first_alive(processes: Iterable[Process]) -> Process | None:

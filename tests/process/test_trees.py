@@ -514,3 +514,25 @@ def test_pid_1_kills_its_whole_namespace(nursery: Nursery) -> None:
     if "Operation not permitted" in said:
         pytest.skip("a PID namespace cannot be made here")
     assert (said, nursery.end(pid)) == ("3\n0\n", 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own takes root, or user namespaces")
+def test_one_list_shows_whether_there_is_anything_that_supinit_has_not_started(nursery: Nursery) -> None:
+    script = (
+        f"import os, sys; sys.path[:0] = {sys.path!r}\n"
+        "from supervisor.process.sweep import are_all_known\n"
+        "alone = os.posix_spawn('/bin/sleep', ['sleep', '1000'], {}, setsid=True)\n"
+        "print(are_all_known({alone}), are_all_known(()), are_all_known({alone, 4000}), flush=True)\n"
+        "end, other = os.pipe()\n"
+        "shell = ['sh', '-c', 'setsid sleep 1000 & echo; wait']\n"
+        "parent = os.posix_spawn('/bin/sh', shell, {}, file_actions=[(os.POSIX_SPAWN_DUP2, other, 1)], setsid=True)\n"
+        "os.read(end, 1)\n"
+        "print(are_all_known({alone, parent}), flush=True)\n"
+    )
+    pid = nursery.start(
+        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-c", script
+    )
+    said = nursery.ear.rest()
+    if "Operation not permitted" in said:
+        pytest.skip("a PID namespace cannot be made here")
+    assert (said, nursery.end(pid)) == ("True False False\nFalse\n", 0)
