@@ -39,6 +39,8 @@ class Markers:
         """run_dir, open and locked."""
         self._health = -1
         """health/, open."""
+        self._is_there = False
+        """Whether both were found where they belong, when the files were looked at last."""
         self._troubles = Troubles("marker", "marker.failed", "marker.recovered")
         self._lease_troubles = Troubles("marker", "marker.failed", "marker.recovered")
         """Of `renew`, which says nothing about the other changes."""
@@ -58,6 +60,7 @@ class Markers:
                 for name in os.listdir(folder):
                     if folder == self._health or name.removeprefix(".") in ("healthy", "ready"):
                         os.unlink(name, dir_fd=folder)
+            self._is_there = self._is_whole()
             self._make(".trial", None)
             os.unlink(".trial", dir_fd=self._lock)
         except BlockingIOError:
@@ -118,6 +121,7 @@ class Markers:
             wanted["healthy"] = None
         if snapshot.ready:
             wanted["ready"] = None
+        self._is_there = self._is_whole()  # once for all files: it takes four system calls
         events: list[LogEvent] = []
         for name in sorted(self._standing.keys() - wanted.keys(), key=lambda name: (name.startswith("health/"), name)):
             if self._attempt(name, self._remove, self._troubles, events):
@@ -140,6 +144,7 @@ class Markers:
 
     def renew(self) -> list[LogEvent]:
         """Touch `healthy` and `ready` if they are there: their age shows that supinit is alive (marker_lease)."""
+        self._is_there = self._is_whole()
         events: list[LogEvent] = []
         for name in self._standing.keys() & {"healthy", "ready"}:
             touch = partial(self._touch, passed_at=time.monotonic())
@@ -184,7 +189,7 @@ class Markers:
     def _place(self, name: str) -> tuple[int, str]:
         """Return the open directory of a marker, and its name there. Raises OSError."""
         folder = self._health if name.startswith("health/") else self._lock
-        if folder is None or not self._is_whole():
+        if folder is None or not self._is_there:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return folder, name.removeprefix("health/")
 
