@@ -90,11 +90,44 @@ class InstanceView(Record):
         return self.state is State.EXITED or self.on_demand or self.awaits_run
 
 
+class Views:
+    """The views of all instances, made when they are asked for: nobody looks at most snapshots.
+
+    Views of a life that has not changed since the last ones were made are reused.
+    """
+
+    def __init__(self, plan: Plan, lives: Mapping[InstanceId, Life], before: Views | None) -> None:
+        self._plan = plan
+        self._lives = lives
+        self._made: Mapping[InstanceId, InstanceView] | None = None
+        self._last: Views | None = before if before is None or before._made is not None else before._last
+
+    @property
+    def all(self) -> Mapping[InstanceId, InstanceView]:
+        if self._made is None:
+            self._made = self._make(self._last)
+            self._last = None
+        return self._made
+
+    def _make(self, last: Views | None) -> Mapping[InstanceId, InstanceView]:
+        if last is None or last._made is None:
+            return {instance: _view(self._plan, instance, life) for instance, life in self._lives.items()}
+        made, lives = last._made, last._lives if last._plan is self._plan else {}
+        return {
+            instance: made[instance] if lives.get(instance) is life else _view(self._plan, instance, life)
+            for instance, life in self._lives.items()
+        }
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Views) and self.all == other.all
+
+    __hash__ = None  # type: ignore[assignment]  # they are compared by what they show
+
+
 class Snapshot(Record):
-    """The container at one moment. `instances` is in the table's order."""
+    """The container at one moment."""
 
     fleet: Fleet
-    instances: Mapping[InstanceId, InstanceView]
     healthy_programs: Mapping[str, float | None]
     """The programs of which every instance is healthy, each with the oldest of its instances' last passing checks."""
     ready: bool
@@ -103,6 +136,12 @@ class Snapshot(Record):
     not_healthy: Mapping[str, None] = {}
     """The essential programs that are neither healthy nor completed. Empty once programs are being stopped."""
     plan: Plan | None = None
+    views: Views | None = None
+
+    @property
+    def instances(self) -> Mapping[InstanceId, InstanceView]:
+        """The view of each instance, in the table's order."""
+        return {} if self.views is None else self.views.all
 
     @property
     def in_service(self) -> bool:
@@ -118,52 +157,40 @@ def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapsho
     """Return the view of a fleet. Parts that have not changed since `before` are reused, down to the same objects."""
     if before is not None and before.fleet is fleet and before.plan is plan:
         return before
-    instances, changed = _views(plan, fleet, before)
     serving = isinstance(fleet.container_phase, Serving)
     in_service = isinstance(fleet.container_phase, Serving | Draining)
     healthy_programs: Mapping[str, float | None] = {}
     not_healthy: Mapping[str, None] = {}
     if in_service:
-        healthy_programs, not_healthy = _health(plan, fleet, before, changed)
+        healthy_programs, not_healthy = _health(plan, fleet, before)
     return Snapshot(
         fleet=fleet,
-        instances=instances,
         healthy_programs=healthy_programs,
         ready=serving and fleet.ready_at is not None,
         healthy=in_service and not not_healthy,
         stopping=not serving,
         not_healthy=not_healthy,
         plan=plan,
+        views=Views(plan, fleet.lives, None if before is None else before.views),
     )
 
 
-def _views(
-    plan: Plan, fleet: Fleet, before: Snapshot | None
-) -> tuple[Mapping[InstanceId, InstanceView], Iterable[str]]:
-    """Return the views of all instances, and the programs that are not what they were."""
-    lives = fleet.lives
-    if before is None or before.plan is None or before.instances.keys() != lives.keys():
-        return {instance: _view(plan, instance, life) for instance, life in lives.items()}, plan.programs
-    old_lives, old_programs = before.fleet.lives, before.plan.programs
-    others = set[str]()
-    if before.plan is not plan:
-        others = {name for name, program in plan.programs.items() if old_programs.get(name) is not program}
-    changed = [i for i, life in lives.items() if old_lives[i] is not life or i[0] in others]
-    instances = {**before.instances, **{instance: _view(plan, instance, lives[instance]) for instance in changed}}
-    names = dict.fromkeys(name for name, _ in changed)
-    if others:
-        names |= dict.fromkeys(name for name in plan.programs if name in others)
-    return instances, names
+def _changed(plan: Plan, fleet: Fleet, before: Snapshot) -> Iterable[str]:
+    """Return the programs that are not what they were."""
+    lives, old_lives = fleet.lives, before.fleet.lives
+    if before.plan is plan and lives.keys() == old_lives.keys():
+        return dict.fromkeys(i[0] for i, life in lives.items() if old_lives[i] is not life)
+    old_programs = {} if before.plan is None else before.plan.programs
+    changed = {i[0] for i, life in lives.items() if old_lives.get(i) is not life}
+    return [name for name, program in plan.programs.items() if name in changed or old_programs.get(name) is not program]
 
 
-def _health(
-    plan: Plan, fleet: Fleet, before: Snapshot | None, changed: Iterable[str]
-) -> tuple[Mapping[str, float | None], Mapping[str, None]]:
+def _health(plan: Plan, fleet: Fleet, before: Snapshot | None) -> tuple[Mapping[str, float | None], Mapping[str, None]]:
     """Return the healthy programs, and the essential programs that are neither healthy nor completed."""
     is_known = before is not None and before.plan is not None and before.plan.programs.keys() == plan.programs.keys()
     healthy = dict(before.healthy_programs) if before is not None and is_known else {}
     not_healthy = dict(before.not_healthy) if before is not None and is_known else {}
-    for name in changed if is_known else plan.programs:
+    for name in _changed(plan, fleet, before) if before is not None and is_known else plan.programs:
         healthy.pop(name, None)
         not_healthy.pop(name, None)
         program = plan.programs[name]

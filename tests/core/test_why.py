@@ -34,7 +34,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 from supervisor.core.schedule import Schedule
-from supervisor.core.snapshot import project
+from supervisor.core.snapshot import InstanceView, Snapshot, Views, project
 from supervisor.core.why import Explanation, Why
 
 from .worlds import World, plan_of, program
@@ -151,6 +151,14 @@ def test_an_instance_is_named_where_there_are_several() -> None:
     assert sentences(world, "web", 2).startswith("web:2 is in BACKOFF: exited with code 1; ")
 
 
+def showing(snapshot: Snapshot, view: InstanceView) -> Snapshot:
+    """Return a snapshot that shows this of an instance."""
+    assert snapshot.plan is not None
+    views = Views(snapshot.plan, snapshot.fleet.lives, None)
+    views._made = {**snapshot.instances, (view.name, view.instance): view}
+    return replace(snapshot, views=views)
+
+
 def test_of_several_instances_the_one_that_has_failed_is_the_cause_and_otherwise_the_first() -> None:
     app = replace(program("app"), scale=3, restart=NEVER)
     web = program("web", "app", condition=Condition.HEALTHY)
@@ -162,7 +170,7 @@ def test_of_several_instances_the_one_that_has_failed_is_the_cause_and_otherwise
     world.exits("app", 7, number=3)
     view = replace(project(world.plan, world.fleet).instances["web", 1], waiting_for=("app",))
     snapshot = project(world.plan, world.fleet)
-    snapshot = replace(snapshot, instances={**snapshot.instances, ("web", 1): view})
+    snapshot = showing(snapshot, view)
     explanation = Why(world.plan, snapshot, 0.0, lambda _: "").explain(("app", 3))
     assert explanation is not None
     assert explanation.sentences == ("app:3 is FATAL: exited with code 7. It is not tried again.",)
@@ -220,7 +228,7 @@ def test_a_health_check_says_what_it_asks_and_when_it_passed_last() -> None:
         f"web is unhealthy: the probe's words from {URL}, 2 times in a row; its health check passed last 14s ago."
     )
     snapshot = project(world.plan, world.fleet)
-    snapshot = replace(snapshot, instances={**snapshot.instances, ("web", 1): told})
+    snapshot = showing(snapshot, told)
     explanation = Why(world.plan, snapshot, 17.0, lambda _: "").explain(("web", 1))
     assert explanation is not None
     assert f"GET {URL}, 2 times in a row" in explanation.sentences[0]

@@ -53,7 +53,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
 
 def snapshot(ready: bool = False, reason: str | None = None) -> Snapshot:
     verdict = None if reason is None else Verdict(Cause.ASKED, 0, reason)
-    return Snapshot(Fleet({}, verdict=verdict), {}, {}, ready=ready, healthy=ready, stopping=reason is not None)
+    return Snapshot(Fleet({}, verdict=verdict), {}, ready=ready, healthy=ready, stopping=reason is not None)
 
 
 def test_ready_is_said_once_when_it_has_become_true(manager: Manager) -> None:

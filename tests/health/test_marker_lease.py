@@ -24,7 +24,7 @@ def markers(tmp_path: Path) -> Iterator[Markers]:
 
 
 def snapshot(*healthy_programs: str, ready: bool = False, healthy: bool = False, at: float | None = None) -> Snapshot:
-    return Snapshot(Fleet({}), {}, dict.fromkeys(healthy_programs, at), ready=ready, healthy=healthy, stopping=False)
+    return Snapshot(Fleet({}), dict.fromkeys(healthy_programs, at), ready=ready, healthy=healthy, stopping=False)
 
 
 def files(folder: Path) -> list[str]:
