@@ -5,9 +5,9 @@ from __future__ import annotations
 from supervisor.core import lifecycle
 from supervisor.core.container import Change, ContainerReady, Fleet, Order, RestartDue, RollChange, Serving, Turn
 from supervisor.core.deadlines import all_due, next_deadline
-from supervisor.core.events import RestartRequested, StopAnnounced, StopRequested
+from supervisor.core.events import DeadlinePassed, RestartRequested, StopAnnounced, StopRequested
 from supervisor.core.holds import note_hold
-from supervisor.core.life import Goal
+from supervisor.core.life import Backoff, Goal, Sweeping
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import obstacle
 from supervisor.core.stop_sequence import has_come_to_kill
@@ -130,6 +130,8 @@ class Settling:
             self.continue_at = self.now
         if self.rolls and not after.is_alive and instance[0] in self.rolls:
             self._change_entry(instance, self.rolls[instance[0]])
+        if isinstance(before.phase, Sweeping) and isinstance(after.phase, Backoff) and after.phase.until <= self.now:
+            self.apply(instance, DeadlinePassed())  # no delay: its replacement starts in this turn
 
     def _note_due(self, instance: InstanceId, life: Life) -> None:
         deadline = next_deadline(life)

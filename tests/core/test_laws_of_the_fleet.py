@@ -58,7 +58,7 @@ from supervisor.core.life import (
     Sweeping,
 )
 from supervisor.core.plan import Plan, critical_path
-from supervisor.core.program import InstanceId, ProgramType, Settings
+from supervisor.core.program import Condition, InstanceId, ProgramType, Settings
 from supervisor.core.record import replace
 from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.snapshot import project
@@ -401,7 +401,7 @@ def test_nothing_is_spawned_once_programs_are_being_stopped() -> None:
 def test_a_shutdown_ends_in_time_even_if_only_sigkill_works(patience: str) -> None:
     for seed in SEEDS:
         *_, world = walk(seed)
-        if not isinstance(world.fleet.container_phase, Serving):
+        if not isinstance(world.fleet.container_phase, Serving) or _runs_again(world):
             continue
         world.obeys = ignoring_all_but_sigkill(world.plan)
         begun_at, limit = world.now, critical_path(world.plan)[1]
@@ -415,6 +415,14 @@ def test_a_shutdown_ends_in_time_even_if_only_sigkill_works(patience: str) -> No
         ended_at = max((time for time, _ in world.deaths), default=0.0)
         assert ended_at <= begun_at + min(limit, timeout if timeout is not None else limit) + 1e-6, seed
         assert world.pids == {}, seed
+
+
+def _runs_again(world: World) -> bool:
+    """Whether somebody has started a dependency again that had completed: the critical path leaves it out."""
+    lives, programs = world.fleet.lives, world.plan.programs
+    alive = {name for name, program in programs.items() if any(lives[i].is_alive for i in program.everyone)}
+    needed = [d for name in alive for d in programs[name].depends_on if d.condition is Condition.COMPLETED]
+    return any(dependency.program in alive for dependency in needed)
 
 
 def _extensions(world: World) -> float:

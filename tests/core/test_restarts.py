@@ -16,12 +16,23 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
-from supervisor.core.life import Backoff, Exit, Exited, Fatal, Pending, Phase, Spawning
+from supervisor.core.life import (
+    Backoff,
+    Exit,
+    Exited,
+    Fatal,
+    Pending,
+    Phase,
+    Run,
+    Spawning,
+    Starting,
+    Sweeping,
+)
 from supervisor.core.program import Program, ProgramType, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
 from supervisor.core.restart_policy import JITTER, exit_sentence, restart_delay
 
-from .worlds import OneLife
+from .worlds import OneLife, World, plan_of
 
 WEB = Program("web", ("web",))
 MIGRATE = Program("migrate", ("migrate",), kind=ProgramType.ONESHOT)
@@ -272,3 +283,16 @@ def test_an_exit_says_whether_memory_was_short() -> None:
     exit_ = Exit(None, SIGKILL, 0.0)
     assert exit_sentence(exit_) == "was terminated by SIGKILL"
     assert exit_sentence(replace(exit_, out_of_memory=True)) == "was terminated by SIGKILL, out of memory"
+
+
+def test_without_a_delay_the_replacement_is_asked_for_in_the_turn_in_which_nothing_is_left() -> None:
+    """A loop that had to come back for it would first write its log and look at everything else."""
+    web = replace(WEB, restart=ALWAYS, restart_delay=RestartDelay(initial=0.0))
+    world = World(plan_of(web)).begin().exits("web", 7)
+    assert [change.after.phase for change in world.changes[-5:]] == [
+        Sweeping(Run(101, 0.0), Exit(7, None, 0.0), 1.0, 10.0),
+        Backoff(0.0, "exited with code 7"),
+        Pending(),
+        Spawning(),
+        Starting(Run(102, 0.0), 1.0),
+    ]
