@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+import supervisor
 from integration.conftest import Run
 from integration.container import Container
 from integration.processes import zombies_under
@@ -326,3 +327,23 @@ def test_an_executable_that_disappears_is_fatal_and_can_be_started_when_it_is_ba
     assert container.supctl("start", "tool").returncode == 0
     is_well(container, pids)
     end_well(container)
+
+
+def test_a_supinit_that_is_deleted_while_it_runs_still_stops_everything_in_order(run: Run, tmp_path: Path) -> None:
+    """Such as by pip in the container. A request that needs a part that was never loaded cannot be answered."""
+    package = tmp_path / "package"
+    shutil.copytree(Path(supervisor.__file__).parent, package / "supervisor", ignore=shutil.ignore_patterns("*.pyc"))
+    web = PLAIN | {"depends_on": ["db"]}
+    container = run({"db": PLAIN, "web": web}, environment={"PYTHONPATH": str(package)})
+    container.await_ready()
+    container.await_socket()
+    shutil.rmtree(package)
+    assert container.request("GET", "/v1/tree")[0] == 500
+    assert container.request("GET", "/livez")[0] == 200
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0
+    lines = [line.split()[2:4] for line in container.err.lines if "program.stop_begun" in line or "exited" in line]
+    assert lines == [
+        ["program.stop_begun", "program=web"], ["program.exited", "program=web"],
+        ["program.stop_begun", "program=db"], ["program.exited", "program=db"],
+    ]  # fmt: skip
