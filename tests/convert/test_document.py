@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.convert.document import Block, scalar, write
@@ -18,12 +18,14 @@ def block_of(**entries: object) -> Block:
     return block
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_a_text_is_read_back_as_that_text(text: str) -> None:
     assert yaml.safe_load(f"a: {scalar(text)}") == {"a": text}
     assert yaml.safe_load(f"{scalar(text)}: a") == {text: "a"}
 
 
+@settings(deadline=None)
 @given(st.lists(TEXTS, min_size=1), st.dictionaries(TEXTS, TEXTS, min_size=1))
 def test_a_text_between_brackets_is_read_back_as_that_text(items: list[str], pairs: dict[str, str]) -> None:
     text = write(block_of(items=tuple(items), pairs=pairs, steps=[pairs, pairs]))
@@ -51,6 +53,7 @@ def test_a_text_has_quotes_only_where_it_needs_them(text: str, written: str) -> 
     assert scalar(text) == written
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_no_comment_reaches_the_table(text: str) -> None:
     document = block_of(programs=(block := block_of(command="x")))
