@@ -198,7 +198,9 @@ def test_what_a_failed_start_has_left_gets_the_signal_of_the_first_step_that_is_
     subject = replace(WEB, stop=(HookStep(Hook(("leave",))), SignalStep(SIGINT, 7.0)))
     web = OneLife(subject).spawn().tell(ProcessExited(1, 1), at=1.0)
     assert web.actions == (Sweep(1, 100, SIGINT),)
-    assert next_deadline(web.life) == 8.0
+    assert (next_deadline(web.life), web.life.last_exit) == (8.0, Exit(1, None, 1.0))
+    web = OneLife(replace(WEB, stop=(HookStep(Hook(("leave",))),))).spawn().tell(ProcessExited(1, 1), at=1.0)
+    assert (web.actions, next_deadline(web.life)) == ((Sweep(1, 100, SIGTERM),), 1.0)
 
 
 def test_a_changed_timeout_applies_to_the_search_under_way() -> None:

@@ -714,3 +714,19 @@ def test_a_scale_during_an_update_applies_to_the_new_entry() -> None:
     scale(world, 5).pass_to(60.0)
     assert released(world) in ([("new",)] * 5, [("new",)] * 3)
     assert len(world.pids) == len(released(world)) + 1
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        replace(FIRST, scale=1, pid_file="/run/web.pid"),
+        replace(FIRST, scale=1, is_main=True),
+        replace(FIRST, kind=ProgramType.ONESHOT, restart=NEVER),
+        replace(FIRST, update_config=CONFIG),
+    ],
+    ids=["pid_file", "main program", "oneshot", "stop-first"],
+)
+def test_no_process_starts_beside_another_where_only_one_may_be_there(entry: Program) -> None:
+    world = up(entry)
+    before = len(world.pids)
+    assert len(roll(world).pids) == before

@@ -32,6 +32,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
+from supervisor.core.hook import Hook
 from supervisor.core.life import (
     Blame,
     Exit,
@@ -39,6 +40,7 @@ from supervisor.core.life import (
     Goal,
     Life,
     Pending,
+    Phase,
     Run,
     Spawning,
     Starting,
@@ -458,3 +460,32 @@ def test_a_probe_of_a_process_that_is_being_stopped_changes_nothing() -> None:
     assert isinstance(web.phase, Stopping)
     assert web.life.health is Health.UNHEALTHY
     assert web.refuses(Probed(1, True, "ok"))
+
+
+TWO_HOOKS = replace(WEB, post_stop=(Hook(("clean",), timeout=3.0), Hook(("leave",), timeout=4.0)))
+SWEPT = Sweeping(RUN, Exit(0, None, 8.0), 12.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "left"),
+    [
+        (Stopping(RUN, 0, 12.0), 2.0 + 7.0),
+        (Stopping(RUN, 0, 12.0, pace=0.5), 2.0 + 3.5),
+        (Stopping(RUN, 0, 9.0), 7.0),
+        (Stopping(RUN, 1, 12.0), 0.0),
+        (replace(SWEPT, tells_store=True), 2.0),
+        (replace(SWEPT, hook="post_stop clean"), 2.0 + 4.0),
+        (replace(SWEPT, hook="post_stop leave", hook_index=1), 2.0),
+        (replace(SWEPT, signal=SIGTERM), 2.0 + 7.0),
+        (SWEPT, 0.0),
+        (Starting(RUN, 12.0), 0.0),
+    ],
+)
+def test_the_time_that_a_stop_still_takes_counts_what_is_left_of_it(phase: Phase, left: float) -> None:
+    assert stop_time_left(TWO_HOOKS, Life(phase=phase), 10.0) == left
+
+
+def test_a_stop_forgets_the_health_of_the_process() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80))
+    web = OneLife(replace(WEB, healthcheck=check)).spawn().tell(Probed(1, True, "ok"), StopRequested())
+    assert web.life.health_state is None

@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.container import Asked, Over, Serving, ShutdownAsked
+from supervisor.core.container import Asked, Over, Serving, ShutdownAsked, Updated
 from supervisor.core.events import StartRequested, StopRequested
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
@@ -374,3 +374,29 @@ def test_only_a_schedule_that_stays_one_keeps_its_run(before: int, after: int, k
     entries = (program("job"), replace(program("job"), schedule=Schedule(interval=60.0)))
     assert keeps_runs(entries[before], entries[after]) == kept
     assert not keeps_runs(entries[before], None)
+
+
+def test_the_names_of_a_difference_are_those_of_the_action() -> None:
+    changes = (ProgramChange("web", UpdateAction.ADD), ProgramChange("db", UpdateAction.REMOVE))
+    difference = Difference(changes)
+    assert (difference.names(UpdateAction.ADD), difference.names(UpdateAction.CHANGE)) == (("web",), ())
+    assert difference.names(UpdateAction.ADD, UpdateAction.REMOVE) == ("web", "db")
+
+
+def test_what_is_already_leaving_for_good_is_no_difference_and_what_was_to_come_back_is() -> None:
+    world = World(plan_of(program("web"), DB), obeys={"web": ()}).begin().pass_to(2.0)
+    world.update(DB)
+    assert compare(world.plan, world.fleet.leaving, plan_of(DB)).programs == ()
+    [change] = compare(world.plan, world.fleet.leaving, plan_of(program("web"), DB)).programs
+    assert change == ProgramChange("web", UpdateAction.ADD)
+    world.update(other(program("web")), DB)
+    [change] = compare(world.plan, world.fleet.leaving, plan_of(DB)).programs
+    assert change == ProgramChange("web", UpdateAction.REMOVE)
+
+
+def test_the_warnings_of_a_table_last_while_its_programs_leave() -> None:
+    old = plan_of(program("web"), DB)
+    new = replace(plan_of(other(program("web"), depends_on=(Dependency("db"),)), DB), warnings=("it will bite",))
+    world = World(old, obeys={"web": ()}).begin().pass_to(2.0).tell(Updated(new))
+    assert world.plan.warnings == ("it will bite",)
+    assert world.pass_to(60.0).plan.warnings == ("it will bite",)

@@ -314,3 +314,11 @@ def test_the_end_of_the_output_is_quoted_where_something_has_failed() -> None:
     assert explain(world, "web", lines="hello").last_lines == ("hello",)  # type: ignore[union-attr]
     world = begin(program("db"), unspawnable={"db": ("cannot be started", 127)})
     assert explain(world, "db", lines="hello").last_lines == ("hello",)  # type: ignore[union-attr]
+
+
+def test_one_failed_probe_is_not_counted() -> None:
+    world = begin(replace(program("web"), healthcheck=replace(CHECK, retries=1)), program("other"))
+    world.pass_to(1.0).probed("web", True).pass_to(6.0).probed("web", False)
+    assert sentences(world, "web") == (
+        f"web is unhealthy: the probe's words from {URL}; its health check passed last 5.0s ago."
+    )
