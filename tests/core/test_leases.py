@@ -295,3 +295,8 @@ def test_the_jitter_of_the_next_start_outlasts_the_telling() -> None:
 def test_the_operator_is_told_what_the_containers_share() -> None:
     assert [Once("v1", store=STORE).place, Once("v1", "/shared").place] == ["redis://db:6379/0", "/shared"]
     assert STORE.scheme == "redis"
+
+
+def test_nobody_is_asked_where_a_directory_is_shared() -> None:
+    migrate = _claiming(replace(MIGRATE, once=Once("v1", "/shared")))
+    assert (migrate.phase, migrate.actions) == (Spawning(), (Spawn(1),))

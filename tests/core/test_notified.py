@@ -290,3 +290,8 @@ def test_a_reload_lasts_until_the_process_is_ready_again() -> None:
     assert web.life.status_text == RELOADING
     assert web.refuses(Notified(1, Notice(is_alive=True)))
     assert web.tell(Notified(1, Notice(ready=True))).life.status_text == ""
+
+
+def test_a_program_that_is_not_to_report_its_readiness_is_not_ready_because_it_does() -> None:
+    web = OneLife(Program("web", ("web",))).spawn()
+    assert web.refuses(Notified(1, Notice(ready=True)))

@@ -338,3 +338,15 @@ def test_a_measurement_of_a_program_without_limits_changes_nothing() -> None:
     world = _world(program("web"))
     before = world.fleet
     assert world.tell(MemoryMeasured("web", {("web", 1): (1, LARGE)})).fleet == before
+
+
+@pytest.mark.parametrize(("entry", "is_one_of_many"), [(WEB, False), (TWO, True)])
+def test_an_instance_is_named_where_there_are_several(entry: Program, is_one_of_many: bool) -> None:
+    world = _large(_world(entry)).pass_to(60.0)
+    turn = advance(world.plan, world.fleet, TimePassed(), 61.0)
+    measured = MemoryMeasured("web", {("web", 1): (1, LARGE)})
+    turn = advance(world.plan, turn.fleet, measured, 61.0)
+    turn = advance(world.plan, turn.fleet, TimePassed(), 61.0)
+    assert [c for c in turn.changes if isinstance(c, RestartDue)] == [
+        RestartDue(("web", 1), "memory", TOO_LARGE, is_one_of_many)
+    ]

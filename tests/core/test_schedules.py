@@ -564,3 +564,8 @@ def test_a_start_of_a_program_without_a_schedule_is_an_ordinary_one_beside_those
 def test_what_ended_without_a_process_has_taken_no_time(after: Phase, run: ScheduledRun | None) -> None:
     assert ended_run(Life(phase=Spawning()), Life(phase=after), 5.0) == run
     assert ended_run(Life(phase=Scheduled()), Life(phase=after), 5.0) is None
+
+
+def test_run_on_start_is_one_run_however_many_may_be_under_way() -> None:
+    world = begun(job(replace(TEN, run_on_start=True, max_concurrent=3)))
+    assert world.spawned == [("job", 1)]

@@ -85,3 +85,19 @@ def test_the_date_of_the_days_around_a_leap_day_is_that_of_the_standard_library(
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
     assert (address_text("::1", 80), address_text("localhost", 80)) == ("[::1]:80", "localhost:80")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (59.9, "59s"),
+        (60.0, "1m00s"),
+        (3599.0, "59m59s"),
+        (3600.0, "1h00m"),
+        (43199.0, "11h59m"),
+        (86399.0, "23h59m"),
+        (86400.0, "1d00h"),
+    ],
+)
+def test_a_time_turns_to_the_next_unit_when_that_is_full(seconds: float, text: str) -> None:
+    assert short_time(seconds) == text
