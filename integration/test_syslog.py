@@ -71,6 +71,39 @@ def test_the_real_logger_is_heard_although_it_has_exited(run: Run, path: str) ->
     assert {line.partition(" | ")[0] for line in container.err.lines if "no space" in line} <= {"syslog", "a"}
 
 
+EARLY_SPEAKER = """
+import os, socket, sys, time
+path, pid_file, go = sys.argv[1:]
+if os.fork():
+    while not os.path.exists(go):
+        time.sleep(0.01)
+    sys.exit()
+os.setsid()
+if os.fork():
+    os._exit(0)
+while os.getppid() != 1:
+    time.sleep(0.01)
+with open(pid_file, "w") as file:
+    file.write(str(os.getpid()))
+program = "import socket, signal, sys; socket.socket(1, 2).sendto(b'<14>early', sys.argv[1]); signal.pause()"
+os.execve(sys.executable, [sys.executable, "-I", "-c", program, path], {})
+"""
+
+
+def test_a_daemon_is_heard_as_itself_as_soon_as_its_pid_file_names_it(run: Run, path: str, tmp_path: Path) -> None:
+    """postfix empties the environment and logs before its command exits: nothing else tells whose the daemon is."""
+    pid_file, go = tmp_path / "pid", tmp_path / "go"
+    command = [sys.executable, "-I", "-c", EARLY_SPEAKER, path, str(pid_file), str(go)]
+    container = run(
+        {"early": {"command": command, "type": "forking", "pid_file": str(pid_file)}}, settings={"syslog": path}
+    )
+    container.expect("| early")
+    assert container.programs()["early"]["state"] == "STARTING"
+    go.touch()
+    container.await_state("early", "RUNNING")
+    assert container.out.lines == ["early | early"]
+
+
 def test_a_real_daemon_is_heard_as_itself(run: Run, tmp_path: Path) -> None:
     """cron has /dev/log built in, so its own /dev is put together in a mount namespace."""
     if not shutil.which("cron"):

@@ -39,13 +39,14 @@ from supervisor.core.container import (
     Updated,
 )
 from supervisor.core.counters import Counters
+from supervisor.core.life import Starting
 from supervisor.core.log_events import describe_update
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
 from supervisor.faults import Faults
 from supervisor.health.notices import Notices
-from supervisor.launcher import Launcher
+from supervisor.launcher import Launcher, pid_file_of
 from supervisor.logs.tails import LAST_LINES
 from supervisor.orders import Orders
 from supervisor.process.children import Children
@@ -53,7 +54,7 @@ from supervisor.run_dir import RunDir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from supervisor.core.container import FleetEvent, FleetOrder, Turn
     from supervisor.core.events import Event
@@ -216,12 +217,22 @@ class Engine:
 
     def find_program(self, pid: int) -> tuple[Program, InstanceId] | None:
         """Return the program and the instance that a process belongs to. None: it is gone, or belongs to none."""
-        from supervisor.process.senders import find_instance
+        from supervisor.process.senders import find_instance, named_daemons
 
         mains = {life.run.pid: instance for instance, life in self.fleet.lives.items() if life.run is not None}
         instance = find_instance(pid, mains, self.launcher.identity)
+        if instance is None:  # perhaps a daemon that has its pid file already, and whose command has not exited yet
+            instance = find_instance(pid, named_daemons(self._daemons_to_come()), self.launcher.identity)
         program = None if instance is None else self.plan.find(instance)
         return None if program is None or instance is None else (program, instance)
+
+    def _daemons_to_come(self) -> Iterator[tuple[InstanceId, str]]:
+        """Yield each instance whose daemon is not its main process yet, with its pid file."""
+        for instance, life in self.fleet.lives.items():
+            if isinstance(life.phase, Starting) and life.phase.search is not None:
+                program = self.plan.find(instance)
+                if program is not None and (path := pid_file_of(program)) is not None:
+                    yield instance, path
 
     def send_signal(self, instance: InstanceId, signal: Signal) -> str | None:
         """Signal the main process of an instance. Return what prevented it, as a clause, or None."""

@@ -6,11 +6,12 @@ import os
 
 from supervisor.core.lanes import other_lane
 from supervisor.process.environment import IDENTITY, INSTANCE, PROGRAM, SECOND_LANE
+from supervisor.process.pid_files import read_pid
 from supervisor.process.procfs import read_process, variables_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from supervisor.core.program import InstanceId
 
@@ -30,6 +31,17 @@ def find_instance(pid: int, mains: Mapping[int, InstanceId], identity: str) -> I
             return _named(variables_of(process.pid), identity)
         process = read_process(process.parent)
     return None
+
+
+def named_daemons(pid_files: Iterable[tuple[InstanceId, str]]) -> dict[int, InstanceId]:
+    """Return the processes that pid files name, of those that can be read."""
+    daemons = {}
+    for instance, path in pid_files:
+        try:
+            daemons[read_pid(path)] = instance
+        except OSError:
+            continue
+    return daemons
 
 
 def _named(variables: set[bytes], identity: str) -> InstanceId | None:
