@@ -88,6 +88,8 @@ class Goal:
     unit: str = "x"
     is_guarded: bool = True
     """Whether a clear miss is a regression: not where the peer only waits, or where the goal is far away as it is."""
+    guard: float | None = None
+    """From where on a miss is a regression, for a goal that is not reached yet; otherwise FAR times the limit."""
 
     @property
     def is_met(self) -> bool | None:
@@ -100,11 +102,13 @@ class Goal:
         """Whether a ratio is missed so clearly that no busy machine explains it. Absolute times never are."""
         if self.measured is None or self.unit != "x" or not self.is_guarded:
             return False
-        return self.measured * FAR < self.limit if self.is_least else self.measured > self.limit * FAR
+        if self.is_least:
+            return self.measured < (self.limit / FAR if self.guard is None else self.guard)
+        return self.measured > (self.limit * FAR if self.guard is None else self.guard)
 
 
-def at_most(text: str, measured: float | None, limit: float, unit: str = "x") -> Goal:
-    return Goal(text=text, measured=measured, limit=limit, is_least=False, unit=unit)
+def at_most(text: str, measured: float | None, limit: float, unit: str = "x", guard: float | None = None) -> Goal:
+    return Goal(text=text, measured=measured, limit=limit, is_least=False, unit=unit, guard=guard)
 
 
 def at_least(text: str, measured: float | None, limit: float) -> Goal:

@@ -78,5 +78,10 @@ def _goals(tables: list[Table]) -> tuple[Goal, ...]:
             )
             for peer in ("supervisord", "s6")
         ),
-        at_most("later: the gap of supinit : asyncio reference", old.ratio("supinit", "gap", "asyncio reference"), 2),
+        at_most(
+            "later: the gap of supinit : asyncio reference",
+            old.ratio("supinit", "gap", "asyncio reference"),
+            2,
+            guard=6,
+        ),
     )

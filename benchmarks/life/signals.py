@@ -48,7 +48,12 @@ def measure(settings: Settings) -> Report:
             TITLES[1], SINGLE_COLUMNS, hold(TITLES[1], contenders, runs, partial(_pass_on, stopwatch, times))
         )
     goals = (
-        at_most("with a table: delay : asyncio reference", table.ratio("supinit", "delay", "asyncio reference"), 1.5),
+        at_most(
+            "with a table: delay : asyncio reference",
+            table.ratio("supinit", "delay", "asyncio reference"),
+            1.5,
+            guard=6,
+        ),
         at_most(
             "a single command: exec to its main : bare Python", single.ratio("supinit COMMAND", "start", PASS.name), 1.3
         ),

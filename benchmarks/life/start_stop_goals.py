@@ -42,9 +42,9 @@ def _last(tables: Tables) -> Iterator[Goal]:
 
 def _stop(tables: Tables) -> Iterator[Goal]:
     for size, table in _of(tables, 1, 100, 500):
-        yield at_most(f"{size}: stop : asyncio reference", table.ratio(SUPINIT, "stop", REFERENCE), 1.5)
-        for peer in ("s6", "supervisord"):
-            yield _ahead(f"{size}: stop, {peer} : supinit", table, peer, "stop", 1)
+        yield at_most(f"{size}: stop : asyncio reference", table.ratio(SUPINIT, "stop", REFERENCE), 1.5, guard=5)
+        for peer, guard in (("s6", 0.2), ("supervisord", None)):
+            yield replace(_ahead(f"{size}: stop, {peer} : supinit", table, peer, "stop", 1), guard=guard)
 
 
 def _memory(tables: Tables) -> Iterator[Goal]:

@@ -37,6 +37,16 @@ def test_only_a_ratio_that_is_missed_by_two_times_is_far_off(
     assert goal(measured, limit, is_least, unit).is_far_off is is_far_off
 
 
+@pytest.mark.parametrize(
+    ("measured", "is_least", "is_far_off"),
+    [(4.9, False, False), (5.1, False, True), (5, True, False), (4.9, True, True)],
+)
+def test_a_goal_that_is_not_reached_yet_is_far_off_from_its_own_guard_on(
+    measured: float, is_least: bool, is_far_off: bool
+) -> None:
+    assert replace(goal(measured, 1.5 if not is_least else 100, is_least), guard=5).is_far_off is is_far_off
+
+
 def test_a_ratio_to_a_peer_that_only_waits_is_never_far_off() -> None:
     assert not replace(goal(9.0, 1.0, False), is_guarded=False).is_far_off
 
