@@ -86,7 +86,7 @@ class Leases:
         helper.tell(action.succeeded)
 
     def catch_up(self) -> None:
-        """Dismiss the helpers whose lease is no longer needed."""
+        """Stop the helpers of leases that nobody needs any more."""
         for instance, helper in list(self._helpers.items()):
             self._engine.faults.attempt("lease", self._look_after, instance, helper)
 

@@ -26,13 +26,16 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "errors": frozenset(),
     "packages": frozenset(),
     "cron": frozenset(),
+    "file_identity": frozenset(),
     "regular_file": frozenset(),
     "threads": frozenset(),
     "trusted_path": frozenset(),
     "umask": frozenset(),
     "core": frozenset({"errors"}),
     **{
-        adapter: frozenset({"errors", "cron", "packages", "regular_file", "threads", "trusted_path", "umask", "core"})
+        adapter: frozenset(
+            {"errors", "cron", "file_identity", "packages", "regular_file", "threads", "trusted_path", "umask", "core"}
+        )
         for adapter in ADAPTERS
     },
     "client": frozenset({"errors", "core"}),

@@ -21,7 +21,7 @@ _WATCH = Section(
         is_required=True,
     ),
     Key("action", words(WatchAction), "What a change does to the program.", "reload"),
-    Key("debounce", duration(), "Wait until there was no further change for this long.", "500ms"),
+    Key("debounce", duration(), "Act after the files have been unchanged for this long.", "500ms"),
     make=Watch,
 )
 WATCHES = ListOf(

@@ -2,7 +2,7 @@
 
 Rule 1: while the command runs, it is the main process. A code other than 0 is a failed start.
 Rule 2: once it has ended, the engine looks for the daemon (`FindDaemon`) every `LOOK_INTERVAL` seconds, for at most
-        `ready.timeout`. There is no main process during the search.
+        `ready.timeout`. During the search, the program has no main process.
 Rule 3: a command that its own pid file names is the daemon itself: some servers, such as sshd, stay in the foreground
         where their parent is PID 1.
 Rule 4: a process that was taken for the daemon and ends with 0 before it is RUNNING was a step on the way, as in a

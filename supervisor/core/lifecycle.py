@@ -23,7 +23,7 @@ The table. An instance has a goal (up or down) and a phase. The phases and the w
     Claiming   the lease is held                   → Spawning
                done before, so nothing to run      → Exited
                the store cannot be asked           → Backoff or Fatal
-    Spawning   spawned                             → Starting, or Stopping where it is no longer wanted
+    Spawning   spawned                             → Starting, or Stopping if it was stopped meanwhile
                done before, so nothing to run      → Exited
                held back from outside              → Pending, with a time at which to look again
                could not be spawned                → Backoff, or Fatal where another try cannot help

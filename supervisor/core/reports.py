@@ -86,7 +86,7 @@ def note_spawn_failed(program: Program, life: Life, blame: Blame, code: int | No
 
 
 def _stay_down(life: Life, now: float) -> Life:
-    """Note that the process was not spawned. It is no longer wanted, or it is wanted again."""
+    """Note that the process was not spawned because of a stop. Start it again if somebody has asked for that since."""
     if life.again:
         return enter(replace(life, goal=Goal.UP, again=False, failures=0, attempts=0), Pending(), now)
     return enter(life, Stopped(), now)

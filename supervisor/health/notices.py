@@ -31,6 +31,7 @@ from _socket import (
 from supervisor.core.lanes import in_second_lane
 from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.core.record import Record
+from supervisor.file_identity import identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Notices:
 
     def repair(self) -> bool:
         """Make the sockets again whose files are no longer there. Returns whether there were any. Raises OSError."""
-        lost = [path for path, (identity, _, _) in self._files.items() if _identity(path) != identity]
+        lost = [path for path, (identity, _, _) in self._files.items() if identity_of(path) != identity]
         for path in lost:
             listener = self._sockets.pop(path)
             del self._by_descriptor[listener.fileno()]
@@ -132,7 +133,7 @@ class Notices:
         if path not in self._sockets:
             listener = self._listen(path, credentials)
             self._sockets[path] = listener
-            self._files[path] = _identity(path), instance, credentials
+            self._files[path] = identity_of(path), instance, credentials
             self._by_descriptor[listener.fileno()] = instance, listener
             self._epoll.register(listener.fileno(), select.EPOLLIN)
 
@@ -230,15 +231,6 @@ def _is_gone(pid: int, pidfd: int) -> bool:
             return f"Pid:\t{pid}\n".encode() not in file.read()
     finally:
         os.close(pidfd)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    """Return the device and the inode of a file; zeros where there is none."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return 0, 0
-    return status.st_dev, status.st_ino
 
 
 def _numbers(content: bytes) -> list[int]:

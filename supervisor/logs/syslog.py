@@ -26,6 +26,7 @@ from _socket import (
 from supervisor.core.program import Program
 from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.errors import StartError
+from supervisor.file_identity import identity_of
 from supervisor.logs.syslog_message import parse_message
 
 TYPE_CHECKING = False
@@ -54,18 +55,18 @@ class Syslog:
         self._pump = pump
         self._find = find
         self._socket = _listen(path)
-        self._identity = _identity(path)
+        self._identity = identity_of(path)
 
     @property
     def is_lost(self) -> bool:
         """Whether the socket's file was removed or replaced, so that nobody can connect any more."""
-        return _identity(self._path) != self._identity
+        return identity_of(self._path) != self._identity
 
     def restore(self) -> None:
         """Make the socket again. Raises StartError, such as where another process listens there now."""
         new = _listen(self._path)
         self._socket.close()
-        self._socket, self._identity = new, _identity(self._path)
+        self._socket, self._identity = new, identity_of(self._path)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -94,15 +95,6 @@ class Syslog:
                 os.unlink(self._path)
         except OSError:
             pass
-
-
-def _identity(path: str) -> tuple[int, int]:
-    """Return the device and the inode of a file; zeros where there is none."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return 0, 0
-    return status.st_dev, status.st_ino
 
 
 def _listen(path: str) -> socket:

@@ -32,6 +32,7 @@ from supervisor.core.container import Draining, Serving
 from supervisor.core.record import Record
 from supervisor.core.sockets import Backlog, DescriptorText, ListenSocket, SocketType, in_use, numbered
 from supervisor.errors import SpawnError
+from supervisor.file_identity import identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class HeldSocket:
             self.socket.bind(path)
         finally:
             os.umask(umask)
-        self._identity = _identity(path)
+        self._identity = identity_of(path)
         self._give_away(path)
 
     def _give_away(self, path: str) -> None:
@@ -119,10 +120,7 @@ class HeldSocket:
         """Whether the file was removed or replaced, so that nobody can connect any more."""
         if isinstance(self.spec.address, tuple):
             return False
-        try:
-            return _identity(self.spec.address) != self._identity
-        except OSError:
-            return True
+        return identity_of(self.spec.address) != self._identity
 
     def revive(self) -> None:
         """Listen again if a process has shut the socket down, which affects everybody who has it (shutdown(2))."""
@@ -291,8 +289,3 @@ def _remove_stale(path: str, kind: int) -> None:
     finally:
         probe.close()
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), path)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    status = os.lstat(path)
-    return status.st_dev, status.st_ino

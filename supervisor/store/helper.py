@@ -46,7 +46,7 @@ class _TooLong(BaseException):
 
 
 class _Gone(BaseException):
-    """This helper is no longer needed."""
+    """supinit has told this helper to end."""
 
 
 class Helper:
@@ -170,7 +170,7 @@ class Helper:
         return False
 
     def _wait(self, seconds: float) -> None:
-        """Wait while the lease is not held. Raises _Gone when it is no longer needed."""
+        """Wait before the next attempt to get the lease. Raises _Gone if supinit ends this helper meanwhile."""
         if self._listen(seconds) is not None:
             raise _Gone
 

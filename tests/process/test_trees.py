@@ -494,6 +494,17 @@ def test_a_subreaper_kills_its_descendants_and_nothing_else(household: Household
         assert not parent.is_zombie
 
 
+def run_as_pid_1(nursery: Nursery, script: str) -> str:
+    """Run Python code as PID 1 of a namespace of its own, and return its output."""
+    command = (sys.executable, "-I", "-c", script)
+    pid = nursery.start("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *command)
+    output = nursery.ear.rest()
+    if "Operation not permitted" in output:
+        pytest.skip("a PID namespace cannot be made here")
+    assert nursery.end(pid) == 0
+    return output
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own takes root, or user namespaces")
 def test_pid_1_kills_its_whole_namespace(nursery: Nursery) -> None:
     script = (
@@ -507,13 +518,7 @@ def test_pid_1_kills_its_whole_namespace(nursery: Nursery) -> None:
         "    assert os.waitstatus_to_exitcode(os.wait()[1]) == -9\n"
         "print(kill_everything(True), flush=True)\n"
     )
-    pid = nursery.start(
-        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-c", script
-    )
-    said = nursery.ear.rest()
-    if "Operation not permitted" in said:
-        pytest.skip("a PID namespace cannot be made here")
-    assert (said, nursery.end(pid)) == ("3\n0\n", 0)
+    assert run_as_pid_1(nursery, script) == "3\n0\n"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace of one's own takes root, or user namespaces")
@@ -529,10 +534,4 @@ def test_one_list_shows_whether_there_is_anything_that_supinit_has_not_started(n
         "os.read(end, 1)\n"
         "print(are_all_known({alone, parent}), flush=True)\n"
     )
-    pid = nursery.start(
-        "unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-c", script
-    )
-    said = nursery.ear.rest()
-    if "Operation not permitted" in said:
-        pytest.skip("a PID namespace cannot be made here")
-    assert (said, nursery.end(pid)) == ("True False False\nFalse\n", 0)
+    assert run_as_pid_1(nursery, script) == "True False False\nFalse\n"

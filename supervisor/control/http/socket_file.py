@@ -8,6 +8,7 @@ import socket
 import stat
 
 from supervisor.core.protocol import MAX_SOCKET_PATH
+from supervisor.file_identity import identity_of
 
 
 class SocketFile:
@@ -24,7 +25,7 @@ class SocketFile:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             self._bind(mode)
-            self._identity = _identity(path)
+            self._identity = identity_of(path)
         except OSError:
             self.socket.close()
             raise
@@ -47,15 +48,12 @@ class SocketFile:
     @property
     def is_lost(self) -> bool:
         """Whether the file was removed or replaced, so that nobody can connect any more."""
-        try:
-            return _identity(self.path) != self._identity
-        except OSError:
-            return True
+        return identity_of(self.path) != self._identity
 
     def remove(self) -> None:
         """Remove the file, unless another one has taken its place."""
         try:
-            if _identity(self.path) == self._identity:
+            if identity_of(self.path) == self._identity:
                 os.unlink(self.path)
         except OSError:
             pass
@@ -77,8 +75,3 @@ def _remove_stale(path: str) -> None:
         except BlockingIOError:  # its queue is full, so somebody listens
             pass
     raise OSError(errno.EADDRINUSE, "another process listens on it; set another run_dir or `socket`", path)
-
-
-def _identity(path: str) -> tuple[int, int]:
-    status = os.lstat(path)
-    return status.st_dev, status.st_ino
