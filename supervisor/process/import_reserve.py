@@ -1,6 +1,6 @@
-"""Descriptors that are kept for imports: a module that is loaded on first use must load when all others are in use.
+"""Descriptors that are kept for imports, so that a module can be loaded on first use when all others are in use.
 
-Otherwise a decision of the core that needs one would fail, and end the container, for want of a descriptor.
+Without them, a decision of the core that needs a new module would fail and end the container.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ KEPT = 3
 
 
 class ImportReserve:
-    """A finder that stands before the one for files in sys.meta_path, and gives its descriptors away meanwhile."""
+    """A finder before the one for files in sys.meta_path. It closes its descriptors while an import is under way."""
 
     def __init__(self) -> None:
         self._files: Any = None
@@ -40,21 +40,18 @@ class ImportReserve:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        self.lend()
-        try:
+        with self:
             spec: ModuleSpec | None = self._files.find_spec(name, path, target)
-        finally:
-            self.take_back()
         if spec is not None and spec.loader is not None:
             spec.loader = _Loader(spec.loader, self)  # type: ignore[assignment]  # it is one in all but its type
         return spec
 
-    def lend(self) -> None:
+    def __enter__(self) -> None:
         self._depth += 1
         while self._kept:
             os.close(self._kept.pop())
 
-    def take_back(self) -> None:
+    def __exit__(self, *_: object) -> None:
         self._depth -= 1
         if not self._depth:
             self._fill()
@@ -78,16 +75,10 @@ class _Loader:
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        self._reserve.lend()
-        try:
+        with self._reserve:
             module: ModuleType | None = self._loader.create_module(spec)
             return module
-        finally:
-            self._reserve.take_back()
 
     def exec_module(self, module: ModuleType) -> None:
-        self._reserve.lend()
-        try:
+        with self._reserve:
             self._loader.exec_module(module)
-        finally:
-            self._reserve.take_back()
