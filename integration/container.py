@@ -18,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from integration.busyness import slowness
 from integration.processes import alive_in_namespace, children_of, namespace_of
 from integration.waiting import NeverCame, sleep_until
 from supervisor.client.wire import JSON, connect, exchange
@@ -150,13 +149,12 @@ class Container:
 
     def end(self, limit: float = 20.0) -> int:
         """Wait for the container's end and return its exit code."""
-        began = time.monotonic()
-        while (now := time.monotonic()) - began < limit * slowness(began):
-            with suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(limit - (now - began) % limit)
-                self._settle()
-                return code
-        raise AssertionError(f"supinit has not ended within {limit:g} s:\n{self.output}")
+        try:
+            sleep_until(lambda: self.has_ended, limit)
+        except NeverCame:
+            raise AssertionError(f"supinit has not ended within {limit:g} s:\n{self.output}") from None
+        self._settle()
+        return self._process.wait()
 
     @property
     def has_ended(self) -> bool:

@@ -83,7 +83,7 @@ def test_the_commands_of_a_reload_and_of_a_stop_know_the_main_process(run: Run) 
     container.expect("web | reloaded")
     assert stop(container) == 0
     assert container.out.has("web | stopped")
-    assert not container.out.has("program.killed")
+    assert not container.err.has("program.killed")
 
 
 def test_a_pre_start_hook_that_fails_is_a_failed_start_and_says_why(run: Run, tmp_path: Path) -> None:

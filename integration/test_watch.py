@@ -211,7 +211,6 @@ def test_a_hook_that_writes_what_is_watched_does_not_restart_the_program_for_eve
 
     sleep_until(has_written_again, 15, "the hook has written again")
     sleep_until(lambda: container.programs()["web"]["pid"] not in (None, pid), 15, "it runs again")
-    assert container.programs()["web"]["pid"] not in (None, pid)
     assert container.err.text.count("program.started program=web") == 2
     assert stop(container) == 0
 

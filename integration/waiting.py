@@ -19,7 +19,8 @@ def sleep_until(condition: Callable[[], object], limit: float = 10.0, about: str
     """
     began = time.monotonic()
     while not condition():
-        if time.monotonic() - began > limit * slowness(began):
+        took = time.monotonic() - began
+        if took > limit and took > limit * slowness(began):  # the slowness is only worked out when it decides
             raise NeverCame(f"not within {limit:g} s: {about or condition}")
         time.sleep(0.005)
     return time.monotonic() - began

@@ -14,9 +14,7 @@ ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"}
 TOP = frozenset(
     {
         "asyncio_parts", "boot", "change_log", "emergency", "engine", "faults", "file_watches", "launcher", "leases",
-        "loop", "measuring", "orders", "pauses", "reports", "run_dir", "running_container",
-        "signalling",
-        "tasks",
+        "loop", "measuring", "orders", "pauses", "reports", "run_dir", "running_container", "signalling", "tasks",
         "wall_clock",
     }
 )  # fmt: skip
