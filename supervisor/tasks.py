@@ -170,16 +170,18 @@ class Tasks:
     async def update(self, dry_run: bool) -> Difference:
         """Read the table in a thread, then apply it. Raises ConfigError; then nothing has changed."""
         async with self._updating:
+            step = "read the table"
             try:
                 new = await self._in_thread(self._engine.read_table)
                 if not dry_run:
+                    step = "bind the sockets"
                     await self._bind_sockets(new.plan)
             except ConfigError:
                 raise
             except OSError as error:
-                raise ConfigError((f"cannot read the table: {error.strerror or error}",)) from None
+                raise ConfigError((f"cannot {step}: {error.strerror or error}",)) from None
             except Exception as error:
-                raise ConfigError((f"cannot read the table: {self._noted('update', error)}",)) from None
+                raise ConfigError((f"cannot {step}: {self._noted('update', error)}",)) from None
             return self._engine.update(new, dry_run)
 
     async def _bind_sockets(self, plan: Plan) -> None:

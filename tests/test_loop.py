@@ -417,6 +417,22 @@ def test_a_part_that_fails_is_counted_and_logged_once_and_the_rest_goes_on(open_
     assert ending["log"].count("Traceback") == 1
 
 
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [("the table of an update", "cannot read the table"), ("the sockets of an update", "cannot bind the sockets")],
+)
+def test_a_refused_update_names_the_step_that_has_failed(open_folder: Path, part: str, problem: str) -> None:
+    _, fields, inject = PARTS[part]
+    sentence = f"container.update_refused reason=\"{problem}: internal error: LookupError('a bug')\""
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        inject(container, loop)
+        end_after(container, loop, lambda: sentence in container.log)
+
+    ending = run(open_folder, crashing(), program("part", *SLEEP, **fields), meddle=meddle)
+    assert (ending["result"], ending["left"]) == (0, 0), ending["log"]
+
+
 def test_a_file_system_that_does_not_answer_holds_up_nothing_but_its_watch(open_folder: Path) -> None:
     """The end of supinit does not wait for the thread of the look either."""
 
