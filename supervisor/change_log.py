@@ -1,4 +1,4 @@
-"""What the log and the counters say about the changes that a decision of the core consists of."""
+"""Log and count the changes that the core has decided on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ChangeLog:
-    """Takes note of the changes of one container. An error with one of them does not affect the others."""
+    """Notes the changes of one container. An error with one of them does not affect the others."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class ChangeLog:
         """Returns the output of the program that ended the container."""
 
     def note(self, changes: Iterable[FleetChange]) -> None:
-        """Note changes before anything else is done about them. They are counted and described with the log."""
+        """Note changes before anything else is done about them. The log later describes and counts them."""
         for change in changes:
             if isinstance(change, Change) and change.program is not None and change.program.once is not None:
                 self._record(change, change.program)

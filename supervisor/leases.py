@@ -86,7 +86,7 @@ class Leases:
         helper.tell(action.succeeded)
 
     def catch_up(self) -> None:
-        """Stop the helpers of leases that nobody needs any more."""
+        """Stop the helpers of leases that are not needed any more."""
         for instance, helper in list(self._helpers.items()):
             self._engine.faults.attempt("lease", self._look_after, instance, helper)
 
@@ -132,7 +132,7 @@ class _Helper:
         self._has_ended = False
 
     def start(self) -> None:
-        """Start the process. If it raises, such as SpawnError or OSError, nothing is left."""
+        """Start the process. Raises SpawnError or OSError. After any error, nothing is left open."""
         opened: list[int] = []
         try:
             commands, self._commands = _pipe(opened)
@@ -176,7 +176,7 @@ class _Helper:
         return lambda: self._engine.faults.attempt("lease", callback)
 
     def _hear(self) -> None:
-        """Read what it has written. Where that fails, the lease is over, and nothing more is read."""
+        """Read what it has written. If that fails, the lease is over, and nothing more is read."""
         try:
             self._read()
         except Exception as error:

@@ -61,7 +61,7 @@ class Loop:
         self._clock: ClockWatch | None = None
         """Where the table has a cron expression."""
         self._syslog_problem = ""
-        """Why the socket for syslog could not be made again, when it was tried last."""
+        """Why the last attempt to make the socket for syslog again has failed."""
         self._warned: set[str] = set()
         """The warnings about the table that have been logged."""
         self._faults = 0
@@ -144,7 +144,7 @@ class Loop:
             self._loop.add_reader(self._clock.fileno(), self._guard(self._note_clock_set))
 
     def _note_clock_set(self) -> None:
-        """Tell the core. Where the news cannot be taken in, hear no more of it: each run reads the clock anyway."""
+        """Tell the core. If the watch fails, stop listening to it: each run reads the clock anyway."""
         clock = self._clock
         if clock is not None:
             try:
@@ -168,7 +168,7 @@ class Loop:
             self._settle_pump()
 
     def _look_after_syslog(self, syslog: Syslog) -> None:
-        """Make the socket for syslog again where somebody has removed its file."""
+        """Make the socket for syslog again if somebody has removed its file."""
         if not syslog.is_lost:
             return
         syslog.take()  # what was sent before

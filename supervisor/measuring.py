@@ -30,7 +30,7 @@ async def measure_memory(engine: Engine, names: Iterable[str]) -> None:
             engine.faults.note("measure", error)
     for name in names:
         engine.feed(MemoryMeasured(name, measured.get(name, {})))
-        await asyncio.sleep(0)  # a thousand answers would keep the loop from everything else
+        await asyncio.sleep(0)  # a thousand answers at once would block the loop
 
 
 async def _measure(engine: Engine) -> dict[InstanceId, tuple[int, int]]:

@@ -1,9 +1,9 @@
 """Load the few modules that supinit uses of a package, without the package's `__init__`.
 
 The `__init__` of PyYAML imports everything that the package has, which takes longer than all the rest of a start
-(docs/decisions/0019). So an empty package of the same name, which can find its modules, stands in
-`sys.modules` while the wanted modules are imported. Afterwards it is removed, and code that imports the package later
-gets all of it. Whenever anything goes wrong, the package is imported as usual.
+(docs/decisions/0019). So an empty package of the same name, which can find its modules, is in `sys.modules` while the
+wanted modules are imported. Afterwards it is removed, and code that imports the package later gets all of it. If
+anything goes wrong, the package is imported as usual.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Signalling:
         self._trees = Trees(children, launcher.marks_of)
         self._sweeps: dict[InstanceId, Sweep] = {}
         self._unseen: set[InstanceId] = set()
-        """The instances of which the last sweep could not see what is left."""
+        """The instances whose last sweep could not see what is left."""
         self._born: dict[InstanceId, int | None] = {}
         """When the last command of a forking program was started, in the kernel's ticks."""
 

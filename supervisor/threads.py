@@ -1,6 +1,6 @@
-"""Start the few threads that supinit has, for what would block the loop: disks, and the reading of a table.
+"""Start the few threads that supinit has, for work that would block the loop: disks, and the reading of a table.
 
-The limits of processes (RLIMIT_NPROC, the pids cgroup) count threads, too, so a start can fail while programs run.
+The limits of processes (RLIMIT_NPROC, the pids cgroup) count threads, too, so the start of a thread can fail.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def start_thread(work: Callable[[], None], name: str) -> Thread:
-    """Start a thread, which does not keep supinit from its end. Raises OSError where there may be no more."""
+    """Start a thread that the end of supinit does not wait for. Raises OSError at the limit of processes."""
     from threading import Thread
 
     thread = Thread(target=work, name=name, daemon=True)
@@ -31,12 +31,12 @@ def start_thread(work: Callable[[], None], name: str) -> Thread:
 
 
 def begin_in_thread(loop: AbstractEventLoop, act: Callable[[], T], name: str) -> Future[T]:
-    """Call `act` in a thread; the future gets its result. Raises OSError where there may be no more threads."""
+    """Call `act` in a thread; the future gets its result. Raises OSError at the limit of processes."""
     future: Future[T] = loop.create_future()
 
     def settle(result: T | None, error: Exception | None) -> None:
         if future.done():
-            return  # nobody waits for it any more
+            return  # its waiter was cancelled
         if error is not None:
             future.set_exception(error)
         else:

@@ -147,7 +147,7 @@ def _read_link(link: int, name: str) -> str:
 
 
 def _is_magic(folder: int, target: str) -> bool:
-    """Whether a link in this directory stands for a descriptor, so that its text may not be its path (proc(5))."""
+    """Whether a link in this directory stands for a descriptor, so that its text may not be the path of its file."""
     try:
         is_proc = os.fstat(folder).st_dev == os.stat("/proc").st_dev
     except OSError:

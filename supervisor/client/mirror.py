@@ -1,12 +1,12 @@
-"""The mirror: a container as one client knows it, from one status and the events since then. No I/O.
+"""The mirror: a client's copy of the state of a container, from one status and the events since then. No I/O.
 
 `Client.mirror` and `AsyncClient.mirror` read both, and keep a mirror up to date.
 
 Rule 1: an event changes what it tells: `state`, `health`, `pid`, `since`, `reason`, `waiting_for`, `starts_again_at`,
 `restarts`, `last_exit` and `last_lines` of an instance; `ready`, `healthy` and `stopping` of the container.
-Rule 2: figures (uptime, CPU time, memory, processes, failed health checks), the next run of a schedule, and what a
-process says of itself are those of the last status: no event tells them.
-Rule 3: where an event is about more than the mirror knows (an update, a scale, a replacement), it needs a new status.
+Rule 2: figures (uptime, CPU time, memory, processes, failed health checks), the next run of a schedule and the status
+text of a process are those of the last status: events do not contain them.
+Rule 3: after an event that changes more than it contains (an update, a scale, a replacement), a new status is needed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BEYOND = (
     "program.rolled_back",
     "program.rolling_given_up",
 )
-"""Events that change more than they carry. After `program.replaced`, another process may be the instance."""
+"""Events that change more than they contain. After `program.replaced`, another process may be the instance."""
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds between two attempts to reach supinit."""
 
@@ -153,7 +153,7 @@ class Following:
         return not self.needs_status
 
     def pause_after(self, error: ClientError, now: float) -> float:
-        """Return the seconds until the next attempt. Raises the error if there is to be none."""
+        """Return the seconds until the next attempt. Raises the error if the client must give up."""
         if isinstance(error, RefusedError):
             if error.code not in ("gone", "broken_off"):
                 raise error

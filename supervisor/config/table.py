@@ -181,7 +181,7 @@ def _check_log_files(places: dict[str, SectionReading], reading: Reading) -> Non
 def _check_privileges(places: dict[str, SectionReading], reading: Reading) -> None:
     """Report users that supinit cannot switch to, and capabilities that it cannot add or drop."""
     keys = USER_KEYS | CAPABILITY_KEYS
-    concerned = [p for p in places.values() if keys & p.values.keys() or any(True for _ in _hook_users(p))]
+    concerned = [p for p in places.values() if keys & p.values.keys() or any(_hook_users(p))]
     if not concerned:
         return
     from supervisor.config.privileges import own_privileges

@@ -26,7 +26,7 @@ class Destinations:
     """All destinations of one container."""
 
     def __init__(self, stdout: Sink, stderr: Sink, epoll: select.epoll, fault: Callable[[BaseException], None]) -> None:
-        """`fault` is told of an error in the writing of a file that nobody expected."""
+        """`fault` takes an unexpected error in the writing of a file."""
         self.sinks = (stdout, stderr)
         self._epoll = epoll
         self._fault = fault

@@ -49,7 +49,7 @@ class FileSink:
     def __init__(
         self, path: str, settings: LogSettings, fault: Callable[[BaseException], None] = lambda _: None
     ) -> None:
-        """`fault` is told, by `flush`, of an error that nobody expected."""
+        """`fault` takes an unexpected error. `flush` calls it."""
         self.name = path
         self._fault = fault
         self.losses = Losses(path)
@@ -65,7 +65,7 @@ class FileSink:
         self._news: deque[tuple[str | None, Job]] = deque()
         """From the thread: why the last write failed (None: it did not), and what of it is lost."""
         self._errors: deque[Exception] = deque()
-        """From the thread: what nobody expected."""
+        """From the thread: unexpected errors."""
         self._reported: str | None = None
         """The failure that the thread has reported last."""
         self._jobs: SimpleQueue[Job | None] | None = None

@@ -200,7 +200,7 @@ def _json() -> Render:
         line |= {"level": note.level, "event": note.event}
         line |= {"name" if key == "program" else key: value for key, value in note.values.items()}
         if note.level == "info" and note.event == "program.exited":
-            line.pop("last_lines", None)  # the program's own output stands above, and nobody looks for a cause
+            line.pop("last_lines", None)  # the program's own output stands above, and its end needs no explanation
         return json.dumps(line, default=repr)
 
     return write

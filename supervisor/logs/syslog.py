@@ -63,7 +63,7 @@ class Syslog:
         return identity_of(self._path) != self._identity
 
     def restore(self) -> None:
-        """Make the socket again. Raises StartError, such as where another process listens there now."""
+        """Make the socket again. Raises StartError, for example if another process listens there now."""
         new = _listen(self._path)
         self._socket.close()
         self._socket, self._identity = new, identity_of(self._path)

@@ -40,8 +40,8 @@ PATIENCE = 10.0
 LINGER = 1.0
 """Seconds, and LINGER_LIMIT bytes, for which the rest of a refused request is read so that its answer arrives."""
 LINGER_LIMIT = 1024 * 1024
-SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What the machine or the container has run out of, not what supinit has done wrong."""
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that mean that the machine or the container has run out of something: they are not faults of supinit."""
 _CHUNK = 4096
 
 T = TypeVar("T")
@@ -49,6 +49,10 @@ T = TypeVar("T")
 
 class _Gone(Exception):
     """The client has left."""
+
+
+LOST = (_Gone, OSError)
+"""How a connection ends that the client gives up. Not every such OSError is a ConnectionError: ENOTCONN, ETIMEDOUT."""
 
 
 class Connection:
@@ -86,7 +90,7 @@ class Connection:
             while await self._serve_one():
                 async with self._fair_share:
                     await asyncio.sleep(0)
-        except (_Gone, OSError):  # besides ConnectionError: ENOTCONN, ETIMEDOUT, EHOSTUNREACH
+        except LOST:
             pass
         finally:
             self._close()
@@ -95,7 +99,7 @@ class Connection:
         """Refuse whatever is asked, and close the connection."""
         try:
             await self._send_last(refused)
-        except (_Gone, OSError):  # besides ConnectionError: ENOTCONN, ETIMEDOUT, EHOSTUNREACH
+        except LOST:
             pass
         finally:
             self._close()
@@ -179,7 +183,7 @@ class Connection:
         except _Gone:
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in SHORT:
+            if isinstance(error, OSError) and error.errno in SHORTAGES:
                 lack = RequestError(503, "busy", f"cannot answer: {error.strerror}; try again")
                 return error_response(lack, request.wants_text)
             self._console.log("error", "control.failed", reason=f"{request.method} {request.path}: {error!r}")
