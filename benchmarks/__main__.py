@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=_count, help="of each contender; default: as many as the subject needs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
     parser.add_argument("--peers", type=Path, metavar="DIR", default=peers.own_folder(), help="their commands")
-    parser.add_argument("--guard", action="store_true", help="end with 1 if a ratio misses its goal by two times")
+    parser.add_argument("--guard", action="store_true", help="end with 1 if a ratio is far from its goal")
     parser.add_argument("--install-peers", action="store_true", help="install those that come from PyPI, and end")
     return parser
 
