@@ -56,7 +56,7 @@ SCHEDULE = Section(
     Key(
         "max_concurrent",
         integer(1, 1000),
-        "Runs at the same time, at most. A run that is due while so many are running is skipped.",
+        "How many runs may be active at a time. A run that is due while so many are active is skipped.",
         1,
     ),
     Key(

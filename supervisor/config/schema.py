@@ -160,7 +160,7 @@ PROGRAM = Section(
     Key(
         "no_new_privileges",
         FLAG,
-        "Whether setuid programs and file capabilities cannot raise its privileges (Compose's security_opt).",
+        "Keep setuid programs and file capabilities from raising its privileges (Compose's security_opt).",
         False,
     ),
     Key(
@@ -227,7 +227,7 @@ PROGRAM = Section(
     Key(
         "runtime_directory",
         RUNTIME_DIRECTORIES,
-        "Directories to create before the first start. Their owner is the program's user, also of existing ones.",
+        "Directories to create before the first start. They belong to the program's user, even if they existed before.",
         [],
     ),
     Key(
