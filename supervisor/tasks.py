@@ -89,7 +89,7 @@ class Tasks:
     def catch_up(self) -> None:
         """Start the tasks that the engine has ordered, and end those that nobody waits for any more.
 
-        One that fails keeps none of the others from its task: the core waits for each of them.
+        An error in one of them does not affect the others, because the core waits for each of them.
         """
         attempt, orders = self._engine.faults.attempt, self._engine.orders
         attempt("probe", self._drop_probes)
