@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from supervisor.core import fleet as core
 from supervisor.core.actions import RunCommand, RunProbe
-from supervisor.core.container import STEPS, Asked, Fault, Over
+from supervisor.core.container import STEPS, Asked, Batch, Fault, Over
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import (
@@ -345,6 +346,24 @@ def test_a_fault_stops_everything_in_order_with_70(turned: Turn) -> None:
     assert verdict is not None
     assert verdict.code == 70
     assert own_children() == []
+
+
+def test_events_that_cannot_be_decided_together_are_decided_one_by_one(
+    turned: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = turned(program("a"), program("b"), program("c")).begin()
+    advance = core.advance
+
+    def fail_together(plan: Any, fleet: Any, event: Any, now: float) -> Any:
+        if isinstance(event, Batch):
+            raise LookupError("a bug")
+        return advance(plan, fleet, event, now)
+
+    monkeypatch.setattr(core, "advance", fail_together)
+    container.engine.feed(*(Asked(((name, 1),), StopRequested()) for name in "abc"))
+    assert [type(container.phase(name)) for name in "abc"] == [Stopping] * 3
+    assert container.engine.counters.internal_errors == {"core": 2}
+    container.shut_down()
 
 
 def test_daemons_that_took_everything_off_are_gone_at_the_very_end(turned: Turn, tmp_path: Path) -> None:
