@@ -1,17 +1,16 @@
-"""A real nginx in front of a real uWSGI, in a directory of their own, and clients of theirs."""
+"""A real nginx in front of a real uWSGI, in a directory of their own, and requests to them."""
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import socket
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.container import CHILDREN
+from integration.servers.clients import Request
 from integration.servers.nginx import write_nginx
 from integration.waiting import sleep_until
 
@@ -78,33 +77,9 @@ class Site:
         self.programs["nginx"]["healthcheck"]["start_period"] = "10s"
 
 
-class Download(threading.Thread):
-    """One request. `began`: its first bytes have arrived."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self._port = port
-        self.began = threading.Event()
-        self.body: bytes | None = None
-        """The whole response; None if it was cut short."""
-
-    def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        try:
-            connection.request("GET", "/slow")
-            response = connection.getresponse()
-            first = response.read(1024)
-            self.began.set()
-            self.body = first + response.read()
-        except (OSError, http.client.HTTPException):
-            self.body = None
-        finally:
-            connection.close()
-
-
-def begin_downloads(port: int, count: int) -> list[Download]:
+def begin_downloads(port: int, count: int) -> list[Request]:
     """Return once `count` requests are being answered."""
-    downloads = [Download(port) for _ in range(count)]
+    downloads = [Request(port, "/slow") for _ in range(count)]
     for download in downloads:
         download.start()
     sleep_until(lambda: all(download.began.is_set() for download in downloads), 10, "all requests are being answered")
