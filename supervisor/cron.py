@@ -31,7 +31,7 @@ FIELDS = {
 """The fields in their order, each with its values. The first one may be left out."""
 EXTRA = "supinit[schedule]"
 MAX_COUNT = 100
-"""The most times that are counted one by one. More mean that the clock has jumped far, and the number is useless."""
+"""The most due times that are counted one by one. If more have passed, the clock was set, and the number is useless."""
 
 
 def parse_cron(text: str) -> str:

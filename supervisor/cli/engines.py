@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("compose", "ecs", "kubernetes", "nomad")
 RESERVE = 10.0
-"""Seconds that a grace period exceeds the worst case by, at least."""
+"""Seconds by which a grace period exceeds the worst case, at least."""
 STEP = 10
 """Grace periods are multiples of this."""
 START = 60

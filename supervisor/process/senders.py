@@ -34,7 +34,7 @@ def find_instance(pid: int, mains: Mapping[int, InstanceId], identity: str) -> I
 
 
 def named_daemons(pid_files: Iterable[tuple[InstanceId, str]]) -> dict[int, InstanceId]:
-    """Return the processes that pid files name, of those that can be read."""
+    """Return the processes named by the pid files that can be read."""
     daemons = {}
     for instance, path in pid_files:
         try:
