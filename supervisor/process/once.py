@@ -15,11 +15,10 @@ import time
 
 from supervisor.core.once import reason_to_skip
 from supervisor.core.record import Record
+from supervisor.trusted_path import open_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from supervisor.core.once import Once
     from supervisor.core.program import InstanceId
 
@@ -53,19 +52,21 @@ class Claims:
     def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
         """Try to take the program's lock. Raises OSError where the directory cannot be used; no lock is held then."""
         self.release(instance)
-        folder = _folder(once, instance)
-        os.makedirs(folder, exist_ok=True)
-        # others may write to a shared directory: a link there must not lead supinit, as root, to another file
-        lock = os.open(os.path.join(folder, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        folder = _open(once, instance)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            reason = _reason_to_skip(folder, once)
-        except BlockingIOError:
-            os.close(lock)
-            return Busy()
-        except BaseException:
-            _unlock(lock)
-            raise
+            # others may write to a shared directory: a link there must not lead supinit, as root, to another file
+            lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                reason = _reason_to_skip(folder, once, instance)
+            except BlockingIOError:
+                os.close(lock)
+                return Busy()
+            except BaseException:
+                _unlock(lock)
+                raise
+        finally:
+            os.close(folder)
         if reason is not None:
             _unlock(lock)
             return Skipped(reason)
@@ -77,7 +78,6 @@ class Claims:
         import json
 
         _, started_at = self._held[instance]
-        folder = _folder(once, instance)
         content = {
             "program": instance[0],
             "key": once.key,
@@ -87,7 +87,11 @@ class Claims:
             "host": os.uname().nodename,
         }
         try:
-            _write_whole(os.path.join(folder, f"{_file_name(once.key)}.json"), json.dumps(content) + "\n")
+            folder = _open(once, instance)
+            try:
+                _write_whole(folder, f"{_file_name(once.key)}.json", json.dumps(content) + "\n")
+            finally:
+                os.close(folder)
         finally:
             self.release(instance)
 
@@ -115,25 +119,25 @@ def _folder(once: Once, instance: InstanceId) -> str:
     return os.path.join(once.dir or "", instance[0])
 
 
-def _reason_to_skip(folder: str, once: Once) -> str | None:
+def _open(once: Once, instance: InstanceId) -> int:
+    """Open the program's directory, and make it if it is missing. Raises OSError, also for a link of another user."""
+    return open_folder(os.path.abspath(_folder(once, instance)), make=True)
+
+
+def _reason_to_skip(folder: int, once: Once, instance: InstanceId) -> str | None:
     """Return the reason to skip the run, or None if it must run."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     is_recorded = f"{_file_name(once.key)}.json" in names
-    return reason_to_skip(once.key, once.order, is_recorded, _recorded_orders(folder, names))
+    paths = [os.path.join(_folder(once, instance), name) for name in names]
+    orders = (order for path in paths if (order := _recorded_order(folder, path)) is not None)
+    return reason_to_skip(once.key, once.order, is_recorded, orders)
 
 
-def _recorded_orders(folder: str, names: list[str]) -> Iterator[str]:
-    for name in names:
-        recorded = _recorded_order(os.path.join(folder, name))
-        if recorded is not None:
-            yield recorded
-
-
-def _recorded_order(path: str) -> str | None:
+def _recorded_order(folder: int, path: str) -> str | None:
     import json
 
     # others who share the directory must not be able to hang supinit with a FIFO or fill its memory
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(os.path.basename(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     try:
         data = os.read(descriptor, _MAX_RECORD)
     except BlockingIOError:
@@ -157,20 +161,18 @@ def _file_name(key: str) -> str:
     return f"{name[:100]}%-{sha256(key.encode(*_CODEC)).hexdigest()}"  # an escaped short key never contains %-
 
 
-def _write_whole(path: str, text: str) -> None:
+def _write_whole(folder: int, name: str, text: str) -> None:
     """Write a file atomically: after a crash it is complete or absent (rename(2), fsync(2))."""
-    draft = f"{path}.new"
+    draft = f"{name}.new"
     try:
-        os.unlink(draft)
+        os.unlink(draft, dir_fd=folder)
     except FileNotFoundError:
         pass
-    with open(draft, "x", encoding="utf-8") as file:  # never through a link (O_EXCL)
+    # O_EXCL: never through a link
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666, dir_fd=folder)
+    with open(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
-    os.rename(draft, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        os.fsync(descriptor)
+    os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.fsync(folder)

@@ -74,6 +74,20 @@ def test_a_link_that_was_planted_in_the_directory_leads_to_no_other_file(shared:
     assert not (tmp_path / "new").exists()
 
 
+@needs_root
+def test_a_directory_that_another_user_has_replaced_by_a_link_is_refused(shared: Path, tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    shared.mkdir()
+    (shared / "migrate").symlink_to(tmp_path / "etc")
+    os.lchown(shared / "migrate", NOBODY, NOBODY)
+    with pytest.raises(PermissionError, match=f"migrate is a link that uid {NOBODY} has made"):
+        outcome(shared)
+    assert list((tmp_path / "etc").iterdir()) == []
+    os.lchown(shared / "migrate", 0, 0)
+    done(shared)
+    assert isinstance(outcome(shared, "v1"), Skipped)
+
+
 def records(shared: Path) -> list[str]:
     return sorted(str(path.relative_to(shared)) for path in shared.rglob("*") if path.name != "lock" and path.is_file())
 
