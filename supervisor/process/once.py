@@ -52,7 +52,7 @@ class Claims:
     def claim(self, instance: InstanceId, once: Once) -> Granted | Skipped | Busy:
         """Try to take the program's lock. Raises OSError where the directory cannot be used; no lock is held then."""
         self.release(instance)
-        folder = _open(once, instance)
+        folder = _open(once, instance, make=True)
         try:
             # others may write to a shared directory: a link there must not lead supinit, as root, to another file
             lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder)
@@ -119,9 +119,9 @@ def _folder(once: Once, instance: InstanceId) -> str:
     return os.path.join(once.dir or "", instance[0])
 
 
-def _open(once: Once, instance: InstanceId) -> int:
-    """Open the program's directory, and make it if it is missing. Raises OSError, also for a link of another user."""
-    return open_folder(os.path.abspath(_folder(once, instance)), make=True)
+def _open(once: Once, instance: InstanceId, make: bool = False) -> int:
+    """Open the directory of a program; `make` it if it is missing. Raises OSError, also for a link of another user."""
+    return open_folder(os.path.abspath(_folder(once, instance)), make)
 
 
 def _reason_to_skip(folder: int, once: Once, instance: InstanceId) -> str | None:

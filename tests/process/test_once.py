@@ -74,6 +74,15 @@ def test_a_link_that_was_planted_in_the_directory_leads_to_no_other_file(shared:
     assert not (tmp_path / "new").exists()
 
 
+def test_a_directory_that_has_vanished_is_not_made_again_for_the_record(shared: Path) -> None:
+    claims = Claims()
+    claims.claim(MIGRATE, Once("v1", str(shared)))
+    shared.rename(shared.with_name("elsewhere"))
+    with pytest.raises(FileNotFoundError):
+        claims.record(MIGRATE, Once("v1", str(shared)))
+    assert not shared.exists()
+
+
 @needs_root
 def test_a_directory_that_another_user_has_replaced_by_a_link_is_refused(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
