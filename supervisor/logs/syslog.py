@@ -28,6 +28,7 @@ from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.errors import StartError
 from supervisor.file_identity import identity_of
 from supervisor.logs.syslog_message import parse_message
+from supervisor.umask import bind_with_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,8 +109,7 @@ def _listen(path: str) -> socket:
         _remove_stale(path)
         listener.setsockopt(SOL_SOCKET, SO_PASSCRED, 1)
         listener.setsockopt(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
-        listener.bind(path)
-        os.chmod(path, 0o666)
+        bind_with_mode(listener, path, 0o666)
     except OSError as error:
         listener.close()
         raise StartError(f"cannot listen on {path} (supervisor.syslog): {error.strerror or error}") from None

@@ -33,6 +33,7 @@ from supervisor.core.record import Record
 from supervisor.core.sockets import Backlog, DescriptorText, ListenSocket, SocketType, in_use, numbered
 from supervisor.errors import SpawnError
 from supervisor.file_identity import identity_of
+from supervisor.umask import bind_with_mode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +90,8 @@ class HeldSocket:
         self.socket.bind(address)
 
     def _bind_path(self, path: str) -> None:
-        """The umask makes the mode right from the first moment (unix(7)); without listen(2), a connect is refused."""
         _remove_stale(path, KINDS[self.spec.kind])
-        umask = os.umask(0o777 & ~self.spec.mode)
-        try:
-            self.socket.bind(path)
-        finally:
-            os.umask(umask)
+        bind_with_mode(self.socket, path, self.spec.mode)
         self._identity = identity_of(path)
         self._give_away(path)
 

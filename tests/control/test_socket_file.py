@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.control.http import socket_file
+
 from .dialogue import served
 from .steered import SteeredContainer, service
 
@@ -33,6 +35,21 @@ def test_the_file_has_the_mode_that_was_asked_for_whatever_the_umask(socket_path
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to any group")
 def test_the_file_belongs_to_the_group(socket_path: str) -> None:
     assert asyncio.run(serve_once(socket_path, 0o660, 900)).st_gid == 900
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to any group")
+def test_a_link_that_takes_its_place_at_once_gives_no_other_file_to_the_group(
+    socket_path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.touch()
+
+    def bind(listener: socket.socket, path: str, mode: int) -> None:
+        os.symlink(victim, path)
+
+    monkeypatch.setattr(socket_file, "bind_with_mode", bind)
+    socket_file.SocketFile(socket_path, 0o660, 900).socket.close()
+    assert victim.stat().st_gid == 0
 
 
 def test_a_socket_that_nobody_listens_on_is_replaced(socket_path: str) -> None:

@@ -9,6 +9,7 @@ import stat
 
 from supervisor.core.protocol import MAX_SOCKET_PATH
 from supervisor.file_identity import identity_of
+from supervisor.umask import bind_with_mode
 
 
 class SocketFile:
@@ -24,26 +25,18 @@ class SocketFile:
         _remove_stale(path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            self._bind(mode)
+            bind_with_mode(self.socket, path, mode)
             self._identity = identity_of(path)
         except OSError:
             self.socket.close()
             raise
         try:
             if group is not None:
-                os.chown(path, -1, group)
+                os.chown(path, -1, group, follow_symlinks=False)
         except OSError:
             self.socket.close()
             self.remove()
             raise
-
-    def _bind(self, mode: int) -> None:
-        """The umask makes the mode right from the first moment (unix(7)); without listen(2), a connect is refused."""
-        umask = os.umask(0o777 & ~mode)
-        try:
-            self.socket.bind(self.path)
-        finally:
-            os.umask(umask)
 
     @property
     def is_lost(self) -> bool:
