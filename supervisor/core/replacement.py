@@ -47,8 +47,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
         if going.becomes is not None and going.instances and len(going.instances) >= old.programs[name].scale:
             restart_dependants(turn, name)
     for name, program in turn.plan.programs.items():
-        if name not in leaving and name not in rolling:
-            redefine(turn, old.programs.get(name), program, known)
+        redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
     turn.replaces = True
 
@@ -65,8 +64,7 @@ def _rolling(turn: Settling, new: Plan, stale: Collection[str]) -> dict[str, Pro
         if (
             name in stale
             or (roll is not None and roll.is_update_under_way)
-            or any(needs_new_process(turn.plan.program_of(i), entry) for i in old.instances)
-            or any(i in turn.plan.entries for i in old.instances)
+            or any(i in turn.plan.entries or needs_new_process(old, entry) for i in old.instances)
             or is_in_the_way(old, entry, turn.lives)
         ):
             rolling[name] = entry
@@ -120,8 +118,8 @@ def replace_gone(turn: Settling) -> bool:
 
 def _alone(becomes: Program | None, gone: Collection[InstanceId]) -> Program | None:
     """Return the entry without the processes beside it that are gone."""
-    if becomes is None or not becomes.beside:
-        return becomes
+    if becomes is None:
+        return None
     return replace(becomes, beside=tuple(i for i in becomes.beside if i not in gone))
 
 
@@ -136,5 +134,5 @@ def _begin_anew(
             turn.apply(instance, StartRequested())
         elif instance in going.wanted or (is_wanted and instance not in known):
             start_or_schedule(turn, instance, is_new=before.schedule is None)
-        elif instance not in going.instances:
+        else:
             turn.apply(instance, Redefined(has_new_check))

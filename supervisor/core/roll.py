@@ -37,7 +37,7 @@ class Replacement(Record):
     generation: int
     ready_at: float | None = None
     free_at: float | None = None
-    watched_until: float = 0.0
+    watched_until: float = -inf
     predecessor: InstanceId | None = None
     """With start-first: the old process, in the instance's other lane. None: it is gone."""
 

@@ -21,7 +21,7 @@ from supervisor.core.container import RollAsked, RollChange, ScaleAsked, Serving
 from supervisor.core.dependencies import restart_dependants, start_dependencies
 from supervisor.core.events import Redefined, RestartRequested, StartRequested, StopAnnounced, StopRequested
 from supervisor.core.health import Health
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Running, Spawning, Starting, Stopping, Sweeping
+from supervisor.core.life import Backoff, Exited, Fatal, Pending, Running, Spawning, Starting, Stopping, Sweeping
 from supervisor.core.record import assert_never, replace
 from supervisor.core.restart_policy import exit_sentence
 from supervisor.core.roll import Outcome, Replacement, Roll, is_under_way
@@ -73,7 +73,8 @@ def ask_roll(turn: Settling, instances: Iterable[InstanceId]) -> None:
         if turn.plan.programs[name].schedule is not None or turn.is_rolling(name):
             continue
         start_dependencies(turn, name)
-        if last is not None and last.can_go_on and last.becomes is not None:
+        if last is not None and last.can_go_on:
+            assert last.becomes is not None
             roll_update(turn, name, last.becomes, is_stale=False)
         else:
             _put(turn, name, Roll(_serial(turn, name), "restart", _config(turn, name), tuple(those), len(those)), None)
@@ -91,14 +92,15 @@ def roll_update(turn: Settling, name: str, becomes: Program, is_stale: bool) -> 
             _redefine(turn, instance, becomes)
     last = turn.rolls.get(name)
     before = last.before if last is not None and last.can_go_on else None
+    assert becomes.update_config is not None
     roll = Roll(
         serial=_serial(turn, name),
         what="update",
-        config=becomes.update_config or UpdateConfig(),
+        config=becomes.update_config,
         pending=tuple(pending),
         total=len(pending),
         becomes=becomes,
-        before=before or turn.plan.programs[name],
+        before=before or turn.old_plan.programs[name],
     )
     _put(turn, name, roll, None)
 
@@ -113,9 +115,8 @@ def _is_to_be_replaced(turn: Settling, instance: InstanceId, becomes: Program) -
 
 def _redefine(turn: Settling, instance: InstanceId, becomes: Program) -> None:
     old = turn.plan.program_of(instance)
-    if old != becomes:
-        turn.plan = with_entry(turn.plan, instance, becomes)
-        turn.apply(instance, Redefined(old.healthcheck != becomes.healthcheck))
+    turn.plan = with_entry(turn.plan, instance, becomes)
+    turn.apply(instance, Redefined(old.healthcheck != becomes.healthcheck))
 
 
 def _serial(turn: Settling, name: str) -> int:
@@ -149,8 +150,8 @@ def keeps(turn: Settling, instance: InstanceId, event: Event) -> bool:
 def advance_roll(turn: Settling, name: str) -> None:
     """Look at the instances that are being replaced, and replace the next ones."""
     drop_gone(turn, name)
-    before = turn.rolls.get(name)
-    if before is None or not before.is_active:
+    before = turn.rolls[name]
+    if not before.is_active:
         return
     if not isinstance(turn.container_phase, Serving):
         give_up(turn, name, "the container is stopping")
@@ -166,8 +167,8 @@ def advance_roll(turn: Settling, name: str) -> None:
     if roll != before:
         _put(turn, name, roll, before, _health_of(turn, come_up))
     places = roll.config.parallelism or roll.total
-    while roll.pending and sum(each.takes_a_place for each in roll.under_way) < places:
-        roll = _replace_next(turn, name, roll)
+    while sum(each.takes_a_place for each in roll.under_way) < places and (ready := _ready(turn, roll)):
+        roll = _replace_next(turn, name, roll, ready)
     if not roll.pending and not roll.under_way:
         _complete(turn, name, roll)
 
@@ -179,7 +180,7 @@ def _look(turn: Settling, roll: Roll) -> Roll:
         life = turn.lives.get(each.instance)
         if life is None or turn.is_leaving(each.instance):
             continue
-        if each.ready_at is not None and each.predecessor is not None and each.predecessor not in turn.lives:
+        if each.predecessor not in turn.lives:
             each = replace(each, predecessor=None)
         is_watched = each.ready_at is None or turn.now < each.watched_until
         problem = _problem(life, each) if is_watched else None
@@ -187,7 +188,7 @@ def _look(turn: Settling, roll: Roll) -> Roll:
             roll = replace(roll, failed=(*roll.failed, (each.instance, problem)))
             dismiss(turn, each)
             continue
-        if life.generation > each.generation and _is_asked_to_restart(life):
+        if _begins_anew(life):
             each = Replacement(each.instance, life.generation)
         elif each.ready_at is None and life.generation > each.generation and _is_up(life):
             roll = replace(roll, replaced=(*roll.replaced, each.instance))
@@ -195,12 +196,12 @@ def _look(turn: Settling, roll: Roll) -> Roll:
             each = replace(each, ready_at=turn.now, free_at=free_at, watched_until=turn.now + roll.config.monitor)
         if each.free_at is not None and turn.now >= each.free_at:
             each = replace(each, free_at=None)
-        if each.ready_at is not None and turn.now >= each.watched_until:
+        if turn.now >= each.watched_until:
             each = replace(each, watched_until=-inf)
         is_free = (each.free_at is None or not roll.pending) and each.predecessor is None
         if each.ready_at is None or turn.now < each.watched_until or not is_free:
             under_way.append(each)
-    there = tuple(i for i in roll.pending if i in turn.lives and not turn.is_leaving(i))
+    there = tuple(i for i in roll.pending if not turn.is_leaving(i))
     return replace(roll, pending=there, under_way=tuple(under_way))
 
 
@@ -212,9 +213,9 @@ def _is_up(life: Life) -> bool:
     return life.is_up or isinstance(life.phase, Exited)
 
 
-def _is_asked_to_restart(life: Life) -> bool:
-    """Whether somebody else wants another process, such as a program that it depends on."""
-    return life.again or (isinstance(life.phase, Stopping) and life.goal is Goal.UP and life.phase.blame is None)
+def _begins_anew(life: Life) -> bool:
+    """Whether a new process follows though none has failed: a dependency has restarted, or the start is held back."""
+    return life.again or (isinstance(life.phase, Pending) and life.phase.held_until is not None)
 
 
 def _problem(life: Life, each: Replacement) -> str | None:
@@ -228,20 +229,26 @@ def _problem(life: Life, each: Replacement) -> str | None:
             return reason
         case Stopping(blame=blame) if blame is not None:
             return blame.sentence
-        case _ if life.generation > each.generation + 1:
-            return exit_sentence(life.last_exit) if life.last_exit is not None else "was started again"
-        case _ if life.health is Health.UNHEALTHY:
-            detail = life.health_state.detail if life.health_state is not None else ""
+        case _ if life.generation > each.generation + 1 and life.last_exit is not None:
+            return exit_sentence(life.last_exit)
+        case _ if life.health_state is not None and life.health is Health.UNHEALTHY:
+            detail = life.health_state.detail
             return f"is unhealthy: {detail}" if detail else "is unhealthy"
         case _:
             return None
 
 
-def _replace_next(turn: Settling, name: str, roll: Roll) -> Roll:
+def _ready(turn: Settling, roll: Roll) -> list[InstanceId]:
+    """Return the instances that can be replaced now. An update does not start what is being stopped: it waits."""
+    lives = turn.lives
+    return [i for i in roll.pending if roll.becomes is None or lives[i].is_wanted or not lives[i].is_alive]
+
+
+def _replace_next(turn: Settling, name: str, roll: Roll, ready: Sequence[InstanceId]) -> Roll:
     """Begin to replace the next instance: one that is down anyway, or else the first."""
-    instance = next((i for i in roll.pending if not _is_up(turn.lives[i])), roll.pending[0])
+    instance = next((i for i in ready if not _is_up(turn.lives[i])), ready[0])
     life = turn.lives[instance]
-    is_asleep = roll.becomes is not None and not life.is_wanted and not life.is_alive
+    is_asleep = roll.becomes is not None and not life.is_wanted
     if starts_first(turn, roll, instance):
         return _start_next(turn, name, roll, instance)
     after = replace(
@@ -284,7 +291,8 @@ def _start_next(turn: Settling, name: str, roll: Roll, instance: InstanceId) -> 
 def take_entry(turn: Settling, instance: InstanceId) -> None:
     """Give an instance that is down the entry that its roll has for it."""
     roll = turn.rolls[instance[0]]
-    if roll.becomes is not None and instance in roll.switching:
+    if instance in roll.switching:
+        assert roll.becomes is not None
         turn.plan = with_entry(turn.plan, instance, roll.becomes)
         left = tuple(other for other in roll.switching if other != instance)
         turn.rolls = {**turn.rolls, instance[0]: replace(roll, switching=left)}
@@ -343,10 +351,8 @@ def _end_paused_restart(turn: Settling, name: str, reason: str) -> None:
 
 def forget_update(turn: Settling, name: str) -> None:
     """Note that a newer table has replaced an update, which can no longer continue."""
-    roll = turn.rolls[name]
     give_up(turn, name, "another update has begun")
-    if roll.becomes is not None:
-        turn.rolls = {**turn.rolls, name: replace(turn.rolls[name], becomes=None, before=None, switching=())}
+    turn.rolls = {**turn.rolls, name: replace(turn.rolls[name], becomes=None, switching=())}
 
 
 def _complete(turn: Settling, name: str, roll: Roll) -> None:
@@ -372,7 +378,7 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
     }  # with start-first, the old process if the new one failed
     turn.plan = replace_entries(turn.plan, {name: entry}, turn.leaving, old.instances)
     for instance, own in stay.items():
-        if needs_new_process(own, entry) and not turn.is_leaving(instance) and turn.lives[instance].is_alive:
+        if needs_new_process(own, entry) and turn.lives[instance].is_alive:
             turn.plan = with_entry(turn.plan, instance, own)
     if going is not None and going.becomes is not None:
         becoming = replace(entry, scale=going.becomes.scale)
@@ -383,5 +389,5 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
 def _end(turn: Settling, name: str, roll: Roll, outcome: Outcome, reason: str) -> None:
     dismiss_all(turn, roll)
     _put(turn, name, replace(roll, under_way=(), outcome=outcome, reason=reason), roll)
-    if isinstance(turn.container_phase, Serving) and turn.lives and turn.have_all_ended():
+    if turn.have_all_ended():
         finish(turn)

@@ -31,7 +31,9 @@ class Settling:
     """
 
     def __init__(self, plan: Plan, fleet: Fleet, now: float) -> None:
-        self._first_plan = self.old_plan = self.plan = plan
+        self._first_plan = self.plan = plan
+        self.old_plan: Plan
+        """The plan before the event that is worked out."""
         self.now = now
         self.lives = dict(fleet.lives)
         self.due = dict(fleet.due)
@@ -53,19 +55,19 @@ class Settling:
         self.orders: list[FleetOrder] = []
         self.changes: list[FleetChange] = []
         self.files = dict(fleet.files)
-        self.seen = 0
+        self.seen: int
         """How many of the changes precede the event that is worked out."""
-        self.judged = 0
+        self.judged: int
         """How many of the changes have been judged."""
         self.touched: list[str] = []
         """Programs that have changed since the rules were applied last."""
         self.freed: list[str] = []
         """Programs that nothing holds back any more since the rules were applied last."""
-        self.replaces = False
+        self.replaces: bool
         """Whether this event may replace entries, of programs that have left (replacement.py)."""
-        self.is_broken = False
+        self.is_broken: bool
         """Whether settling after this event had to be broken off."""
-        self.came_up = False
+        self.came_up: bool
         """Whether a program has come up for the first time since the container's readiness was looked at."""
 
     def result(self) -> Turn:
@@ -118,7 +120,7 @@ class Settling:
         self.lives[instance] = after
         self._note_due(instance, after)
         beside = self.plan.programs[instance[0]].beside
-        is_beside = bool(beside) and instance in beside
+        is_beside = instance in beside
         self.changes.append(Change(instance, before, after, program, is_beside))
         self.touched.append(instance[0])
         self.came_up = self.came_up or (after.was_up and not before.was_up)
@@ -128,9 +130,9 @@ class Settling:
             self.killed += 1
         if instance[0] in self.leaving and not after.is_alive:
             self.continue_at = self.now
-        if self.rolls and not after.is_alive and instance[0] in self.rolls:
-            self._change_entry(instance, self.rolls[instance[0]])
-        if isinstance(before.phase, Sweeping) and isinstance(after.phase, Backoff) and after.phase.until <= self.now:
+        if instance[0] in self.rolls and not after.is_alive:
+            self._take_entry(instance)
+        if isinstance(before.phase, Sweeping) and isinstance(after.phase, Backoff):
             self.apply(instance, DeadlinePassed())  # no delay: its replacement starts in this turn
 
     def _note_due(self, instance: InstanceId, life: Life) -> None:
@@ -144,12 +146,10 @@ class Settling:
         """Take other instances, or the same ones with other deadlines."""
         self.lives, self.due = lives, all_due(lives)
 
-    def _change_entry(self, instance: InstanceId, roll: Roll) -> None:
-        """Give an instance that is down now the entry that a rolling update has for it."""
-        if roll.becomes is not None and instance in roll.switching:
-            from supervisor.core.rolling import take_entry
+    def _take_entry(self, instance: InstanceId) -> None:
+        from supervisor.core.rolling import take_entry
 
-            take_entry(self, instance)
+        take_entry(self, instance)
 
     def apply_all(self, event: Event) -> None:
         for instance in self.lives:

@@ -186,10 +186,9 @@ def merge(old: Plan, leaving: Mapping[str, Leaving], new: Plan, rolling: Collect
 
     What is `rolling` keeps its old entry, too, but waits for what the new one depends on.
     """
-    programs = {name: old.programs[name] if name in leaving else entry for name, entry in new.programs.items()}
+    programs = {**new.programs, **{name: old.programs[name] for name in leaving}}
     for name in rolling:
         programs[name] = replace(old.programs[name], depends_on=new.programs[name].depends_on)
-    programs |= {name: old.programs[name] for name in leaving if name not in programs}
     plan = _plan_between(settings_after(old.settings, new.settings), programs, leaving, old.entries)
     return replace(plan, warnings=new.warnings, scaled=new.scaled)
 
@@ -253,14 +252,10 @@ def with_scales(old: Plan, new: Plan) -> Plan:
         for name, program in old.programs.items()
         if (program.second_lane or program.beside) and name in new.programs
     }
-    if lanes:
-        new = replace(new, programs={**new.programs, **lanes})
-    kept = {name: both for name, both in old.scaled.items() if name in new.programs}
-    kept = {name: (own, now) for name, (own, now) in kept.items() if new.programs[name].scale == own}
-    if not kept:
-        return new
-    scaled = {name: replace(new.programs[name], scale=now) for name, (_, now) in kept.items()}
-    return replace(new, programs={**new.programs, **scaled}, scaled=kept)
+    programs = {**new.programs, **lanes}
+    kept = {n: both for n, both in old.scaled.items() if n in programs and programs[n].scale == both[0]}
+    scaled = {name: replace(programs[name], scale=now) for name, (_, now) in kept.items()}
+    return replace(new, programs={**programs, **scaled}, scaled=kept)
 
 
 def _has_same_place(before: Program, after: Program | None) -> bool:
@@ -274,7 +269,6 @@ def _plan_between(
     """Make a plan of old and new entries. If they form a cycle, drop the dependencies of what leaves."""
     if find_cycles({name: tuple(d.program for d in program.depends_on) for name, program in programs.items()}):
         programs = programs | {name: replace(programs[name], depends_on=()) for name in leaving}
-    own = {instance: entry for instance, entry in own.items() if instance[0] in programs}
     return make_plan(Table(settings, tuple(programs.values())), own)
 
 
@@ -285,7 +279,7 @@ def settings_after(old: Settings, new: Settings) -> Settings:
 
 def _without_the_missing(program: Program, programs: Mapping[str, object]) -> Program:
     kept = tuple(dependency for dependency in program.depends_on if dependency.program in programs)
-    return program if len(kept) == len(program.depends_on) else replace(program, depends_on=kept)
+    return replace(program, depends_on=kept)
 
 
 def needs_new_process(old: Program, new: Program) -> bool:

@@ -298,10 +298,14 @@ def _rolls_beyond_their_places(world: World) -> list[object]:
         if roll.is_active
         and (
             sum(each.takes_a_place for each in roll.under_way) > (roll.config.parallelism or roll.total)
-            or not roll.under_way
+            or not (roll.under_way or any(_is_being_stopped(world.fleet.lives[i]) for i in roll.pending))
             or not isinstance(world.fleet.container_phase, Serving)
         )
     ]
+
+
+def _is_being_stopped(life: Life) -> bool:
+    return life.is_alive and not life.is_wanted
 
 
 def _strangers(world: World) -> object:

@@ -32,6 +32,7 @@ from supervisor.core.container import (
     Over,
     ReadClock,
     RestartDue,
+    RollChange,
     RunsPassedOver,
     SweepContainer,
     TimePassed,
@@ -55,9 +56,11 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.life import Life, Phase
+from supervisor.core.log_events import LogEvent
 from supervisor.core.plan import Plan, make_plan
 from supervisor.core.program import Condition, Dependency, InstanceId, Program, Settings, Signal, Table
 from supervisor.core.record import replace
+from supervisor.core.roll_events import describe_roll
 from supervisor.core.verdict import Verdict
 from supervisor.core.watch import WatchKey
 
@@ -148,6 +151,8 @@ class World:
         self.clock_offset = 1_800_000_000.0
         self.clock_reads: list[float] = []
         self.passed_over: list[RunsPassedOver] = []
+        self.roll_events: list[tuple[float, LogEvent]] = []
+        """What is told about rolling restarts and updates, and when."""
         self.last_seen: float | None = None
         self.watched: dict[WatchKey, FilesLooked] = {}
         """The watches that have been looked at and not been forgotten, and the next answer to each."""
@@ -179,6 +184,8 @@ class World:
             self.changes += [change for change in turn.changes if isinstance(change, Change)]
             self.restarts_due += [(self.now, c.instance, c.reason) for c in turn.changes if isinstance(c, RestartDue)]
             self.passed_over += [change for change in turn.changes if isinstance(change, RunsPassedOver)]
+            for roll_change in (change for change in turn.changes if isinstance(change, RollChange)):
+                self.roll_events += [(self.now, event) for event in describe_roll(roll_change)]
             for order in turn.orders:
                 if isinstance(order, SweepContainer):
                     events.append(ContainerSwept())
