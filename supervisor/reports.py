@@ -130,10 +130,6 @@ class Reports:
         self._deaths += deaths
         return more
 
-    @property
-    def has_deaths(self) -> bool:
-        return bool(self._deaths)
-
     def take_deaths(self, fleet: Fleet) -> Iterator[FleetEvent]:
         """Yield the ends of main processes, and pass the other deaths on to their owners."""
         while self._deaths:

@@ -34,14 +34,12 @@ if TYPE_CHECKING:
 class Value:
     """A scalar. `parse` returns None for an invalid value, or raises ValueError with the reason."""
 
-    __slots__ = ("_schema", "allowed", "parse", "unit")
+    __slots__ = ("_schema", "allowed", "parse")
 
-    def __init__(self, parse: Callable[[str], object], allowed: str, schema: Schema, unit: str = "") -> None:
+    def __init__(self, parse: Callable[[str], object], allowed: str, schema: Schema) -> None:
         self.parse = parse
         self.allowed = allowed
         self._schema = schema
-        self.unit = unit
-        """Unit of a bare number."""
 
     def read(self, node: Node, path: str, reading: Reading) -> Any:
         if type(node) is not Scalar or node.is_null:

@@ -46,7 +46,7 @@ def is_name(text: str, letters: frozenset[str] = NAME_LETTERS) -> bool:
     return text[:1] in _LETTERS_AND_DIGITS and letters.issuperset(text)
 
 
-def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
+def integer(minimum: int, maximum: int | None = None) -> Value:
     """Return the type of a whole number within these limits, both included."""
 
     def parse(text: str) -> int | None:
@@ -58,7 +58,7 @@ def integer(minimum: int, maximum: int | None = None, unit: str = "") -> Value:
     schema: Schema = {"type": "integer", "minimum": minimum}
     if maximum is not None:
         schema["maximum"] = maximum
-    return Value(parse, f"a whole number {limits}", _number_schema(schema, "^[+-]?[0-9]+$"), unit)
+    return Value(parse, f"a whole number {limits}", _number_schema(schema, "^[+-]?[0-9]+$"))
 
 
 def number(minimum: float) -> Value:
@@ -80,7 +80,7 @@ def duration(may_be_zero: bool = True) -> Value:
     pattern = f"{digits}(([0-9]*[.]?[0-9]*(us|ms|s|m|h|d))+|[0-9]*[.]?[0-9]*)$"
     schema = _number_schema({"type": "number", **limits}, pattern)
     more = "" if may_be_zero else " greater than 0,"
-    return Value(parse, f"a duration{more} such as 90, 1.5, 500ms or 1m30s", schema, "seconds")
+    return Value(parse, f"a duration{more} such as 90, 1.5, 500ms or 1m30s", schema)
 
 
 def size(minimum: int) -> Value:
@@ -89,7 +89,7 @@ def size(minimum: int) -> Value:
         return value if value is not None and value >= minimum else None
 
     schema = _number_schema({"type": "number", "minimum": minimum}, "^[0-9]*[.]?[0-9]*([bB]|[kKmMgG][bB]?)?$")
-    return Value(parse, f"a size of at least {minimum} such as 4096, 64kb, 10mb or 1g", schema, "bytes")
+    return Value(parse, f"a size of at least {minimum} such as 4096, 64kb, 10mb or 1g", schema)
 
 
 def _rate(text: str) -> int | None:

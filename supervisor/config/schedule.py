@@ -34,7 +34,6 @@ _INTERVAL = Value(
     _interval,
     "a duration of at least 100ms, such as 30s, 10m or 1h30m",
     duration(may_be_zero=False).json_schema(),
-    "seconds",
 )
 _CRON = Value(
     _cron,
