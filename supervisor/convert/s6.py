@@ -132,7 +132,6 @@ class _Services:
 
     def __init__(self, folder: str, conversion: _Conversion, initial: str) -> None:
         self.folder = folder
-        self.conversion = conversion
         self.draft = conversion.draft
         self.initial = initial
         self.names = _folders(folder)
