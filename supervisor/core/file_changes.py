@@ -52,7 +52,7 @@ class FileState(Record):
     """When the first hint after the last look came."""
     last_hint: float | None = None
     look_at: float = inf
-    is_looking: bool = False
+    is_looking: bool = True
     is_first: bool = True
     """Whether no look has been answered yet."""
     found: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def keep_watches(turn: Settling, since: float | None = None) -> None:
             turn.orders.append(ForgetFiles(key))
         for key in wanted:
             if key not in turn.files:
-                turn.files[key] = FileState(is_looking=True, looks_for=turn.now)
+                turn.files[key] = FileState(looks_for=turn.now)
                 turn.orders.append(LookAtFiles(key, since))
     for key, state in turn.files.items():
         if state.owed:
@@ -151,7 +151,7 @@ def note_look(turn: Settling, event: FilesLooked) -> Iterator[Asked | RollAsked]
     turn.changes.append(FilesChanged(key, changed, targets))
     owed = state.owed if is_restart else tuple((i, turn.lives[i].generation) for i in targets)
     turn.files[key] = replace(state, changed_at=turn.now, owed=owed)
-    if is_restart and targets:
+    if is_restart:
         is_rolling = turn.plan.programs[name].update_config is not None
         yield RollAsked(targets) if is_rolling else Asked(targets, RestartRequested())
 

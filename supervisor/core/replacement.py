@@ -50,6 +50,7 @@ def update(turn: Settling, new: Plan, stale: Collection[str]) -> None:
         redefine(turn, old.programs.get(name), program, known)
     turn.touched += turn.plan.programs
     turn.replaces = True
+    turn.note_ready()
 
 
 def _rolling(turn: Settling, new: Plan, stale: Collection[str]) -> dict[str, Program]:
@@ -112,7 +113,7 @@ def replace_gone(turn: Settling) -> bool:
         if becomes is not None:
             _begin_anew(turn, before.programs[name], becomes, leaving[name], known)
             turn.touched.append(name)
-    turn.came_up = True
+    turn.note_ready()
     return True
 
 

@@ -16,7 +16,7 @@ from math import inf
 
 from supervisor.core.container import Asked, MeasureMemory, RestartDue, RollAsked, Serving
 from supervisor.core.events import RestartRequested
-from supervisor.core.life import Backoff, Exited, Fatal, Goal, Running, Scheduled, Stopped
+from supervisor.core.life import Backoff, Exited, Fatal, Goal, Running, Stopped
 from supervisor.core.record import Record, replace
 from supervisor.core.wording import short_time
 
@@ -39,7 +39,7 @@ MIB = 1024.0 * 1024.0
 
 
 class Excess(Record):
-    """The process with this generation was above the limit in the last `looks` measurements."""
+    """The process with this generation was above the limit in the last `looks` measurements (`_kept`)."""
 
     generation: int
     memory: int
@@ -67,11 +67,11 @@ def keep_limits(turn: Settling) -> None:
     wanted = turn.plan.limited if isinstance(turn.container_phase, Serving) else ()
     if turn.plan is not turn.old_plan or len(wanted) != len(turn.limits):
         turn.limits = {name: _kept(turn, name, turn.limits.get(name) or LimitState()) for name in wanted}
-        return
-    changed = turn.changed_programs()
-    for name, state in turn.limits.items():
-        if name in changed or turn.now >= state.act_at:
-            turn.limits[name] = _kept(turn, name, state)
+    else:
+        changed = turn.changed_programs()
+        for name, state in turn.limits.items():
+            if name in changed or turn.now >= state.act_at:
+                turn.limits[name] = _kept(turn, name, state)
 
 
 def _kept(turn: Settling, name: str, state: LimitState) -> LimitState:
@@ -88,7 +88,7 @@ def _kept(turn: Settling, name: str, state: LimitState) -> LimitState:
     elif not state.is_looking:
         state = replace(state, look_at=min(state.look_at, turn.now + limits.interval))
     act_at = min((_due_at(turn, i, run, limits, state) for i, run in runs.items()), default=inf)
-    return replace(state, act_at=act_at if act_at < inf and _is_free(turn, name) else inf)
+    return replace(state, act_at=act_at if _is_free(turn, name) else inf)
 
 
 def _is(turn: Settling, instance: InstanceId, excess: Excess) -> bool:
@@ -105,8 +105,8 @@ def _runs(turn: Settling, name: str) -> dict[InstanceId, Run]:
     """Return the processes that may be replaced."""
     runs = {}
     for instance in turn.plan.programs[name].instances:
-        life = turn.lives.get(instance)
-        if life is not None and life.goal is Goal.UP and isinstance(life.phase, Running):
+        life = turn.lives[instance]
+        if life.goal is Goal.UP and isinstance(life.phase, Running):
             runs[instance] = life.phase.run
     return runs
 
@@ -127,8 +127,8 @@ def _is_free(turn: Settling, name: str) -> bool:
     """Whether no instance of the program is on its way up or down."""
     if name in turn.leaving or turn.is_rolling(name):
         return False
-    resting = Running | Stopped | Backoff | Exited | Fatal | Scheduled
-    lives = (turn.lives[i] for i in turn.plan.programs[name].everyone if i in turn.lives)
+    resting = Running | Stopped | Backoff | Exited | Fatal
+    lives = (turn.lives[i] for i in turn.plan.programs[name].everyone)
     return all(isinstance(life.phase, resting) and not life.again for life in lives)
 
 
@@ -164,9 +164,10 @@ def _request(turn: Settling, instance: InstanceId) -> Asked | RollAsked:
 
 def _reason(turn: Settling, instance: InstanceId, run: Run, limits: RestartLimits, state: LimitState) -> RestartDue:
     is_one_of_many = turn.plan.programs[instance[0]].scale > 1
-    if limits.memory is None or not _is_too_large(state, instance):
+    if not _is_too_large(state, instance):
         return RestartDue(instance, "age", f"it has run for {short_time(turn.now - run.since)}", is_one_of_many)
     memory = state.over[instance].memory
+    assert limits.memory is not None
     sentence = f"its memory is {memory / MIB:.1f} MiB, above {limits.memory / MIB:.1f} MiB"
     return RestartDue(instance, "memory", sentence, is_one_of_many)
 
@@ -176,11 +177,10 @@ def note_memory(turn: Settling, event: MemoryMeasured) -> None:
     state = turn.limits.get(event.name)
     if state is None or not state.is_looking:
         return
-    limit, over = _limits(turn, event.name).memory, dict(state.over)
+    over = dict(state.over)
     for instance, (generation, memory) in event.measured.items():
-        before = over.pop(instance, None)
-        if limit is not None and memory > limit:
-            over[instance] = Excess(generation, memory, 1 if before is None else before.looks + 1)
+        before = over.get(instance)
+        over[instance] = Excess(generation, memory, 1 if before is None else before.looks + 1)
     turn.limits[event.name] = _kept(turn, event.name, replace(state, is_looking=False, over=over))
 
 

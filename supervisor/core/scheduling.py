@@ -60,8 +60,7 @@ def keep_schedules(turn: Settling) -> None:
         program = turn.plan.programs[name]
         assert program.schedule is not None
         state = before.get(name) or ScheduleState(program.schedule)
-        if state.setting != program.schedule:
-            state = _with_setting(state, program.schedule)
+        state = _with_setting(state, program.schedule)
         if not _is_active(turn, name):
             state = replace(state, due_at=None, due_wall=None, handled_until=None, is_asking=False)
         elif state.due_at is None:
@@ -115,16 +114,19 @@ def _ask_clock(turn: Settling, names: Iterable[str]) -> None:
 
 
 def pass_schedule_time(turn: Settling) -> None:
-    due = [name for name, state in turn.schedules.items() if state.due_at is not None and turn.now >= state.due_at]
-    for name in due:
-        state = turn.schedules[name]
-        if state.setting.interval is not None and state.due_at is not None:
-            interval = state.setting.interval
-            count = 1 + int((turn.now - state.due_at) / interval)
-            last = state.due_at + (count - 1) * interval
-            turn.schedules[name] = replace(state, due_at=last + interval)
-            _take_due(turn, name, count, turn.now - last, interval)
-    _ask_clock(turn, [name for name in due if turn.schedules[name].setting.cron is not None])
+    crons: list[str] = []
+    for name, state in turn.schedules.items():
+        due_at, interval = state.due_at, state.setting.interval
+        if due_at is None or turn.now < due_at:
+            continue
+        if interval is None:
+            crons.append(name)
+            continue
+        count = 1 + int((turn.now - due_at) / interval)
+        last = due_at + (count - 1) * interval
+        turn.schedules[name] = replace(state, due_at=last + interval)
+        _take_due(turn, name, count, turn.now - last, interval)
+    _ask_clock(turn, crons)
 
 
 def note_clock_set(turn: Settling) -> None:
@@ -151,7 +153,7 @@ def note_clock(turn: Settling, readings: Mapping[str, ClockReading]) -> None:
             due_wall=reading.next,
             due_at=inf if reading.next is None else turn.now + max(0.0, reading.next - reading.wall),
         )
-        if reading.count and reading.last is not None:
+        if reading.last is not None:
             until_next = None if reading.next is None else reading.next - reading.last
             _take_due(turn, name, reading.count, reading.wall - reading.last, until_next)
     _ask_clock(turn, again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.core import lifecycle
-from supervisor.core.container import Change, ContainerReady, Fleet, Order, RestartDue, RollChange, Serving, Turn
+from supervisor.core.container import Change, ContainerReady, Fleet, Order, RollChange, Serving, Turn
 from supervisor.core.deadlines import all_due, next_deadline
 from supervisor.core.events import DeadlinePassed, RestartRequested, StopAnnounced, StopRequested
 from supervisor.core.holds import note_hold
@@ -115,7 +115,7 @@ class Settling:
         program = self.plan.program_of(instance)
         after, actions = lifecycle.advance(program, before, event, self.now)
         self.orders += [Order(instance, action) for action in actions]
-        if after is before or (not actions and after == before):
+        if after == before:
             return  # a new record with the same content would keep the rules going for ever
         self.lives[instance] = after
         self._note_due(instance, after)
@@ -211,7 +211,7 @@ class Settling:
         return {
             change.name if isinstance(change, RollChange) else change.instance[0]
             for change in self.fresh_changes
-            if isinstance(change, Change | RestartDue | RollChange)
+            if isinstance(change, Change | RollChange)
         }
 
     def keep_in_step(self) -> None:

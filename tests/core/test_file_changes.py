@@ -23,6 +23,7 @@ from supervisor.core.container import (
     WatchProblem,
 )
 from supervisor.core.events import BecameReady, RestartRequested, Spawned, StartRequested, StopRequested
+from supervisor.core.file_changes import FileState
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import Backoff, Fatal, Running, Starting, Stopped
 from supervisor.core.log_events import LogEvent, describe_container_change
@@ -411,3 +412,100 @@ def test_a_change_that_the_first_look_cannot_date_is_from_before_the_look() -> N
     first = replace(fleet.files[RELOADS], is_first=True, is_looking=True, looks_for=8.0)
     found = advance(plan, replace(fleet, files={RELOADS: first}), FilesLooked(RELOADS, ("tls.crt",)), 10.0).fleet
     assert found.files[RELOADS].last_hint == 8.0
+
+
+STARTS = replace(WEB, ready=Readiness(log="up", timeout=60.0))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda world: world.exits("web", 7),
+        lambda world: world.stop("web", "app"),
+        lambda world: world.update(replace(STARTS, scale=0), OTHER),
+        lambda world: world.update(OTHER),
+    ],
+    ids=["it ends", "it is to stop", "it leaves", "it is removed"],
+)
+def test_a_reload_is_owed_to_the_process_that_was_there(act: Callable[[World], World]) -> None:
+    web = replace(STARTS, restart_delay=RestartDelay(0.0))
+    world = _change(World(plan_of(web, program("app", "web"), OTHER), obeys={"app": ()}).begin().pass_to(5.0), RELOADS)
+    assert world.pass_to(20.0).fleet.files[RELOADS].owed == ((("web", 1), 1),)
+    act(world)
+    assert [state.owed for state in world.fleet.files.values()] in ([()], [])
+    assert world.pass_to(100.0).reloads == []
+
+
+def test_there_is_one_look_at_a_time_and_the_next_one_begins_with_nothing() -> None:
+    plan, fleet = plan_of(WEB), _world(WEB).fleet
+    fleet = advance(plan, fleet, FilesTouched((RELOADS,)), 10.0).fleet
+    looking = advance(plan, fleet, TimePassed(), 10.5).fleet
+    assert looking.files == {RELOADS: FileState(is_first=False, looks_for=10.0)}
+    touched = advance(plan, looking, FilesTouched((RELOADS,)), 10.6).fleet
+    assert touched.files[RELOADS] == FileState(10.6, 10.6, 11.1, is_first=False, looks_for=10.0)
+    assert advance(plan, touched, TimePassed(), 12.0).orders == ()
+
+
+def test_a_problem_of_a_watch_is_told_once_and_so_is_its_end() -> None:
+    plan, fleet = plan_of(WEB), _world(WEB).fleet
+    told: list[object] = []
+    for at, problem in ((10.0, "it is full"), (50.0, "it is full"), (90.0, "")):
+        fleet = advance(plan, fleet, FilesTouched((RELOADS,)), at).fleet
+        fleet = advance(plan, fleet, TimePassed(), at + 0.5).fleet
+        turn = advance(plan, fleet, FilesLooked(RELOADS, problem=problem), at + 1.0)
+        fleet, told = turn.fleet, [*told, *turn.changes]
+    assert told == [WatchProblem(RELOADS, "it is full"), WatchProblem(RELOADS, "")]
+
+
+def test_a_change_is_kept_with_its_time() -> None:
+    state = _change(_world(WEB), RELOADS).pass_to(100.0).fleet.files[RELOADS]
+    assert state == FileState(is_looking=False, is_first=False, looks_for=10.0, changed_at=10.5)
+
+
+def test_a_restart_without_update_config_is_one_of_all_instances() -> None:
+    world = _change(_world(replace(WEB, watch=(CONFIG,), scale=2)), RESTARTS).pass_to(100.0)
+    assert (world.deaths, world.fleet.rolls) == ([(12.0, ("web", 1)), (12.0, ("web", 2))], {})
+
+
+def test_a_restart_is_no_reload() -> None:
+    web = replace(WEB, watch=(CONFIG,), scale=2, update_config=UpdateConfig())
+    world = _change(_world(web), RESTARTS).pass_to(100.0)
+    assert (world.reloads, world.fleet.files[RESTARTS].owed) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("watch", "names", "looks", "reloads"),
+    [
+        (CERTS, ("tls.crt",), [10.6], [(10.6, ("web", 2)), (11.0, ("web", 1))]),
+        (CERTS, (), [10.6], []),
+        (CONFIG, (), [12.1], []),
+        (CONFIG, ("web.conf",), [12.1, 13.1, 14.1, 15.1, 16.1, 17.1, 18.1, 19.1], []),
+    ],
+    ids=["reload", "nothing to reload", "nothing to restart", "restart"],
+)
+def test_only_a_restart_waits_for_the_end_of_a_rolling_restart(
+    watch: Watch, names: tuple[str, ...], looks: list[float], reloads: list[object]
+) -> None:
+    world = _world(replace(WEB, watch=(watch,), scale=2, update_config=UpdateConfig(delay=60.0)))
+    world.tell(RollAsked((("web", 1), ("web", 2)))).pass_to(10.1)
+    world.watched["web", watch] = FilesLooked(("web", watch), names)
+    world.tell(FilesTouched((("web", watch),))).pass_to(20.0)
+    assert [at for at, _ in world.file_looks[1:]] == pytest.approx(looks)
+    assert [(pytest.approx(at), instance) for at, instance in world.reloads] == reloads
+
+
+def test_a_process_that_was_started_at_the_moment_of_a_change_may_not_have_read_it() -> None:
+    world = _world(WEB).ask(RestartRequested(), "web")
+    _change(world, RELOADS).pass_to(100.0)
+    assert world.reloads == [(11.0, ("web", 1))]
+
+
+def test_a_pause_leaves_a_watch_alone_that_waits_for_nothing() -> None:
+    world = _world(WEB)
+    before = world.fleet.files
+    assert world.tell(Resumed(5.0), at=15.0).fleet.files == before
+
+
+def test_an_update_begins_the_first_watch_of_a_table() -> None:
+    world = _world(program("web")).update(WEB)
+    assert (list(world.watched), world.file_looks) == ([RELOADS], [(10.0, "/certs")])

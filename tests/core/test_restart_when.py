@@ -19,10 +19,11 @@ from supervisor.core.container import (
 from supervisor.core.counters import Counters
 from supervisor.core.events import DependenciesChecked, RestartRequested, Spawned, StartRequested, StopRequested
 from supervisor.core.fleet import advance, next_deadline
-from supervisor.core.life import Fatal, Run, Running
+from supervisor.core.life import Backoff, Exited, Fatal, Run, Running, Stopped
 from supervisor.core.log_events import LogEvent, describe_container_change
-from supervisor.core.program import Program, Restart, RestartWhen, ShutdownOn, SignalStep
+from supervisor.core.program import Program, Restart, RestartDelay, RestartWhen, ShutdownOn, SignalStep
 from supervisor.core.record import replace
+from supervisor.core.restart_due import Excess, LimitState
 from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.roll import Outcome
 from supervisor.core.update_config import Order, UpdateConfig
@@ -350,3 +351,60 @@ def test_an_instance_is_named_where_there_are_several(entry: Program, is_one_of_
     assert [c for c in turn.changes if isinstance(c, RestartDue)] == [
         RestartDue(("web", 1), "memory", TOO_LARGE, is_one_of_many)
     ]
+
+
+@pytest.mark.parametrize("phase", [Stopped, Backoff, Exited, Fatal])
+def test_an_instance_that_rests_holds_up_no_other(phase: type) -> None:
+    never = RestartWhen.NEVER if phase is Fatal else RestartWhen.ON_FAILURE
+    delay = RestartDelay(1000.0, max=1000.0)
+    web = replace(TWO, restart=Restart(never), restart_delay=delay, shutdown_on=ShutdownOn.NEVER)
+    world = _large(_world(web), 1)
+    if phase is Stopped:
+        world.tell(Asked((("web", 2),), StopRequested()))
+    else:
+        world.exits("web", 0 if phase is Exited else 1, number=2)
+    assert isinstance(world.phase("web", 2), phase)
+    assert world.pass_to(61.0).restarts_due == [(61.0, ("web", 1), TOO_LARGE)]
+
+
+def test_an_instance_waits_until_those_that_leave_are_gone() -> None:
+    slow = replace(TWO, restart_when=AGE, stop=(SignalStep(SIGTERM, 50.0),))
+    world = _world(slow, obeys={"web": ()}).pass_to(90.0).update(replace(slow, scale=1))
+    assert world.pass_to(139.9).restarts_due == []
+    assert [due[:2] for due in world.pass_to(140.0).restarts_due] == [(140.0, ("web", 1))]
+
+
+def test_what_an_instance_that_has_left_was_measured_at_is_forgotten() -> None:
+    world = _large(_world(TWO), 1, 2).pass_to(31.0).update(WEB)
+    assert world.fleet.limits["web"].over == {("web", 1): Excess(1, LARGE, 1)}
+
+
+def test_one_measurement_is_under_way_at_a_time() -> None:
+    world = _world(TWO)
+    asked = advance(world.plan, world.fleet, TimePassed(), 31.0).fleet
+    stopped = advance(world.plan, asked, Asked((("web", 2),), StopRequested()), 32.0).fleet
+    assert asked.limits["web"] == stopped.limits["web"] == LimitState(is_looking=True)
+
+
+def test_a_process_whose_memory_is_below_its_limit_is_replaced_at_its_age() -> None:
+    world = _world(replace(WEB, restart_when=replace(AGE, memory=500 * MIB)))
+    world.memory = {("web", 1): SMALL}
+    assert world.pass_to(100.0).restarts_due == [(100.0, ("web", 1), "it has run for 1m40s")]
+
+
+def test_after_a_completed_roll_the_next_process_is_replaced_by_another_one() -> None:
+    world = _world(replace(WEB, restart_when=AGE, update_config=UpdateConfig(monitor=0.0))).pass_to(250.0)
+    assert [at for at, _, _ in world.restarts_due] == [100.0, 200.0]
+    assert (world.fleet.rolls["web"].serial, world.fleet.rolls["web"].outcome) == (2, Outcome.COMPLETED)
+
+
+def test_each_process_that_stays_is_left_alone_for_a_time_of_its_own() -> None:
+    """Then it has to be measured again: it may have become smaller."""
+    web = replace(TWO, restart_when=replace(MEMORY, interval=400.0), update_config=ROLLING)
+    world = _large(_world(web), 1, 2)
+    world.pass_to(800.9).unspawnable = {"web": ("cannot be started", None)}
+    world.pass_to(1000.0)
+    assert [due[:2] for due in world.restarts_due] == [(801.0, ("web", 1)), (801.0, ("web", 2))]
+    assert world.fleet.limits["web"].asked == {("web", 1): (1, 1401.0), ("web", 2): (1, 1401.0)}
+    world.pass_to(1700.0)
+    assert [due[:2] for due in world.restarts_due[2:]] == [(1601.0, ("web", 1)), (1601.0, ("web", 2))]

@@ -6,7 +6,7 @@ from signal import SIGKILL, SIGQUIT, SIGTERM
 
 import pytest
 
-from supervisor.core.container import Asked, Over, Serving, ShutdownAsked, Updated
+from supervisor.core.container import Asked, Over, ScaleAsked, Serving, ShutdownAsked, Updated
 from supervisor.core.events import StartRequested, StopRequested
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
@@ -28,8 +28,20 @@ from supervisor.core.program import (
     Table,
 )
 from supervisor.core.record import replace
+from supervisor.core.restart_limits import RestartLimits
 from supervisor.core.schedule import Schedule
-from supervisor.core.update import Difference, ProgramChange, UpdateAction, compare, keeps_runs, settings_after
+from supervisor.core.update import (
+    Difference,
+    ProgramChange,
+    Reading,
+    UpdateAction,
+    compare,
+    keeps_runs,
+    needs_new_process,
+    settings_after,
+)
+from supervisor.core.update_config import UpdateConfig
+from supervisor.core.watch import Watch
 
 from .worlds import World, plan_of, program
 
@@ -400,3 +412,182 @@ def test_the_warnings_of_a_table_last_while_its_programs_leave() -> None:
     world = World(old, obeys={"web": ()}).begin().pass_to(2.0).tell(Updated(new))
     assert world.plan.warnings == ("it will bite",)
     assert world.pass_to(60.0).plan.warnings == ("it will bite",)
+
+
+# ---- the plan in the end
+
+CONFIG = UpdateConfig()
+JOB = replace(program("job"), kind=ProgramType.ONESHOT, restart=NEVER, schedule=Schedule(interval=60.0))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ((DB, WEB), (WEB, DB)),
+        ((DB, WEB), (DB, other(WEB, is_main=True))),
+        ((DB, other(WEB, is_main=True)), (DB, WEB)),
+        ((DB, WEB), (DB, other(WEB, restart_when=RestartLimits(age=60.0)))),
+        ((DB, WEB), (DB, replace(WEB, watch=(Watch("/conf"),)))),
+        ((DB, WEB), (DB, other(WEB, watch=(Watch("/conf"),)))),
+        ((DB, WEB), (DB, other(WEB, stop=(SignalStep(SIGTERM, 99.0),)))),
+        ((DB, WEB), (other(DB), other(WEB, depends_on=()))),
+        ((program("a"), program("b")), (other(program("a")), other(program("b"), depends_on=(Dependency("a"),)))),
+        ((DB, WEB), (WEB, replace(DB, scale=3))),
+        ((DB, WEB), (replace(WEB, depends_on=()),)),
+        ((DB, JOB), (DB, replace(JOB, command=("new",)))),
+        ((DB, JOB), (DB, replace(JOB, schedule=None))),
+        ((DB, replace(JOB, schedule=None)), (DB, JOB)),
+    ],
+)
+def test_the_plan_in_the_end_is_that_of_the_new_table(before: tuple[Program, ...], after: tuple[Program, ...]) -> None:
+    world = up(*before, obeys={"web": ()}).update(*after).pass_to(60.0)
+    assert (world.plan, world.fleet.leaving) == (plan_of(*after), {})
+    assert sorted(world.plan.programs) == sorted(set(world.alive) | {"job"} & set(world.plan.programs))
+
+
+def test_a_program_that_names_a_removed_one_until_it_has_left_does_not_keep_it() -> None:
+    """db has crashed while web, which depends on it with its old entry, is still stopping."""
+    world = up(DB, WEB, program("cache"), obeys={"web": ()})
+    world.update(other(WEB, depends_on=(Dependency("cache"),)), program("cache"))
+    world.exits("db", 1)
+    assert list(world.plan.programs) == ["web", "cache"]
+    assert world.plan.programs["web"] == replace(WEB, depends_on=())
+    after = plan_of(other(WEB, depends_on=(Dependency("cache"),)), program("cache"))
+    assert (world.pass_to(60.0).plan, world.alive) == (after, ["cache", "web"])
+
+
+def test_what_does_not_leave_keeps_what_it_depends_on_while_another_program_is_removed() -> None:
+    slow = replace(program("api", "db"), update_config=CONFIG)
+    world = up(DB, slow, program("gone"), obeys={"api": ()})
+    world.update(DB, other(slow))
+    assert world.plan.programs["api"] == slow
+    assert world.plan.dependants == {"db": ("api",), "api": ()}
+
+
+# ---- files that have changed
+
+
+STALE = {"web": ("env_file", "command")}
+
+
+def test_a_file_that_has_changed_is_a_reason_for_a_new_process() -> None:
+    for after, because in ((WEB, ("env_file", "command")), (replace(WEB, nice=5), ("nice", "env_file", "command"))):
+        change = ProgramChange("web", UpdateAction.RESTART, because)
+        assert compare(plan_of(DB, WEB), {}, plan_of(DB, after), STALE).programs == (change,)
+    assert compare(plan_of(DB, JOB), {}, plan_of(DB, JOB), {"job": ("env_file",)}).programs == (
+        ProgramChange("job", UpdateAction.CHANGE, ("env_file",)),
+    )
+
+
+def test_a_program_whose_file_has_changed_gets_a_new_process_and_the_others_keep_theirs() -> None:
+    world = up(DB, WEB)
+    world.tell(Updated(plan_of(DB, WEB), STALE))
+    assert (world.spawned[2:], world.plan) == ([("web", 1)], plan_of(DB, WEB))
+
+
+def test_a_table_that_was_read_is_compared_again_if_another_one_has_come_into_effect_meanwhile() -> None:
+    old, new = plan_of(DB, WEB), plan_of(DB, other(WEB))
+    reading = Reading(new, {}, old, compare(old, {}, new))
+    assert reading.difference_from(old, {}, {}) is reading.difference
+    assert reading.difference_from(plan_of(DB), {}, {}) == compare(plan_of(DB), {}, new)
+    assert reading.difference_from(new, {}, {}) == Difference(unchanged=2)
+
+
+@pytest.mark.parametrize(("mode", "is_new"), [(LogMode.NONE, True), (LogMode.INHERIT, False), (LogMode.PREFIX, True)])
+def test_a_program_that_has_supinits_own_output_needs_a_new_process_for_any_other(mode: LogMode, is_new: bool) -> None:
+    inherits = replace(WEB, log=LogSettings(mode=LogMode.INHERIT))
+    assert needs_new_process(inherits, replace(WEB, log=LogSettings(mode=mode))) == is_new
+
+
+# ---- a stop under way
+
+
+def test_a_stop_sequence_changes_in_place_where_nothing_is_stopping() -> None:
+    world = up(DB, WEB)
+    after = replace(DB, stop=(SignalStep(SIGQUIT, 1.0),))
+    world.update(after, WEB)
+    assert (world.plan, world.fleet.leaving, world.spawned[2:]) == (plan_of(after, WEB), {}, [])
+
+
+def test_what_is_stopping_takes_any_other_change_at_once() -> None:
+    world = up(DB, program("other"), obeys={"db": ()}).stop("db")
+    after = replace(DB, start_retries=3)
+    assert world.update(after, program("other")).plan == plan_of(after, program("other"))
+
+
+# ---- which instances are up in the end
+
+
+@pytest.mark.parametrize(
+    ("before", "stopped", "after", "running"),
+    [
+        (2, (), {"scale": 3}, (1, 2, 3)),
+        (2, (1,), {"scale": 3}, (2, 3)),
+        (2, (1, 2), {"scale": 3}, ()),
+        (0, (), {"scale": 2}, (1, 2)),
+        (0, (), {"scale": 2, "autostart": False}, ()),
+    ],
+)
+def test_a_new_instance_is_started_where_others_are_wanted_or_there_was_none(
+    before: int, stopped: tuple[int, ...], after: dict[str, object], running: tuple[int, ...]
+) -> None:
+    web = replace(program("web"), scale=before)
+    world = up(DB, web).tell(Asked(tuple(("web", number) for number in stopped), StopRequested()))
+    world.update(DB, other(web, **after)).pass_to(30.0)
+    assert sorted(number for name, number in world.pids if name == "web") == list(running)
+
+
+def test_what_stays_of_a_program_that_shrinks_takes_its_new_entry_when_the_others_are_gone() -> None:
+    web = replace(program("web"), scale=3)
+    world = up(DB, web, obeys={"web": ()}).tell(Asked((("web", 2),), StopRequested()))
+    after = replace(web, scale=2, healthcheck=CHECK)
+    assert world.update(DB, after).plan.programs["web"] == web
+    world.pass_to(12.5)
+    assert (world.plan, world.probes, world.life("web", 2).health) == (plan_of(DB, after), [("web", 1)], Health.NONE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_restarted"),
+    [
+        (DB, other(DB), True),
+        (replace(DB, scale=2), other(replace(DB, scale=2)), True),
+        (replace(DB, scale=2), DB, False),
+        (replace(DB, scale=0), other(DB), False),
+        (DB, replace(DB, start_retries=3), False),
+    ],
+    ids=["another", "both others", "one less", "none before", "in place"],
+)
+def test_what_is_to_restart_with_a_program_follows_the_replacement_of_all_its_instances(
+    before: Program, after: Program, is_restarted: bool
+) -> None:
+    web = replace(program("web"), depends_on=(Dependency("db", restart=True),))
+    world = up(before, web).update(after, web).pass_to(30.0)
+    assert world.life("web").generation == (2 if is_restarted else 1)
+
+
+def test_the_removal_of_a_program_restarts_nothing_that_no_longer_depends_on_it() -> None:
+    web = replace(program("web"), scale=2, depends_on=(Dependency("db", restart=True),))
+    world = up(DB, web).update(replace(web, scale=1, depends_on=())).pass_to(30.0)
+    assert (world.life("web").generation, world.alive) == (1, ["web"])
+
+
+# ---- a number of instances at run time
+
+
+def test_a_number_of_instances_at_run_time_outlasts_updates_of_other_programs() -> None:
+    web = replace(WEB, depends_on=())
+    world = up(DB, web, obeys={"db": ()}).tell(ScaleAsked("web", 3))
+    world.update(other(DB), web)
+    assert (world.plan.scaled, world.plan.programs["web"].scale) == ({"web": (1, 3)}, 3)
+    world.pass_to(60.0)
+    assert world.plan == replace(plan_of(other(DB), replace(web, scale=3)), scaled={"web": (1, 3)})
+    assert world.update(other(DB)).pass_to(90.0).plan == plan_of(other(DB))
+
+
+def test_a_number_of_instances_at_run_time_counts_for_what_follows_a_program_that_leaves() -> None:
+    world = up(DB, WEB, obeys={"web": ()}).update(DB, other(WEB)).tell(ScaleAsked("web", 3))
+    going = world.fleet.leaving["web"]
+    assert (going.instances, going.becomes) == ((("web", 1),), other(WEB, scale=3))
+    world.tell(ScaleAsked("web", 2)).pass_to(60.0)
+    assert world.plan == replace(plan_of(DB, other(WEB, scale=2)), scaled={"web": (1, 2)})
+    assert sorted(world.pids) == [("db", 1), ("web", 1), ("web", 2)]
