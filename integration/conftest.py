@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from integration.busyness import slowness
-from integration.container import SUPINIT, UNSHARE, Container, Table
+from integration.container import COMPILES, SUPINIT, UNSHARE, Container, Table
 from integration.engine import Engine, find_engine
 from integration.servers.installed import open_place
 from integration.tap import Tap
@@ -86,6 +86,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         pid1: bool = True,
         within: Sequence[str] = (),
         inside: Sequence[str] = (),
+        is_compiled: bool = COMPILES,
         **outputs: int,
     ) -> Container:
         name = f"container-{len(started)}"
@@ -95,7 +96,7 @@ def start(tmp_path: Path) -> Iterator[Run]:
         table.write_text(json.dumps({"supervisor": supervisor, "programs": programs}, indent=1))
         variables = {key: value for key, value in os.environ.items() if not key.startswith("SUPINIT_")}
         variables |= dict(environment or {})
-        container = Container(table, run_dir, arguments, variables, pid1, within, inside, **outputs)
+        container = Container(table, run_dir, arguments, variables, pid1, within, inside, is_compiled, **outputs)
         started.append(container)
         return container
 

@@ -14,19 +14,20 @@ from supervisor.core.record import Record, replace
 from supervisor.core.routing import signals_named_by
 from supervisor.engine import Engine
 from supervisor.errors import ConfigError, StartError
+from supervisor.groundwork import Groundwork
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
 from supervisor.logs.sink import container_sinks
-from supervisor.process.descriptors import raise_limit
 from supervisor.process.import_reserve import ImportReserve
-from supervisor.process.inbox import Inbox
 from supervisor.process.inherited import inherited_environment
-from supervisor.process.subreaper import become_subreaper, is_init, keep_descriptors
+from supervisor.process.subreaper import become_subreaper, is_init
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from supervisor.core.plan import Plan
+    from supervisor.opening import Opening
+    from supervisor.process.inbox import Inbox
 
 FLUSH_LIMIT = 2.0
 """Seconds for writing the last lines when the container's log reader is stalled."""
@@ -47,26 +48,31 @@ class Options(Record):
     """The main program beside the table."""
 
 
-def run(options: Options) -> int:
-    """Run the table until the container is over and return its exit code. Raises ConfigError or StartError."""
-    plan, not_compiled = _first_plan(options)
+def run(options: Options, opening: Opening | None = None) -> int:
+    """Run the table until the container is over and return its exit code. Raises ConfigError or StartError.
+
+    `opening`: how the start from a table file has begun. None: nothing has been read and nothing started.
+    """
+    plan, not_compiled = _first_plan(options, opening)
     settings = plan.settings
     if len(os.fsencode(settings.socket_path)) > MAX_SOCKET_PATH:
         raise StartError(f"cannot use socket {settings.socket_path}: its path is longer than {MAX_SOCKET_PATH} bytes")
-    keep_descriptors()
-    nofile = raise_limit()
+    ground = opening.groundwork if opening is not None else None
+    if ground is None:
+        ground = Groundwork(settings.run_dir, signals_named_by(plan))
     ImportReserve().install()
-    markers = Markers(settings.run_dir)
-    markers.prepare()
     remains = 0 if is_init() else _end_remains(settings.run_dir)
-    inbox = Inbox()
-    inbox.open(signals_named_by(plan))
     if not is_init() and not become_subreaper():
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
     pump = Pump(*container_sinks())
     journal = Journal(settings.log, pump.sinks[1])
-    engine = Engine(plan, pump, markers, journal, dict(inherited_environment()), lambda: _read_plan(options, True))
-    engine.launcher.nofile = nofile
+    own = dict(inherited_environment())
+    engine = Engine(
+        plan, pump, Markers(ground.folder), journal, own, ground.identity, lambda: _read_plan(options, True)
+    )
+    engine.launcher.nofile = ground.nofile
+    if opening is not None:
+        engine.launcher.opened = opening.opened
     _bind_sockets(engine)
     if not is_init():
         _keep_register(engine)
@@ -83,12 +89,12 @@ def run(options: Options) -> int:
     has_failed = False
     try:
         engine.begin()
-        _loop(engine, inbox)
+        _loop(engine, ground.inbox)
     except BaseException as error:
         engine.faults.note("supinit", error)
         has_failed = True
     try:
-        code, reason = _end(engine, inbox, has_failed)
+        code, reason = _end(engine, ground.inbox, has_failed)
         if engine.children.register is not None:
             engine.children.register.remove()
         engine.launcher.take_terminal_back()
@@ -152,14 +158,17 @@ def _keep_register(engine: Engine) -> None:
     engine.run_dir.keepers.append(lambda: engine.faults.attempt("register", register.look_after))
 
 
-def _first_plan(options: Options) -> tuple[Plan, str]:
+def _first_plan(options: Options, opening: Opening | None) -> tuple[Plan, str]:
     """Return the plan of a start, and the reason why a compiled table is not used. Raises ConfigError."""
-    if options.command or not os.path.exists(options.config + COMPILED_SUFFIX):
-        return _read_plan(options), ""
-    from supervisor.config.compiled import load_compiled
+    if opening is None or opening.compiled is None:
+        return _read_plan(options), "" if opening is None else opening.not_compiled
+    from supervisor.config.plan_pickle import load_plan
 
-    plan, reason = load_compiled(options.config, os.environ)
-    return (_read_plan(options) if plan is None else _with_options(plan, options)), reason
+    try:
+        plan = load_plan(opening.compiled.plan)
+    except Exception as error:  # whatever a damaged file leads to
+        return _read_plan(options), f"it is damaged: {error!r}"
+    return _with_options(plan, options), ""
 
 
 def _read_plan(options: Options, is_running: bool = False) -> Plan:

@@ -85,6 +85,7 @@ class Engine:
         markers: Markers,
         journal: Journal,
         own: Mapping[str, str],
+        identity: str,
         read_plan: Callable[[], Plan] | None = None,
     ) -> None:
         self.plan = self._adopted = plan
@@ -100,7 +101,7 @@ class Engine:
         self.counters = Counters()
         self.faults = Faults(journal, self.counters)
         pump.fault = self.faults.note
-        self.launcher = Launcher(plan, self.children, pump, self.notices, own)
+        self.launcher = Launcher(plan, self.children, pump, self.notices, own, identity)
         self.orders = Orders(self.children, self.launcher, pump, journal, self.faults, self.counters, self._hear)
         self.children.meet_end = self._meet_end
         self._manager = _manager_at(own.get("NOTIFY_SOCKET"))
@@ -151,7 +152,8 @@ class Engine:
         self.journal.write("info", "container.started", pid=os.getpid(), revision=revision, programs=count)
         self.feed(Begun())
         while self.fleet.continue_at is not None:  # no start has to wait until the loop is loaded
-            self.reap()
+            if not self.launcher.opened:  # they would be taken for orphans
+                self.reap()
             self.pass_time()
 
     def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked | Fault) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from functools import cached_property
+from signal import SIGKILL
 
 from supervisor.core.events import BecameReady, Event, Spawned, SpawnFailed, SpawnHeld, SpawnSkipped, StartFailed
 from supervisor.core.life import Exited
@@ -13,9 +14,10 @@ from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError, StartError
 from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
-from supervisor.process.environment import IDENTITY, fingerprint, make_environment, marks_of, notify_variables
+from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
 from supervisor.process.executable import cannot_start
 from supervisor.process.spawn import Launch
+from supervisor.process.variables import IDENTITY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from supervisor.core.hook import Hook
     from supervisor.core.once import Once
     from supervisor.core.plan import Plan
-    from supervisor.core.program import Credentials, InstanceId, Program
+    from supervisor.core.program import InstanceId, Program
     from supervisor.health.notices import Notices
     from supervisor.logs.pump import Pump
+    from supervisor.opening import Opened
     from supervisor.process.children import Children
     from supervisor.process.handover import Handover
     from supervisor.process.once import Claims
@@ -44,13 +47,20 @@ LOOK_AGAIN = 0.5
 
 
 class Launcher:
-    """Starts processes for one container. `identity` tells its processes from those of any other supinit."""
+    """Starts processes for one container. `identity` tells them from those of any other supinit (groundwork.py)."""
 
     def __init__(
-        self, plan: Plan, children: Children, pump: Pump, notices: Notices, own_environment: Mapping[str, str]
+        self,
+        plan: Plan,
+        children: Children,
+        pump: Pump,
+        notices: Notices,
+        own_environment: Mapping[str, str],
+        identity: str,
     ) -> None:
         self.plan = plan
         """An update replaces it; processes keep what they were started with."""
+        self.identity = identity
         self._children = children
         self._pump = pump
         self._notices = notices
@@ -67,7 +77,11 @@ class Launcher:
         """With `once.store`: the pipe that shows its helper whether the run lives, and the lease's fencing token."""
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
-        self.identity = f"{os.getpid()}.{time.monotonic_ns():x}"
+        self.opened: dict[InstanceId, Opened] = {}
+        """What an opening has started, and the core has not ordered yet.
+
+        If it never does, the container is ending already, and what is left is swept.
+        """
 
     @cached_property
     def _claims(self) -> Claims:
@@ -84,7 +98,7 @@ class Launcher:
         programs = [program for program in programs if program.sockets]
         for program in programs:
             try:
-                make_directories(program)
+                _make_directories(program)
             except SpawnError as error:
                 raise StartError(f"programs.{program.name}.runtime_directory: {error}") from None
         return self._keeper.bind(programs) if programs else ()
@@ -137,7 +151,7 @@ class Launcher:
     ) -> tuple[Launch, tuple[int, ...]]:
         """Return what a hook is started with, and the descriptors to close then. Raises SpawnError or OSError."""
         program = self.plan.program_of(instance)
-        make_directories(program)
+        _make_directories(program)
         program = replace(
             program,
             command=hook.command,
@@ -157,6 +171,8 @@ class Launcher:
         `hear` is called later, with what the output of the process says about the start.
         """
         program = self.plan.program_of(instance)
+        if instance in self.opened:
+            return self._take_over(program, instance, generation, hear)
         if self._pump.is_clogged(instance):
             return SpawnHeld(
                 generation, time.monotonic() + LOOK_AGAIN, "its output is not being read, and the buffer is full"
@@ -166,9 +182,7 @@ class Launcher:
         try:
             by_lock = program.once is not None and program.once.store is None
             held = self._claim(instance, generation, program.once) if program.once is not None and by_lock else None
-            has_age = program.restart_when is not None and program.restart_when.age is not None
-            jitter = chance() if has_age else 0.0
-            started = held or Spawned(generation, self._spawn(program, instance, generation, hear), jitter)
+            started = held or _spawned(program, generation, self._spawn(program, instance, generation, hear))
             self._busy.pop(instance, None)
             return started
         except ExecutableBusy as error:
@@ -183,6 +197,19 @@ class Launcher:
             return SpawnFailed(generation, str(cannot_start(error)), None, chance())
         except MemoryError:
             return SpawnFailed(generation, "cannot be started: out of memory", None, chance())
+
+    def _take_over(
+        self, program: Program, instance: InstanceId, generation: int, hear: Callable[[Event], None]
+    ) -> Event:
+        """Make a process that an opening has started the main process of its instance."""
+        opened = self.opened.pop(instance)
+        try:
+            self._pump.connect(program, instance, opened.pipes, _reporter(generation, hear))
+        except OSError as error:
+            os.killpg(opened.pid, SIGKILL)  # nobody would read what it writes; it is reaped as an orphan
+            return SpawnFailed(generation, str(cannot_start(error)), None, chance())
+        self._children.adopt(Main(instance, generation), opened.pid)
+        return _spawned(program, generation, opened.pid)
 
     def stale_files(self, plan: Plan) -> dict[str, tuple[str, ...]]:
         """Return, by program, the keys that name a file whose content has changed since the program was started.
@@ -249,11 +276,11 @@ class Launcher:
                 assert_never(outcome)
 
     def _spawn(self, program: Program, instance: InstanceId, generation: int, hear: Callable[[Event], None]) -> int:
-        def report(is_good: bool, line: str) -> None:
-            hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
+        _make_directories(program)
+        if program.clear_before_start:
+            from supervisor.process.before_start import clear
 
-        make_directories(program)
-        _clear(program)
+            clear(program)
         if (path := pid_file_of(program)) is not None:
             from supervisor.process.pid_files import forget_pid
 
@@ -269,7 +296,7 @@ class Launcher:
             launch = self._with_notify(launch, program, instance, generation, ours)
             if program.once is not None:
                 launch = self._with_claim(launch, instance)
-            outlet = self._pump.open(program, instance, report)
+            outlet = self._pump.open(program, instance, _reporter(generation, hear))
             ours += outlet.ours
             launch = replace(launch, stdout=outlet.stdout, stderr=outlet.stderr)
             if program.is_main:
@@ -330,49 +357,31 @@ class Launcher:
         return replace(launch, extra=(*launch.extra, (lock, number)))
 
 
+def _spawned(program: Program, generation: int, pid: int) -> Spawned:
+    has_age = program.restart_when is not None and program.restart_when.age is not None
+    return Spawned(generation, pid, chance() if has_age else 0.0)
+
+
+def _reporter(generation: int, hear: Callable[[Event], None]) -> Callable[[bool, str], None]:
+    """Return what takes the first line that matches a readiness pattern (Pump.open)."""
+
+    def report(is_good: bool, line: str) -> None:
+        hear(BecameReady(generation) if is_good else StartFailed(generation, f"said: {line}"))
+
+    return report
+
+
 def pid_file_of(program: Program) -> str | None:
     """Return the path of the pid file, if the program has one."""
     return None if program.pid_file is None else os.path.join(program.working_dir or "", program.pid_file)
 
 
-def _clear(program: Program) -> None:
-    """Remove files that an earlier run has left. Raises SpawnError if one cannot be removed, such as a directory."""
-    if not program.clear_before_start:
-        return
-    from supervisor.trusted_path import remove
+def _make_directories(program: Program) -> None:
+    """Make the runtime directories of a program, if it has any. Raises SpawnError."""
+    if program.runtime_directory:
+        from supervisor.process.before_start import make_directories
 
-    for path in program.clear_before_start:
-        try:
-            remove(os.path.abspath(path))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise SpawnError(f"cannot remove {path}: {error.strerror}", None) from None
-
-
-def make_directories(program: Program) -> None:
-    """Make the runtime directories of a program and give them to its user. Raises SpawnError."""
-    for directory in program.runtime_directory:
-        try:
-            from supervisor.trusted_path import open_folder
-
-            descriptor = open_folder(os.path.abspath(directory.path), make=True)
-            try:
-                _own(descriptor, program.credentials, directory.mode)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise SpawnError(f"cannot make {directory.path}: {error.strerror}", None) from None
-
-
-def _own(descriptor: int, credentials: Credentials | None, mode: int) -> None:
-    """Set owner and mode of a directory, as far as they differ."""
-    status = os.fstat(descriptor)
-    uid, gid = (os.geteuid(), os.getegid()) if credentials is None else (credentials.uid, credentials.gid)
-    if (status.st_uid, status.st_gid) != (uid, gid):
-        os.fchown(descriptor, uid, gid)
-    if status.st_mode & 0o7777 != mode:
-        os.fchmod(descriptor, mode)
+        make_directories(program)
 
 
 def chance() -> float:

@@ -83,7 +83,7 @@ class RunningContainer:
 
     def environment(self, instance: InstanceId) -> Mapping[str, str]:
         """Return the environment without supinit's id, so that no sweep takes the command for the program's."""
-        from supervisor.process.environment import IDENTITY
+        from supervisor.process.variables import IDENTITY
 
         environment = self._engine.launcher.launch_for(instance).environment
         return {name: value for name, value in environment.items() if name != IDENTITY}

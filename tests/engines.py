@@ -31,6 +31,8 @@ from supervisor.core.program import (
 )
 from supervisor.core.snapshot import State
 from supervisor.engine import Engine
+from supervisor.groundwork import new_identity
+from supervisor.health.marker_folder import MarkerFolder
 from supervisor.health.markers import Markers
 from supervisor.logs.journal import Journal
 from supervisor.logs.pump import Pump
@@ -103,13 +105,15 @@ class Turned:
         paths = [folder / name for name in ("out", "log")]
         self.outputs = [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) for path in paths]
         self.pump = Pump(*(Sink(descriptor) for descriptor in self.outputs))
-        self.markers = Markers(str(self.run_dir))
-        self.markers.prepare()
+        self.folder_of_markers = MarkerFolder(str(self.run_dir))
+        self.folder_of_markers.open()
+        self.markers = Markers(self.folder_of_markers)
         own_log = OwnLog(level="debug")
         self.journal = Journal(own_log, self.pump.sinks[1])
         self.journal.open()
         plan = make_plan(Table(Settings(run_dir=str(self.run_dir), log=own_log, **settings), programs))
-        self.engine = Engine(plan, self.pump, self.markers, self.journal, {**os.environ, **(own or {})})
+        own = {**os.environ, **(own or {})}
+        self.engine = Engine(plan, self.pump, self.markers, self.journal, own, new_identity())
         _ = self.engine.orders.signalling  # made by the loop, which comes later; it keeps a descriptor
 
     def begin(self) -> Turned:
@@ -158,7 +162,7 @@ class Turned:
             os.close(descriptor)
         self.pump._epoll.close()
         self.engine.orders.signalling.close()
-        self.markers._release()
+        self.folder_of_markers.close()
 
     # ---- looking at it
 

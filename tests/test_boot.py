@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import supervisor
-from supervisor.config.compiled import write_compiled
+from supervisor.config.compiler import write_compiled
 
 from .process.conftest import nursery as nursery
 from .process.nursery import Nursery, is_gone, sleep_until
@@ -27,7 +27,7 @@ HEAVY = (
 """What may not be loaded before the first program runs."""
 
 LATE = (
-    "control", "core.idle_watch", "core.web_page", "process.connections",
+    "control", "core.idle_watch", "core.web_page", "process.before_start", "process.connections",
     "config.schedule", "core.schedule", "core.scheduling", "cron", "wall_clock",
     "core.file_changes", "file_watches", "files",
     "config.restart_limits", "core.restart_due", "core.restart_limits", "core.postponing", "measuring",
@@ -45,8 +45,9 @@ import sys
 sys.path[:0] = {paths!r}
 from supervisor.boot import Options, run
 from supervisor.errors import SupinitError
+from supervisor.opening import open_table
 try:
-    code = run(Options({config!r}))
+    code = run(Options({config!r}), open_table({config!r}))
 except SupinitError as error:
     sys.stderr.write(f"{{error}}\\n")
     code = 78
@@ -183,7 +184,7 @@ def test_a_compiled_table_is_started_without_yaml_and_without_the_rules(boot: Bo
     assert "compiled_table_ignored" not in boot.nursery.ear.rest()
     assert boot.nursery.end(pid) == 0
     modules = [name for name in seen.read_text().split("\n") if name.startswith(("yaml", "supervisor.config"))]
-    assert modules == ["supervisor.config", "supervisor.config.compiled"]
+    assert modules == ["supervisor.config", "supervisor.config.compiled", "supervisor.config.plan_pickle"]
 
 
 def test_a_compiled_table_that_is_out_of_date_is_ignored_with_a_word(boot: Boot) -> None:

@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "supervisor"
 ADAPTERS = frozenset({"config", "process", "health", "logs", "files", "control"})
 TOP = frozenset(
     {
-        "asyncio_parts", "boot", "change_log", "emergency", "engine", "faults", "file_watches", "launcher", "leases",
-        "loop", "measuring", "orders", "pauses", "reports", "run_dir", "running_container", "signalling", "tasks",
-        "wall_clock",
+        "asyncio_parts", "boot", "change_log", "emergency", "engine", "faults", "file_watches", "groundwork",
+        "launcher", "leases", "loop", "measuring", "opening", "orders", "pauses", "reports", "run_dir",
+        "running_container", "signalling", "tasks", "wall_clock",
     }
 )  # fmt: skip
 """Modules beside the packages that put the adapters together. What is not listed below is a part of this layer."""

@@ -200,7 +200,7 @@ def _run(line: CommandLine) -> int:
         if code or "--compile" not in options:
             return code
     if "--compile" in options:
-        from supervisor.config.compiled import write_compiled
+        from supervisor.config.compiler import write_compiled
 
         sys.stdout.write(f"{write_compiled(config or DEFAULT_CONFIG, os.environ)}\n")
         return 0
@@ -209,10 +209,15 @@ def _run(line: CommandLine) -> int:
     for name in SINGLE_ONLY:
         if name in options:
             raise UsageError(f"{name} requires a command without a table")
+    config = config or DEFAULT_CONFIG
+    opening = None
+    if not line.command:
+        from supervisor.opening import open_table
+
+        opening = open_table(config)
     from supervisor.boot import Options, run
 
-    log = options.get("--log-format"), options.get("--log-level")
-    return run(Options(config or DEFAULT_CONFIG, *log, line.command))
+    return run(Options(config, options.get("--log-format"), options.get("--log-level"), line.command), opening)
 
 
 def _run_command(line: CommandLine) -> int:

@@ -172,6 +172,11 @@ class Readiness(Record):
     timeout: float | None = None
     """None: 60 s for a service, no limit for a oneshot."""
 
+    @property
+    def is_in_output(self) -> bool:
+        """Whether it is looked for in the program's output."""
+        return self.log is not None or self.fail_log is not None
+
 
 class LogMode(Enum):
     PREFIX = "prefix"
@@ -211,6 +216,11 @@ class LogSettings(Record):
     """Whether stdout and stderr share one pipe, so that their order is kept."""
     flush_after: float | None = 0.2
     """Seconds until a line is shown that has no newline yet; None: it never is."""
+
+    @property
+    def pipes(self) -> int:
+        """How many pipes the output of a process takes."""
+        return 1 if self.redirect_stderr else 2
 
     @property
     def passes_by(self) -> bool:

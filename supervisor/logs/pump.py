@@ -20,16 +20,18 @@ from supervisor.core.program import LogMode
 from supervisor.logs.destinations import Destinations
 from supervisor.logs.inserted import Inserted
 from supervisor.logs.losses import SlowPatterns
+from supervisor.logs.new_pipes import close_all, new_pipes
 from supervisor.logs.pipe import CHUNK, Outlet, Pipe, give_to, has_unread
 from supervisor.logs.sink import Sink, enlarge
 from supervisor.logs.tails import Tails
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from supervisor.core.program import InstanceId, Program
     from supervisor.logs.losses import Losses
+    from supervisor.logs.pipe import Report
     from supervisor.logs.rate import Bucket
 
 ROUND = 8
@@ -41,8 +43,6 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.001, 0.04
 """Seconds that the pipes are left alone after a turn; the less is written, the longer."""
 FULL_PIPE = 1 << 20
 """The largest size of a pipe (pipe(7), F_SETPIPE_SZ), and so the most that a dead process can have left in it."""
-PIPE_MODE = 0o622
-"""So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 LONGEST_TURN = 0.02
 """Seconds after which a turn ends before every pipe that is ready was read: patterns take their time."""
 LOOK_AGAIN = 0.1
@@ -83,7 +83,6 @@ class Pump:
         self._left: list[int] = []
         """Descriptors that were ready when a turn was over."""
         self.null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        """/dev/null, for reading and writing."""
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -95,28 +94,41 @@ class Pump:
 
     # ---- a process and its pipes
 
-    def open(self, program: Program, instance: InstanceId, report: Callable[[bool, str], None] | None = None) -> Outlet:
+    def open(self, program: Program, instance: InstanceId, report: Report | None = None) -> Outlet:
         """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
 
-        `report` gets the first line that a readiness pattern matches (logs/readiness.py). Raises OSError if there are
-        no descriptors left; none is used then.
+        `report`: as in `connect`. Raises OSError if there are no descriptors left; none is used then.
         """
-        is_watched = program.ready.log is not None or program.ready.fail_log is not None
-        is_shared = program.log.redirect_stderr
         if program.log.mode is LogMode.INHERIT:
-            return Outlet(1, 1 if is_shared else 2)
-        if program.log.passes_by and not is_watched:
+            return Outlet(1, 1 if program.log.redirect_stderr else 2)
+        if program.log.passes_by and not program.ready.is_in_output:
             return Outlet(self.null, self.null)
-        watch = report if is_watched else None
-        stdout = self._open_pipe(program, instance, 0, watch)
-        if is_shared:
-            return Outlet(stdout, stdout, (stdout,))
+        ours, theirs = new_pipes(program.log.pipes)
         try:
-            stderr = self._open_pipe(program, instance, 1, watch)
+            self.connect(program, instance, ours, report)
+            if program.credentials is not None and os.geteuid() == 0:
+                for write_end in theirs:
+                    give_to(write_end, program.credentials)
         except OSError:
-            os.close(stdout)
+            close_all(theirs)
             raise
-        return Outlet(stdout, stderr, (stdout, stderr))
+        return Outlet(theirs[0], theirs[-1], tuple(theirs))
+
+    def connect(
+        self, program: Program, instance: InstanceId, read_ends: Sequence[int], report: Report | None = None
+    ) -> None:
+        """Read the pipes of a new process, stdout first. Raises OSError; all of them are closed then.
+
+        `report` gets the first line that a readiness pattern matches (logs/readiness.py).
+        """
+        for stream, read_end in enumerate(read_ends):
+            try:
+                self._connect(program, instance, stream, read_end, report if program.ready.is_in_output else None)
+            except OSError:
+                for connected in read_ends[:stream]:
+                    self._close(self._pipes[connected])
+                close_all(read_ends[stream:])
+                raise
 
     def is_clogged(self, instance: InstanceId) -> bool:
         """Return whether a destination stalls and no more of an earlier process's last output can be kept for it.
@@ -138,21 +150,11 @@ class Pump:
         """
         return self.tails.of(instance).last_lines(since)
 
-    def _open_pipe(
-        self, program: Program, instance: InstanceId, stream: int, report: Callable[[bool, str], None] | None
-    ) -> int:
+    def _connect(
+        self, program: Program, instance: InstanceId, stream: int, read_end: int, report: Report | None
+    ) -> None:
         destinations = self._destinations.of(program, stream)
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            os.set_blocking(read_end, False)
-            os.fchmod(write_end, PIPE_MODE)
-            if program.credentials is not None and os.geteuid() == 0:
-                give_to(write_end, program.credentials)
-            self._epoll.register(read_end, select.EPOLLIN)
-        except OSError:
-            os.close(read_end)
-            os.close(write_end)
-            raise
+        self._epoll.register(read_end, select.EPOLLIN)
         first = first_lane(instance)
         output = self.outputs.setdefault(first, Output(first))
         tail = self.tails.of(instance)
@@ -164,7 +166,6 @@ class Pump:
             self._watched.add(pipe)
         self._pipes[read_end] = pipe
         self._by_instance[instance] = (*self._by_instance.get(instance, ()), read_end)
-        return write_end
 
     def insert(self, program: Program, instance: InstanceId, stream: int, severity: str, data: bytes) -> None:
         """Pass on whole lines that a program did not write to its pipes but sent to syslog."""

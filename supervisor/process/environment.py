@@ -7,22 +7,20 @@ import os
 from supervisor.core.lanes import in_second_lane
 from supervisor.core.program import SecretFile
 from supervisor.errors import SpawnError
+from supervisor.process.variables import inheritable, marks, put_together
 from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from supervisor.core.program import EnvFile, InstanceId, Program
 
-PROGRAM, INSTANCE, IDENTITY = "SUPINIT_PROGRAM", "SUPINIT_INSTANCE", "SUPINIT_ID"
 SECOND_LANE = ".2"
 """After the id in the environment of processes in an instance's second lane, so that the lanes are told apart."""
 MAX_SECRET = 128 << 10
 """Bytes: the kernel takes no longer variable (MAX_ARG_STRLEN, execve(2))."""
 MAX_ENV_FILE = 1 << 20
-PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
-"""Variables meant for supinit itself, which children must not inherit (sd_notify(3), sd_listen_fds(3))."""
 
 
 def make_environment(program: Program, instance: InstanceId, identity: str, own: Mapping[str, str]) -> dict[str, str]:
@@ -31,24 +29,26 @@ def make_environment(program: Program, instance: InstanceId, identity: str, own:
     Variables that name a descriptor are not in it, because only the main process has the descriptor. Raises SpawnError
     for a file that cannot be read. The error is temporary: the file may exist at the next start.
     """
-    own = {name: value for name, value in own.items() if name not in PRIVATE}
-    environment = dict(own) if program.inherit_environment else {}
+    own = inheritable(own)
+    base = dict(own) if program.inherit_environment else {}
     credentials = program.credentials
     if credentials is not None and credentials.name is not None and credentials.home is not None:
-        environment |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
+        base |= {"HOME": credentials.home, "USER": credentials.name, "LOGNAME": credentials.name}
     if program.env_file:
-        environment |= _read_env_files(program.env_file, own)
+        base |= _read_env_files(program.env_file, own)
+    settings = tuple(_settings(program))
+    for name in {name for name, _ in program.environment} - {name for name, _ in settings}:
+        base.pop(name, None)
+    return put_together(base, settings, own, _marks(instance, identity))
+
+
+def _settings(program: Program) -> Iterator[tuple[str, str | None]]:
+    """Yield the variables of the table that do not name a descriptor, with the contents of secrets."""
     for name, value in program.environment:
         if isinstance(value, SecretFile):
-            environment[name] = _without_newline(_read("secret", value.path, MAX_SECRET))
-        elif value is None:
-            if name in own:
-                environment[name] = own[name]
-        elif isinstance(value, str):
-            environment[name] = value
-        else:
-            environment.pop(name, None)
-    return environment | dict(_marks(instance, identity))
+            yield name, _without_newline(_read("secret", value.path, MAX_SECRET))
+        elif value is None or isinstance(value, str):
+            yield name, value
 
 
 def fingerprint(program: Program) -> dict[str, int]:
@@ -78,13 +78,11 @@ def notify_variables(program: Program, socket: str) -> dict[str, str]:
 
 def marks_of(instance: InstanceId, identity: str) -> frozenset[bytes]:
     """Return the variables that identify the processes of an instance, as /proc/PID/environ shows them."""
-    return frozenset(f"{name}={value}".encode() for name, value in _marks(instance, identity))
+    return frozenset(f"{name}={value}".encode() for name, value in _marks(instance, identity).items())
 
 
-def _marks(instance: InstanceId, identity: str) -> tuple[tuple[str, str], ...]:
-    if in_second_lane(instance):
-        identity += SECOND_LANE
-    return (PROGRAM, instance[0]), (INSTANCE, str(instance[1])), (IDENTITY, identity)
+def _marks(instance: InstanceId, identity: str) -> dict[str, str]:
+    return marks(*instance, f"{identity}{SECOND_LANE}" if in_second_lane(instance) else identity)
 
 
 def _without_newline(text: str) -> str:

@@ -7,11 +7,13 @@ before it is taken counts once, as in the kernel.
 from __future__ import annotations
 
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterable
+else:
+    import _signal as signal  # what `signal` itself wraps in enums, for 3 ms; an opening cannot spare them (opening.py)
 
 FAULTS = {signal.SIGSEGV, signal.SIGILL, signal.SIGFPE, signal.SIGBUS, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
 """The kernel sends these for faults of supinit itself. They keep their default action."""

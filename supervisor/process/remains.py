@@ -13,9 +13,10 @@ import time
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 from supervisor.errors import StartError
-from supervisor.process.environment import IDENTITY, SECOND_LANE
+from supervisor.process.environment import SECOND_LANE
 from supervisor.process.procfs import descendants, read_process, read_processes, variables_of
 from supervisor.process.sweep import signal_process
+from supervisor.process.variables import IDENTITY
 from supervisor.regular_file import read_regular_file
 
 TYPE_CHECKING = False

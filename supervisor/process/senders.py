@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 from supervisor.core.lanes import other_lane
-from supervisor.process.environment import IDENTITY, INSTANCE, PROGRAM, SECOND_LANE
+from supervisor.process.environment import SECOND_LANE
 from supervisor.process.pid_files import read_pid
 from supervisor.process.procfs import read_process, variables_of
+from supervisor.process.variables import IDENTITY, INSTANCE, PROGRAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,9 +14,10 @@ from functools import partial
 from supervisor.core.record import Record, replace
 from supervisor.errors import SpawnError
 from supervisor.process.credentials import switch_to
-from supervisor.process.descriptors import InheritedLimit, set_limit
+from supervisor.process.descriptors import set_limit
 from supervisor.process.executable import DEFAULT_PATH, cannot_execute, find_executable
 from supervisor.process.inbox import ALL, IGNORED
+from supervisor.process.posix_spawn import posix_spawn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,15 @@ def spawn(launch: Launch) -> int:
             launch = _move_apart(launch, moved)
         if not launch.needs_fork:
             try:
-                return _posix_spawn(launch, path)
+                return posix_spawn(
+                    path,
+                    launch.command,
+                    launch.environment,
+                    ((launch.stdin, 0), (launch.stdout, 1), (launch.stderr, 2), *launch.extra),
+                    launch.working_dir,
+                    launch.umask,
+                    launch.nofile,
+                )
             except PermissionError as error:
                 if error.errno != errno.EPERM:
                     raise
@@ -153,45 +162,6 @@ def turn_into(launch: Launch) -> NoReturn:
         raise cannot_execute(path, error) from error
     except ValueError as error:
         raise SpawnError(f"cannot be started: {error}", 126) from error
-
-
-def _posix_spawn(launch: Launch, path: str) -> int:
-    """Start it while supinit's own directory and umask are changed. No other thread of supinit uses them."""
-    home = _enter(launch.working_dir) if launch.working_dir is not None else None
-    umask = os.umask(launch.umask) if launch.umask is not None else None
-    try:
-        with InheritedLimit(launch.nofile):
-            return os.posix_spawn(
-                path,
-                launch.command,
-                launch.environment,
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, launch.stdin, 0),
-                    (os.POSIX_SPAWN_DUP2, launch.stdout, 1),
-                    (os.POSIX_SPAWN_DUP2, launch.stderr, 2),
-                    *((os.POSIX_SPAWN_DUP2, descriptor, number) for descriptor, number in launch.extra),
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=ALL,
-            )
-    finally:
-        if umask is not None:
-            os.umask(umask)
-        if home is not None:
-            os.fchdir(home)
-            os.close(home)
-
-
-def _enter(working_dir: str) -> int:
-    """Change the working directory. Return a descriptor of the previous one."""
-    home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.chdir(working_dir)
-    except OSError as error:
-        os.close(home)
-        raise SpawnError(f"cannot change to {working_dir}: {error.strerror}", None) from None
-    return home
 
 
 def _fork(launch: Launch, path: str) -> int:

@@ -9,16 +9,17 @@ import signal
 import stat
 import sys
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from supervisor.cli import supinit
-from supervisor.config import compiled
-from supervisor.config.compiled import load_compiled, write_compiled
+from supervisor.config import compiler
+from supervisor.config.compiled import Compiled, file_of, read_compiled
+from supervisor.config.compiler import write_compiled
 from supervisor.config.load import load
-from supervisor.core.plan import make_plan
+from supervisor.config.plan_pickle import load_plan
+from supervisor.core.plan import Plan, make_plan
 from supervisor.errors import ConfigError, StartError
 
 from ..process.nursery import elsewhere
@@ -50,13 +51,19 @@ def table(tmp_path: Path) -> str:
 
 def reason(table: str, environ: Mapping[str, str] = ENVIRON) -> str:
     """Say why a compiled table is not used."""
-    plan, reason = load_compiled(table, environ)
-    assert (plan is None) == bool(reason)
+    compiled, reason = read_compiled(table, environ)
+    assert (compiled is None) == bool(reason)
     return reason
 
 
+def compiled_plan(table: str, environ: Mapping[str, str]) -> Plan:
+    compiled, reason = read_compiled(table, environ)
+    assert compiled is not None, reason
+    return load_plan(compiled.plan)
+
+
 def test_the_compiled_plan_is_that_of_the_table(table: str) -> None:
-    assert load_compiled(table, ENVIRON) == (make_plan(load(table, ENVIRON)), "")
+    assert compiled_plan(table, ENVIRON) == make_plan(load(table, ENVIRON))
 
 
 def test_one_that_was_killed_while_it_compiled_does_not_keep_the_next_from_it(table: str) -> None:
@@ -81,11 +88,11 @@ def test_every_example_can_be_compiled(example: Path, tmp_path: Path) -> None:
     file = str(folder / example.name)
     plan = make_plan(load(file, VARIABLES))
     write_compiled(file, VARIABLES)
-    assert load_compiled(file, VARIABLES) == (plan, "")
+    assert compiled_plan(file, VARIABLES) == plan
 
 
 def test_without_a_compiled_table_there_is_nothing_to_say(tmp_path: Path) -> None:
-    assert load_compiled(str(tmp_path / "supinit.yaml"), {}) == (None, "")
+    assert read_compiled(str(tmp_path / "supinit.yaml"), {}) == (None, "")
 
 
 def test_a_table_with_a_problem_is_not_compiled(tmp_path: Path) -> None:
@@ -154,14 +161,14 @@ def test_it_is_used_whatever_other_variables_are(table: str) -> None:
     assert reason(table, ENVIRON | {"HOME": "/home/app", "MORE": "1"}) == ""
 
 
-@pytest.mark.parametrize("name", compiled.ACCOUNT_FILES)
+@pytest.mark.parametrize("name", compiler.ACCOUNT_FILES)
 def test_it_is_not_used_when_the_accounts_have_changed(
     table: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts = tmp_path / "accounts"
     accounts.write_bytes(Path(name).read_bytes())
-    others = tuple(str(accounts) if file == name else file for file in compiled.ACCOUNT_FILES)
-    monkeypatch.setattr(compiled, "ACCOUNT_FILES", others)
+    others = tuple(str(accounts) if file == name else file for file in compiler.ACCOUNT_FILES)
+    monkeypatch.setattr(compiler, "ACCOUNT_FILES", others)
     write_compiled(table, ENVIRON)
     assert reason(table) == ""
     with accounts.open("a") as file:
@@ -170,7 +177,7 @@ def test_it_is_not_used_when_the_accounts_have_changed(
 
 
 def test_it_is_not_used_by_another_version(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "__version__", "0.0.9")
+    monkeypatch.setattr("supervisor.config.compiled.__version__", "0.0.9")
     assert reason(table).startswith("it was made by supinit ")
 
 
@@ -191,7 +198,7 @@ def test_a_table_with_users_is_not_used_under_other_groups(table: str, keys: str
     child = os.fork()
     if child == 0:
         os.setgroups([4242])
-        os.write(sender, load_compiled(table, ENVIRON)[1].encode())
+        os.write(sender, read_compiled(table, ENVIRON)[1].encode())
         os._exit(0)
     os.close(sender)
     os.waitpid(child, 0)
@@ -246,7 +253,25 @@ def test_no_part_of_a_file_is_taken_for_the_whole(table: str) -> None:
     data = Path(f"{table}.compiled").read_bytes()
     for length in range(0, len(data), 7):
         Path(f"{table}.compiled").write_bytes(data[:length])
-        assert reason(table).startswith("it is damaged: ")
+        assert reason(table) == "it is damaged, or another version of Python has made it"
+
+
+def test_a_file_in_which_a_bit_has_changed_is_not_used(table: str) -> None:
+    data = Path(f"{table}.compiled").read_bytes()
+    for place in range(0, len(data), 11):
+        flipped = bytes((data[place] ^ 1 << place % 8,))
+        Path(f"{table}.compiled").write_bytes(data[:place] + flipped + data[place + 1 :])
+        assert reason(table) == "it is damaged, or another version of Python has made it"
+
+
+def test_it_is_not_used_by_another_version_of_python(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "hexversion", sys.hexversion + 1)
+    assert reason(table) == "it is damaged, or another version of Python has made it"
+
+
+def test_a_head_that_is_none_is_not_used(table: str) -> None:
+    Path(f"{table}.compiled").write_bytes(file_of(Compiled({}, b"")))  # type: ignore[typeddict-item]
+    assert reason(table) == "it is damaged: KeyError('origin')"
 
 
 class Call:
@@ -259,29 +284,29 @@ class Call:
         return self.function, self.arguments
 
 
-def test_nothing_but_values_comes_out_of_a_file(table: str, tmp_path: Path) -> None:
+def test_nothing_but_values_comes_out_of_a_plan(table: str, tmp_path: Path) -> None:
     for call in (Call(os.mkdir, str(tmp_path / "made")), Call(write_compiled, table, {}), Call(load, table, {})):
-        Path(f"{table}.compiled").write_bytes(pickle.dumps(call))
-        assert reason(table).startswith("it is damaged: ValueError")
+        with pytest.raises(ValueError, match="it names "):
+            load_plan(pickle.dumps(call))
     assert not (tmp_path / "made").exists()
 
 
-def test_no_module_of_others_is_imported_for_it(table: str) -> None:
+def test_no_module_of_others_is_imported_for_a_plan() -> None:
     assert "colorsys" not in sys.modules
-    Path(f"{table}.compiled").write_bytes(b"ccolorsys\nrgb_to_yiq\n.")
-    assert reason(table) == "it is damaged: ValueError('it names colorsys.rgb_to_yiq')"
+    with pytest.raises(ValueError, match=r"it names colorsys\.rgb_to_yiq"):
+        load_plan(b"ccolorsys\nrgb_to_yiq\n.")
     assert "colorsys" not in sys.modules
 
 
 def test_a_signal_that_is_pickled_by_its_own_name_is_read() -> None:
     """As Python 3.11.2 of Debian 12 does; later ones pickle the class and the number."""
-    by_name = b"\x80\x05\x8c\x06signal\x8c\x07SIGTERM\x93."
-    assert compiled._Reader(BytesIO(by_name)).load() is signal.SIGTERM
+    value: object = load_plan(b"\x80\x05\x8c\x06signal\x8c\x07SIGTERM\x93.")
+    assert value is signal.SIGTERM
 
 
 def test_a_function_is_not_read() -> None:
     with pytest.raises(ValueError, match=r"it names signal\.pause"):
-        compiled._Reader(BytesIO(b"\x80\x05\x8c\x06signal\x8c\x05pause\x93.")).load()
+        load_plan(b"\x80\x05\x8c\x06signal\x8c\x05pause\x93.")
 
 
 def test_a_member_of_an_enumeration_is_read_by_its_name_and_nothing_else_of_a_class() -> None:
@@ -292,6 +317,7 @@ def test_a_member_of_an_enumeration_is_read_by_its_name_and_nothing_else_of_a_cl
         found = [b"".join(b"\x8c" + bytes([len(word)]) + word for word in pair) + b"\x93" for pair in words]
         return b"\x80\x05" + found[0] + found[1] + b"\x8c" + bytes([len(name)]) + name + b"\x86R."
 
-    assert compiled._Reader(BytesIO(attribute(b"SIGTERM"))).load() is signal.SIGTERM
+    value: object = load_plan(attribute(b"SIGTERM"))
+    assert value is signal.SIGTERM
     with pytest.raises(KeyError):
-        compiled._Reader(BytesIO(attribute(b"mro"))).load()
+        load_plan(attribute(b"mro"))

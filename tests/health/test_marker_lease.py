@@ -12,15 +12,16 @@ import pytest
 from supervisor.core.container import Fleet
 from supervisor.core.log_events import LogEvent
 from supervisor.core.snapshot import Snapshot
+from supervisor.health.marker_folder import MarkerFolder
 from supervisor.health.markers import Markers
 
 
 @pytest.fixture
 def markers(tmp_path: Path) -> Iterator[Markers]:
-    markers = Markers(str(tmp_path))
-    markers.prepare()
-    yield markers
-    markers._release()
+    folder = MarkerFolder(str(tmp_path))
+    folder.open()
+    yield Markers(folder)
+    folder.close()
 
 
 def snapshot(*healthy_programs: str, ready: bool = False, healthy: bool = False, at: float | None = None) -> Snapshot:

@@ -16,6 +16,7 @@ from supervisor.core.program import Program, Settings, Table
 from supervisor.core.record import replace
 from supervisor.core.snapshot import Snapshot, project
 from supervisor.errors import StartError
+from supervisor.health.marker_folder import MarkerFolder
 from supervisor.health.markers import Markers
 
 from ..process.nursery import NOBODY, closing_new, elsewhere, open_descriptors
@@ -34,6 +35,13 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
+def taken(run_dir: Path) -> Markers:
+    """Take run_dir for a supinit of its own."""
+    folder = MarkerFolder(str(run_dir))
+    folder.open()
+    return Markers(folder)
+
+
 @pytest.fixture(autouse=True)
 def no_directory_stays_open(tmp_path: Path) -> Iterator[None]:
     with closing_new(str(tmp_path)):
@@ -47,9 +55,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def markers(run_dir: Path) -> Markers:
-    markers = Markers(str(run_dir))
-    markers.prepare()
-    return markers
+    return taken(run_dir)
 
 
 # ---- a run_dir to begin with
@@ -64,7 +70,7 @@ def test_what_an_earlier_life_has_left_is_removed_and_nothing_else(run_dir: Path
     (run_dir / "health").mkdir(parents=True)
     for name in ("ready", "healthy", ".ready", ".healthy", "health/web", "health/.web", "nginx.pid"):
         (run_dir / name).write_text("old\n")
-    Markers(str(run_dir)).prepare()
+    taken(run_dir)
     assert files(run_dir) == {"nginx.pid"}
 
 
@@ -72,7 +78,7 @@ def test_a_second_supinit_in_the_same_run_dir_is_refused(markers: Markers, run_d
     markers.apply(seen({"web": None}, ready=True, healthy=True))
     before = files(run_dir)
     with pytest.raises(StartError) as caught:
-        Markers(str(run_dir)).prepare()
+        taken(run_dir)
     assert str(caught.value) == (
         f"cannot use run_dir {run_dir}: another supinit is using it; "
         "give each its own with supervisor.run_dir or $SUPINIT_RUN_DIR"
@@ -84,22 +90,18 @@ def test_run_dir_is_free_again_when_its_supinit_has_died(run_dir: Path) -> None:
     """Even if it was killed: the kernel drops the lock with the process."""
 
     def take() -> None:
-        markers = Markers(str(run_dir))
-        markers.prepare()
-        markers.apply(seen(ready=True))
+        taken(run_dir).apply(seen(ready=True))
 
     elsewhere(take)
     assert files(run_dir) == {"ready"}
-    Markers(str(run_dir)).prepare()
+    taken(run_dir)
     assert files(run_dir) == set()
 
 
 def test_no_child_inherits_its_directories(run_dir: Path) -> None:
     before = open_descriptors()
-    markers = Markers(str(run_dir))
-    markers.prepare()
-    taken = open_descriptors() - before
-    assert [os.get_inheritable(descriptor) for descriptor in taken] == [False, False]
+    taken(run_dir)
+    assert [os.get_inheritable(descriptor) for descriptor in open_descriptors() - before] == [False, False]
 
 
 def way_out(run_dir: Path, reason: str, user: int | None = None) -> str:
@@ -123,7 +125,7 @@ def test_a_file_in_the_way_is_reported_with_the_way_out(
     (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / in_the_way).write_text("a file")
     with pytest.raises(StartError) as caught:
-        Markers(str(run_dir)).prepare()
+        taken(run_dir)
     assert str(caught.value) == way_out(run_dir, reason)
     assert (tmp_path / in_the_way).read_text() == "a file"
 
@@ -131,7 +133,7 @@ def test_a_file_in_the_way_is_reported_with_the_way_out(
 def test_a_folder_where_a_marker_belongs_is_reported(run_dir: Path) -> None:
     (run_dir / "healthy").mkdir(parents=True)
     with pytest.raises(StartError) as caught:
-        Markers(str(run_dir)).prepare()
+        taken(run_dir)
     assert str(caught.value) == way_out(run_dir, "Is a directory")
 
 
@@ -145,7 +147,7 @@ def test_a_run_dir_that_may_not_be_written_is_reported_with_the_way_out(run_dir:
 
     def prepare() -> str:
         with pytest.raises(StartError) as caught:
-            Markers(str(run_dir)).prepare()
+            taken(run_dir)
         return str(caught.value)
 
     try:
@@ -158,9 +160,9 @@ def test_a_run_dir_that_cannot_be_used_keeps_no_lock(run_dir: Path) -> None:
     (run_dir / "healthy").mkdir(parents=True)
     for _ in range(2):
         with pytest.raises(StartError, match="Is a directory"):
-            Markers(str(run_dir)).prepare()
+            taken(run_dir)
     (run_dir / "healthy").rmdir()
-    Markers(str(run_dir)).prepare()
+    taken(run_dir)
 
 
 # ---- the markers follow the snapshot
@@ -329,7 +331,7 @@ def test_a_health_directory_that_is_a_link_is_refused_and_nothing_behind_it_is_t
     run_dir.mkdir(parents=True)
     (run_dir / "health").symlink_to(tmp_path / "etc")
     with pytest.raises(StartError) as caught:
-        Markers(str(run_dir)).prepare()
+        taken(run_dir)
     assert str(caught.value) == way_out(run_dir, "Not a directory")
     assert (tmp_path / "etc" / "passwd").read_text() == "root:x\n"
 
@@ -369,5 +371,5 @@ def test_a_health_directory_that_was_replaced_by_a_link_gets_no_marker(
 def test_nobody_else_can_replace_what_is_in_run_dir(run_dir: Path, mode: int, expected: int) -> None:
     run_dir.mkdir(parents=True)
     run_dir.chmod(mode)
-    Markers(str(run_dir)).prepare()
+    taken(run_dir)
     assert run_dir.stat().st_mode & 0o7777 == expected

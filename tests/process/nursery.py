@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from supervisor.core.program import InstanceId
-from supervisor.process.environment import INSTANCE, PROGRAM
 from supervisor.process.executable import DEFAULT_PATH
 from supervisor.process.procfs import own_children, read_process
 from supervisor.process.spawn import Launch, spawn
+from supervisor.process.variables import INSTANCE, PROGRAM
 
 T = TypeVar("T")
 

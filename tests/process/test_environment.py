@@ -8,7 +8,8 @@ import pytest
 
 from supervisor.core.program import Credentials, EnvFile, Program, SecretFile
 from supervisor.errors import SpawnError
-from supervisor.process.environment import PRIVATE, make_environment, marks_of
+from supervisor.process.environment import make_environment, marks_of
+from supervisor.process.variables import PRIVATE
 
 MARKS = {"SUPINIT_PROGRAM": "web", "SUPINIT_INSTANCE": "2", "SUPINIT_ID": "own"}
 
