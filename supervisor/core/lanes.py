@@ -37,4 +37,4 @@ def other_lane(instance: InstanceId) -> InstanceId:
 
 def first_lane(instance: InstanceId) -> InstanceId:
     """Return the id for everything that both lanes share."""
-    return (instance[0], int(instance[1])) if in_second_lane(instance) else instance
+    return instance[0], int(instance[1])

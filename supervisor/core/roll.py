@@ -65,6 +65,7 @@ class Roll(Record):
     before: Program | None = None
     """The entry to which a rollback returns."""
     under_way: tuple[Replacement, ...] = ()
+    """Empty once it has ended."""
     switching: tuple[InstanceId, ...] = ()
     """Instances that take the new entry once they are down."""
     replaced: tuple[InstanceId, ...] = ()
@@ -106,9 +107,9 @@ def is_down_for_roll(turn: Settling, instance: InstanceId) -> bool:
 def is_under_way(turn: Settling, instance: InstanceId) -> bool:
     """Whether an instance is on its way from its old process to its new one."""
     roll = turn.rolls.get(instance[0])
-    if roll is None or not roll.is_active:
-        return False
-    return any(each.ready_at is None and instance in (each.instance, each.predecessor) for each in roll.under_way)
+    return roll is not None and any(
+        each.ready_at is None and instance in (each.instance, each.predecessor) for each in roll.under_way
+    )
 
 
 def spares(turn: Settling, instance: InstanceId) -> bool:
@@ -119,7 +120,7 @@ def spares(turn: Settling, instance: InstanceId) -> bool:
     roll = turn.rolls.get(instance[0])
     if instance in turn.plan.programs[instance[0]].beside:
         return True
-    if roll is None or not roll.is_active or all(each.instance != instance for each in roll.under_way):
+    if roll is None or all(each.instance != instance for each in roll.under_way):
         return False
     if roll.config.failure_action is FailureAction.ROLLBACK and roll.becomes is not None and not roll.is_rollback:
         return True
@@ -128,8 +129,6 @@ def spares(turn: Settling, instance: InstanceId) -> bool:
 
 def next_roll_deadline(roll: Roll) -> float:
     """Return when a roll continues even if nothing happens. inf: never."""
-    if not roll.is_active:
-        return inf
     return min((_deadline(roll, each) for each in roll.under_way if each.ready_at is not None), default=inf)
 
 
@@ -140,8 +139,6 @@ def _deadline(roll: Roll, each: Replacement) -> float:
 
 
 def postpone_roll(roll: Roll, seconds: float) -> Roll:
-    if not roll.is_active or not roll.under_way:
-        return roll
     return replace(roll, under_way=tuple(_postponed(each, seconds) for each in roll.under_way))
 
 

@@ -22,7 +22,6 @@ def describe_roll(change: RollChange) -> Iterator[LogEvent]:
         return
     if after.is_rollback and not before.is_rollback:
         yield LogEvent("warning", "program.rollback_begun", about | {"reason": after.cause, "instances": after.total})
-        return
     for number, (name, instance) in enumerate(after.replaced[len(before.replaced) :], len(before.replaced) + 1):
         values = {"program": name, "instance": instance, "done": number, "instances": after.total}
         state = None if change.health is None else "RUNNING"

@@ -188,10 +188,10 @@ def _is_free(turn: Settling, instance: InstanceId) -> bool:
 def _busy(turn: Settling, name: str) -> str:
     """Say why no instance is free for a run."""
     lives = [turn.lives[instance] for instance in turn.plan.programs[name].instances]
-    waiting = next((life.phase.on for life in lives if isinstance(life.phase, Pending) and life.phase.on), ())
+    waiting = next((life.phase.on for life in lives if isinstance(life.phase, Pending)), ())
     if waiting:
         return f"the run before waits for {', '.join(waiting)}"
-    busy = sum(not isinstance(life.phase, Scheduled | Stopped | Exited | Fatal) for life in lives)
+    busy = sum(not isinstance(life.phase, Scheduled | Stopped) for life in lives)
     return "the run before is not over" if busy == 1 else f"{busy} runs are not over"
 
 
@@ -212,7 +212,7 @@ def choose_instances(turn: Settling, instances: Iterable[InstanceId], event: Eve
             asked.setdefault(instance[0], []).append(instance)
     for name, mine in asked.items():
         for instance in mine:
-            if isinstance(turn.lives[instance].phase, Stopped | Exited | Fatal):
+            if isinstance(turn.lives[instance].phase, Stopped):
                 turn.apply(instance, ScheduleResumed())
         busy = [i for i in mine if isinstance(turn.lives[i].phase, Starting | Running)]
         retried = [i for i in mine if isinstance(turn.lives[i].phase, Backoff)]

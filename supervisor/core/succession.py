@@ -64,7 +64,6 @@ def take_over(turn: Settling, successor: InstanceId) -> None:
     beside = (*(other for other in program.beside if other != successor), predecessor)
     _change(turn, replace(program, second_lane=second, beside=beside))
     turn.apply(predecessor, StopAnnounced())
-    turn.came_up = True
 
 
 def dismiss(turn: Settling, each: Replacement) -> None:

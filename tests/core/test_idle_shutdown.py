@@ -6,8 +6,17 @@ from random import Random
 
 import pytest
 
-from supervisor.core.container import ConnectionsSeen, Over, Resumed, Serving, ShutdownAsked, Updated
-from supervisor.core.fleet import next_deadline
+from supervisor.core.container import (
+    ConnectionsSeen,
+    LookAtConnections,
+    Over,
+    Resumed,
+    Serving,
+    ShutdownAsked,
+    TimePassed,
+    Updated,
+)
+from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.idle_shutdown import IdleShutdown
 from supervisor.core.idle_watch import IdleWatch
 from supervisor.core.program import Program, Readiness, Settings
@@ -148,3 +157,15 @@ def test_it_ends_exactly_when_no_connection_was_seen_for_long_enough(seed: int) 
         assert is_over == (world.now - since >= setting.after)
         if is_over:
             break
+
+
+def test_a_look_is_ordered_when_it_is_due_and_the_next_one_comes_though_its_answer_does_not() -> None:
+    world = _world()
+    assert advance(world.plan, world.fleet, TimePassed(), 6.9).fleet.idle == IdleWatch(MINUTE, 1.0, 7.0)
+    looked = advance(world.plan, world.fleet, TimePassed(), 7.5)
+    assert (looked.orders, looked.fleet.idle) == ((LookAtConnections(MINUTE.ports),), IdleWatch(MINUTE, 1.0, 13.5))
+    assert advance(world.plan, looked.fleet, TimePassed(), 8.0).orders == ()
+
+
+def test_a_pause_moves_the_clock_and_the_next_look() -> None:
+    assert _world().tell(Resumed(5.0), at=6.0).fleet.idle == IdleWatch(MINUTE, 6.0, 12.0)

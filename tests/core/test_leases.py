@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGCONT, SIGKILL, SIGTERM
 
 import pytest
@@ -12,6 +13,7 @@ from supervisor.core.events import (
     DeadlinePassed,
     DependenciesChecked,
     Event,
+    HookEnded,
     Hurried,
     LeaseAwaited,
     LeaseEnded,
@@ -25,7 +27,7 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
-from supervisor.core.hook import Hook
+from supervisor.core.hook import Hook, HookKind
 from supervisor.core.leasing import CONTACT_LIMIT
 from supervisor.core.life import Backoff as BackoffPhase
 from supervisor.core.life import (
@@ -46,6 +48,7 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
+from supervisor.core.lifecycle import advance
 from supervisor.core.once import TELL_LIMIT, Once, Store, reason_to_skip
 from supervisor.core.program import Program, ProgramType, Restart, RestartWhen, Scope
 from supervisor.core.record import replace
@@ -92,9 +95,6 @@ def test_the_hooks_before_a_start_come_before_the_claim() -> None:
     hooked = replace(MIGRATE, pre_start=(Hook(("check",)),))
     migrate = _claiming(hooked)
     assert isinstance(migrate.actions[0], RunHooks)
-    from supervisor.core.events import HookEnded
-    from supervisor.core.hook import HookKind
-
     assert migrate.tell(HookEnded(1, HookKind.PRE_START, 0)).actions == (Claim(1),)
 
 
@@ -300,3 +300,66 @@ def test_the_operator_is_told_what_the_containers_share() -> None:
 def test_nobody_is_asked_where_a_directory_is_shared() -> None:
     migrate = _claiming(replace(MIGRATE, once=Once("v1", "/shared")))
     assert (migrate.phase, migrate.actions) == (Spawning(), (Spawn(1),))
+
+
+UNLEASED = replace(LEASED, lease=None)
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Starting(UNLEASED, 60.0),
+        Running(UNLEASED),
+        Stopping(UNLEASED, 0, 60.0),
+        Sweeping(UNLEASED, ENDED, 60.0, 70.0),
+        Stopped(),
+        Pending(),
+        Fatal("failed", 1),
+    ],
+)
+@pytest.mark.parametrize("subject", [MIGRATE, replace(MIGRATE, once=None)], ids=["with a store", "without"])
+def test_a_report_about_a_lease_that_there_is_none_of_changes_nothing(phase: Phase, subject: Program) -> None:
+    life = Life(Goal.UP, phase, generation=1)
+    for event in (LeaseHeld(1, 99.0), LeaseEnded(1, "taken over"), LeaseAwaited(1, "it waits")):
+        assert advance(subject, life, event, 5.0) == (life, ())
+
+
+@pytest.mark.parametrize(
+    "phase", [Starting(LEASED, 60.0), Running(LEASED), Stopping(LEASED, 0, 60.0), Sweeping(LEASED, ENDED, 60.0, 70.0)]
+)
+def test_a_lease_is_renewed_in_every_phase_with_a_process(phase: Starting | Running | Stopping | Sweeping) -> None:
+    renewed = replace(phase, run=replace(LEASED, lease=Lease(99.0, 89.0)))
+    assert advance(MIGRATE, Life(Goal.UP, phase, generation=1), LeaseHeld(1, 99.0), 5.0) == (
+        Life(Goal.UP, renewed, generation=1),
+        (),
+    )
+
+
+def test_what_is_left_of_a_run_has_until_the_end_of_a_lost_lease() -> None:
+    left = Life(Goal.UP, Sweeping(LEASED, ENDED, 60.0, 70.0, SIGTERM), generation=1)
+    after, _ = advance(MIGRATE, left, LeaseEnded(1, "taken over"), 35.0)
+    assert isinstance(after.phase, Sweeping)
+    assert (after.phase.deadline <= 40.0, after.phase.run.lease) == (True, Lease(40.0, inf))
+
+
+def test_telling_the_store_takes_no_longer_than_what_a_shortened_stop_has_left() -> None:
+    left = Life(Goal.DOWN, Sweeping(LEASED, ENDED, 60.0, 70.0, SIGTERM, asked=True, pace=0.5), generation=1)
+    assert advance(MIGRATE, left, Swept(1), 10.0) == (
+        replace(left, phase=replace(left.phase, deadline=10.0 + TELL_LIMIT / 2, tells_store=True)),
+        (TellStore(1, False),),
+    )
+
+
+def test_a_success_that_a_stop_waits_for_has_a_moment_to_be_told() -> None:
+    left = Life(Goal.DOWN, Sweeping(LEASED, ENDED, 60.0, 70.0), generation=1)
+    after, actions = advance(MIGRATE, left, Swept(1), 10.0)
+    assert (next_deadline(after), actions) == (10.0 + TELL_LIMIT, (TellStore(1, True),))
+
+
+def test_the_store_is_told_after_the_hooks() -> None:
+    hooked = replace(MIGRATE, post_stop=(Hook(("clean",)),))
+    migrate = _told(_running(subject=hooked))
+    assert isinstance(migrate.phase, Sweeping) and migrate.phase.hook
+    migrate.tell(HookEnded(1, HookKind.POST_STOP, 0))
+    assert isinstance(migrate.phase, Sweeping)
+    assert (migrate.phase.hook, migrate.phase.tells_store, migrate.actions) == ("", True, (TellStore(1, True),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGQUIT, SIGTERM
 
 import pytest
@@ -16,9 +17,10 @@ from supervisor.core.container import (
 )
 from supervisor.core.events import BecameReady, Probed, RestartRequested, StartRequested, StopRequested
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
-from supervisor.core.lanes import SecondLane
-from supervisor.core.life import Backoff, Stopping
+from supervisor.core.lanes import SecondLane, first_lane, other_lane
+from supervisor.core.life import Backoff, Running, Starting, Stopping
 from supervisor.core.program import (
+    Condition,
     Dependency,
     Program,
     ProgramType,
@@ -27,7 +29,7 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
-from supervisor.core.roll import Outcome, Replacement, Roll
+from supervisor.core.roll import Outcome, Replacement, Roll, next_roll_deadline, postpone_roll
 from supervisor.core.schedule import Schedule
 from supervisor.core.update import ProgramChange, UpdateAction, compare
 from supervisor.core.update_config import FailureAction, UpdateConfig
@@ -701,3 +703,101 @@ def test_no_third_process_starts_beside_an_old_one_that_is_still_stopping() -> N
     world = roll(up(entry, obeys=SLOW)).pass_to(3.0).stop("web")
     roll(world.ask(StartRequested(), "web"))
     assert len(world.pids) == 2
+
+
+# ---- what it decides for others
+
+
+def test_an_update_is_under_way_until_it_has_an_outcome() -> None:
+    update = Roll(1, "update", CONFIG, (), 3, becomes=WEB)
+    assert update.is_update_under_way
+    assert not replace(update, outcome=Outcome.PAUSED).is_update_under_way
+    assert not replace(update, becomes=None).is_update_under_way
+
+
+def test_the_next_deadline_is_the_first_of_those_that_are_watched() -> None:
+    later, sooner = (Replacement(("web", n), 1, 3.0, None, 8.0 - n) for n in (1, 2))
+    roll_ = Roll(1, "restart", CONFIG, (THREE,), 3, under_way=(later, sooner, Replacement(THREE, 1)))
+    assert next_roll_deadline(roll_) == 6.0
+    assert next_roll_deadline(replace(roll_, under_way=(later, replace(sooner, free_at=4.0)))) == 4.0
+    assert next_roll_deadline(replace(roll_, pending=(), under_way=(later, replace(sooner, free_at=4.0)))) == 6.0
+    assert next_roll_deadline(replace(roll_, under_way=(Replacement(THREE, 1),))) == inf
+
+
+def test_a_pause_moves_what_is_watched_and_nothing_else() -> None:
+    watched, waiting = Replacement(ONE, 1, 3.0, None, 8.0), Replacement(TWO, 1)
+    roll_ = Roll(1, "restart", CONFIG, (THREE,), 3, under_way=(watched, waiting))
+    assert postpone_roll(roll_, 5.0) == replace(roll_, under_way=(replace(watched, watched_until=13.0), waiting))
+
+
+def test_what_depends_on_it_waits_for_the_instances_that_stay_and_for_those_that_were_replaced() -> None:
+    """Of four, the first is new and watched, two are on their way, and the last one is not up yet."""
+    web = replace(WEB, scale=4, update_config=replace(CONFIG, parallelism=2, monitor=60.0))
+    proxy = replace(program("proxy", "web", condition=Condition.HEALTHY), autostart=False)
+    world = up(web, proxy)
+    for number in (2, 3, 4):
+        world.exits("web", number=number)
+    world.pass_to(6.0)
+    roll(world).pass_to(7.0)
+    world.ask(StartRequested(), "proxy")
+    assert isinstance(world.phase("proxy"), Starting)
+
+
+def test_of_two_on_their_way_a_request_changes_neither_and_of_one_that_is_watched_it_does() -> None:
+    web = replace(WEB, update_config=replace(CONFIG, parallelism=2))
+    world = roll(up(web, obeys=SLOW))
+    before = world.fleet.lives
+    assert world.tell(Asked((TWO,), StartRequested())).tell(Asked((ONE,), RestartRequested())).fleet.lives == before
+    world.pass_to(13.0)
+    assert phases(world) == ["Running", "Running", "Stopping"]
+    world.tell(Asked((ONE,), RestartRequested()))
+    assert phases(world) == ["Stopping", "Running", "Stopping"]
+
+
+def _ends(world: World) -> bool:
+    return not isinstance(world.fleet.container_phase, Serving)
+
+
+@pytest.mark.parametrize("action", FailureAction)
+@pytest.mark.parametrize("what", ["restart", "update"])
+def test_the_only_instance_ends_the_container_unless_the_old_entry_comes_back(action: FailureAction, what: str) -> None:
+    web = acting(action, scale=1, restart=NEVER)
+    world = roll(up(web)) if what == "restart" else up(web).update(new(web))
+    comes_back = (action, what) == (FailureAction.ROLLBACK, "update")
+    assert _ends(fails(world)) != comes_back
+    assert not comes_back or _ends(fails(world)), "the old entry has failed, too"
+
+
+@pytest.mark.parametrize("others_serve", [True, False])
+def test_a_new_process_that_fails_for_good_ends_the_container_where_no_other_one_serves(others_serve: bool) -> None:
+    world = up(replace(WEB, scale=2, restart=NEVER), program("db"))
+    if not others_serve:
+        world.tell(Asked((TWO,), StopRequested()))
+    assert _ends(fails(world.tell(RollAsked((ONE,))))) != others_serve
+
+
+@pytest.mark.parametrize("parallelism", [1, 2])
+def test_an_instance_that_is_not_being_replaced_ends_the_container_as_always(parallelism: int) -> None:
+    web = replace(WEB, restart=NEVER, update_config=replace(CONFIG, parallelism=parallelism))
+    assert _ends(fails(roll(up(web)), 3))
+
+
+def test_an_instance_that_fails_after_the_roll_ends_the_container_as_always() -> None:
+    assert _ends(fails(roll(up(replace(WEB, restart=NEVER))).pass_to(30.0)))
+
+
+def test_the_health_of_a_process_beside_the_one_that_serves_does_not_end_the_container() -> None:
+    """It still runs, since what is being stopped and depends on it goes first."""
+    web = replace(FIRST, scale=1, healthcheck=replace(CHECK, on_unhealthy=OnUnhealthy.SHUTDOWN))
+    world = up(web, program("proxy", "web"), obeys={"proxy": ()}).probed("web", True).pass_to(3.0).stop("proxy")
+    roll(world).tell(Happened(BESIDE, Probed(2, True, "")))
+    assert (world.plan.programs["web"].beside, type(world.phase("web"))) == ((ONE,), Running)
+    assert not _ends(world.tell(Happened(ONE, Probed(1, False, "refused"))))
+    assert _ends(world.tell(Happened(BESIDE, Probed(2, False, "refused"))))
+
+
+def test_the_lanes_of_an_instance_have_one_number_and_are_different_ids() -> None:
+    first, second = 1, SecondLane(1)
+    assert (first == second, second == first, first != second, second != SecondLane(1)) == (False, False, True, False)
+    assert (second == SecondLane(1), second != SecondLane(2), len({first, second, SecondLane(1)})) == (True, True, 2)
+    assert (first_lane(BESIDE), first_lane(ONE), other_lane(ONE), other_lane(BESIDE)) == (ONE, ONE, BESIDE, ONE)

@@ -11,6 +11,7 @@ from supervisor.core.container import (
     Begun,
     ClockRead,
     ClockReading,
+    ClockSet,
     Closing,
     Over,
     ReadClock,
@@ -569,3 +570,141 @@ def test_what_ended_without_a_process_has_taken_no_time(after: Phase, run: Sched
 def test_run_on_start_is_one_run_however_many_may_be_under_way() -> None:
     world = begun(job(replace(TEN, run_on_start=True, max_concurrent=3)))
     assert world.spawned == [("job", 1)]
+
+
+# ---- whole states
+
+NOON = 1_800_000_000.0
+
+
+def test_a_cron_expression_keeps_its_times_until_it_rests() -> None:
+    world = begun(job(MINUTELY))
+    known = ScheduleState(MINUTELY, due_at=60.0, due_wall=NOON + 60.0, handled_until=NOON)
+    assert world.fleet.schedules["job"] == known
+    assert world.stop("job").set_clock(5.0).fleet.schedules["job"] == ScheduleState(MINUTELY)
+    assert world.clock_reads == [0.0]
+
+
+def test_a_change_of_anything_but_the_times_keeps_the_times() -> None:
+    late = replace(MINUTELY, starting_deadline=5.0)
+    world = begun(job(MINUTELY)).pass_to(5.0).update(job(late))
+    assert world.fleet.schedules["job"] == ScheduleState(late, 60.0, NOON + 60.0, NOON)
+
+
+def test_a_change_of_the_times_forgets_what_was_known_of_the_old_ones() -> None:
+    world, later = begun(job(MINUTELY)).pass_to(5.0), Schedule(cron="10")
+    asked = advance(world.plan, world.fleet, Updated(plan_of(job(later))), 5.0)
+    assert asked.fleet.schedules["job"] == ScheduleState(later, due_at=65.0, is_asking=True)
+    plan = plan_of(job(later))
+    counted = advance(plan, asked.fleet, Updated(plan_of(job())), 6.0).fleet
+    assert counted.schedules["job"] == ScheduleState(TEN, due_at=16.0)
+
+
+def test_a_clock_that_was_wrong_by_hours_is_asked_again_without_what_was_dealt_with() -> None:
+    world = begun(job(MINUTELY)).pass_to(5.0)
+    asked = advance(world.plan, world.fleet, ClockSet(), 6.0).fleet
+    answer = ClockRead({"job": ClockReading(MINUTELY, NOON, NOON - 4 * HOUR, 0, None, NOON)})
+    again = advance(world.plan, asked, answer, 7.0)
+    assert again.orders == (ReadClock({"job": (MINUTELY, None)}),)
+    assert again.fleet.schedules["job"] == ScheduleState(MINUTELY, due_at=67.0, is_asking=True)
+
+
+@pytest.mark.parametrize(
+    ("last", "following", "due_at", "is_missed"),
+    [
+        (None, 0.5, 7.5, None),
+        (None, -0.5, 7.0, None),
+        (-29.0, 31.0, 38.0, False),
+        (-31.0, 29.0, 36.0, True),
+        (-59.0, None, inf, False),
+        (-61.0, None, inf, True),
+        (-61.0, 2000.0, 2007.0, True),
+    ],
+)
+def test_a_run_that_is_late_by_half_the_time_to_the_next_one_or_a_minute_is_missed(
+    last: float | None, following: float | None, due_at: float, is_missed: bool | None
+) -> None:
+    """`last` and `following`: seconds from now."""
+    plan = plan_of(job(MINUTELY))
+    fleet = advance(plan, new_fleet(plan), Begun(), 0.0).fleet
+    at = [None if each is None else NOON + each for each in (last, following)]
+    turn = advance(plan, fleet, ClockRead({"job": ClockReading(MINUTELY, None, NOON, last is not None, *at)}), 7.0)
+    state = turn.fleet.schedules["job"]
+    assert (state.due_at, state.due_wall, state.handled_until, state.is_asking) == (due_at, at[1], NOON, False)
+    assert state.outcomes[Outcome.MISSED] == (is_missed is True)
+    assert isinstance(turn.fleet.lives["job", 1].phase, Spawning) == (is_missed is False)
+
+
+def test_a_run_that_is_late_by_exactly_what_is_allowed_runs() -> None:
+    world = begun(job()).tell(Resumed(0.0), at=15.0).pass_to(15.0)
+    assert (world.spawned, world.passed_over) == ([("job", 1)], [])
+
+
+def test_what_was_missed_is_counted() -> None:
+    world = begun(job(replace(TEN, starting_deadline=60.0))).tell(Resumed(40.0), at=48.0).pass_to(48.0)
+    assert world.fleet.schedules["job"].outcomes[Outcome.MISSED] == 3
+
+
+def test_only_what_is_under_way_is_named_where_a_run_is_skipped() -> None:
+    world = begun(job(replace(TEN, max_concurrent=2))).tell(Asked((("job", 2),), StopRequested())).pass_to(20.0)
+    assert world.passed_over == [RunsPassedOver("job", 1, None, "the run before is not over")]
+
+
+def test_the_last_success_is_kept_when_a_run_fails() -> None:
+    world = begun(job()).pass_to(10.0).exits("job").pass_to(20.0).exits("job", 7)
+    assert world.fleet.schedules["job"].succeeded_at == 10.0
+
+
+# ---- requests, and what is under way
+
+
+def test_a_start_while_a_run_is_under_way_takes_a_free_place_and_counts_from_then() -> None:
+    world = begun(job(replace(TEN, max_concurrent=2))).pass_to(10.0).pass_to(13.0).ask(StartRequested(), "job")
+    assert (world.spawned, world.fleet.schedules["job"].due_at) == ([("job", 1), ("job", 2)], 23.0)
+
+
+@pytest.mark.parametrize("request_", [StartRequested(), RestartRequested()], ids=["start", "restart"])
+def test_an_interval_does_not_count_from_a_request_that_begins_no_run_of_its_own(request_: Event) -> None:
+    world = begun(job()).pass_to(10.0).pass_to(13.0).ask(request_, "job")
+    assert world.fleet.schedules["job"].due_at == 20.0
+
+
+RETRIED = job(restart=Restart(RestartWhen.ON_FAILURE, 2), restart_delay=RestartDelay(100.0, max=100.0))
+
+
+@pytest.mark.parametrize(
+    ("request_", "due_at"), [(StartRequested(), 23.0), (RestartRequested(), 20.0)], ids=["start", "restart"]
+)
+def test_a_run_that_waits_for_its_retry_is_tried_at_once(request_: Event, due_at: float) -> None:
+    world = begun(RETRIED).pass_to(10.0).exits("job", 7).pass_to(13.0).ask(request_, "job")
+    assert (world.spawned, world.fleet.schedules["job"].due_at) == ([("job", 1)] * 2, due_at)
+
+
+def test_a_start_while_the_run_that_was_stopped_is_still_there_runs_it_again() -> None:
+    world = begun(job(), WEB, obeys={"job": ()}).pass_to(10.0).stop("job").ask(StartRequested(), "job").pass_to(20.5)
+    assert world.spawned.count(("job", 1)) == 2
+
+
+def test_a_start_of_a_cron_job_leaves_its_times_alone() -> None:
+    world = begun(job(MINUTELY)).pass_to(5.0)
+    before = world.fleet.schedules["job"]
+    assert world.ask(StartRequested(), "job").fleet.schedules["job"] == before
+    assert world.spawned == [("job", 1)]
+
+
+def test_a_start_before_the_container_begins_waits_for_nothing() -> None:
+    plan = plan_of(job())
+    fleet = advance(plan, new_fleet(plan), Asked((("job", 1),), StartRequested()), 0.0).fleet
+    assert isinstance(fleet.lives["job", 1].phase, Spawning)
+
+
+def test_a_oneshot_without_a_schedule_is_run_again_beside_those_that_have_one() -> None:
+    once = job(None, "once")
+    world = begun(job(), once, WEB).exits("once").ask(StartRequested(), "once")
+    assert world.spawned.count(("once", 1)) == 2
+
+
+@pytest.mark.parametrize("before", [Scheduled(), Stopped(), Exited(), Fatal("failed", 1)])
+def test_what_was_over_has_not_ended(before: Phase) -> None:
+    for after in (Scheduled(), Stopped(), Exited(), Fatal("failed", 1)):
+        assert ended_run(Life(phase=before), Life(phase=after), 5.0) is None

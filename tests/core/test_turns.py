@@ -12,14 +12,12 @@ from supervisor.core.container import (
     ContainerReady,
     Fleet,
     Happened,
-    RollAsked,
     ScaleAsked,
     TimePassed,
     Updated,
 )
 from supervisor.core.events import (
     Event,
-    Probed,
     ProcessExited,
     RestartRequested,
     Spawned,
@@ -29,13 +27,11 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.fleet import advance, new_fleet, next_deadline
-from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Backoff, Pending, Spawning
 from supervisor.core.program import InstanceId, Program, ProgramType, Restart, RestartDelay, RestartWhen, ShutdownOn
 from supervisor.core.record import replace
 from supervisor.core.schedule import Outcome, Schedule
 from supervisor.core.update import Leaving
-from supervisor.core.update_config import Order, UpdateConfig
 
 from .worlds import World, plan_of, program
 
@@ -77,14 +73,6 @@ def test_the_container_is_ready_when_an_update_leaves_nothing_to_wait_for(after:
     world = _up(DB, replace(WEB, min_uptime=60.0))
     assert world.fleet.ready_at is None
     assert world.update(*after).fleet.ready_at == 2.0
-
-
-def test_the_container_is_ready_when_a_new_process_takes_over_from_one_that_never_was() -> None:
-    config = UpdateConfig(order=Order.START_FIRST)
-    web = replace(WEB, healthcheck=HealthCheck(TcpProbe("127.0.0.1", 80)), update_config=config)
-    world = _up(web, DB).tell(RollAsked((ONE,))).pass_to(4.0)
-    assert world.fleet.ready_at is None
-    assert world.tell(Happened(world.spawned[-1], Probed(2, True, ""))).fleet.ready_at == 4.0
 
 
 def test_events_of_one_batch_lead_to_what_they_lead_to_one_by_one() -> None:
