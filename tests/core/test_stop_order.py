@@ -221,3 +221,16 @@ def test_one_instance_that_is_to_stop_is_enough_and_each_change_is_counted_once(
     assert note_hold(plan, lives, held, ("app", 1), Life(*UP)) == []
     assert held == {"db": 1}
     assert note_hold(plan, lives, held, ("db", 1), Life(*DOWN)) == []
+
+
+def test_what_crashes_while_it_is_held_back_passes_the_order_on() -> None:
+    world = _up(DB, program("cache", "db"), program("web", "cache"), program("api", "cache"), obeys={"web": ()})
+    world.tell(SHUTDOWN).exits("cache", 1)
+    assert (world.fleet.held, world.alive) == ({"cache": 1, "db": 1}, ["db", "web"])
+    world.run_out()
+    assert world.stop_order == ["api", "cache", "web", "db"]
+
+
+def test_each_program_that_is_down_counts_once_however_many_hold_it_back() -> None:
+    world = _up(DB, MIGRATE, WEB, replace(WEB, name="api"), obeys={"web": (), "api": ()}).tell(SHUTDOWN)
+    assert world.fleet.held == {"migrate": 2, "db": 1}
