@@ -32,6 +32,7 @@ NOT_RUN = {
     r"supinit (-c|convert) [A-Z]+$|supinit (convert|COMMAND)$|.*\bNAME\b": "is the form of a command",
     r"supctl top$": "needs a terminal (test_top.py has one)",
     r"python -m tests\.fuzz": "runs for sixteen minutes (.ci/run has a shorter run)",
+    r"python -m tests\.mutation": "takes minutes (tests/mutation/test_mutation.py tests the tool)",
     r"curl .*\$\(cat token\)": "needs the web page and its token (test_web.py has them)",
     r"supinit convert [^/]+$": "converts a file of the reader's own",
     r"supinit --drill$": "starts the reader's table (test_drill.py has some)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,11 @@ def supinit(name: str = "supinit", program: Mapping[str, object] | None = None) 
     """Return the supinit beside the interpreter that runs this; `program`: keys of each of its programs."""
     gap = "" if SUPINIT.exists() else f"there is no {SUPINIT}: pip install ."
     return Contender(name, partial(_supinit, program or {}), gap)
+
+
+def compiled() -> Contender:
+    """Return the same supinit with a table that was compiled before, as an image does it."""
+    return replace(supinit("supinit, compiled"), prepare=_compiled)
 
 
 def supinit_alone() -> Contender:
@@ -97,6 +103,12 @@ def table_of(box: Box, children: Sequence[Command], program: Mapping[str, object
 
 def _supinit(program: Mapping[str, object], box: Box, children: Sequence[Command]) -> Sequence[str]:
     return [str(SUPINIT), "-c", str(table_of(box, children, program))]
+
+
+def _compiled(box: Box, children: Sequence[Command]) -> Sequence[str]:
+    table = table_of(box, children, {})
+    subprocess.run([SUPINIT, "--compile", "-c", table], stdout=subprocess.DEVNULL, check=True)
+    return [str(SUPINIT), "-c", str(table)]
 
 
 def _yaml(value: Mapping[str, object], indent: str = "") -> str:

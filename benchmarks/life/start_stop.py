@@ -16,6 +16,7 @@ from benchmarks.life.box import box, build_stopwatch
 from benchmarks.life.contender import (
     Contender,
     bare,
+    compiled,
     loop_in_c,
     reference,
     run_through,
@@ -41,7 +42,7 @@ COLUMNS: tuple[AnyColumn, ...] = (
     Column("pss", "PSS KiB"),
     Doubt("untold", "all told"),
 )
-COMPILED_COLUMNS: tuple[AnyColumn, ...] = (Column("first", "first ms", 1), Ratio("first", ": supinit", "supinit"))
+PYC_COLUMNS: tuple[AnyColumn, ...] = (Column("first", "first ms", 1), Ratio("first", ": supinit", "supinit"))
 REMARKS = (
     "Medians (least-most). first, last: from exec of PID 1 to the main of its first and its last child. stop:",
     "from the signal to PID 1 until it is gone (SIGTERM; SIGHUP for runit, which leaves services alone on",
@@ -65,14 +66,14 @@ def measure(settings: Settings) -> Report:
         title = "1 program, with and without .pyc files"
         contenders = [supinit(), peers.supervisord()]
         contenders += [without_pyc(contender) for contender in contenders]
-        compiled = Table(title, COMPILED_COLUMNS, hold(title, contenders, runs, partial(_once, stopwatch, 1)))
+        pyc = Table(title, PYC_COLUMNS, hold(title, contenders, runs, partial(_once, stopwatch, 1)))
     goals = start_stop_goals.goals(tables)
-    return Report(subject="lifecycle", tables=(*tables.values(), compiled), goals=goals, remarks=REMARKS)
+    return Report(subject="lifecycle", tables=(*tables.values(), pyc), goals=goals, remarks=REMARKS)
 
 
 def _contenders(peers: Peers, size: int) -> Sequence[Contender]:
     others = peers.supervisors() + (peers.single() if size == 1 else [])
-    init = [supinit(), reference(), loop_in_c(), *(sized(other, size) for other in others)]
+    init = [supinit(), compiled(), reference(), loop_in_c(), *(sized(other, size) for other in others)]
     return [bare("pass"), bare("pass", "-S"), bare("import asyncio, yaml"), *init]
 
 
