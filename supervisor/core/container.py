@@ -380,7 +380,7 @@ class RestartDue(Record):
     instance: InstanceId
     limit: str
     reason: str
-    is_one_of_many: bool = False
+    is_one_of_many: bool
 
 
 ContainerChange = (

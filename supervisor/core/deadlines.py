@@ -157,14 +157,15 @@ def pass_deadline(program: Program, life: Life, now: float) -> Transition:
 
             return note_spawn_failed(program, life, no_answer(program), None, 0.0, now), ()
         case Sweeping(tells_store=True, deadline=deadline) if now >= deadline:
-            return follow_run(program, life, life.phase.jitter, now), ()
+            return follow_run(program, life, life.phase, life.phase.jitter, now), ()
         case Sweeping(hook=hook, deadline=deadline) if hook and now >= deadline:
             return end_hook(program, life, life.phase, now)
         case Sweeping(deadline=deadline) if now >= deadline:
             return _repeat_sweep(life, life.phase, now)
         case Backoff(until=until) if now >= until:
             return enter(life, Pending(), now), ()
-        case Starting() | Running() if life.health_state is not None and now >= _probe_due(life):
+        case Starting() | Running() if now >= _probe_due(life):
+            assert life.health_state is not None
             return replace(life, health_state=start_probe(life.health_state, now)), (RunProbe(life.generation),)
         case _:
             return life, ()

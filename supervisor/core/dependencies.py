@@ -42,7 +42,7 @@ def _are_enough(program: Program, condition: Condition, lives: Sequence[Life]) -
     return met(meets(condition, life) for life in lives)
 
 
-def start_or_schedule(turn: Settling, instance: InstanceId, is_new: bool = False) -> None:
+def start_or_schedule(turn: Settling, instance: InstanceId, is_new: bool) -> None:
     """Start an instance. With a schedule, let it wait for its next run, unless it `is_new` and is to run at once."""
     schedule = turn.plan.programs[instance[0]].schedule
     runs_now = schedule is None or (is_new and schedule.run_on_start and instance[1] == 1)
@@ -60,7 +60,7 @@ def start_if_met(turn: Settling, name: str) -> None:
         lives = _lives_of(turn, dependency.program)
         if not dependency.required:
             lives = [life for life in lives if life.is_wanted and not isinstance(life.phase, Fatal)]
-        elif any(life.on_demand for life in lives):
+        else:
             _ask_for(turn, dependency.program)
         for life in lives:
             if isinstance(life.phase, Fatal):
@@ -101,8 +101,6 @@ def _ask_for(turn: Settling, name: str) -> None:
 
 def restart_dependants(turn: Settling, name: str) -> None:
     """Announce the restart of what is to restart with a program (`restart: true`), and of what depends on that so."""
-    if not turn.plan.dependants[name]:
-        return
     names = {name: None}
     pending = [name]
     for dependency in pending:  # grows while it is read

@@ -205,7 +205,7 @@ class LookFailed(Record):
 class Redefined(Record):
     """Its entry in the table has changed in a way that needs no new process."""
 
-    has_new_check: bool = False
+    has_new_check: bool
     """Whether its health check has changed."""
 
 

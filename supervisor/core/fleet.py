@@ -245,7 +245,7 @@ def _update(turn: Settling, plan: Plan, stale: Mapping[str, tuple[str, ...]]) ->
 
 def _pass_time(turn: Settling) -> None:
     due = {instance for instance, deadline in turn.due.items() if turn.now >= deadline}
-    for instance in [instance for instance in turn.lives if instance in due] if due else ():
+    for instance in [instance for instance in turn.lives if instance in due]:
         turn.apply(instance, DeadlinePassed())
     if turn.rolls:
         from supervisor.core.roll import next_roll_deadline
@@ -268,7 +268,7 @@ def _pass_time(turn: Settling) -> None:
         from supervisor.core.restart_due import act_if_due
 
         _ask_all(turn, act_if_due(turn))
-    if turn.continue_at is not None and turn.now >= turn.continue_at:
+    if turn.continue_at is not None:
         _continue(turn)
 
 
@@ -329,9 +329,9 @@ def _ask_all(turn: Settling, requests: Iterable[Asked | RollAsked]) -> None:
 
 def _settle(turn: Settling) -> None:
     _apply_rules(turn)
-    if turn.replaces and isinstance(turn.container_phase, Serving) and _replace_gone(turn):
+    if turn.replaces and turn.leaving and isinstance(turn.container_phase, Serving) and _replace_gone(turn):
         _apply_rules(turn)
-        if turn.lives and turn.have_all_ended():
+        if turn.have_all_ended():
             finish(turn)
     if isinstance(turn.container_phase, Draining) and not turn.is_any_waited_for():
         stop_all(turn, turn.container_phase)  # nothing is left that could serve
@@ -349,9 +349,6 @@ def _advance_rolls(turn: Settling, names: Iterable[str]) -> None:
 
 
 def _replace_gone(turn: Settling) -> bool:
-    """Replace the entries that an update has left to be replaced. False: there are none."""
-    if not turn.leaving:
-        return False
     from supervisor.core.replacement import replace_gone
 
     return replace_gone(turn)
@@ -359,10 +356,9 @@ def _replace_gone(turn: Settling) -> bool:
 
 def _apply_rules(turn: Settling) -> None:
     limit = len(turn.changes) + MIN_CHANGES + CHANGES_PER_INSTANCE * len(turn.lives)
-    while turn.touched or turn.freed:
+    while turn.touched:
         if len(turn.changes) > limit:
             _break_off(turn)
-            return
         if turn.came_up:
             turn.note_ready()
         judged, turn.judged = turn.judged, len(turn.changes)

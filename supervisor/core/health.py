@@ -52,11 +52,15 @@ def begin_health_checks(check: HealthCheck, now: float) -> HealthState:
 
 
 def restart_health_checks(check: HealthCheck, health_state: HealthState, now: float) -> HealthState:
-    """Return the health of a running process whose health check has changed: the new one is due."""
+    """Return the health of a running process whose health check has changed: the new one is due.
+
+    What the old one found unhealthy is unknown to the new one, so that what it turns to has its consequences.
+    """
     has_passed = health_state.last_pass_at is not None
     counts_from = now if has_passed else max(health_state.since + check.start_period, now)
     due = None if health_state.due is None else now
-    return replace(health_state, failures=0, due=due, counts_from=counts_from)
+    health = Health.STARTING if health_state.health is Health.UNHEALTHY else health_state.health
+    return replace(health_state, health=health, failures=0, due=due, counts_from=counts_from)
 
 
 def start_probe(health_state: HealthState, now: float) -> HealthState:
@@ -75,7 +79,7 @@ def note_probe(check: HealthCheck, health_state: HealthState, passed: bool, deta
     """Return the health after a probe's result."""
     began = health_state.started_at if health_state.started_at is not None else now
     has_passed = passed or health_state.last_pass_at is not None
-    counts = not passed and began >= health_state.counts_from
+    counts = began >= health_state.counts_from
     failures = 0 if passed else health_state.failures + counts
     health = health_state.health
     if passed:

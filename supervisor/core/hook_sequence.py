@@ -24,6 +24,7 @@ from supervisor.core.stop_sequence import enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from supervisor.core.life import Run
     from supervisor.core.program import Program
     from supervisor.core.stop_sequence import Transition
 
@@ -66,10 +67,9 @@ def shorten_sweep(program: Program, life: Life, phase: Sweeping, within: float, 
         phase = replace(phase, deadline=min(phase.deadline, now + within))
         within -= phase.deadline - now
     total = program.down_time - program.stop_time
-    if total == 0.0:
-        return replace(life, phase=phase)
-    pace = phase.pace if total <= within else min(phase.pace, max(0.0, within) / total)
-    return replace(life, phase=replace(phase, pace=pace))
+    if total:
+        phase = replace(phase, pace=min(phase.pace, max(0.0, within) / total))
+    return replace(life, phase=phase)
 
 
 def without_hooks(program: Program, phase: Sweeping) -> Sweeping:
@@ -77,11 +77,9 @@ def without_hooks(program: Program, phase: Sweeping) -> Sweeping:
     return replace(phase, pace=0.0) if program.post_stop or phase.run.lease is not None else phase
 
 
-def greet(program: Program, life: Life) -> tuple[RunHooks, ...]:
+def greet(program: Program, life: Life, run: Run) -> RunHooks:
     """Return the action for an instance that has just become RUNNING."""
-    if not program.post_start or life.run is None:
-        return ()
-    return (RunHooks(life.generation, HookKind.POST_START, 0, program.post_start, pid=life.run.pid),)
+    return RunHooks(life.generation, HookKind.POST_START, 0, program.post_start, pid=run.pid)
 
 
 def is_wanted(action: RunHooks, life: Life) -> bool:

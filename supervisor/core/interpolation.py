@@ -93,11 +93,11 @@ def _value(variable: _Variable, environ: Variables, unset: list[str]) -> str:
     if value is None and variable.name.startswith(_SOCKETS):
         raise ValueError(f"cannot replace ${{{variable.name}}}: there are no sockets here")
     operator = variable.operator
-    is_there = bool(value) if operator.startswith(":") else value is not None
+    found = (value or None) if operator.startswith(":") else value
     if operator.endswith("+"):
-        return _evaluate(variable.operand, environ, unset) if is_there else ""
-    if value is not None and is_there:
-        return value
+        return _evaluate(variable.operand, environ, unset) if found is not None else ""
+    if found is not None:
+        return found
     if operator.endswith("-"):
         return _evaluate(variable.operand, environ, unset)
     if operator.endswith("?"):

@@ -65,7 +65,7 @@ def _end(program: Program, life: Life, event: LeaseEnded, now: float) -> Transit
         case Claiming():
             return note_spawn_failed(program, life, Blame(event.reason), None, event.jitter, now), ()
         case Sweeping(tells_store=True):
-            return follow_run(program, life, life.phase.jitter, now), ()
+            return follow_run(program, life, life.phase, life.phase.jitter, now), ()
         case _:
             return _lose(program, life, event.reason, now)
 

@@ -109,7 +109,7 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.hook_sequence import greet
-from supervisor.core.life import Blame, Exit, Goal, Life, Running, Spawning, Starting
+from supervisor.core.life import Blame, Exit, Goal, Life, Running, Starting
 from supervisor.core.record import assert_never, replace
 from supervisor.core.stop_sequence import Transition, has_killed, note_refusal, skip_step
 
@@ -125,7 +125,7 @@ def advance(program: Program, life: Life, event: Event, now: float) -> Transitio
     """
     after, actions = _advance(program, life, event, now)
     if program.post_start and isinstance(after.phase, Running) and not isinstance(life.phase, Running):
-        return after, (*actions, *greet(program, after))
+        return after, (*actions, greet(program, after, after.phase.run))
     return after, actions
 
 
@@ -163,9 +163,8 @@ def _advance(program: Program, life: Life, event: Event, now: float) -> Transiti
 def _take_report(program: Program, life: Life, event: Report, now: float) -> Transition:
     match event:
         case Spawned(pid=pid, jitter=jitter):
-            was_asked = isinstance(life.phase, Spawning)
             life, actions = reports.note_spawned(program, life, pid, jitter, now)
-            is_starting = was_asked and isinstance(life.phase, Starting)
+            is_starting = isinstance(life.phase, Starting)
             return pass_deadline(program, life, now) if is_starting else (life, actions)  # the first probe is due
         case SpawnFailed(reason=reason, code=code, jitter=jitter):
             return reports.note_spawn_failed(program, life, Blame(reason), code, jitter, now), ()

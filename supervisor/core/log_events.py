@@ -161,13 +161,13 @@ def _lines(exit_: Exit) -> dict[str, object]:
 
 
 def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[_Described]:
-    earlier = before.phase.step_index if isinstance(before.phase, Stopping) else -1
+    earlier = before.phase.step_index if isinstance(before.phase, Stopping) else None
     if phase.is_stuck and not before.is_stuck:
         reason = "supinit may not signal it" if phase.is_refused else "SIGKILL has not ended it"
         yield "error", "program.left_behind", {"pid": phase.run.pid, "reason": reason}
     if phase.step_index == earlier:
         return
-    if earlier < 0 and phase.blame is not None:
+    if earlier is None and phase.blame is not None:
         yield "warning", "program.given_up", {"reason": phase.blame.sentence}
     if phase.is_refused:
         return  # the engine has logged the refusal
@@ -185,7 +185,7 @@ def _describe_stop(program: Program, before: Life, phase: Stopping) -> Iterator[
         case _:
             doing = " ".join(step.command)
     wait = _seconds(step.wait * phase.pace)
-    yield "info", "program.stop_begun" if earlier < 0 else "program.stop_continued", {"step": doing, "wait": wait}
+    yield "info", "program.stop_begun" if earlier is None else "program.stop_continued", {"step": doing, "wait": wait}
 
 
 def describe_container_change(change: ContainerChange) -> LogEvent:

@@ -47,7 +47,7 @@ class Plan(Record):
 
     def program_of(self, instance: InstanceId) -> Program:
         """Return the entry of one instance."""
-        return (self.entries and self.entries.get(instance)) or self.programs[instance[0]]
+        return self.entries.get(instance) or self.programs[instance[0]]
 
     @property
     def everyone(self) -> tuple[InstanceId, ...]:
@@ -137,9 +137,7 @@ def _stop_time(programs: Mapping[str, Program], entries: Mapping[InstanceId, Pro
 
 def _down_time(programs: Mapping[str, Program], entries: Mapping[InstanceId, Program], name: str) -> float:
     program = programs[name]
-    if not entries:
-        return program.down_time
-    return max(program.down_time, *(entries[i].down_time for i in program.everyone if i in entries), 0.0)
+    return max([program.down_time, *(entries[i].down_time for i in program.everyone if i in entries)])
 
 
 def find_cycles(graph: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
@@ -185,7 +183,7 @@ def _waves(edges: Mapping[str, Sequence[str]]) -> tuple[tuple[str, ...], ...]:
         pending.pop()
         if name not in depth:
             depth[name] = 1 + max((depth[target] for target in edges[name]), default=-1)
-    waves: list[list[str]] = [[] for _ in range(1 + max(depth.values(), default=-1))]
+    waves: list[list[str]] = [[] for _ in set(depth.values())]
     for name in edges:
         waves[depth[name]].append(name)
     return tuple(tuple(wave) for wave in waves)

@@ -74,6 +74,6 @@ def _split_quantity(text: str) -> tuple[str, str, str]:
     while text[unit_start : unit_start + 1] in _NUMERIC:
         unit_start += 1
     unit_end = unit_start
-    while text[unit_end : unit_end + 1] and text[unit_end] not in _NUMERIC:
+    while unit_end < len(text) and text[unit_end] not in _NUMERIC:
         unit_end += 1
     return text[:unit_start], text[unit_start:unit_end], text[unit_end:]

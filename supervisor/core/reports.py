@@ -153,14 +153,12 @@ def note_probe_result(program: Program, life: Life, passed: bool, detail: str, n
     check = program.healthcheck
     if check is None or life.health_state is None or not isinstance(life.phase, Starting | Running):
         return life, ()
-    was_unhealthy = life.health is Health.UNHEALTHY
     life = replace(life, health_state=note_probe(check, life.health_state, passed, detail, now))
     if passed:
         life = replace(life, was_up=life.was_up or isinstance(life.phase, Running))
         waits_for_itself = program.ready.notify is not None or program.ready.log is not None
         return (life if waits_for_itself else note_ready(program, life, now)), ()
-    turned = life.health is Health.UNHEALTHY and not was_unhealthy
-    if turned and check.on_unhealthy is OnUnhealthy.RESTART:
+    if life.health is Health.UNHEALTHY and check.on_unhealthy is OnUnhealthy.RESTART:
         stopping, actions = give_up(program, life, Blame(f"was unhealthy ({detail})", asks_restart=True), now)
         # keep the failed probe, so that it is logged and counted
         return replace(stopping, health_state=life.health_state), actions
@@ -256,31 +254,26 @@ def end_hook(program: Program, life: Life, phase: Sweeping, now: float) -> Trans
 def _conclude(program: Program, life: Life, phase: Sweeping, jitter: float, now: float) -> Transition:
     """Tell the store that the run was leased from how it has ended; without one, decide at once what follows it."""
     if phase.run.lease is None or phase.pace == 0.0:
-        return follow_run(program, life, jitter, now), ()
+        return follow_run(program, life, phase, jitter, now), ()
     from supervisor.core.leasing import tell_store
 
     return tell_store(program, life, phase, jitter, now)
 
 
-def follow_run(program: Program, life: Life, jitter: float, now: float) -> Life:
+def follow_run(program: Program, life: Life, phase: Sweeping, jitter: float, now: float) -> Life:
     """Decide what follows a run of which nothing is left."""
-    match life.phase:
-        case Sweeping(run=run, exit=exit_, asked=asked, blame=blame):
-            if life.goal is Goal.DOWN and not life.again:
-                return enter(life, Stopped(), now)
-            if asked or life.goal is Goal.DOWN:
-                life = replace(life, goal=Goal.UP, again=False, failures=0, attempts=0)
-                return enter(life, Pending(), now)
-            ran_for = exit_.at - run.since
-            came_up = run.ready_at is not None and ran_for >= program.min_uptime
-            life = replace(
-                life,
-                failures=0 if came_up else life.failures + 1,
-                attempts=0 if ran_for >= program.restart_delay.reset_after else life.attempts,
-            )
-            return _end_run(program, life, exit_, blame, jitter, now)
-        case _:
-            return life
+    if life.goal is Goal.DOWN and not life.again:
+        return enter(life, Stopped(), now)
+    if phase.asked or life.goal is Goal.DOWN:
+        return enter(replace(life, goal=Goal.UP, again=False, failures=0, attempts=0), Pending(), now)
+    ran_for = phase.exit.at - phase.run.since
+    came_up = phase.run.ready_at is not None and ran_for >= program.min_uptime
+    life = replace(
+        life,
+        failures=0 if came_up else life.failures + 1,
+        attempts=0 if ran_for >= program.restart_delay.reset_after else life.attempts,
+    )
+    return _end_run(program, life, phase.exit, phase.blame, jitter, now)
 
 
 def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | None, jitter: float, now: float) -> Life:
@@ -291,8 +284,8 @@ def _end_run(program: Program, life: Life, exit_: Exit | None, blame: Blame | No
         return end_for_good(program, replace(life, was_up=True), Exited(), now)
     if not is_wanted or is_exhausted(program, life):
         own_exit = exit_ if blame is None or blame.keeps_exit else None
-        code = own_exit.shell_code if own_exit is not None else 1
-        return end_for_good(program, life, Fatal(run_sentence(program, life, exit_, blame), code or 1, own_exit), now)
+        code = own_exit.shell_code if own_exit is not None and own_exit.shell_code else 1
+        return end_for_good(program, life, Fatal(run_sentence(program, life, exit_, blame), code, own_exit), now)
     until = now + restart_delay(program.restart_delay, life.attempts, jitter)
     life = replace(life, attempts=life.attempts + 1, restarts=life.restarts + 1)
     return enter(life, Backoff(until, end_reason(exit_, blame)), now)

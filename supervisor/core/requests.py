@@ -17,7 +17,6 @@ from supervisor.core.life import (
     DaemonSearch,
     Exited,
     Fatal,
-    Goal,
     Life,
     Pending,
     Preparing,
@@ -45,8 +44,10 @@ def start(program: Program, life: Life, now: float) -> Transition:
             return enter(replace(life, failures=0, attempts=0), Pending(), now), ()
         case Backoff():
             return enter(life, Pending(), now), ()
-        case Stopping() | Sweeping():
-            return _start_again_when_down(life), ()
+        case Stopping():  # as one that was asked for, so that a new process follows it at once
+            return replace(life, phase=replace(life.phase, blame=None)), ()
+        case Sweeping():
+            return replace(life, phase=replace(life.phase, asked=True, blame=None)), ()
         case Starting() | Running():
             return _watch_again(program, life, now), ()
         case Pending() | Preparing() | Claiming() | Spawning():
@@ -67,21 +68,10 @@ def _watch_again(program: Program, life: Life, now: float) -> Life:
     match life.phase:
         case Starting(deadline=deadline, search=DaemonSearch()) if deadline == inf:
             return replace(life, phase=replace(life.phase, deadline=now + daemon_patience(program)))
-        case Starting(deadline=deadline) if deadline == inf > program.start_patience:
+        case Starting(deadline=deadline) if deadline == inf:
             return replace(life, phase=replace(life.phase, deadline=now + program.start_patience))
         case Running(silent_until=None) if program.watchdog is not None:
             return replace(life, phase=replace(life.phase, silent_until=now + program.watchdog))
-        case _:
-            return life
-
-
-def _start_again_when_down(life: Life) -> Life:
-    """Treat the stop that is under way as one that was asked for, so that a new process follows it at once."""
-    match life.phase:
-        case Stopping():
-            return replace(life, phase=replace(life.phase, blame=None))
-        case Sweeping():
-            return replace(life, phase=replace(life.phase, asked=True, blame=None))
         case _:
             return life
 
@@ -133,7 +123,7 @@ def kill(program: Program, life: Life, now: float) -> Transition:
         case Stopping():
             return replace(life, phase=replace(life.phase, pace=0.0)), ()
         case Sweeping(hook=hook, tells_store=tells) if hook or tells:
-            return follow_run(program, life, life.phase.jitter, now), ()
+            return follow_run(program, life, life.phase, life.phase.jitter, now), ()
         case Sweeping(signal=signal) if signal != SIGKILL:
             return kill_leftovers(life, without_hooks(program, life.phase), now)
         case Sweeping():
@@ -163,7 +153,7 @@ def redefine(program: Program, life: Life, has_new_check: bool, now: float) -> L
 
 
 def check_dependencies(program: Program, life: Life, missing: tuple[str, ...], now: float) -> Transition:
-    if not isinstance(life.phase, Pending) or life.goal is Goal.DOWN or life.phase.held_until is not None:
+    if not isinstance(life.phase, Pending) or life.phase.held_until is not None:
         return life, ()
     if missing:
         return replace(life, phase=replace(life.phase, on=missing)), ()

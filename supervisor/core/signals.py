@@ -14,7 +14,7 @@ def signal_name(signal: Signal) -> str:
     try:
         return Signals(signal).name
     except ValueError:
-        return f"SIGRTMIN+{signal - SIGRTMIN}" if SIGRTMIN < signal < SIGRTMAX else f"SIG{signal}"
+        return f"SIGRTMIN+{signal - SIGRTMIN}" if signal in range(SIGRTMIN, SIGRTMAX) else f"SIG{signal}"
 
 
 def end_sentence(code: int | None, signal: Signal | None) -> str:
@@ -39,4 +39,4 @@ def parse_signal(text: str) -> Signal | None:
 def _known(number: int) -> Signal | None:
     if number in Signals._value2member_map_:
         return Signals(number)
-    return number if SIGRTMIN < number < SIGRTMAX else None
+    return number if number in range(SIGRTMIN, SIGRTMAX) else None

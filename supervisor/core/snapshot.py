@@ -110,9 +110,7 @@ class Views:
         return self._made
 
     def _make(self, last: Views | None) -> Mapping[InstanceId, InstanceView]:
-        if last is None or last._made is None:
-            return {instance: _view(self._plan, instance, life) for instance, life in self._lives.items()}
-        made, lives = last._made, last._lives if last._plan is self._plan else {}
+        made, lives = ({}, {}) if last is None or last._plan is not self._plan else (last.all, last._lives)
         return {
             instance: made[instance] if lives.get(instance) is life else _view(self._plan, instance, life)
             for instance, life in self._lives.items()
@@ -133,15 +131,15 @@ class Snapshot(Record):
     ready: bool
     healthy: bool
     stopping: bool
+    plan: Plan
+    views: Views
     not_healthy: Mapping[str, None] = {}
     """The essential programs that are neither healthy nor completed. Empty once programs are being stopped."""
-    plan: Plan | None = None
-    views: Views | None = None
 
     @property
     def instances(self) -> Mapping[InstanceId, InstanceView]:
         """The view of each instance, in the table's order."""
-        return {} if self.views is None else self.views.all
+        return self.views.all
 
     @property
     def in_service(self) -> bool:
@@ -176,21 +174,21 @@ def project(plan: Plan, fleet: Fleet, before: Snapshot | None = None) -> Snapsho
 
 
 def _changed(plan: Plan, fleet: Fleet, before: Snapshot) -> Iterable[str]:
-    """Return the programs that are not what they were."""
-    lives, old_lives = fleet.lives, before.fleet.lives
-    if before.plan is plan and lives.keys() == old_lives.keys():
-        return dict.fromkeys(i[0] for i, life in lives.items() if old_lives[i] is not life)
-    old_programs = {} if before.plan is None else before.plan.programs
-    changed = {i[0] for i, life in lives.items() if old_lives.get(i) is not life}
-    return [name for name, program in plan.programs.items() if name in changed or old_programs.get(name) is not program]
+    """Return the programs that are not what they were. Both plans have the same names."""
+    old_lives, old_programs = before.fleet.lives, before.plan.programs
+    changed = dict.fromkeys(i[0] for i, life in fleet.lives.items() if old_lives.get(i) is not life)
+    if before.plan is not plan:
+        changed |= dict.fromkeys(name for name, program in plan.programs.items() if old_programs[name] is not program)
+    return changed
 
 
 def _health(plan: Plan, fleet: Fleet, before: Snapshot | None) -> tuple[Mapping[str, float | None], Mapping[str, None]]:
     """Return the healthy programs, and the essential programs that are neither healthy nor completed."""
-    is_known = before is not None and before.plan is not None and before.plan.programs.keys() == plan.programs.keys()
-    healthy = dict(before.healthy_programs) if before is not None and is_known else {}
-    not_healthy = dict(before.not_healthy) if before is not None and is_known else {}
-    for name in _changed(plan, fleet, before) if before is not None and is_known else plan.programs:
+    if before is not None and before.plan.programs.keys() != plan.programs.keys():
+        before = None
+    healthy = {} if before is None else dict(before.healthy_programs)
+    not_healthy = {} if before is None else dict(before.not_healthy)
+    for name in plan.programs if before is None else _changed(plan, fleet, before):
         healthy.pop(name, None)
         not_healthy.pop(name, None)
         program = plan.programs[name]

@@ -111,5 +111,4 @@ def _entries_to_come(fleet: Fleet) -> Iterator[Program]:
             yield going.becomes
     for roll in fleet.rolls.values():
         if roll.becomes is not None and (roll.is_active or roll.can_go_on):
-            pair = (roll.before, roll.becomes) if not roll.is_rollback else (roll.becomes, roll.before)
-            yield from (entry for entry in pair if entry is not None)
+            yield from (entry for entry in (roll.before, roll.becomes) if entry is not None)

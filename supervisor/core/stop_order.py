@@ -23,7 +23,7 @@ def stop_if_free(turn: Settling, name: str) -> None:
     """Stop what is to stop of a program, if nothing holds it back, or shorten its stop to fit the budget."""
     program, plan = turn.plan.programs[name], turn.plan
     announced = [instance for instance in program.everyone if turn.lives[instance].goal is Goal.DOWN]
-    if not announced or name in turn.held:
+    if name in turn.held:
         return
     budget = _budget(turn, name)
     for instance in announced:

@@ -68,14 +68,13 @@ def end_search(
     program: Program, life: Life, phase: Starting, exit_: Exit, within: float | None, blame: Blame | None, now: float
 ) -> Transition:
     """End what the command of a forking program has left behind, where no daemon became its main process."""
+    step = next((step for step in program.stop if not isinstance(step, HookStep)), None)
     signal: Signal = SIGKILL
-    wait = 0.0
     if program.stop_leftovers is not StopLeftovers.KILL:
-        step = next((step for step in program.stop if not isinstance(step, HookStep)), None)
         signal = step.signal if isinstance(step, SignalStep) else SIGTERM
-        wait = step.wait if step is not None else 0.0
     pace = _pace(program, within)
-    deadline = now + (KILL_INTERVAL if signal == SIGKILL else wait * pace)
+    wait = step.wait * pace if step is not None else 0.0
+    deadline = now + (KILL_INTERVAL if signal == SIGKILL else wait)
     after = Sweeping(phase.run, exit_, deadline, now + KILL_LIMIT, signal, blame is None, blame, pace=pace)
     life = replace(life, health_state=None, last_exit=exit_)
     return enter(life, after, now), (Sweep(life.generation, phase.run.pid, signal),)
@@ -207,11 +206,9 @@ def skip_step(program: Program, life: Life, step_index: int, now: float) -> Tran
 def extend(program: Program, life: Life, until: float) -> Life:
     """Extend the deadline of a start, or of a step of the stop sequence, but never beyond a shutdown budget."""
     match life.phase:
-        case Starting(deadline=deadline) if deadline < until:
-            return replace(life, phase=replace(life.phase, deadline=until))
-        case Stopping(deadline=deadline, pace=1.0, step_index=step_index) if deadline < until and step_index < len(
-            program.stop
-        ):
-            return replace(life, phase=replace(life.phase, deadline=until))
+        case Starting(deadline=deadline):
+            return replace(life, phase=replace(life.phase, deadline=max(deadline, until)))
+        case Stopping(deadline=deadline, pace=1.0, step_index=step_index) if step_index < len(program.stop):
+            return replace(life, phase=replace(life.phase, deadline=max(deadline, until)))
         case _:
             return life

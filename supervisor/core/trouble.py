@@ -6,6 +6,8 @@ What fails and works in turn is reported once a minute.
 
 from __future__ import annotations
 
+from math import inf
+
 from supervisor.core.log_events import LogEvent
 from supervisor.core.record import Record, replace
 
@@ -41,11 +43,11 @@ class Troubles:
 
     def note(self, name: str, reason: str | None, now: float) -> LogEvent | None:
         """Note that a thing has failed for a reason, or that it works (None). Returns the event to log, if any."""
-        last = self._reported.get(name)
+        last = self._reported.get(name, Trouble(None, -inf))
         if reason is None:
-            return None if last is None or last.reason is None else self._report(name, None, last.failures, now)
-        failures = 1 if last is None else last.failures + 1
-        if last is None or (reason != last.reason and now - last.at >= PAUSE):
+            return None if last.reason is None else self._report(name, None, last.failures, now)
+        failures = last.failures + 1
+        if reason != last.reason and now - last.at >= PAUSE:
             return self._report(name, reason, failures, now)
         self._reported[name] = replace(last, failures=failures)
         return None

@@ -72,7 +72,7 @@ def with_code_of_main(plan: Plan, lives: Mapping[InstanceId, Life], verdict: Ver
         return verdict
     instance = (plan.main, 1)
     exit_ = lives[instance].last_exit
-    if exit_ is None or verdict.cause is Cause.MAIN_ENDED:
+    if exit_ is None:
         return verdict
     if verdict.code == 0:
         return replace(verdict, code=exit_.shell_code, instance=instance, exit=exit_)

@@ -113,7 +113,7 @@ class Why:
     def _scheduled(self, view: InstanceView, name: str) -> Iterator[str]:
         state = self._snapshot.fleet.schedules.get(view.name)
         due = None if state is None else state.next_run
-        when = f" in {short_time(max(0.0, due - self._now))}" if due is not None and isfinite(due) else ""
+        when = f" in {short_time(max(0.0, due - self._now))}" if due is not None else ""
         yield f"{name} waits for its next run{when}."
         if view.reason is not None:
             yield f"Its last run failed {short_time(self._now - view.since)} ago: {view.reason}."
@@ -175,7 +175,7 @@ class Why:
     def _lines_of(self, instance: InstanceId) -> tuple[str, ...]:
         view = self._snapshot.instances[instance]
         if view.pid is None and view.last_exit is not None and view.last_exit.last_lines:
-            return view.last_exit.last_lines[-MOST_LINES:]
+            return view.last_exit.last_lines
         has_failed = view.last_exit is not None or view.health is Health.UNHEALTHY or view.state is State.FATAL
         return tuple(self._last_lines(instance).splitlines()[-MOST_LINES:]) if has_failed else ()
 

@@ -50,7 +50,7 @@ def busy() -> SteeredContainer:
     container.oom_kills = 5
     container.backlogs = (Backlog("web", "http", 7),)
     container.counters.of(("web", 1)).note_watch("reload", "failed")
-    container.counters.note_container(RestartDue(("web", 1), "memory", ""))
+    container.counters.note_container(RestartDue(("web", 1), "memory", "", is_one_of_many=False))
     container.take(FilesLooked(("web", Watch("/certs")), problem="cannot watch /certs: Permission denied"))
     container.usages = {("web", 1): Usage(1.5, 4096, 2)}
     output = container.outputs["web", 1] = Output(("web", 1))

@@ -19,8 +19,8 @@ from supervisor.core.events import (
 from supervisor.core.health import HealthState
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Exit, Life, Run, Running
-from supervisor.core.output import Output
-from supervisor.core.program import Program, ProgramType, SignalStep
+from supervisor.core.output import STREAMS, LogQuery, Output
+from supervisor.core.program import CommandStep, Program, ProgramType, SignalStep, Step
 from supervisor.core.record import replace
 from supervisor.core.watch import Watch, WatchAction
 
@@ -133,8 +133,17 @@ def test_a_sigkill_of_the_stop_sequence_is_not_the_kernels(stop: tuple[SignalSte
     assert web.tell(ProcessExited(1, None, SIGKILL, True)).life.last_exit == Exit(None, SIGKILL, 2.0)
 
 
-def test_a_sigkill_before_the_stop_sequence_came_to_it_is_the_kernels() -> None:
-    web = OneLife(WEB).spawn().tell(StopRequested()).tell(ProcessExited(1, None, SIGKILL, True))
+@pytest.mark.parametrize(
+    "stop",
+    [
+        WEB.stop,
+        (SignalStep(SIGTERM, 9.0), SignalStep(SIGKILL, 9.0)),
+        (CommandStep(("web", "stop"), 9.0), SignalStep(SIGKILL, 9.0)),
+    ],
+    ids=["none of its own", "a later step", "after a command"],
+)
+def test_a_sigkill_before_the_stop_sequence_came_to_it_is_the_kernels(stop: tuple[Step, ...]) -> None:
+    web = OneLife(replace(WEB, stop=stop)).spawn().tell(StopRequested()).tell(ProcessExited(1, None, SIGKILL, True))
     assert web.life.last_exit == Exit(None, SIGKILL, 0.0, out_of_memory=True)
 
 
@@ -162,7 +171,24 @@ def test_a_step_without_news_counts_nothing() -> None:
     world = _world(WEB, web=(SIGTERM,)).exits("web", 7)
     counters, life = _count(world), world.life("web")
     counters.note(world.plan.programs, Change(("web", 1), life, life))
+    counters.note(world.plan.programs, Change(("web", 1), life, Life()))
     assert counters.of(("web", 1)).exits == {"7": 1}
+
+
+def test_a_step_between_two_probes_is_not_a_probe() -> None:
+    state = HealthState(0.0, due=9.0, ended_at=1.0)
+    counters, before = Counters(), Life(phase=Running(Run(100, 0.0)), health_state=state)
+    counters.note({"web": WEB}, Change(("web", 1), before, replace(before, status_text="ok")))
+    assert counters.instances == {}
+
+
+def test_every_counter_begins_at_zero() -> None:
+    counters = Counters().of(("web", 1))
+    histograms = [counters.stop_seconds, counters.probe_seconds]
+    assert [(each.total_seconds, set(each.counts)) for each in histograms] == [(0.0, {0})] * 2
+    assert [counters.starts, counters.kills, counters.leftovers_killed, counters.oom_kills] == [0] * 4
+    assert [counters.exits, counters.watch_actions, counters.restarts_due] == [{}, {}, {}]
+    assert counters.probe_failures == 0
 
 
 @pytest.mark.parametrize(
@@ -189,8 +215,8 @@ def test_reloads_and_restarts_because_of_changed_files_are_counted_by_their_outc
     for outcome in ("done", "failed", "done"):
         of_web.note_watch("reload", outcome)
     restarted = FilesChanged(("web", Watch("/conf", WatchAction.RESTART)), ("a",), (("web", 1), ("web", 2)))
-    for key in (restarted.key, ("web", Watch("/certs"))):
-        counters.note_container(replace(restarted, key=key))
+    counters.note_container(restarted)
+    counters.note_container(replace(restarted, key=("web", Watch("/certs")), instances=(("web", 1),)))
     assert of_web.watch_actions == {("reload", "done"): 2, ("reload", "failed"): 1, ("restart", "done"): 1}
     assert counters.of(("web", 2)).watch_actions == {("restart", "done"): 1}
 
@@ -198,6 +224,10 @@ def test_reloads_and_restarts_because_of_changed_files_are_counted_by_their_outc
 def test_what_an_instance_has_written_is_counted_from_zero() -> None:
     output = Output(("web", 1))
     assert (output.instance, output.read, output.dropped, output.invalid) == (("web", 1), [0, 0], 0, 0)
+
+
+def test_lines_that_are_asked_for_are_plain_text_without_times_unless_somebody_wants_more() -> None:
+    assert LogQuery({}) == LogQuery({}, STREAMS, None, 0.0, as_json=False, is_colored=False, is_stamped=False)
 
 
 def test_restarts_because_of_a_limit_are_counted_by_the_limit() -> None:

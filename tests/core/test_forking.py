@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM
 
 import pytest
@@ -18,11 +19,13 @@ from supervisor.core.events import (
     ProcessExited,
     Redefined,
     StartFailed,
+    StartRequested,
     StopAnnounced,
     StopRequested,
     Swept,
 )
 from supervisor.core.forking import LOOK_INTERVAL, NOTHING_LEFT
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.hook import Hook, HookStep
 from supervisor.core.life import Backoff, DaemonSearch, Exit, Fatal, Run, Running, Starting, Stopped, Stopping, Sweeping
 from supervisor.core.notice import Notice
@@ -207,3 +210,50 @@ def test_a_changed_timeout_applies_to_the_search_under_way() -> None:
     web = OneLife(WEB).spawn(at=3.0)
     web.program = replace(WEB, ready=Readiness(timeout=5.0))
     assert web.tell(Redefined(False), at=4.0).phase == Starting(Run(100, 3.0), 8.0, search=DaemonSearch())
+
+
+def test_a_daemon_that_ends_before_it_is_running_is_looked_for_as_long_as_a_start_may_take() -> None:
+    slow = replace(WEB, ready=Readiness(timeout=5.0), min_uptime=10.0)
+    for at, deadline in ((1.5, 5.0), (7.0, 7.0)):
+        web = _left(slow).tell(MainChanged(1, 700)).tell(ProcessExited(1, 0), at=at)
+        assert web.phase == Starting(
+            Run(700, 0.0), deadline, search=DaemonSearch(Exit(0, None, at), at + LOOK_INTERVAL)
+        )
+
+
+def test_a_daemon_that_says_itself_that_it_is_ready_keeps_the_deadline_of_its_start() -> None:
+    logging = replace(WEB, ready=Readiness(log="up", timeout=5.0))
+    assert _left(logging).tell(MainChanged(1, 700), at=1.1).phase == Starting(Run(700, 0.0), 5.0)
+
+
+def test_what_a_daemon_leaves_that_crashes_before_it_is_running_may_end_by_itself() -> None:
+    web = _left().tell(MainChanged(1, 700)).tell(ProcessExited(1, 9), at=1.5)
+    assert web.actions == (Sweep(1, 700, SIGTERM),)
+    assert web.phase == Sweeping(Run(700, 0.0), Exit(9, None, 1.5), 1.5 + KILL_INTERVAL, 11.5, SIGTERM)
+
+
+def test_the_end_of_a_search_ends_the_health_checks_and_is_bounded() -> None:
+    check = HealthCheck(TcpProbe("127.0.0.1", 80))
+    web = _left(replace(WEB, healthcheck=check)).tell(StopRequested())
+    assert web.phase == Sweeping(RUN, Exit(0, None, 1.0), 11.0, 11.0, SIGTERM, asked=True)
+    assert web.life.health_state is None
+
+
+def test_a_hurried_stop_kills_at_once_where_leftovers_are_killed_anyway() -> None:
+    assert _left(replace(WEB, stop_leftovers=StopLeftovers.KILL)).tell(Hurried()).actions == (Sweep(1, 100, SIGKILL),)
+
+
+def test_a_search_that_was_to_be_stopped_and_is_wanted_again_has_a_deadline_again() -> None:
+    web = _left().tell(StopAnnounced()).tell(DeadlinePassed(), at=60.0)
+    search = DaemonSearch(Exit(0, None, 1.0), 1.0 + LOOK_INTERVAL)
+    assert web.phase == Starting(RUN, inf, search=search)
+    assert web.tell(StartRequested(), at=70.0).phase == Starting(RUN, 130.0, search=search)
+
+
+def test_a_start_request_during_a_search_changes_nothing() -> None:
+    assert _left().refuses(StartRequested())
+
+
+def test_a_changed_entry_gives_no_deadline_to_a_search_that_waits_for_its_stop() -> None:
+    web = _left().tell(StopAnnounced()).tell(DeadlinePassed(), at=60.0)
+    assert web.refuses(Redefined(False))

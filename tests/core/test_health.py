@@ -68,6 +68,7 @@ FAIL = False
             GRACE, [(1.0, PASS), *[(2.0, FAIL)] * 3], Health.UNHEALTHY, 3, 32.0, id="start_period: unhealthy inside it"
         ),
         pytest.param(SLOW_GRACE, [(1.0, FAIL)], Health.STARTING, 0, 41.0, id="start_period: its own interval"),
+        pytest.param(SLOW_GRACE, [(20.0, FAIL)], Health.STARTING, 1, 50.0, id="start_period: over, interval"),
     ],
 )
 def test_probes_make_health(
@@ -117,8 +118,9 @@ def test_a_result_keeps_when_it_passed_last_and_the_last_words() -> None:
         (HealthState(0.0, last_pass_at=3.0, failures=2, due=9.0, counts_from=4.0), 10.0, 10.0),
         (HealthState(0.0, failures=2, due=None, counts_from=4.0), None, 20.0),
         (HealthState(-15.0, failures=2, due=9.0, counts_from=4.0), 10.0, 10.0),
+        (HealthState(0.0, Health.HEALTHY, last_pass_at=3.0, due=9.0, counts_from=4.0), 10.0, 10.0),
     ],
-    ids=["passed before", "in its start_period", "after its start_period"],
+    ids=["passed before", "in its start_period", "after its start_period", "healthy"],
 )
 def test_a_changed_check_is_due_at_once_and_counts_after_what_is_left_of_start_period(
     state: HealthState, due: float | None, counts_from: float

@@ -14,6 +14,7 @@ from supervisor.core.events import (
     DependenciesChecked,
     HookEnded,
     Hurried,
+    Notified,
     ProcessExited,
     Spawned,
     StartRequested,
@@ -38,8 +39,10 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
+from supervisor.core.notice import Notice
 from supervisor.core.program import Program, SignalStep
 from supervisor.core.record import replace
+from supervisor.core.restart_policy import JITTER
 
 from .worlds import OneLife
 
@@ -241,3 +244,45 @@ def test_hooks_are_told_about_the_main_process() -> None:
 def test_hooks_count_in_the_time_that_a_stop_can_take() -> None:
     program = replace(LEAVING, post_stop=(CLEAN,))
     assert (program.stop_time, program.down_time) == (20.0, 30.0)
+
+
+def test_post_start_hooks_run_once_only() -> None:
+    web = OneLife(replace(WEB, post_start=(WARM,))).spawn()
+    assert web.actions == ()
+    web.tell(BecameReady(1))
+    assert web.tell(Notified(1, Notice(status="serving"))).actions == ()
+
+
+def test_the_jitter_of_the_next_start_outlasts_a_post_stop_hook() -> None:
+    web = OneLife(replace(WEB, post_stop=(CLEAN,))).spawn().tell(ProcessExited(1, 7), Swept(1, 0.5), at=60.0)
+    web.tell(_ended(HookKind.POST_STOP, 0))
+    assert web.phase == Backoff(60.0 + 0.1 * (1.0 + JITTER * 0.5), "exited with code 7")
+
+
+def test_a_pre_start_hook_of_which_nothing_is_heard_delays_the_restart_without_jitter() -> None:
+    at = 10.0 + GRACE
+    assert _prepared().tell(DeadlinePassed(), at=at).phase == Backoff(at + 0.1, "pre_start check did not end")
+
+
+def test_a_budget_leaves_what_is_being_killed_its_second() -> None:
+    web = OneLife(WEB).spawn().tell(ProcessExited(1, 7), at=3.0)
+    web.tell(StopRequested(within=0.5))
+    assert web.phase == Sweeping(RUN, Exit(7, None, 3.0), 4.0, 13.0)
+
+
+def test_a_hook_of_another_kind_does_not_end_a_step_of_a_stop() -> None:
+    web = OneLife(LEAVING).spawn().tell(StopRequested())
+    assert web.refuses(_ended(HookKind.POST_START, 0))
+
+
+def test_a_pre_stop_hook_is_over_once_sigkill_is_sent() -> None:
+    web = OneLife(replace(WEB, stop=(HookStep(LEAVE),))).spawn().tell(StopRequested()).tell(DeadlinePassed(), at=10.0)
+    assert web.phase == Stopping(RUN, 1, 11.0, stuck_at=20.0)
+
+
+def test_a_new_process_has_said_nothing_yet_while_its_pre_start_hooks_run() -> None:
+    web = _prepared().tell(_ended(HookKind.PRE_START, 0), _ended(HookKind.PRE_START, 1), Spawned(1, 100))
+    web.tell(Notified(1, Notice(status="serving"))).end(7, at=60.0).tell(DeadlinePassed(), at=60.2)
+    web.tell(DependenciesChecked())
+    assert (web.life.generation, web.life.status_text, type(web.phase)) == (2, "", Preparing)
+    assert web.refuses(StartRequested())

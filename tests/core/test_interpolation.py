@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.core.interpolation import interpolate
 
-ENVIRON = {"SET": "value", "EMPTY": "", "OTHER": "other", "DOLLAR": "$SET ${SET}", "_a1": "under"}
+ENVIRON = {"SET": "value", "EMPTY": "", "OTHER": "other", "DOLLAR": "$SET ${SET}", "_a1": "under", "a1": "short"}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ ENVIRON = {"SET": "value", "EMPTY": "", "OTHER": "other", "DOLLAR": "$SET ${SET}
         ("$SET-1", "value-1"),
         ("${SET}s", "values"),
         ("$_a1", "under"),
+        ("$a1", "short"),
         ("$EMPTY", ""),
         ("${SET:-default}", "value"),
         ("${EMPTY:-default}", "default"),
@@ -57,6 +58,10 @@ ENVIRON = {"SET": "value", "EMPTY": "", "OTHER": "other", "DOLLAR": "$SET ${SET}
 )
 def test_variables_are_replaced_as_compose_does(text: str, expected: str) -> None:
     assert interpolate(text, ENVIRON) == (expected, ())
+
+
+def test_a_socket_is_looked_up_by_its_whole_name() -> None:
+    assert interpolate("fd=${sockets.http.fd}", {"sockets.http.fd": "3"}) == ("fd=3", ())
 
 
 def test_a_value_is_not_looked_at_again_for_variables() -> None:
@@ -99,6 +104,7 @@ def test_an_unset_variable_is_empty_and_named_where_it_was_needed(
         ("${SET:-just long enough", "missing closing brace after '${SET:-just long eno…'"),
         ("${twenty_characters_", "missing closing brace after '${twenty_characters_'"),
         ("${}", "invalid variable '${}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
+        ("${:-x}", "invalid variable '${:-x}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
         ("${1}", "invalid variable '${1}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
         ("${A:x}", "invalid variable '${A:x}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),
         ("${A B}", "invalid variable '${A B}' (allowed: ${VAR}, or VAR followed by :-, -, :+, +, :? or ?)"),

@@ -363,3 +363,24 @@ def test_the_store_is_told_after_the_hooks() -> None:
     migrate.tell(HookEnded(1, HookKind.POST_STOP, 0))
     assert isinstance(migrate.phase, Sweeping)
     assert (migrate.phase.hook, migrate.phase.tells_store, migrate.actions) == ("", True, (TellStore(1, True),))
+
+
+def test_a_budget_of_a_stop_bounds_the_telling() -> None:
+    migrate = _told(_running()).tell(StopRequested(within=2.0), at=6.0)
+    assert isinstance(migrate.phase, Sweeping)
+    assert (migrate.phase.deadline, migrate.phase.pace) == (8.0, 0.0)
+
+
+@pytest.mark.parametrize("before", [(), (ProcessExited(1, 0),)], ids=["running", "sweeping"])
+def test_a_hurried_stop_tells_the_store_nothing(before: tuple[Event, ...]) -> None:
+    migrate = _running().tell(*before, Hurried(), ProcessExited(1, 0), Swept(1))
+    assert (migrate.phase, migrate.actions) == (Stopped(), ())
+
+
+def test_a_store_that_gives_no_answer_delays_the_restart_without_jitter() -> None:
+    again = _claiming(replace(MIGRATE, restart=Restart(RestartWhen.ON_FAILURE))).tell(
+        DeadlinePassed(), at=CONTACT_LIMIT
+    )
+    assert again.phase == BackoffPhase(
+        CONTACT_LIMIT + 0.1, "cannot use redis://db:6379/0 for once: no answer within 30 s"
+    )

@@ -9,7 +9,9 @@ import pytest
 from supervisor.core.container import (
     Change,
     ContainerChange,
+    ContainerReady,
     FilesChanged,
+    Fleet,
     Over,
     RestartDue,
     RunsPassedOver,
@@ -50,8 +52,15 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.log_events import LogEvent, describe_change, describe_container_change, describe_container_phase
+from supervisor.core.log_events import (
+    LogEvent,
+    describe_change,
+    describe_container_change,
+    describe_container_phase,
+    describe_update,
+)
 from supervisor.core.notice import Notice
+from supervisor.core.plan import Plan
 from supervisor.core.program import (
     CommandStep,
     Condition,
@@ -66,6 +75,7 @@ from supervisor.core.program import (
 )
 from supervisor.core.record import replace
 from supervisor.core.schedule import Outcome
+from supervisor.core.update import compare
 from supervisor.core.verdict import Cause, Verdict
 from supervisor.core.watch import Watch, WatchAction
 
@@ -508,3 +518,50 @@ def test_the_last_lines_of_the_program_that_ended_the_container_are_told() -> No
     world.exits("web", 7)
     [told] = describe_container_phase(before, world.fleet, "one\ntwo")
     assert told.values["last_lines"] == "one\ntwo"
+
+
+def test_a_step_without_news_of_the_health_tells_nothing_of_it() -> None:
+    before = Life(phase=Running(RUN), health_state=HealthState(0.0, Health.HEALTHY))
+    after = replace(before, health_state=HealthState(0.0, Health.HEALTHY, detail="again"))
+    assert list(describe_change(WEB, Change(("web", 1), before, after))) == []
+
+
+def test_the_end_of_a_process_is_no_news_of_its_health() -> None:
+    before = Life(phase=Running(RUN), health_state=HealthState(0.0, Health.HEALTHY))
+    assert list(describe_change(WEB, Change(("web", 1), before, Life(phase=Running(RUN))))) == []
+
+
+def test_times_are_told_from_the_start_of_the_process_in_milliseconds() -> None:
+    run = Run(100, 5.0)
+    ready = Change(("web", 1), Life(phase=Starting(run, 9.0)), Life(phase=Running(run), since=6.23456))
+    [event] = describe_change(WEB, ready)
+    assert event.values == {"program": "web", "pid": 100, "after_seconds": 1.235}
+    exited = Change(("web", 1), ready.after, Life(phase=Sweeping(run, Exit(7, None, 8.5), 9.0, 18.0)))
+    [event] = describe_change(WEB, exited)
+    assert event.values == {"program": "web", "pid": 100, "code": 7, "ran_for": 3.5}
+
+
+def test_a_container_that_has_become_ready_is_told() -> None:
+    assert describe_container_change(ContainerReady()) == LogEvent("info", "container.became_ready", {})
+
+
+@pytest.mark.parametrize(
+    ("after", "values"),
+    [
+        (plan_of(WEB), {"unchanged": 1}),
+        (plan_of(replace(WEB, command=("another",))), {"restarted": "web"}),
+        (plan_of(WEB, program("a"), program("b")), {"added": "a,b"}),
+        (plan_of(program("a")), {"added": "a", "removed": "web"}),
+    ],
+)
+def test_a_new_table_is_told_by_what_it_changes(after: Plan, values: dict[str, object]) -> None:
+    event = describe_update(compare(plan_of(WEB), {}, after))
+    assert event == LogEvent("info", "container.updated", values)
+
+
+def test_the_end_of_the_container_is_told_only_when_it_comes_and_with_a_verdict() -> None:
+    verdict = Verdict(Cause.ASKED, 0, "SIGTERM")
+    serving, over = Fleet({}, verdict=verdict), Fleet({}, Over(), verdict=verdict)
+    assert [event.event for event in describe_container_phase(serving, over)] == ["container.ended"]
+    for before, after in ((serving, serving), (over, over), (serving, replace(over, verdict=None))):
+        assert list(describe_container_phase(before, after)) == []

@@ -295,3 +295,24 @@ def test_a_reload_lasts_until_the_process_is_ready_again() -> None:
 def test_a_program_that_is_not_to_report_its_readiness_is_not_ready_because_it_does() -> None:
     web = OneLife(Program("web", ("web",))).spawn()
     assert web.refuses(Notified(1, Notice(ready=True)))
+
+
+def test_a_sign_of_life_before_it_is_ready_changes_nothing() -> None:
+    assert OneLife(WATCHED).spawn().refuses(_notice(is_alive=True))
+
+
+def test_more_time_up_to_the_deadline_changes_nothing() -> None:
+    web = OneLife(WEB).spawn()
+    web.now = 10.0
+    assert web.refuses(_notice(extend_by=50.0))
+
+
+def test_what_had_been_up_once_has_been_up_in_each_later_run() -> None:
+    checked = replace(WEB, healthcheck=CHECK)
+    web = OneLife(checked).spawn().tell(Probed(1, True, "ok"), _notice(ready=True), at=1.0)
+    web.end(7, at=60.0).tell(DeadlinePassed(), at=61.0).spawn(200)
+    assert web.tell(Probed(2, True, "ok")).life.was_up
+    assert web.tell(Probed(2, False, "refused"), at=62.0).life.was_up
+    late = OneLife(checked).spawn().tell(Probed(1, True, "ok"), _notice(ready=True), at=1.0)
+    late.end(7, at=60.0).tell(DeadlinePassed(), at=61.0).spawn(200)
+    assert late.tell(_notice(ready=True, generation=2), at=70.0).life.was_up

@@ -7,9 +7,20 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import Happened, Resumed, ShutdownAsked
+from supervisor.core.container import (
+    Closing,
+    ContainerPhase,
+    Draining,
+    Happened,
+    Over,
+    Resumed,
+    Serving,
+    ShutdownAsked,
+    ShuttingDown,
+)
 from supervisor.core.deadlines import next_deadline, pass_deadline, postpone
 from supervisor.core.events import Notified
+from supervisor.core.fleet import advance
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import (
@@ -143,3 +154,21 @@ def test_only_a_sign_of_life_satisfies_the_watchdog() -> None:
     phase = world.phase("beat")
     assert isinstance(phase, Running)
     assert phase.silent_until == 2.0
+
+
+@pytest.mark.parametrize(
+    ("phase", "later"),
+    [
+        (Serving(9.0), Serving(14.0)),
+        (Serving(), Serving()),
+        (Draining(1.0, 9.0, 2.0), Draining(6.0, 14.0, 2.0)),
+        (ShuttingDown(1.0, 9.0, 2.0), ShuttingDown(1.0, 14.0, 2.0)),
+        (ShuttingDown(1.0), ShuttingDown(1.0)),
+        (Closing(9.0, 12.0), Closing(14.0, 17.0)),
+        (Over(), Over()),
+    ],
+)
+def test_a_pause_moves_every_deadline_of_the_container(phase: ContainerPhase, later: ContainerPhase) -> None:
+    world = World(plan_of(program("web")), obeys={"web": ()}).begin().pass_to(2.0)
+    turn = advance(world.plan, replace(world.fleet, container_phase=phase), Resumed(5.0), 8.0)
+    assert turn.fleet.container_phase == later

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from random import Random
-from signal import SIGTERM
+from signal import SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from supervisor.core.plan import critical_path, find_cycles, make_plan, start_waves, stop_waves
-from supervisor.core.program import Condition, Dependency, Program, Settings, SignalStep, Table
+from supervisor.core.program import (
+    Condition,
+    Credentials,
+    Dependency,
+    EnvFile,
+    LogMode,
+    LogSettings,
+    Program,
+    Settings,
+    SignalStep,
+    Table,
+)
 from supervisor.core.record import replace
 
 from .chance import random_table
@@ -56,6 +67,20 @@ def test_the_critical_path_is_the_slowest_chain_and_not_the_longest() -> None:
     )
     assert critical_path(plan) == (("worker", "db"), 40.0)
     assert plan.stop_time_below == {"db": 0.0, "web": 10.0, "proxy": 11.0, "worker": 10.0}
+
+
+def test_what_stops_below_a_program_takes_as_long_as_its_slowest_dependency() -> None:
+    plan = plan_of(_stops_in("db", 10.0), _stops_in("cache", 2.0), program("web", "cache", "db"))
+    assert plan.stop_time_below["web"] == 10.0
+
+
+def test_an_instance_with_an_entry_of_its_own_counts_with_its_own_stop() -> None:
+    table = Table(Settings(), (_stops_in("db", 10.0), program("web", "db")))
+    assert make_plan(table, {("db", 1): _stops_in("db", 25.0)}).stop_time_below["web"] == 25.0
+    assert make_plan(table, {("db", 1): _stops_in("db", 5.0)}).stop_time_below["web"] == 10.0
+    assert (
+        make_plan(Table(Settings(), (_stops_in("db", 0.0),)), {("db", 1): _stops_in("db", 0.0)}).down_time("db") == 0.0
+    )
 
 
 def test_the_critical_path_may_begin_with_a_quick_stop() -> None:
@@ -133,3 +158,30 @@ def test_what_had_to_complete_is_not_alive_when_its_dependants_stop() -> None:
     plan = plan_of(_stops_in("migrate", 10.0), web)
     assert critical_path(plan) == (("migrate",), 10.0)
     assert plan.stop_time_below == {"migrate": 0.0, "web": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("log", "passes_by"),
+    [
+        (LogSettings(mode=LogMode.INHERIT), True),
+        (LogSettings(mode=LogMode.INHERIT, file="/var/log/web"), True),
+        (LogSettings(mode=LogMode.NONE), True),
+        (LogSettings(mode=LogMode.NONE, file="/var/log/web"), False),
+        (LogSettings(mode=LogMode.RAW), False),
+    ],
+)
+def test_output_passes_by_supinit_where_it_has_nothing_to_do_with_it(log: LogSettings, passes_by: bool) -> None:
+    assert log.passes_by is passes_by
+
+
+def test_the_control_socket_is_in_run_dir_unless_the_table_names_another_place() -> None:
+    assert Settings(run_dir="/run/x").socket_path == "/run/x/control.sock"
+    assert Settings(run_dir="/run/x", socket="/srv/s").socket_path == "/srv/s"
+
+
+def test_what_the_table_does_not_say_is_as_documented() -> None:
+    """docs/configuration.md; SIGRTMIN+3 is systemd's signal for a halt, and SIGPWR that of LXC."""
+    assert Settings().shutdown_signals == (SIGTERM, SIGINT, SIGQUIT, SIGPWR, SIGRTMIN + 3)
+    assert EnvFile("/e") == EnvFile("/e", is_required=True, is_raw=False)
+    assert Credentials(1, 2) == Credentials(1, 2, names_group=False)
+    assert LogSettings() == LogSettings(LogMode.PREFIX, compress=False, redirect_stderr=False)

@@ -81,22 +81,24 @@ def test_anything_else_is_no_mode(text: str) -> None:
     assert parse_mode(text) is None
 
 
-@pytest.mark.parametrize(("text", "number"), [("0", 0), ("7", 7), ("-20", -20), ("+5", 5), ("007", 7)])
+@pytest.mark.parametrize(
+    ("text", "number"), [("0", 0), ("7", 7), ("-20", -20), ("+5", 5), ("007", 7), ("-" + "9" * 18, 1 - 10**18)]
+)
 def test_an_integer_has_digits_and_a_sign(text: str, number: int) -> None:
     assert parse_integer(text) == number
 
 
-@pytest.mark.parametrize("text", [*NO_NUMBERS, "1.0", "-", "+-1", "9" * 5000])
+@pytest.mark.parametrize("text", [*NO_NUMBERS, "1.0", "-", "+-1", "9" * 19, "9" * 5000])
 def test_anything_else_is_no_integer(text: str) -> None:
     assert parse_integer(text) is None
 
 
-@pytest.mark.parametrize(("text", "number"), [("2", 2.0), ("1.5", 1.5), (".5", 0.5), ("2.", 2.0)])
+@pytest.mark.parametrize(("text", "number"), [("2", 2.0), ("1.5", 1.5), (".5", 0.5), ("2.", 2.0), ("9" * 18, 1e18)])
 def test_a_number_may_have_a_point(text: str, number: float) -> None:
     assert parse_number(text) == number
 
 
-@pytest.mark.parametrize("text", [*NO_NUMBERS, "-1", "9" * 400])
+@pytest.mark.parametrize("text", [*NO_NUMBERS, "-1", "9" * 19, "9" * 400])
 def test_anything_else_is_no_number(text: str) -> None:
     assert parse_number(text) is None
 

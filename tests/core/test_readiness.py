@@ -9,7 +9,16 @@ import pytest
 
 from supervisor.core.actions import RunProbe
 from supervisor.core.deadlines import next_deadline
-from supervisor.core.events import BecameReady, DeadlinePassed, Event, Probed, StartFailed
+from supervisor.core.events import (
+    BecameReady,
+    DeadlinePassed,
+    Event,
+    Probed,
+    Redefined,
+    StartFailed,
+    StartRequested,
+    StopAnnounced,
+)
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Backoff, Blame, Exited, Fatal, Run, Running, Starting, Stopping
@@ -245,3 +254,26 @@ def test_what_crashes_before_min_uptime_after_a_failed_run_was_never_up() -> Non
     web.tell(DeadlinePassed(), at=1.0).spawn(at=1.0).tell(Probed(2, True), at=1.2)
     web.end(1, at=1.5)
     assert (web.life.was_up, web.life.failures) == (False, 2)
+
+
+def test_on_unhealthy_of_a_changed_health_check_applies_to_what_is_unhealthy_already() -> None:
+    """The new health check has to fail as often as any other one first."""
+    web = OneLife(replace(WEB, healthcheck=CHECK)).spawn().tell(Probed(1, True), at=1.0)
+    web.tell(Probed(1, False), Probed(1, False), at=30.0)
+    assert web.life.health is Health.UNHEALTHY
+    web.program = replace(WEB, healthcheck=replace(CHECK, on_unhealthy=OnUnhealthy.RESTART))
+    assert web.tell(Redefined(True), at=31.0).life.health is Health.STARTING
+    assert isinstance(web.tell(Probed(1, False, "refused"), at=32.0).phase, Running)
+    web.tell(Probed(1, False, "refused"), at=50.0)
+    assert web.phase == Stopping(
+        Run(100, 0.0, ready_at=1.0), 0, 60.0, blame=Blame("was unhealthy (refused)", asks_restart=True)
+    )
+
+
+def test_what_became_unhealthy_while_it_was_to_stop_is_restarted_once_it_is_wanted_again() -> None:
+    check = replace(CHECK, on_unhealthy=OnUnhealthy.RESTART)
+    web = OneLife(replace(WEB, healthcheck=check)).spawn().tell(Probed(1, True), at=1.0).tell(StopAnnounced())
+    web.tell(Probed(1, False, "refused"), Probed(1, False, "refused"), at=30.0)
+    assert isinstance(web.phase, Running)
+    web.tell(StartRequested(), Probed(1, False, "refused"), at=40.0)
+    assert isinstance(web.phase, Stopping)

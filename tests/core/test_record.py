@@ -42,6 +42,7 @@ def test_records_of_different_classes_are_never_equal() -> None:
 def test_equal_records_have_the_same_hash() -> None:
     assert {Point(1, 2), Point(1, 2), Point(2, 1)} == {Point(1, 2), Point(2, 1)}
     assert hash(Point(1, 2)) != hash(Pair(1, 2))
+    assert len({hash(Point(1, y)) for y in range(100)}) > 90
 
 
 def test_a_record_shows_its_fields() -> None:
@@ -77,6 +78,7 @@ def test_replace_gives_a_copy() -> None:
         pytest.param((1,), {"z": 1}, "takes x, y", id="unknown"),
         pytest.param((1, 2, 3), {}, "takes x, y", id="too many"),
         pytest.param((1,), {"x": 1}, "takes x, y", id="twice"),
+        pytest.param((1, 2), {"y": 2}, "takes x, y", id="one more than there are"),
     ],
 )
 def test_wrong_fields_are_refused(args: tuple[int, ...], fields: dict[str, int], match: str) -> None:
@@ -103,5 +105,6 @@ def test_a_record_without_defaults_has_none() -> None:
         y: int = 0
 
     assert Place(1) == Place(1, 0)
+    assert not hasattr(Place(1), "__dict__")
     with pytest.raises(TypeError, match="needs a value for x"):
         Place(y=1)  # type: ignore[call-arg]  # that is what is tested

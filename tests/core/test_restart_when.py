@@ -296,7 +296,7 @@ def test_a_pause_moves_the_next_measurement() -> None:
     ("change", "event"),
     [
         (
-            RestartDue(("web", 1), "memory", TOO_LARGE),
+            RestartDue(("web", 1), "memory", TOO_LARGE, is_one_of_many=False),
             LogEvent("warning", "program.restart_due", {"program": "web", "reason": TOO_LARGE}),
         ),
         (
@@ -315,7 +315,7 @@ def test_an_event_says_why(change: RestartDue, event: LogEvent) -> None:
 def test_they_are_counted_by_limit() -> None:
     counters = Counters()
     for limit in ("age", "memory", "age"):
-        counters.note_container(RestartDue(("web", 1), limit, ""))
+        counters.note_container(RestartDue(("web", 1), limit, "", is_one_of_many=False))
     assert counters.of(("web", 1)).restarts_due == {"age": 2, "memory": 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from signal import SIGKILL, SIGTERM
 
 import pytest
@@ -16,21 +17,28 @@ from supervisor.core.events import (
     StopRequested,
     Swept,
 )
+from supervisor.core.health import HealthState
 from supervisor.core.life import (
     Backoff,
+    Claiming,
     Exit,
     Exited,
     Fatal,
+    Life,
     Pending,
     Phase,
+    Preparing,
     Run,
+    Scheduled,
     Spawning,
     Starting,
+    Stopping,
     Sweeping,
 )
 from supervisor.core.program import Program, ProgramType, Restart, RestartDelay, RestartWhen
 from supervisor.core.record import replace
-from supervisor.core.restart_policy import JITTER, exit_sentence, restart_delay
+from supervisor.core.restart_policy import JITTER, end_reason, exit_sentence, obstacle, restart_delay
+from supervisor.core.schedule import Schedule
 
 from .worlds import OneLife, World, plan_of
 
@@ -296,3 +304,46 @@ def test_without_a_delay_the_replacement_is_asked_for_in_the_turn_in_which_nothi
         Spawning(),
         Starting(Run(102, 0.0), 1.0),
     ]
+
+
+def test_a_delay_after_a_billion_restarts_is_worked_out_at_once() -> None:
+    assert restart_delay(RestartDelay(initial=1.0, max=8.0), 10**9, 0.0) == 8.0
+
+
+@pytest.mark.parametrize(
+    ("life", "sentence"),
+    [
+        (Life(phase=Pending(("db", "cache"))), "waits for db, cache"),
+        (
+            Life(phase=Pending(held_until=2.0, held_by="another container runs it")),
+            "is held back: another container runs it",
+        ),
+        (Life(phase=Claiming(9.0, "asks db")), "is held back: asks db"),
+        (Life(phase=Fatal("exited with code 7", 7)), "exited with code 7"),
+        (Life(phase=Scheduled()), "waits for its next run"),
+        (Life(phase=Preparing(0, "pre_start check", 9.0)), "runs pre_start check"),
+        (
+            Life(phase=Starting(Run(100, 0.0), 9.0), health_state=HealthState(0.0)),
+            "is not healthy: its first health check has not come back",
+        ),
+        (
+            Life(phase=Starting(Run(100, 0.0), 9.0), health_state=HealthState(0.0, detail="refused")),
+            "is not healthy: refused",
+        ),
+        (Life(phase=Backoff(9.0, "x"), last_exit=Exit(7, None, 1.0)), "exited with code 7"),
+        (Life(phase=Starting(Run(100, 0.0), inf)), "has not completed"),
+        (Life(phase=Starting(Run(100, 0.0), 9.0)), "is not ready"),
+        (Life(phase=Stopping(Run(100, 0.0), 0, inf)), "is not ready"),
+    ],
+)
+def test_the_obstacle_of_each_phase_is_a_predicate(life: Life, sentence: str) -> None:
+    assert obstacle(life) == sentence
+
+
+def test_a_start_of_which_nothing_is_known_could_not_be_started() -> None:
+    assert end_reason(None, None) == "could not be started"
+
+
+def test_a_scheduled_run_that_ends_well_waits_for_the_next_one() -> None:
+    job = replace(MIGRATE, schedule=Schedule(interval=60.0))
+    assert OneLife(job).spawn().end(0).phase == Scheduled()

@@ -288,3 +288,10 @@ def test_a_step_of_the_stop_sequence_that_works_ends_it() -> None:
     db = replace(DB, stop=(SignalStep(SIGTERM, 10.0), SignalStep(SIGINT, 10.0)))
     world = World(plan_of(db), obeys={"db": (SIGINT,)}).begin().pass_to(100.0).tell(TERM).run_out()
     assert world.signals == [(100.0, ("db", 1), SIGTERM), (110.0, ("db", 1), SIGINT)]
+
+
+def test_a_second_request_ends_the_drain_and_leaves_no_time() -> None:
+    plan = plan_of(DB, settings=Settings(drain_delay=60.0))
+    world = World(plan, obeys={"db": ()}).begin().pass_to(5.0).tell(TERM)
+    turn = advance(plan, world.fleet, TERM, 6.0)
+    assert turn.fleet.container_phase == ShuttingDown(6.0, 6.0, 5.0)

@@ -38,6 +38,8 @@ def test_a_reserved_number_is_shown_and_not_read(number: int) -> None:
         ("SIGRTMIN+3", SIGRTMIN + 3),
         ("RTMIN+3", SIGRTMIN + 3),
         ("SIGRTMAX-1", SIGRTMAX - 1),
+        ("SIGRTMAX-30", SIGRTMIN),
+        ("SIGRTMIN+30", SIGRTMAX),
         ("rtmax", SIGRTMAX),
     ],
 )
@@ -52,7 +54,21 @@ def test_a_signal_with_a_name_is_read_as_that(number: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "SIG", "0", "65", "-1", "1.5", "SIGNOTHING", "SIGRTMIN-1", "SIGRTMAX+1", "SIGRTMIN+", "RTMIN+x"],
+    [
+        "",
+        "SIG",
+        "0",
+        "65",
+        "-1",
+        "1.5",
+        "SIGNOTHING",
+        "SIGRTMIN-1",
+        "SIGRTMAX+1",
+        "SIGRTMIN+",
+        "RTMIN+x",
+        "SIGRTMIN-30",
+        "RTMIN*5",
+    ],
 )
 def test_what_is_no_signal_is_not_read(text: str) -> None:
     assert parse_signal(text) is None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from signal import SIGTERM
+from weakref import ref
 
 import pytest
 
 from supervisor.core.container import Fleet, ShutdownAsked
-from supervisor.core.events import BecameReady, Probed
+from supervisor.core.events import BecameReady, Notified, Probed, StartRequested
 from supervisor.core.health import Health, HealthState
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import (
@@ -30,8 +31,19 @@ from supervisor.core.life import (
     Stopping,
     Sweeping,
 )
-from supervisor.core.program import Program, ProgramType, Readiness, Restart, RestartWhen, Settings, ShutdownOn
+from supervisor.core.notice import Notice
+from supervisor.core.program import (
+    Program,
+    ProgramType,
+    Readiness,
+    Restart,
+    RestartDelay,
+    RestartWhen,
+    Settings,
+    ShutdownOn,
+)
 from supervisor.core.record import replace
+from supervisor.core.schedule import Schedule
 from supervisor.core.snapshot import InstanceView, Snapshot, State, project
 
 from .worlds import World, plan_of, program
@@ -286,8 +298,9 @@ def test_the_view_of_an_unchanged_life_is_the_same_one() -> None:
     world = World(plan_of(WEB, OTHER), obeys={"web": (SIGTERM,)}).begin()
     before: Snapshot = project(world.plan, world.fleet)
     other = before.instances["other", 1]
-    unseen = project(world.plan, world.fleet, before)  # nobody asks for its views
-    after = project(world.plan, world.stop("web").fleet, unseen)
+    unseen = project(world.plan, world.pass_to(0.5).stop("web").fleet, before)  # nobody asks for its views
+    assert unseen is not before
+    after = project(world.plan, world.ask(StartRequested(), "web").stop("web").fleet, unseen)
     assert after.instances["other", 1] is other
     assert after.instances["web", 1].state is State.STOPPED
     assert after == project(world.plan, world.fleet)
@@ -321,3 +334,114 @@ def test_a_view_that_reuses_parts_of_the_one_before_follows_a_change_of_the_tabl
     before = project(world.plan, world.fleet)
     world.pass_to(30.0).update(replace(CHECKED, schedule=None, healthcheck=None), OTHER, program("third"))
     assert project(world.plan, world.fleet, before) == project(world.plan, world.fleet)
+
+
+def test_a_view_that_reuses_parts_of_the_one_before_is_the_one_that_is_made_anew() -> None:
+    """Programs come up, fail, are checked, replaced, added, removed and scaled, and the container ends."""
+    crashing = replace(OTHER, restart_delay=RestartDelay(initial=20.0))
+    world = World(plan_of(CHECKED, crashing, JOB), obeys={"web": ()})
+    before: Snapshot | None = None
+
+    def follow(world: World) -> None:
+        nonlocal before
+        anew = project(world.plan, world.fleet)
+        before = project(world.plan, world.fleet, before)
+        assert before == anew
+        assert list(before.healthy_programs) == [n for n in before.healthy_programs if n in world.plan.programs]
+
+    follow(world.begin())
+    follow(world.pass_to(1.0))
+    follow(world.probed("web", passed=True))
+    follow(world.exits("job", 0))
+    follow(world.exits("other", 7))
+    follow(world.pass_to(15.0).probed("web", passed=False))
+    follow(world.pass_to(30.0).probed("web", passed=True))
+    follow(world.update(CHECKED, replace(crashing, shutdown_on=ShutdownOn.NEVER), JOB))
+    follow(world.exits("other", 7))
+    follow(world.update(CHECKED, replace(crashing, scale=2), JOB))
+    follow(world.pass_to(40.0))
+    follow(world.update(CHECKED, replace(crashing, scale=1), JOB))
+    follow(world.update(CHECKED, JOB))
+    follow(world.update(CHECKED, JOB, program("third")))
+    follow(world.pass_to(50.0))
+    follow(world.update(replace(CHECKED, command=("another",)), JOB, program("third")))
+    follow(world.pass_to(70.0))
+    follow(world.tell(ShutdownAsked("SIGTERM")))
+    follow(world.run_out())
+
+
+def test_what_is_healthy_is_the_same_object_until_it_changes() -> None:
+    world = World(plan_of(WEB, OTHER)).begin().pass_to(2.0)
+    before = project(world.plan, world.fleet)
+    after = project(world.plan, world.happens("web", Notified(1, Notice(status="ok"))).fleet, before)
+    assert after is not before
+    assert after.healthy_programs is before.healthy_programs
+
+
+def test_the_age_of_a_pass_is_that_of_the_instances_that_have_passed() -> None:
+    unchecked = HealthState(1.0, Health.HEALTHY)
+    passed = replace(unchecked, last_pass_at=2.0)
+    lives = {("web", n): Life(phase=Running(RUN), health_state=s) for n, s in ((1, unchecked), (2, passed))}
+    assert project(plan_of(replace(WEB, scale=2)), Fleet(lives)).healthy_programs == {"web": 2.0}
+
+
+def test_views_are_equal_to_what_shows_the_same_only() -> None:
+    world = World(plan_of(WEB)).begin()
+    first = project(world.plan, world.fleet).views
+    assert first == project(world.plan, world.fleet).views
+    assert first != project(world.plan, world.pass_to(2.0).fleet).views
+    assert first != {("web", 1): "something else"}
+
+
+def test_an_instance_without_a_process_shows_nothing_of_one() -> None:
+    assert _view(Life()) == InstanceView(
+        name="web",
+        instance=1,
+        state=State.STOPPED,
+        health=Health.NONE,
+        pid=None,
+        since=0.0,
+        started_at=None,
+        generation=0,
+        restarts=0,
+        last_exit=None,
+        reason=None,
+        waiting_for=(),
+        starts_again_at=None,
+        last_pass_at=None,
+        probe_failures=0,
+        probe_detail="",
+        status_text="",
+        on_demand=False,
+        has_schedule=False,
+        awaits_run=False,
+    )
+
+
+def test_a_schedule_is_seen_though_the_instance_has_not_changed() -> None:
+    job = replace(JOB, autostart=False)
+    world = World(plan_of(WEB, job)).begin()
+    before = project(world.plan, world.fleet)
+    assert not before.instances["job", 1].has_schedule
+    plan = plan_of(WEB, replace(job, schedule=Schedule(interval=60.0)))
+    after = project(plan, world.fleet, before)
+    assert after == project(plan, world.fleet)
+    assert after.instances["job", 1].has_schedule
+
+
+def test_views_do_not_keep_the_views_before_them() -> None:
+    world = World(plan_of(WEB)).begin()
+    before = project(world.plan, world.fleet)
+    assert before.instances
+    old = ref(before.views)
+    after = project(world.plan, world.pass_to(2.0).fleet, before)
+    assert after.instances
+    del before
+    assert old() is None
+
+
+def test_what_runs_until_its_turn_to_stop_has_no_marker_any_more() -> None:
+    world = World(plan_of(WEB, program("proxy", "web")), obeys={"proxy": ()}).begin().pass_to(5.0)
+    world.tell(ShutdownAsked("SIGTERM"))
+    assert isinstance(world.phase("web"), Running)
+    assert project(world.plan, world.fleet).healthy_programs == {}

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from signal import SIGUSR1
 
+import pytest
+
 from supervisor.core.container import (
+    Draining,
+    Fleet,
     ShutdownAsked,
+    ShuttingDown,
 )
 from supervisor.core.events import StartRequested
+from supervisor.core.fleet import new_fleet
+from supervisor.core.life import Backoff, Life, Phase, Run, Running, Spawning, Starting, Stopped, Stopping
 from supervisor.core.program import Dependency, Program, Settings
 from supervisor.core.record import replace
-from supervisor.core.sockets import ListenSocket, SocketType, in_use, wanted
+from supervisor.core.roll import Outcome, Roll
+from supervisor.core.sockets import ListenSocket, SocketType, in_use, numbered, wanted
 from supervisor.core.update import UpdateAction, compare
+from supervisor.core.update_config import UpdateConfig
 
 from .worlds import World, plan_of
 
@@ -96,3 +105,71 @@ def test_another_address_name_type_or_order_needs_a_new_process() -> None:
     ):
         [change] = compare(plan_of(WEB), {}, plan_of(replace(WEB, sockets=sockets))).programs
         assert (change.action, change.because) == (UpdateAction.RESTART, ("sockets",))
+
+
+def test_sockets_are_numbered_from_3_in_the_tables_order() -> None:
+    assert list(numbered(WEB)) == [(3, HTTP), (4, API)]
+
+
+def test_a_socket_is_shown_as_the_table_has_it() -> None:
+    assert (HTTP.listen, API.listen, replace(HTTP, address=("::1", 80)).listen) == (
+        "0.0.0.0:80",
+        "/run/api.sock",
+        "[::1]:80",
+    )
+
+
+def test_what_is_down_and_wanted_again_or_is_still_stopping_has_its_sockets_bound_in_an_update() -> None:
+    late = replace(WEB, autostart=False)
+    world = World(plan_of(late, Program("other", ("x",))), obeys={"web": ()}).begin().ask(StartRequested(), "web")
+    waits = World(world.plan).begin().ask(StartRequested(), "web").pass_to(2.0).exits("web", 7)
+    assert isinstance(waits.phase("web"), Backoff)
+    assert [program.name for program in wanted(waits.plan, waits.fleet)] == ["web"]
+    world.pass_to(2.0).stop("web")
+    assert isinstance(world.phase("web"), Stopping)
+    assert [program.name for program in wanted(world.plan, world.fleet)] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "names"),
+    [
+        (Spawning(), ["api", "http"]),
+        (Starting(Run(100, 0.0), 9.0), ["api", "http"]),
+        (Running(Run(100, 0.0)), ["api", "http"]),
+        (Stopping(Run(100, 0.0), 0, 9.0), []),
+        (Stopped(), []),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_in_a_shutdown_a_socket_is_kept_for_what_has_not_begun_to_stop(phase: Phase, names: list[str]) -> None:
+    fleet = Fleet({("web", 1): Life(phase=phase)}, ShuttingDown(5.0))
+    assert sorted(socket.name for _, socket in in_use(plan_of(WEB), fleet).values()) == names
+    drains = replace(fleet, container_phase=Draining(5.0, 9.0))
+    assert sorted(socket.name for _, socket in in_use(plan_of(WEB), drains).values()) == ["api", "http"]
+
+
+def test_what_an_update_removes_brings_no_sockets() -> None:
+    world = World(plan_of(WEB, Program("x", ("x",))), obeys={"web": ()}).begin().pass_to(5.0)
+    world.update(Program("x", ("x",)))
+    assert used(world) == ["api", "http"]
+    assert used(world.pass_to(60.0)) == []
+
+
+CHANGED = replace(WEB, sockets=(replace(HTTP, name="new", address=("0.0.0.0", 81)), replace(API, name="new_api")))
+ROLL = Roll(1, "update", UpdateConfig(), (), 1, becomes=CHANGED, before=WEB)
+
+
+@pytest.mark.parametrize(
+    ("roll", "names"),
+    [
+        (ROLL, ["http", "new", "new_api"]),
+        (replace(ROLL, before=None), ["http", "new", "new_api"]),
+        (replace(ROLL, outcome=Outcome.PAUSED), ["http", "new", "new_api"]),
+        (replace(ROLL, outcome=Outcome.COMPLETED), ["api", "http"]),
+        (replace(ROLL, becomes=None, before=CHANGED), ["api", "http"]),
+    ],
+    ids=["under way", "without a way back", "paused", "completed", "a restart"],
+)
+def test_the_sockets_of_both_entries_are_kept_while_a_rolling_update_may_continue(roll: Roll, names: list[str]) -> None:
+    fleet = replace(new_fleet(plan_of(WEB)), rolls={"web": roll})
+    assert sorted(socket.name for _, socket in in_use(plan_of(WEB), fleet).values()) == names

@@ -6,11 +6,14 @@ from signal import SIGTERM
 
 import pytest
 
-from supervisor.core.container import STEPS, Begun, Order, Over, ShutdownAsked, ShuttingDown, TimePassed
-from supervisor.core.events import RestartRequested
-from supervisor.core.fleet import advance, new_fleet, next_deadline
+from supervisor.core.container import (
+    RollAsked,
+    ScaleAsked,
+    ShutdownAsked,
+)
+from supervisor.core.events import RestartRequested, StartFailed, StopAnnounced
 from supervisor.core.holds import count_holds, note_hold
-from supervisor.core.life import Exited, Goal, Life, Phase, Run, Running, Stopped, Stopping
+from supervisor.core.life import Blame, Exited, Goal, Life, Phase, Run, Running, Stopped, Stopping
 from supervisor.core.plan import critical_path
 from supervisor.core.program import (
     Condition,
@@ -24,8 +27,6 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
-from supervisor.core.settling import Settling
-from supervisor.core.stop_order import stop_if_free
 from supervisor.core.verdict import Cause, Verdict
 
 from .worlds import World, plan_of, program
@@ -109,75 +110,6 @@ def test_a_budget_leaves_time_for_what_stops_behind_a_oneshot() -> None:
     assert [(time, name) for time, (name, _) in world.deaths[1:]] == [(7.0, "web"), (12.0, "db")]
 
 
-# ---- settling has a bound
-
-
-def test_settling_that_does_not_end_is_an_internal_error_that_ends_the_container(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The rule is broken on purpose: a stop under way is looked at again and again."""
-
-    def hesitate(turn: Settling, name: str) -> None:
-        real(turn, name)
-        if turn.now >= 2.0 and not turn.is_broken:
-            turn.touched.append(name)
-            turn.changes.append(turn.changes[-1])
-
-    world = World(plan_of(DB, program("web", "db")), obeys={"web": (), "db": ()}).begin().pass_to(2.0)
-    real = stop_if_free
-    monkeypatch.setattr("supervisor.core.fleet.stop_if_free", hesitate)
-    world.tell(SHUTDOWN)
-    assert world.verdict.code == 70
-    assert world.verdict.reason.startswith("internal error: the state of ")
-    assert world.verdict.reason.endswith(" does not settle")
-    world.run_out()
-    assert isinstance(world.fleet.container_phase, Over)
-    assert world.alive == []
-
-
-def test_a_budget_that_is_used_up_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stop that can be cut no shorter is left alone, however often the rule looks at it."""
-    monkeypatch.setattr("supervisor.core.stop_order.TOLERANCE", -1.0)
-    plan = plan_of(DB, program("web", "db"), settings=Settings(shutdown_timeout=10.0))
-    world = World(plan, obeys={"web": (), "db": ()}).begin().pass_to(2.0).tell(SHUTDOWN)
-    assert world.verdict.code == 0
-    world.run_out()
-    assert (world.alive, world.now) == ([], 12.0)
-
-
-def test_settling_that_ends_with_a_shutdown_stops_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rule is broken on purpose, but only while programs are kept up."""
-
-    def hesitate(turn: Settling, name: str) -> None:
-        real(turn, name)
-        if not isinstance(turn.container_phase, ShuttingDown):
-            turn.touched.append(name)
-            turn.changes.append(turn.changes[-1])
-
-    world = _up(DB, program("web", "db"))
-    real = stop_if_free
-    monkeypatch.setattr("supervisor.core.fleet.stop_if_free", hesitate)
-    world.stop("web").run_out()
-    assert (world.verdict.cause, world.verdict.code, world.stop_order) == (Cause.INTERNAL, 70, ["web", "db"])
-    assert isinstance(world.fleet.container_phase, Over)
-
-
-# ---- one turn is bounded
-
-
-def test_a_turn_starts_and_stops_a_bounded_number_of_programs_and_the_rest_follows() -> None:
-    plan = plan_of(*(program(f"p{number}") for number in range(3 * STEPS)))
-    fleet, started = new_fleet(plan), []
-    turn = advance(plan, fleet, Begun(), 5.0)
-    while turn.orders:
-        assert len(turn.orders) <= STEPS
-        started += [order.instance for order in turn.orders if isinstance(order, Order)]
-        if next_deadline(turn.fleet) is not None:
-            assert next_deadline(turn.fleet) == 5.0
-        turn = advance(plan, turn.fleet, TimePassed(), 5.0)
-    assert (sorted(started), next_deadline(turn.fleet)) == (sorted(plan.instances), None)
-
-
 def _lives(**phases: tuple[Goal, Phase]) -> dict[InstanceId, Life]:
     return {(name, 1): Life(goal, phase) for name, (goal, phase) in phases.items()}
 
@@ -234,3 +166,35 @@ def test_what_crashes_while_it_is_held_back_passes_the_order_on() -> None:
 def test_each_program_that_is_down_counts_once_however_many_hold_it_back() -> None:
     world = _up(DB, MIGRATE, WEB, replace(WEB, name="api"), obeys={"web": (), "api": ()}).tell(SHUTDOWN)
     assert world.fleet.held == {"migrate": 2, "db": 1}
+
+
+def test_a_stop_that_is_under_way_for_a_failure_is_left_as_it_is_when_it_is_announced() -> None:
+    world = World(plan_of(DB, program("web", "db")), obeys={"db": ()}).begin().happens("db", StartFailed(1, "no disk"))
+    before = world.phase("db")
+    assert (
+        world.happens("db", StopAnnounced()).phase("db")
+        == before
+        == Stopping(Run(101, 0.0), 0, 10.0, blame=Blame("no disk"))
+    )
+
+
+def test_a_restart_of_what_is_starting_waits_for_its_turn_to_stop() -> None:
+    db = replace(DB, min_uptime=60.0)
+    world = World(plan_of(db, program("web", "db")), obeys={"web": ()}).begin().pass_to(2.0).stop("web")
+    assert world.ask(RestartRequested(), "db").signals == [(2.0, ("web", 1), SIGTERM)]
+
+
+def test_a_request_of_a_roll_or_a_scale_means_nothing_once_a_shutdown_has_begun() -> None:
+    world = World(plan_of(DB, settings=Settings(drain_delay=5.0))).begin().pass_to(2.0).tell(SHUTDOWN)
+    before = world.fleet
+    assert world.tell(RollAsked((("db", 1),))).tell(ScaleAsked("db", 2)).fleet == before
+
+
+def test_a_budget_that_is_used_up_is_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that can be cut no shorter is left alone, however often the rule looks at it."""
+    monkeypatch.setattr("supervisor.core.stop_order.TOLERANCE", -1.0)
+    plan = plan_of(DB, program("web", "db"), settings=Settings(shutdown_timeout=10.0))
+    world = World(plan, obeys={"web": (), "db": ()}).begin().pass_to(2.0).tell(SHUTDOWN)
+    assert world.verdict.code == 0
+    world.run_out()
+    assert (world.alive, world.now) == ([], 12.0)

@@ -15,14 +15,19 @@ from supervisor.core.events import (
     DependenciesChecked,
     DependencyFailed,
     Event,
+    HookEnded,
     Hurried,
     LookFailed,
     Probed,
     ProcessExited,
+    Redefined,
     RestartRequested,
+    ScheduleResumed,
     SignalRefused,
     Spawned,
     SpawnFailed,
+    SpawnHeld,
+    SpawnSkipped,
     StartFailed,
     StartRequested,
     StepFailed,
@@ -32,8 +37,9 @@ from supervisor.core.events import (
 )
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
-from supervisor.core.hook import Hook
+from supervisor.core.hook import Hook, HookKind
 from supervisor.core.life import (
+    Backoff,
     Blame,
     Exit,
     Fatal,
@@ -42,14 +48,17 @@ from supervisor.core.life import (
     Pending,
     Phase,
     Run,
+    Scheduled,
     Spawning,
     Starting,
     Stopped,
     Stopping,
     Sweeping,
 )
+from supervisor.core.lifecycle import advance
 from supervisor.core.program import CommandStep, Program, Scope, SignalStep, Step, StopLeftovers, WriteStep
 from supervisor.core.record import replace
+from supervisor.core.schedule import Schedule
 from supervisor.core.stop_sequence import stop_time_left
 
 from .worlds import OneLife
@@ -62,6 +71,7 @@ STEPS: tuple[Step, ...] = (
 WEB = Program("web", ("web",))
 STEPWISE = replace(WEB, stop=STEPS)
 RUN = Run(100, 0.0)
+CHECK = HealthCheck(TcpProbe("127.0.0.1", 80))
 
 WRITE = (WriteFifo(1, 0, "/run/web.fifo", b"q"),)
 COMMAND = (RunCommand(1, 1, ("web", "-s", "quit")),)
@@ -486,6 +496,133 @@ def test_the_time_that_a_stop_still_takes_counts_what_is_left_of_it(phase: Phase
 
 
 def test_a_stop_forgets_the_health_of_the_process() -> None:
-    check = HealthCheck(TcpProbe("127.0.0.1", 80))
-    web = OneLife(replace(WEB, healthcheck=check)).spawn().tell(Probed(1, True, "ok"), StopRequested())
+    web = OneLife(replace(WEB, healthcheck=CHECK)).spawn().tell(Probed(1, True, "ok"), StopRequested())
     assert web.life.health_state is None
+
+
+def test_a_stop_while_spawning_sends_the_first_signal_to_the_process_that_comes() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested(), Spawned(1, 100))
+    assert web.actions == (SendSignal(100, SIGTERM, Scope.MAIN), SendSignal(100, SIGCONT, Scope.MAIN))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ScheduleResumed(),
+        SpawnFailed(1, "not found", 127),
+        SpawnHeld(1, 9.0),
+        SpawnSkipped(1, "was done before"),
+        StartFailed(1, "came up broken"),
+        DependencyFailed("depends on db, which exited with code 1"),
+        DependenciesChecked(("db",)),
+        SignalRefused(1),
+        LookFailed(1, "cannot read /proc"),
+        HookEnded(1, HookKind.POST_STOP, 0),
+        StepFailed(1, 0),
+        Swept(1),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_running_process_is_not_disturbed_by_what_is_about_another_phase(event: Event) -> None:
+    assert OneLife(WEB).spawn().tell(BecameReady(1)).refuses(event)
+
+
+ASKED_BEFORE = Life(Goal.DOWN, on_demand=True, again=True)
+
+
+@pytest.mark.parametrize(
+    ("event", "phase"),
+    [(StartRequested(), Pending()), (RestartRequested(), Pending()), (ScheduleResumed(), Scheduled())],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_request_forgets_what_was_wanted_before(event: Event, phase: Phase) -> None:
+    job = replace(WEB, schedule=Schedule(interval=60.0))
+    assert advance(job, ASKED_BEFORE, event, 5.0)[0] == Life(Goal.UP, phase, since=5.0)
+
+
+def test_what_is_asked_for_already_is_not_asked_for_again() -> None:
+    assert OneLife(WEB).tell(StartRequested(), DependenciesChecked()).refuses(StartRequested())
+
+
+def test_what_was_not_spawned_and_is_wanted_again_begins_from_nothing() -> None:
+    web = OneLife(WEB).tell(
+        StartRequested(), DependenciesChecked(), SpawnFailed(1, "no memory", None), StartRequested()
+    )
+    assert (web.life.failures, web.life.attempts) == (1, 1)
+    web.tell(DependenciesChecked(), StopAnnounced(again=True), SpawnFailed(2, "no memory", None))
+    assert web.life == Life(Goal.UP, Pending(), generation=2, restarts=1)
+
+
+def test_what_is_held_back_waits_since_it_was_held_back_first() -> None:
+    web = OneLife(WEB).tell(StartRequested(), DependenciesChecked(), at=1.0).tell(SpawnHeld(1, 3.0, "busy"), at=2.0)
+    assert (web.phase, web.life.since) == (Pending(held_until=3.0, held_by="busy"), 2.0)
+    web.tell(DeadlinePassed(), at=3.0).tell(SpawnHeld(2, 5.0, "busy"), at=4.0)
+    assert (web.phase, web.life.since) == (Pending(held_until=5.0, held_by="busy"), 2.0)
+
+
+def test_a_request_for_a_start_while_sweeping_makes_it_a_stop_that_was_asked_for() -> None:
+    web = OneLife(WEB).spawn().tell(StartFailed(1, "came up broken"), ProcessExited(1, 0), StartRequested())
+    assert web.phase == Sweeping(RUN, Exit(0, None, 0.0), 10.0, 10.0, SIGTERM, asked=True)
+
+
+def test_a_budget_that_is_long_enough_takes_over_a_stop_that_nobody_asked_for() -> None:
+    web = OneLife(WEB).spawn().tell(StartFailed(1, "came up broken"), StopRequested(within=60.0))
+    assert web.phase == Stopping(RUN, 0, 10.0)
+
+
+def test_a_stop_without_waits_fits_a_budget_of_nothing() -> None:
+    web = OneLife(replace(WEB, stop=(SignalStep(SIGTERM, 0.0),))).spawn().tell(StopRequested(within=0.0))
+    assert web.phase == Stopping(RUN, 0, 0.0)
+
+
+def test_a_step_that_failed_after_sigkill_changes_nothing() -> None:
+    web = OneLife(WEB).spawn()
+    _steps_of(web, StopRequested())
+    assert web.refuses(StepFailed(1, 1))
+
+
+def test_what_may_not_be_killed_stays_stuck() -> None:
+    web = OneLife(WEB).spawn()
+    _steps_of(web, StopRequested())
+    web.tell(SignalRefused(1)).tell(DeadlinePassed(), at=11.0)
+    assert web.phase == Stopping(RUN, 1, 12.0, is_refused=True, stuck_at=20.0, is_stuck=True)
+
+
+@pytest.mark.parametrize(
+    ("at", "left"), [(11.5, 0.5), (12.0, 0.0), (13.0, 0.0)], ids=["almost", "at its end", "after its end"]
+)
+@pytest.mark.parametrize(
+    "phase",
+    [
+        Stopping(RUN, 0, 12.0),
+        Sweeping(RUN, Exit(0, None, 8.0), 12.0, 20.0, SIGTERM),
+        Sweeping(RUN, Exit(0, None, 8.0), 12.0, 20.0, tells_store=True),
+        Sweeping(RUN, Exit(0, None, 8.0), 12.0, 20.0, hook="post_stop clean"),
+    ],
+    ids=["step", "leftovers", "telling", "hook"],
+)
+def test_the_time_that_a_stop_still_takes_is_never_less_than_nothing(phase: Phase, at: float, left: float) -> None:
+    assert stop_time_left(WEB, Life(phase=phase), at) == left
+
+
+@pytest.mark.parametrize("phase", [Stopped(), Backoff(9.0, "crashed"), Sweeping(RUN, Exit(0, None, 8.0), 12.0, 20.0)])
+def test_a_changed_health_check_does_not_begin_without_a_process(phase: Phase) -> None:
+    life = Life(phase=phase)
+    assert advance(replace(WEB, healthcheck=CHECK), life, Redefined(True), 5.0) == (life, ())
+
+
+def test_a_changed_entry_leaves_probes_alone_whose_health_check_is_the_same() -> None:
+    web = OneLife(replace(WEB, healthcheck=CHECK)).spawn().tell(Probed(1, True, "ok"), at=1.0)
+    assert web.refuses(Redefined(False))
+
+
+def test_a_changed_entry_gives_no_deadline_to_a_start_that_waits_for_its_stop() -> None:
+    notified = replace(WEB, ready=replace(WEB.ready, notify="systemd", timeout=60.0))
+    web = OneLife(notified).spawn().tell(StopAnnounced(), at=1.0).tell(DeadlinePassed(), at=60.0)
+    assert web.refuses(Redefined(False))
+
+
+def test_a_start_request_leaves_the_deadline_of_a_start_alone() -> None:
+    web = OneLife(replace(WEB, min_uptime=9.0)).spawn()
+    web.now = 3.0
+    assert web.refuses(StartRequested())

@@ -51,6 +51,12 @@ def test_what_fails_and_works_in_turn_is_reported_once_a_minute() -> None:
 
 def test_another_reason_is_reported_once_a_minute() -> None:
     troubles = files()
+    troubles.note("a", "full", 100.0)
+    assert troubles.note("a", "gone", 101.0) is None
+    assert troubles.note("a", "gone", 100.0 + PAUSE) == failed(reason="gone", failures=2)
+
+
+def test_the_same_reason_is_not_reported_again_however_long_it_lasts() -> None:
+    troubles = files()
     troubles.note("a", "full", 0.0)
-    assert troubles.note("a", "gone", 1.0) is None
-    assert troubles.note("a", "gone", PAUSE) == failed(reason="gone", failures=2)
+    assert troubles.note("a", "full", 100 * PAUSE) is None

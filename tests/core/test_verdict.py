@@ -18,7 +18,7 @@ from supervisor.core.container import (
     ShutdownBegun,
 )
 from supervisor.core.events import BecameReady, ProcessExited, RestartRequested, StartFailed, StartRequested, Swept
-from supervisor.core.fleet import advance
+from supervisor.core.fleet import advance, new_fleet
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.life import Exit, Fatal
 from supervisor.core.program import (
@@ -33,7 +33,7 @@ from supervisor.core.program import (
     ShutdownOn,
 )
 from supervisor.core.record import replace
-from supervisor.core.verdict import Cause, Verdict
+from supervisor.core.verdict import Cause, Verdict, with_code_of_main
 
 from .worlds import World, plan_of, program
 
@@ -382,3 +382,25 @@ def test_a_main_program_that_may_not_end_the_container_still_gives_its_code_in_t
     world = _world(main, WEB).exits("main", 3)
     assert isinstance(world.fleet.container_phase, Serving)
     assert world.tell(ShutdownAsked("SIGTERM was received")).verdict.code == 3
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "is_failure"),
+    [
+        (Cause.ASKED, 143, False),
+        (Cause.MAIN_ENDED, 7, False),
+        (Cause.FINISHED, 0, False),
+        (Cause.PROGRAM_ENDED, 0, False),
+        (Cause.PROGRAM_ENDED, 1, True),
+        (Cause.INTERNAL, 70, True),
+    ],
+)
+def test_a_human_should_look_where_the_end_was_a_failure_that_nobody_asked_for(
+    cause: Cause, code: int, is_failure: bool
+) -> None:
+    assert Verdict(cause, code, "because").is_failure is is_failure
+
+
+def test_without_a_verdict_the_main_program_gives_no_code() -> None:
+    plan = plan_of(replace(WEB, is_main=True))
+    assert with_code_of_main(plan, new_fleet(plan).lives, None) is None

@@ -19,7 +19,20 @@ from supervisor.core.healthcheck import (
     TcpProbe,
     UnixProbe,
 )
-from supervisor.core.life import Blame, DaemonSearch, Exit, Run, Starting, Stopping, Sweeping
+from supervisor.core.hook import Hook
+from supervisor.core.life import (
+    Blame,
+    DaemonSearch,
+    Exit,
+    Goal,
+    Life,
+    Pending,
+    Run,
+    Running,
+    Starting,
+    Stopping,
+    Sweeping,
+)
 from supervisor.core.notice import Notice
 from supervisor.core.program import (
     Condition,
@@ -33,7 +46,7 @@ from supervisor.core.program import (
     SignalStep,
 )
 from supervisor.core.record import replace
-from supervisor.core.schedule import Schedule
+from supervisor.core.schedule import Outcome, Schedule, ScheduledRun
 from supervisor.core.snapshot import InstanceView, Snapshot, Views, project
 from supervisor.core.why import Explanation, Why
 
@@ -153,7 +166,6 @@ def test_an_instance_is_named_where_there_are_several() -> None:
 
 def showing(snapshot: Snapshot, view: InstanceView) -> Snapshot:
     """Return a snapshot that shows this of an instance."""
-    assert snapshot.plan is not None
     views = Views(snapshot.plan, snapshot.fleet.lives, None)
     views._made = {**snapshot.instances, (view.name, view.instance): view}
     return replace(snapshot, views=views)
@@ -322,3 +334,76 @@ def test_one_failed_probe_is_not_counted() -> None:
     assert sentences(world, "web") == (
         f"web is unhealthy: the probe's words from {URL}; its health check passed last 5.0s ago."
     )
+
+
+def test_what_has_nothing_to_run_or_waits_for_its_next_run_needs_no_explanation() -> None:
+    job = replace(JOB, schedule=Schedule(interval=60.0))
+    world = World(plan_of(replace(JOB, name="done"), job), skipped={"done": "was done before"}).begin()
+    assert (explain(world, "done"), explain(world, "job")) == (None, None)
+
+
+def test_of_several_instances_that_are_waited_for_the_cause_is_one_that_has_failed_and_none_that_is_up() -> None:
+    app = replace(
+        program("app"), scale=3, restart=NEVER, shutdown_on=ShutdownOn.NEVER, ready=Readiness(notify="systemd")
+    )
+    world = begin(program("web", "app", condition=Condition.HEALTHY), app, program("other")).exits("app", 7, number=3)
+    fleet = replace(world.fleet, lives={**world.fleet.lives, ("web", 1): Life(Goal.UP, Pending(("app",)))})
+    why = Why(world.plan, project(world.plan, fleet), 0.0, lambda _: "")
+    explanation = why.explain(("web", 1))
+    assert explanation is not None
+    assert explanation.causes == (("web", 1), ("app", 3))
+    jobs = replace(JOB, scale=2)
+    world = begin(program("web", "job", condition=Condition.COMPLETED), jobs).exits("job", 0, number=1)
+    assert explain(world, "web").causes == (("web", 1), ("job", 2))  # type: ignore[union-attr]
+
+
+def test_a_program_that_is_running_and_not_yet_healthy_is_the_cause() -> None:
+    app = replace(program("app"), healthcheck=CHECK, ready=Readiness(notify="systemd", timeout=60.0))
+    world = begin(program("web", "app", condition=Condition.HEALTHY), app)
+    world.pass_to(2.0).happens("app", Notified(1, Notice(ready=True))).pass_to(5.0)
+    assert isinstance(world.phase("app"), Running)
+    assert sentences(world, "web") == (
+        "web is PENDING: it waits for app to be healthy. "
+        "app has been starting for 5.0s: the first health check has not come back."
+    )
+
+
+def test_a_start_that_only_has_to_last_has_no_time_by_which_it_must_be_ready() -> None:
+    web = replace(program("web"), ready=Readiness(notify="systemd", timeout=60.0), min_uptime=5.0)
+    world = begin(web, program("other")).pass_to(1.0).exits("web", 7).pass_to(2.0)
+    world.happens("web", Notified(2, Notice(ready=True)))
+    assert sentences(world, "web").startswith("web has been starting for 0.9s and is not ready yet. The last run ")
+
+
+def test_what_runs_a_hook_before_its_start_is_starting() -> None:
+    web = replace(program("web"), pre_start=(Hook(("check",)),))
+    world = begin(web, program("other")).pass_to(2.0)
+    assert sentences(world, "web") == "web has been starting for 2.0s and is not ready yet."
+
+
+def test_a_program_that_is_to_be_started_in_a_moment_waits_for_that() -> None:
+    world = begin(program("web"))
+    world.fleet = replace(world.fleet, lives={("web", 1): Life(Goal.UP, Pending())})
+    assert sentences(world, "web") == "web is PENDING: it waits to be started."
+
+
+def test_what_waits_for_a_schedule_that_has_not_been_looked_at_says_only_that() -> None:
+    job = replace(JOB, schedule=Schedule(interval=60.0))
+    world = begin(program("web", "job", condition=Condition.COMPLETED), job)
+    start = "web is PENDING: it waits for job to complete. job waits for its next run"
+    schedules, world.fleet = world.fleet.schedules, replace(world.fleet, schedules={})
+    assert sentences(world, "web") == f"{start}."
+    world.fleet = replace(world.fleet, schedules=schedules)
+    assert sentences(world, "web") == f"{start} in 1m00s. It has not run yet."
+    ran = replace(schedules["job"], last_run=ScheduledRun(Outcome.SUCCEEDED, 0.0, 1.0))
+    world.fleet = replace(world.fleet, schedules={"job": ran})
+    assert sentences(world, "web") == f"{start} in 1m00s."
+
+
+def test_the_lines_of_a_program_that_runs_again_are_those_of_its_new_run() -> None:
+    web = replace(program("web"), ready=Readiness(notify="systemd"), restart_delay=RestartDelay(initial=0.0))
+    world = begin(web, program("other")).pass_to(0.5)
+    del world.pids["web", 1]
+    world.happens("web", ProcessExited(1, 7, last_lines=("old",)))
+    assert world.life("web").run is not None
+    assert explain(world, "web", lines="new").last_lines == ("new",)  # type: ignore[union-attr]

@@ -35,7 +35,17 @@ def test_the_date_of_every_millisecond_until_2100_is_that_of_the_standard_librar
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0s"), (-1, "0.0s"), (9.99, "9.9s"), (59.9, "59s"), (185, "3m05s"), (3720, "1h02m"), (1047600, "12d03h")],
+    [
+        (0, "0.0s"),
+        (-1, "0.0s"),
+        (9.99, "9.9s"),
+        (10.0, "10s"),
+        (10.5, "10s"),
+        (59.9, "59s"),
+        (185, "3m05s"),
+        (3720, "1h02m"),
+        (1047600, "12d03h"),
+    ],
 )
 def test_times_have_two_units_at_most(seconds: float, text: str) -> None:
     assert short_time(seconds) == text
@@ -48,6 +58,7 @@ def test_times_have_two_units_at_most(seconds: float, text: str) -> None:
         (0.5, "0.5s"),
         (3.0, "3s"),
         (90, "90s"),
+        (119.5, "119.5s"),
         (120, "2m"),
         (120.5, "2m0.5s"),
         (5400, "1h30m"),
@@ -61,7 +72,21 @@ def test_durations_of_the_table_are_written_in_full_and_can_be_read_back(seconds
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, "0"), (1023, "1023"), (1536, "1.5K"), (57 * 1024**2, "57M"), (5 * 1024**4, "5.0T")]
+    ("count", "text"),
+    [
+        (0, "0"),
+        (5, "5"),
+        (1023, "1023"),
+        (1024, "1.0K"),
+        (1536, "1.5K"),
+        (9 * 1024 + 512, "9.5K"),
+        (10 * 1024, "10K"),
+        (10 * 1024 + 512, "10K"),
+        (57 * 1024**2, "57M"),
+        (1023 * 1024**3, "1023G"),
+        (5 * 1024**4, "5.0T"),
+        (1000 * 1024**4, "1000.0T"),
+    ],
 )
 def test_sizes_are_short(count: int, text: str) -> None:
     assert short_size(count) == text
@@ -97,6 +122,11 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
         (43199.0, "11h59m"),
         (86399.0, "23h59m"),
         (86400.0, "1d00h"),
+        (2 * 86400.0 - 3600.0, "1d23h"),
+        (2 * 86400.0 - 1.0, "1d23h"),
+        (90_000 * 86400.0 - 1.0, "89999d23h"),
+        (90_000 * 86400.0 - 3600.0, "89999d23h"),
+        (90_000 * 86400.0 + 7 * 3600.0, "90000d07h"),
     ],
 )
 def test_a_time_turns_to_the_next_unit_when_that_is_full(seconds: float, text: str) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.core.container import Fleet
-from supervisor.core.program import ShutdownOn
-from supervisor.core.snapshot import Snapshot
+from supervisor.core.plan import make_plan
+from supervisor.core.program import Settings, ShutdownOn, Table
+from supervisor.core.snapshot import Snapshot, Views
 from supervisor.core.verdict import Cause, Verdict
 from supervisor.health.manager_socket import ManagerSocket
 
@@ -51,9 +52,13 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
     manager.listener.close()
 
 
+EMPTY = make_plan(Table(Settings(), ()))
+
+
 def snapshot(ready: bool = False, reason: str | None = None) -> Snapshot:
     verdict = None if reason is None else Verdict(Cause.ASKED, 0, reason)
-    return Snapshot(Fleet({}, verdict=verdict), {}, ready=ready, healthy=ready, stopping=reason is not None)
+    fleet, stopping = Fleet({}, verdict=verdict), reason is not None
+    return Snapshot(fleet, {}, ready, ready, stopping, EMPTY, Views(EMPTY, {}, None))
 
 
 def test_ready_is_said_once_when_it_has_become_true(manager: Manager) -> None:

@@ -11,9 +11,13 @@ import pytest
 
 from supervisor.core.container import Fleet
 from supervisor.core.log_events import LogEvent
-from supervisor.core.snapshot import Snapshot
+from supervisor.core.plan import make_plan
+from supervisor.core.program import Settings, Table
+from supervisor.core.snapshot import Snapshot, Views
 from supervisor.health.marker_folder import MarkerFolder
 from supervisor.health.markers import Markers
+
+EMPTY = make_plan(Table(Settings(), ()))
 
 
 @pytest.fixture
@@ -25,7 +29,8 @@ def markers(tmp_path: Path) -> Iterator[Markers]:
 
 
 def snapshot(*healthy_programs: str, ready: bool = False, healthy: bool = False, at: float | None = None) -> Snapshot:
-    return Snapshot(Fleet({}), dict.fromkeys(healthy_programs, at), ready=ready, healthy=healthy, stopping=False)
+    healthy_at = dict.fromkeys(healthy_programs, at)
+    return Snapshot(Fleet({}), healthy_at, ready, healthy, False, EMPTY, Views(EMPTY, {}, None))
 
 
 def files(folder: Path) -> list[str]:
