@@ -47,26 +47,6 @@ class Gap(Record):
     """Whether the container was restarted."""
 
 
-class Retries:
-    """Decides how long to wait before the next attempt to reach supinit. Times are seconds on a monotonic clock."""
-
-    def __init__(self, patience: float | None) -> None:
-        self._patience = patience
-        self._failed_at: float | None = None
-        self._pause = FIRST_PAUSE
-
-    def note_success(self) -> None:
-        self._failed_at, self._pause = None, FIRST_PAUSE
-
-    def next_pause(self, now: float) -> float | None:
-        """Return the seconds until the next attempt, or None if supinit was unreachable for too long."""
-        self._failed_at = now if self._failed_at is None else self._failed_at
-        if self._patience is not None and now - self._failed_at >= self._patience:
-            return None
-        pause, self._pause = self._pause, min(MAX_PAUSE, 2 * self._pause)
-        return pause
-
-
 class Mirror:
     """`status` is the container now. `last` is what has changed it: an event, a gap, or None at the beginning."""
 
@@ -121,7 +101,8 @@ class Mirror:
 class Following:
     """Decides what a client does next while it follows a container. The client does the I/O.
 
-    With `patience`, it is over when the container has ended; with None it goes on through restarts.
+    `patience`: seconds for which supinit may be unreachable; then it is over when the container has ended. With None it
+    goes on through restarts.
     """
 
     def __init__(self, mirror: Mirror, patience: float | None) -> None:
@@ -131,8 +112,9 @@ class Following:
         """Whether the mirror must be built again before the next events are read."""
         self._missed = ""
         """Why events were missed."""
-        self._ends_with_container = patience is not None
-        self._retries = Retries(patience)
+        self._patience = patience
+        self._failed_at: float | None = None
+        self._pause = FIRST_PAUSE
 
     def renew(self, status: Status, plan: list[PlannedProgram]) -> Mirror:
         """Build the mirror again."""
@@ -142,30 +124,37 @@ class Following:
             last = Gap(self._missed, is_new)
         self.mirror = Mirror(status, plan, last)
         self.needs_status, self._missed = False, ""
-        self._retries.note_success()
+        self._note_success()
         return self.mirror
 
     def take(self, event: Event) -> bool:
         """Note an event. Return False if the mirror must be built again."""
-        self._retries.note_success()
+        self._note_success()
         self.needs_status = not self.mirror.take(event)
-        self.is_over = self.mirror.has_ended and self._ends_with_container
+        self.is_over = self.mirror.has_ended and self._patience is not None
         return not self.needs_status
 
+    def _note_success(self) -> None:
+        self._failed_at, self._pause = None, FIRST_PAUSE
+
     def pause_after(self, error: ClientError, now: float) -> float:
-        """Return the seconds until the next attempt. Raises the error if the client must give up."""
+        """Return the seconds until the next attempt. Raises the error if the client must give up.
+
+        `now`: seconds on a monotonic clock.
+        """
         if isinstance(error, RefusedError):
             if error.code not in ("gone", "broken_off"):
                 raise error
             if error.code == "gone":
                 self.needs_status, self._missed = True, error.message
             return 0.0
-        if self.mirror.status["stopping"] and self._ends_with_container:
+        if self.mirror.status["stopping"] and self._patience is not None:
             self.is_over = True  # it has ended, and its last events did not arrive
             return 0.0
-        pause = self._retries.next_pause(now)
-        if pause is None:
+        self._failed_at = now if self._failed_at is None else self._failed_at
+        if self._patience is not None and now - self._failed_at >= self._patience:
             raise error
+        pause, self._pause = self._pause, min(MAX_PAUSE, 2 * self._pause)
         return pause
 
 

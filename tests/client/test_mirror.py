@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from supervisor.client import AsyncClient, Client, Gap, Mirror, UnreachableError
 from supervisor.client.answers import Event
-from supervisor.client.mirror import Retries
+from supervisor.client.mirror import Following
 from supervisor.control.console import Console
 from supervisor.control.resources.events import _as_json
 from supervisor.control.resources.plan import plan
@@ -201,20 +201,18 @@ def test_what_it_does_not_know_takes_a_new_status(unknown: Event) -> None:
 
 
 def test_retries_come_less_and_less_often_until_patience_is_over() -> None:
-    retries = Retries(10.0)
-    assert [retries.next_pause(now) for now in (5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 14.9)] == [
-        0.1,
-        0.2,
-        0.4,
-        0.8,
-        1.6,
-        2.0,
-        2.0,
-    ]
-    assert retries.next_pause(15.0) is None
-    retries.note_success()
-    assert retries.next_pause(20.0) == 0.1
-    assert Retries(None).next_pause(1e9) == 0.1
+    """An event, or a new status, means that supinit was reached."""
+    mirror, error = snapshot(SteeredContainer(service("web")).begin()), UnreachableError("cannot reach supinit")
+    following = Following(mirror, 10.0)
+    pauses = [following.pause_after(error, now) for now in (5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 14.9)]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    with pytest.raises(UnreachableError):
+        following.pause_after(error, 15.0)
+    assert following.take(event(7, "container.warned"))
+    assert [following.pause_after(error, now) for now in (20.0, 21.0)] == [0.1, 0.2]
+    following.renew(mirror.status, [])
+    assert following.pause_after(error, 100.0) == 0.1
+    assert Following(mirror, None).pause_after(error, 1e9) == 0.1
 
 
 # ---- both clients
