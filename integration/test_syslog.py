@@ -202,6 +202,8 @@ def test_the_socket_is_made_again_unless_another_process_listens_there(run: Run,
         other.bind(path)
         container.signal(signal.SIGHUP)
         container.expect(f'error: container.files_lost path={path} reason="cannot listen on {path}')
+        assert container.request("POST", "/v1/update", {})[0] == 200
         container.signal(signal.SIGTERM)
         assert container.end() == 0
+        assert container.err.text.count("container.files_lost") == 1, "the same reason is told once"
         assert stat.S_ISSOCK(os.lstat(path).st_mode)

@@ -8,9 +8,10 @@ from signal import SIGHUP, SIGUSR1
 
 import pytest
 
-from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked
+from supervisor.core.container import Asked, RollAsked, ScaleAsked, ShutdownAsked, Updated
 from supervisor.core.events import RestartRequested, StartRequested, StopRequested
-from supervisor.core.program import Condition, Dependency, Program
+from supervisor.core.plan import make_plan
+from supervisor.core.program import Condition, Dependency, Program, Settings, Table
 from supervisor.core.record import replace
 from supervisor.core.update_config import Order, UpdateConfig
 
@@ -99,6 +100,14 @@ def test_a_start_of_everything_is_taken_while_instances_are_being_replaced(socke
     reply = post_then(container, socket_path, "all/start", lambda: container.wait(1.0))
     assert (reply.status, states(reply)) == (200, ["RUNNING", "RUNNING", "RUNNING"])
     assert container.snapshot.fleet.rolls["web"].is_active
+
+
+def test_a_program_that_an_update_removes_meanwhile_has_no_entry(socket_path: str) -> None:
+    slow = replace(service("web"), min_uptime=100.0)
+    container = SteeredContainer(slow, service("db"))
+    only_db = Updated(make_plan(Table(Settings(), (service("db"),))))
+    reply = post_then(container, socket_path, "all/start", lambda: container.wait(1.0).take(only_db).wait(1.0))
+    assert (reply.status, [entry["name"] for entry in reply.json["programs"]]) == (200, ["db"])
 
 
 def test_a_start_waits_for_the_process_that_takes_over_meanwhile(socket_path: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from supervisor.control.http.connection import Connection
 from supervisor.control.http.connection_limit import MAX_CONNECTIONS
 
 from .dialogue import Turns, served
@@ -175,6 +176,26 @@ def test_a_head_request_is_answered_as_a_get_without_its_body(socket_path: str) 
     head, _, body = asyncio.run(answer_to(socket_path, data)).partition(b"\r\n\r\n")
     assert (status_of(head), body) == (200, b"")
     assert b"Content-Length: 0" not in head
+
+
+def test_a_connection_that_fails_itself_is_counted_and_logged_and_the_others_live_on(
+    socket_path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(connection: Connection) -> None:
+        raise LookupError("a bug")
+
+    async def scenario() -> None:
+        async with served(SteeredContainer(service("web")), socket_path) as control:
+            with monkeypatch.context() as patch:
+                patch.setattr(Connection, "serve", fail)
+                _, writer = await control.client().connect()
+                while not control.log:
+                    await asyncio.sleep(0)
+                writer.close()
+            assert (control.faults, [line[:2] for line in control.log]) == (["control"], [("error", "control.failed")])
+            assert (await control.ask("GET", "/livez")).status == 200
+
+    asyncio.run(scenario())
 
 
 def test_our_own_mistake_is_a_500_in_the_log_and_the_connection_lives_on(socket_path: str) -> None:
