@@ -5,6 +5,7 @@ The errors that are injected stand for those that nobody expects: they are raise
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -20,7 +21,7 @@ from supervisor.control.http import server
 from supervisor.core import fleet as core
 from supervisor.core import roll_events
 from supervisor.core.actions import TellStore
-from supervisor.core.container import Asked, Happened, LookAtConnections, Over, RollAsked, Updated
+from supervisor.core.container import Asked, Happened, LookAtConnections, LookAtFiles, Over, RollAsked, Updated
 from supervisor.core.events import BecameReady, ProcessExited, StopRequested
 from supervisor.core.healthcheck import ExecProbe, HealthCheck
 from supervisor.core.hook import Hook
@@ -446,6 +447,40 @@ def test_a_file_system_that_does_not_answer_holds_up_nothing_but_its_watch(open_
     ending = run(open_folder, crashing(), program("part", *SLEEP, **WATCHED), meddle=meddle)
     assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
     assert f'program.watch_failed program=part reason="{problem}"' in ending["log"]
+
+
+def test_a_watch_that_hangs_has_one_thread_and_works_again_once_its_look_has_ended(open_folder: Path) -> None:
+    look, looks, go = Survey._look, open_folder / "looks", open_folder / "go"
+
+    def look_late(survey: Survey) -> None:
+        with looks.open("a") as file:
+            file.write("x")
+        while not go.exists():
+            time.sleep(0.01)
+        look(survey)
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        file_watches.LOOK_LIMIT = 0.1
+        Survey._look = look_late  # type: ignore[method-assign, assignment]
+
+        async def scenario() -> None:
+            watches, order = loop._tasks.file_watches, LookAtFiles(("part", WATCHED["watch"][0]))
+            while "program.watch_failed" not in container.log:
+                await asyncio.sleep(0.01)
+            await watches._look(order)
+            before = looks.read_text()
+            go.touch()
+            while watches._hung:
+                await asyncio.sleep(0.01)
+            await watches._look(order)
+            looks.write_text(f"{before} {looks.read_text()}")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop._loop.call_soon(lambda: loop._tasks.spawn(scenario()))
+
+    ending = run(open_folder, program("part", *SLEEP, **WATCHED), meddle=meddle)
+    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
+    assert looks.read_text() == "x xx"
 
 
 def test_output_that_can_no_longer_be_taken_ends_the_container(open_folder: Path) -> None:
