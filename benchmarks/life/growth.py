@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks.contest import hold
 from benchmarks.life.box import box, build_stopwatch
-from benchmarks.life.contender import Contender, loop_in_c, reference, supinit
+from benchmarks.life.contender import Contender, compiled, loop_in_c, reference, supinit
 from benchmarks.report import AnyColumn, Column, Figures, Goal, Report, Row, Table, at_most, quotient
 from benchmarks.subject import Settings
 from benchmarks.usage import cpu_seconds, memory_kib
@@ -30,11 +31,11 @@ def measure(settings: Settings) -> Report:
     with tempfile.TemporaryDirectory(prefix="supinit-benchmarks-") as folder:
         stopwatch = build_stopwatch(Path(folder))
         for size in sizes:
-            contenders = [supinit(), reference(), loop_in_c()]
+            contenders = [supinit(), compiled(), reference(), loop_in_c()]
             for row in hold(f"{size} programs", contenders, runs, partial(_once, stopwatch, size)):
                 rows.setdefault(row.name, []).append(Row(str(size), row.figures, row.remark))
     tables = tuple(Table(name, COLUMNS, tuple(of_size)) for name, of_size in rows.items())
-    return Report(subject="growth", tables=tables, goals=_goals(tables[0], sizes), remarks=REMARKS)
+    return Report(subject="growth", tables=tables, goals=tuple(_goals(tables, sizes)), remarks=REMARKS)
 
 
 def _once(stopwatch: Path, size: int, contender: Contender) -> Figures:
@@ -48,13 +49,11 @@ def _once(stopwatch: Path, size: int, contender: Contender) -> Figures:
         return {"last": last, "stop": stop * 1e3, "cpu": cpu * 1e3, "rss": resident}
 
 
-def _goals(table: Table, sizes: tuple[int, ...]) -> tuple[Goal, ...]:
+def _goals(tables: Sequence[Table], sizes: tuple[int, ...]) -> Iterator[Goal]:
     one, many, most = sizes[0], sizes[-2], sizes[-1]
-    goals = []
-    for key, heading in CURVES:
-        base, middle, end = (table.median(str(size), key) for size in (one, many, most))
-        if base is not None and middle is not None and end is not None:
-            growth = quotient((end - base) / (most - one), (middle - base) / (many - one))
-            text = f"{heading}: a program of {most} : one of {many}"
-            goals.append(at_most(text, growth, 1.05))
-    return tuple(goals)
+    for table in tables[:2]:
+        for key, heading in CURVES:
+            base, middle, end = (table.median(str(size), key) for size in (one, many, most))
+            if base is not None and middle is not None and end is not None:
+                growth = quotient((end - base) / (most - one), (middle - base) / (many - one))
+                yield at_most(f"{table.title}, {heading}: a program of {most} : one of {many}", growth, 1.05)
