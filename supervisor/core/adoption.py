@@ -32,5 +32,6 @@ def redefine(turn: Settling, before: Program | None, program: Program, known: Co
         if instance not in known:
             if program.starts_by_itself or any(turn.lives[i].is_wanted for i in program.instances):
                 start_or_schedule(turn, instance, is_new=before is None)
-        elif before is not None:
+        else:
+            assert before is not None
             turn.apply(instance, Redefined(before.healthcheck != program.healthcheck))

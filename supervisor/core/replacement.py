@@ -9,7 +9,6 @@ from supervisor.core.adoption import adopt, redefine
 from supervisor.core.container import Serving
 from supervisor.core.dependencies import restart_dependants, start_or_schedule
 from supervisor.core.events import Redefined, StartRequested, StopAnnounced
-from supervisor.core.record import replace
 from supervisor.core.update import (
     as_in_table,
     is_in_the_way,
@@ -60,7 +59,7 @@ def _rolling(turn: Settling, new: Plan, stale: Collection[str]) -> dict[str, Pro
         if entry.update_config is None or entry.schedule is not None or name not in turn.plan.programs:
             continue
         old, going, roll = turn.plan.programs[name], turn.leaving.get(name), turn.rolls.get(name)
-        if going is not None and (going.becomes is None or len(going.instances) >= old.scale):
+        if going is not None and len(going.instances) >= old.scale:
             continue
         if (
             name in stale
@@ -106,7 +105,7 @@ def replace_gone(turn: Settling) -> bool:
     if not gone:
         return False
     left = [instance for name in gone for instance in leaving[name].instances]
-    becoming = {name: _alone(leaving[name].becomes, left) for name in gone}
+    becoming = {name: leaving[name].becomes for name in gone}
     adopt(turn, replace_entries(before, becoming, others, left), others)
     for name in gone:
         becomes = becoming[name]
@@ -115,13 +114,6 @@ def replace_gone(turn: Settling) -> bool:
             turn.touched.append(name)
     turn.note_ready()
     return True
-
-
-def _alone(becomes: Program | None, gone: Collection[InstanceId]) -> Program | None:
-    """Return the entry without the processes beside it that are gone."""
-    if becomes is None:
-        return None
-    return replace(becomes, beside=tuple(i for i in becomes.beside if i not in gone))
 
 
 def _begin_anew(

@@ -124,12 +124,12 @@ def spares(turn: Settling, instance: InstanceId) -> bool:
         return False
     if roll.config.failure_action is FailureAction.ROLLBACK and roll.becomes is not None and not roll.is_rollback:
         return True
-    return any(other != instance and turn.lives[other].is_up for other in turn.plan.programs[instance[0]].instances)
+    return any(turn.lives[other].is_up for other in turn.plan.programs[instance[0]].instances)
 
 
 def next_roll_deadline(roll: Roll) -> float:
     """Return when a roll continues even if nothing happens. inf: never."""
-    return min((_deadline(roll, each) for each in roll.under_way if each.ready_at is not None), default=inf)
+    return min((_deadline(roll, each) for each in roll.under_way), default=inf)
 
 
 def _deadline(roll: Roll, each: Replacement) -> float:

@@ -177,9 +177,9 @@ def _look(turn: Settling, roll: Roll) -> Roll:
     """Return the roll after a look at each instance that is under way."""
     under_way: list[Replacement] = []
     for each in roll.under_way:
-        life = turn.lives.get(each.instance)
-        if life is None or turn.is_leaving(each.instance):
+        if turn.is_leaving(each.instance):
             continue
+        life = turn.lives[each.instance]
         if each.predecessor not in turn.lives:
             each = replace(each, predecessor=None)
         is_watched = each.ready_at is None or turn.now < each.watched_until
@@ -190,7 +190,7 @@ def _look(turn: Settling, roll: Roll) -> Roll:
             continue
         if _begins_anew(life):
             each = Replacement(each.instance, life.generation)
-        elif each.ready_at is None and life.generation > each.generation and _is_up(life):
+        elif each.ready_at is None and _is_up(life):
             roll = replace(roll, replaced=(*roll.replaced, each.instance))
             free_at = turn.now + roll.config.delay
             each = replace(each, ready_at=turn.now, free_at=free_at, watched_until=turn.now + roll.config.monitor)
@@ -311,7 +311,7 @@ def _act_on_failure(turn: Settling, name: str, roll: Roll) -> None:
         return
     assert roll.before is not None
     dismiss_all(turn, roll)
-    busy = {each.instance for each in roll.under_way if not is_beside(turn.plan, each.instance)} | {instance}
+    busy = {each.instance for each in roll.under_way} | {instance}
     pending = []
     for each in turn.plan.programs[name].instances:
         if turn.is_leaving(each):
@@ -380,9 +380,8 @@ def _adopt(turn: Settling, name: str, becomes: Program) -> None:
     for instance, own in stay.items():
         if needs_new_process(own, entry) and turn.lives[instance].is_alive:
             turn.plan = with_entry(turn.plan, instance, own)
-    if going is not None and going.becomes is not None:
-        becoming = replace(entry, scale=going.becomes.scale)
-        turn.leaving = {**turn.leaving, name: replace(going, becomes=becoming)}
+    if going is not None:
+        turn.leaving = {**turn.leaving, name: replace(going, becomes=entry)}
     change_scale(turn, name, becomes.scale)
 
 

@@ -7,7 +7,7 @@ Rule 2: an instance that goes is stopped by its stop sequence, and keeps its pla
 from __future__ import annotations
 
 from supervisor.core.adoption import adopt, redefine
-from supervisor.core.container import ScaleChange, Serving
+from supervisor.core.container import ScaleChange
 from supervisor.core.events import StopAnnounced
 from supervisor.core.record import replace
 from supervisor.core.update import Leaving, replace_entries
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 def ask_scale(turn: Settling, name: str, scale: int) -> None:
     """Start new instances, or stop the newest ones, unless the program's instances are being replaced or removed."""
     program, going = turn.plan.programs.get(name), turn.leaving.get(name)
-    if not isinstance(turn.container_phase, Serving) or program is None or turn.is_rolling(name):
+    if program is None or turn.is_rolling(name):
         return
-    if obstacle_to_scale(program, scale) is not None:
+    becomes = program if going is None else going.becomes
+    if becomes is None or obstacle_to_scale(program, scale) is not None:
         return
-    if going is not None and going.becomes is None:
-        return
-    now = program.scale if going is None or going.becomes is None else going.becomes.scale
+    now = becomes.scale
     own, _ = turn.plan.scaled.get(name, (now, now))
     scaled = {other: numbers for other, numbers in turn.plan.scaled.items() if other != name}
     turn.plan = replace(turn.plan, scaled=scaled if scale == own else {**scaled, name: (own, scale)})
@@ -54,7 +53,8 @@ def obstacle_to_scale(program: Program, scale: int) -> str | None:
 def change_scale(turn: Settling, name: str, scale: int) -> None:
     """Bring a program to another number of instances."""
     program, going = turn.plan.programs[name], turn.leaving.get(name)
-    becomes = program if going is None or going.becomes is None else going.becomes
+    becomes = program if going is None else going.becomes
+    assert becomes is not None
     if scale == becomes.scale:
         return
     becomes = replace(becomes, scale=scale)
@@ -70,5 +70,4 @@ def change_scale(turn: Settling, name: str, scale: int) -> None:
         turn.leaving = {**turn.leaving, name: Leaving(tuple(leaves), becomes, tuple(dict.fromkeys(wanted)))}
         for instance in leaves:
             turn.apply(instance, StopAnnounced())
-    turn.touched.append(name)
     turn.replaces = True

@@ -38,8 +38,7 @@ def starts_first(turn: Settling, roll: Roll, instance: InstanceId) -> bool:
 
 
 def is_beside(plan: Plan, instance: InstanceId) -> bool:
-    program = plan.programs.get(instance[0])
-    return program is not None and instance in program.beside
+    return instance in plan.programs[instance[0]].beside
 
 
 def add_successor(turn: Settling, instance: InstanceId, entry: Program) -> InstanceId:
@@ -64,6 +63,7 @@ def take_over(turn: Settling, successor: InstanceId) -> None:
     beside = (*(other for other in program.beside if other != successor), predecessor)
     _change(turn, replace(program, second_lane=second, beside=beside))
     turn.apply(predecessor, StopAnnounced())
+    turn.came_up = True
 
 
 def dismiss(turn: Settling, each: Replacement) -> None:
@@ -79,9 +79,7 @@ def dismiss_all(turn: Settling, roll: Roll) -> None:
 
 def drop_gone(turn: Settling, name: str) -> None:
     """Forget what is beside the instances of a program and down."""
-    program = turn.plan.programs.get(name)
-    if program is None or not program.beside:
-        return
+    program = turn.plan.programs[name]
     down = [i for i in program.beside if not turn.lives[i].is_alive and not turn.lives[i].is_wanted]
     gone = [instance for instance in down if not turn.is_leaving(instance)]
     if gone:

@@ -158,7 +158,8 @@ def leave(
     for name, entry in old.programs.items():
         becomes, going = new.programs.get(name), before.get(name)
         if name in rolling:
-            if going is not None and going.becomes is not None:
+            if going is not None:
+                assert going.becomes is not None
                 leaving[name] = replace(going, becomes=replace(entry, scale=going.becomes.scale))
             continue
         if (

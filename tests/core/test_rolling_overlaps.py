@@ -9,13 +9,17 @@ import pytest
 
 from supervisor.core.container import (
     Asked,
+    Begun,
     Happened,
     Over,
     RollAsked,
+    ScaleAsked,
+    ScaleChange,
     Serving,
     Updated,
 )
-from supervisor.core.events import BecameReady, Probed, RestartRequested, StartRequested, StopRequested
+from supervisor.core.events import BecameReady, Probed, RestartRequested, Spawned, StartRequested, StopRequested
+from supervisor.core.fleet import advance, new_fleet
 from supervisor.core.healthcheck import HealthCheck, OnUnhealthy, TcpProbe
 from supervisor.core.lanes import SecondLane, first_lane, other_lane
 from supervisor.core.life import Backoff, Running, Starting, Stopping
@@ -32,7 +36,7 @@ from supervisor.core.record import replace
 from supervisor.core.roll import Outcome, Replacement, Roll, next_roll_deadline, postpone_roll
 from supervisor.core.schedule import Schedule
 from supervisor.core.update import ProgramChange, UpdateAction, compare
-from supervisor.core.update_config import FailureAction, UpdateConfig
+from supervisor.core.update_config import FailureAction, Order, UpdateConfig
 
 from .test_rolling import CONFIG, FIRST, NEVER, WEB, fails, new, outcome, released, roll, scale, serving, up
 from .worlds import World, plan_of, program
@@ -158,6 +162,12 @@ def test_an_instance_keeps_its_place_until_delay_is_over_and_is_watched_for_moni
     assert outcome(world) is Outcome.COMPLETED
 
 
+def test_an_instance_that_was_watched_is_left_alone_while_others_are_still_to_be_replaced() -> None:
+    world = roll(up(replace(WEB, update_config=UpdateConfig(monitor=0.5)))).pass_to(3.6)
+    assert world.fleet.rolls["web"].under_way == (Replacement(TWO, 1),)
+    assert world.fleet.rolls["web"].pending == (THREE,)
+
+
 @pytest.mark.parametrize(("delay", "monitor", "ends"), [(60.0, 5.0, 8.0), (60.0, 0.0, 3.0), (0.0, 5.0, 8.0)])
 def test_the_last_instance_is_watched_and_not_delayed(delay: float, monitor: float, ends: float) -> None:
     world = roll(up(replace(WEB, scale=1, update_config=UpdateConfig(delay=delay, monitor=monitor))))
@@ -254,13 +264,32 @@ def test_a_container_whose_last_programs_have_ended_during_a_roll_ends_with_the_
     assert (world.verdict.code, outcome(world)) == (0, Outcome.COMPLETED)
 
 
+def test_a_failure_is_seen_though_the_next_process_has_to_wait() -> None:
+    long = RestartDelay(100.0, max=100.0)
+    web, db = replace(WEB, scale=1, depends_on=(Dependency("db"),)), replace(program("db"), restart_delay=long)
+    world = roll(up(replace(web, restart_delay=RestartDelay(0.0)), db)).exits("db", 1)
+    fails(world, code=9)
+    assert (phases(world), outcome(world)) == (["Pending"], None)
+    world.ask(StartRequested(), "db")
+    assert world.fleet.rolls["web"].failed == ((ONE, "exited with code 9"),)
+
+
+def test_a_process_that_is_just_being_spawned_is_replaced_like_any_other() -> None:
+    plan = plan_of(replace(WEB, scale=1))
+    fleet = advance(plan, new_fleet(plan), Begun(), 0.0).fleet
+    fleet = advance(plan, fleet, RollAsked((ONE,)), 0.0).fleet
+    fleet = advance(plan, fleet, Happened(ONE, Spawned(1, 100)), 0.0).fleet
+    assert type(fleet.lives[ONE].phase).__name__ in ("Stopping", "Sweeping")
+    assert fleet.lives[ONE].is_wanted
+
+
 def test_an_instance_that_waits_for_its_restart_is_replaced_at_once_by_its_new_entry() -> None:
     delay = RestartDelay(100.0, max=100.0)
     world = fails(up(replace(WEB, restart_delay=delay)), 2)
     assert isinstance(world.phase("web", 2), Backoff)
     world.update(new(WEB, restart_delay=delay))
     assert (released(world), phases(world)) == ([("true",), ("new",), ("true",)], ["Running", "Starting", "Running"])
-    assert (world.life("web", 2).failures, world.pass_to(30.0).alive, outcome(world)) == (0, ["web"], Outcome.COMPLETED)
+    assert (world.life("web", 2).attempts, world.pass_to(30.0).alive, outcome(world)) == (0, ["web"], Outcome.COMPLETED)
 
 
 # ---- requests meanwhile
@@ -270,6 +299,7 @@ def test_an_update_starts_nothing_that_somebody_is_stopping() -> None:
     world = up(WEB, obeys=SLOW).tell(Asked((TWO,), StopRequested())).update(new(WEB)).pass_to(60.0)
     assert (outcome(world), phases(world)) == (Outcome.COMPLETED, ["Running", "Stopped", "Running"])
     assert (released(world), world.fleet.rolls["web"].replaced) == ([("new",)] * 3, (ONE, TWO, THREE))
+    assert world.fleet.rolls["web"].switching == ()
 
 
 def test_what_is_being_stopped_holds_nothing_else_up_and_is_stopped_by_its_old_entry() -> None:
@@ -292,7 +322,9 @@ def test_a_start_of_what_is_being_stopped_is_a_start_of_its_new_entry() -> None:
 
 
 def test_a_restart_that_is_asked_for_starts_what_is_being_stopped() -> None:
-    world = roll(up(WEB, obeys=SLOW).tell(Asked((TWO,), StopRequested()))).pass_to(80.0)
+    world = roll(up(WEB, obeys=SLOW).tell(Asked((TWO,), StopRequested())))
+    assert world.fleet.rolls["web"].under_way == (Replacement(TWO, 1),)
+    world.pass_to(80.0)
     assert (outcome(world), phases(world), generations(world)) == (Outcome.COMPLETED, ["Running"] * 3, [2, 2, 2])
 
 
@@ -390,7 +422,10 @@ def test_a_rollback_replaces_what_is_on_its_way_and_leaves_alone_what_was_not_to
     before = replace(before, update_config=replace(before.update_config or CONFIG, parallelism=2))
     world = up(before, obeys=SLOW).update(new(before))
     assert phases(world) == ["Stopping", "Stopping", "Running"]
+    assert set(world.fleet.rolls["web"].switching) == {ONE, TWO}
     fails(world)
+    assert released(world) == [("new",), ("true",), ("true",)]
+    assert world.fleet.rolls["web"].switching == (TWO,)
     fails(world)
     assert world.fleet.rolls["web"] == Roll(
         1,
@@ -405,6 +440,7 @@ def test_a_rollback_replaces_what_is_on_its_way_and_leaves_alone_what_was_not_to
         is_rollback=True,
         cause="web:1 exited with code 1",
     )
+    assert world.plan.entries == {}
     world.pass_to(60.0)
     assert (outcome(world), generations(world), released(world)) == (Outcome.ROLLED_BACK, [3, 2, 1], [("true",)] * 3)
     assert world.plan == plan_of(before)
@@ -454,6 +490,23 @@ def test_a_file_that_has_changed_replaces_every_instance_though_the_entry_is_the
 def test_the_old_table_undoes_an_update_whose_first_instance_is_still_stopping() -> None:
     world = up(WEB, obeys=SLOW).update(new(WEB)).update(WEB).pass_to(60.0)
     assert (world.plan, generations(world)) == (plan_of(WEB), [2, 1, 1])
+    assert (outcome(world), world.fleet.rolls["web"].serial) == (Outcome.COMPLETED, 2)
+
+
+def test_a_table_without_update_config_takes_over_while_an_instance_is_still_stopping() -> None:
+    third = replace(WEB, command=("third",), update_config=None)
+    world = up(WEB, obeys=SLOW).update(new(WEB)).update(third).pass_to(60.0)
+    assert (world.plan, outcome(world), world.fleet.rolls["web"].switching) == (plan_of(third), Outcome.GIVEN_UP, ())
+
+
+def test_an_update_after_a_paused_restart_begins_without_another_word_about_that() -> None:
+    world = fails(roll(up(WEB))).pass_to(20.0).update(new(WEB))
+    assert [line.split()[1] for line in told(world)] == [
+        "program.rolling_begun",
+        "program.replacement_failed",
+        "program.rolling_paused",
+        "program.rolling_begun",
+    ]
 
 
 def test_an_update_takes_over_from_a_restart() -> None:
@@ -517,8 +570,8 @@ def test_instances_that_leave_already_are_replaced_by_new_ones_in_the_end() -> N
 def test_what_leaves_during_an_update_is_stopped_by_the_entry_that_it_was_started_with() -> None:
     stop = (SignalStep(SIGQUIT, 1.0), SignalStep(SIGTERM, 100.0))
     before = replace(WEB, stop=stop, update_config=UpdateConfig(monitor=0.0))
-    world = scale(up(before, obeys=SLOW), 2)
-    world.update(new(before, scale=2, stop=(SignalStep(SIGTERM, 5.0),)))
+    world = up(before, program("api"), obeys={**SLOW, "api": ()}).update(before, new(program("api")))
+    scale(world, 2).update(new(before, scale=2, stop=(SignalStep(SIGTERM, 5.0),)), new(program("api")))
     for number in (1, 2):
         world.exits("web", number=number).pass_to(world.now + 1.5)
     assert (outcome(world), phases(world)) == (Outcome.COMPLETED, ["Running"] * 2 + ["Stopping"])
@@ -526,7 +579,7 @@ def test_what_leaves_during_an_update_is_stopped_by_the_entry_that_it_was_starte
     world.pass_to(90.0)
     assert isinstance(world.phase("web", 3), Stopping)
     world.pass_to(150.0)
-    assert world.plan == plan_of(new(before, scale=2, stop=(SignalStep(SIGTERM, 5.0),)))
+    assert world.plan == plan_of(new(before, scale=2, stop=(SignalStep(SIGTERM, 5.0),)), new(program("api")))
 
 
 def test_a_stop_sequence_that_changes_is_applied_at_once_but_to_what_is_stopping() -> None:
@@ -547,6 +600,21 @@ def test_instances_that_need_no_new_process_are_changed_in_place() -> None:
     assert ([world.plan.program_of(i) for i in (ONE, TWO)], world.probes) == ([third, third], [THREE])
     assert world.pass_to(10.5).probes == [THREE, ONE, TWO]
     assert (world.fleet.rolls["web"].total, generations(world)[0]) == (1, 2)
+
+
+def test_what_is_stopping_is_changed_in_place_where_its_stop_sequence_stays() -> None:
+    third = new(WEB, start_retries=3)
+    world = fails(up(WEB, obeys=SLOW).update(new(WEB)).pass_to(13.5), 2).pass_to(20.0)
+    world.tell(Asked((ONE,), StopRequested())).update(third)
+    assert (phases(world)[0], world.plan.program_of(ONE), world.fleet.rolls["web"].total) == ("Stopping", third, 1)
+
+
+def test_a_rollback_takes_back_at_once_what_was_changed_in_place() -> None:
+    back = acting(FailureAction.ROLLBACK, healthcheck=CHECK)
+    world = fails(up(WEB).update(new(WEB)).pass_to(3.5), 2).pass_to(20.0).update(back)
+    assert world.life("web", 3).health_state is not None
+    fails(world)
+    assert (world.life("web", 3).health_state, world.plan.program_of(THREE), generations(world)[2]) == (None, WEB, 1)
 
 
 def test_a_paused_update_with_nothing_left_to_replace_completes_with_the_same_table() -> None:
@@ -580,6 +648,7 @@ def test_an_update_of_one_program_leaves_the_rolls_of_others_alone() -> None:
         "web": Outcome.COMPLETED,
         "api": Outcome.GIVEN_UP,
     }
+    assert {name: each.serial for name, each in world.fleet.rolls.items()} == {"web": 1, "api": 1}
     assert world.plan == plan_of(new(web), replace(new(api), update_config=None))
 
 
@@ -602,6 +671,19 @@ def test_the_time_to_stop_is_that_of_the_slowest_entry_during_an_update() -> Non
     assert world.plan.stop_time_below["proxy"] == 20.0
     world.update(slow, program("db"), web_below)
     assert (world.plan.stop_time_below["proxy"], world.fleet.rolls["web"].outcome) == (70.0, None)
+
+
+def test_what_is_known_of_the_table_and_its_scales_lasts_through_an_update() -> None:
+    web, api = replace(WEB, depends_on=(Dependency("db"),)), replace(WEB, name="api", update_config=None)
+    after = new(web, stop=(SignalStep(SIGTERM, 60.0),)), new(api, depends_on=(Dependency("db"),)), program("db")
+    world = scale(up(web, api, program("db"), obeys={"api": ()}), 4, "api")
+    world.tell(Updated(replace(plan_of(*after), warnings=("it will bite",))))
+    for at in (2.0, 2.5, 12.5, 60.0):
+        world.pass_to(at)
+        assert (world.plan.warnings, world.plan.scaled) == (("it will bite",), {"api": (3, 4)})
+    assert world.plan == replace(
+        plan_of(after[0], replace(after[1], scale=4), after[2]), warnings=("it will bite",), scaled={"api": (3, 4)}
+    )
 
 
 def test_the_difference_of_a_paused_update_concerns_its_own_program_and_keys_only() -> None:
@@ -650,7 +732,7 @@ def test_each_step_says_whether_its_process_serves_or_is_beside() -> None:
     ]
 
 
-@pytest.mark.parametrize("at", [2.0, 3.5, 60.0], ids=["at its beginning", "in the middle", "afterwards"])
+@pytest.mark.parametrize("at", [2.0, 3.5, 8.0, 60.0])
 def test_the_lanes_of_the_instances_are_no_difference(at: float) -> None:
     world = up(FIRST).update(new(FIRST)).pass_to(at)
     assert compare(world.plan, {}, plan_of(new(FIRST)), {}, world.fleet.rolls).programs == ()
@@ -675,9 +757,9 @@ def test_what_is_removed_takes_the_new_processes_with_it(at: float) -> None:
 
 
 def test_an_update_of_another_program_leaves_the_new_processes_beside_the_old_ones() -> None:
-    world = up(FIRST, program("db")).update(new(FIRST), program("db"))
+    world = roll(up(FIRST, program("db")))
     pids = dict(world.pids)
-    world.update(new(FIRST), replace(program("db"), start_retries=3))
+    world.update(FIRST, replace(program("db"), start_retries=3))
     assert (world.pids, world.plan.programs["web"].beside) == (pids, (BESIDE,))
 
 
@@ -699,10 +781,27 @@ def test_what_is_not_running_is_replaced_in_its_own_lane() -> None:
 
 
 def test_no_third_process_starts_beside_an_old_one_that_is_still_stopping() -> None:
-    entry = replace(FIRST, scale=1, update_config=replace(FIRST.update_config or CONFIG, monitor=0.0))
-    world = roll(up(entry, obeys=SLOW)).pass_to(3.0).stop("web")
-    roll(world.ask(StartRequested(), "web"))
-    assert len(world.pids) == 2
+    one = replace(FIRST, scale=1)
+    world = up(one, obeys=SLOW).update(new(one)).pass_to(3.5).update(replace(one, command=("third",)))
+    assert (sorted(world.pids), phases(world)) == ([ONE, BESIDE], ["Stopping"])
+    world.pass_to(60.0)
+    assert ([life.generation for life in world.fleet.lives.values()], outcome(world)) == ([3], Outcome.COMPLETED)
+
+
+def test_no_oneshot_starts_beside_another_though_it_has_reported_that_it_is_ready() -> None:
+    job = replace(FIRST, scale=1, kind=ProgramType.ONESHOT, restart=NEVER)
+    world = up(job).happens("web", BecameReady(1))
+    assert phases(world) == ["Running"]
+    assert (list(roll(world).fleet.lives), len(world.pids)) == ([ONE], 1)
+
+
+def test_an_old_process_that_has_ended_takes_the_new_entry_though_the_first_try_has_failed() -> None:
+    delay = RestartDelay(1000.0, max=1000.0)
+    entry = replace(acting(FailureAction.CONTINUE, FIRST), restart_delay=delay)
+    world = up(entry).update(new(entry))
+    world.tell(Happened(BESIDE, world.death(BESIDE, 1))).exits("web", 1).pass_to(30.0)
+    assert (outcome(world), released(world), world.plan) == (Outcome.COMPLETED, [("new",)] * 2, world.plan)
+    assert (phases(world)[0], world.plan.entries) == ("Backoff", {})
 
 
 # ---- what it decides for others
@@ -762,7 +861,8 @@ def _ends(world: World) -> bool:
 @pytest.mark.parametrize("what", ["restart", "update"])
 def test_the_only_instance_ends_the_container_unless_the_old_entry_comes_back(action: FailureAction, what: str) -> None:
     web = acting(action, scale=1, restart=NEVER)
-    world = roll(up(web)) if what == "restart" else up(web).update(new(web))
+    db = program("db")
+    world = roll(up(web, db)) if what == "restart" else up(web, db).update(new(web), db)
     comes_back = (action, what) == (FailureAction.ROLLBACK, "update")
     assert _ends(fails(world)) != comes_back
     assert not comes_back or _ends(fails(world)), "the old entry has failed, too"
@@ -801,3 +901,38 @@ def test_the_lanes_of_an_instance_have_one_number_and_are_different_ids() -> Non
     assert (first == second, second == first, first != second, second != SecondLane(1)) == (False, False, True, False)
     assert (second == SecondLane(1), second != SecondLane(2), len({first, second, SecondLane(1)})) == (True, True, 2)
     assert (first_lane(BESIDE), first_lane(ONE), other_lane(ONE), other_lane(BESIDE)) == (ONE, ONE, BESIDE, ONE)
+
+
+# ---- a scale meanwhile
+
+
+def test_a_scale_of_what_is_unknown_or_about_to_be_removed_changes_nothing() -> None:
+    world = up(WEB, program("db"), obeys=SLOW).update(program("db"))
+    before = world.fleet
+    assert scale(scale(world, 5, "nobody"), 5).fleet == before
+    assert list(world.pass_to(30.0).plan.programs) == ["db"]
+
+
+def test_each_scale_is_told_with_the_number_before_it() -> None:
+    world = up(replace(WEB, update_config=None), obeys=SLOW).update(new(replace(WEB, update_config=None)))
+    for before, number in ((3, 5), (5, 2)):
+        turn = advance(world.plan, world.fleet, ScaleAsked("web", number), world.now)
+        assert [c for c in turn.changes if isinstance(c, ScaleChange)] == [ScaleChange("web", before, number)]
+        scale(world, number)
+
+
+def test_a_scale_takes_what_is_beside_the_instances_that_go_and_starts_none_that_was_stopped() -> None:
+    world = roll(up(replace(FIRST, scale=3, update_config=replace(CONFIG, order=Order.START_FIRST, parallelism=3))))
+    world.obeys = SLOW
+    world.tell(Asked((THREE,), StopRequested()))
+    assert [str(number) for _, number in world.plan.programs["web"].beside] == ["1", "2", "3"]
+    second, third = ("web", SecondLane(2)), ("web", SecondLane(3))
+    going = scale(world, 1).fleet.leaving["web"]
+    assert (going.instances, going.wanted) == ((TWO, THREE, second, third), (TWO,))
+    assert list(world.pass_to(60.0).fleet.lives) == [ONE]
+
+
+def test_what_is_down_already_goes_at_once() -> None:
+    world = up(WEB).tell(Asked((THREE,), StopRequested())).pass_to(5.0)
+    turn = advance(world.plan, world.fleet, ScaleAsked("web", 2), 5.0)
+    assert (list(turn.fleet.lives), turn.fleet.leaving) == ([ONE, TWO], {})

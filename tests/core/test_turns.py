@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from supervisor.core.container import (
+    STEPS,
     Asked,
     Batch,
     Begun,
@@ -12,12 +13,15 @@ from supervisor.core.container import (
     ContainerReady,
     Fleet,
     Happened,
+    RollAsked,
     ScaleAsked,
     TimePassed,
     Updated,
 )
 from supervisor.core.events import (
+    BecameReady,
     Event,
+    Probed,
     ProcessExited,
     RestartRequested,
     Spawned,
@@ -27,11 +31,22 @@ from supervisor.core.events import (
     Swept,
 )
 from supervisor.core.fleet import advance, new_fleet, next_deadline
+from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Backoff, Pending, Spawning
-from supervisor.core.program import InstanceId, Program, ProgramType, Restart, RestartDelay, RestartWhen, ShutdownOn
+from supervisor.core.program import (
+    InstanceId,
+    Program,
+    ProgramType,
+    Readiness,
+    Restart,
+    RestartDelay,
+    RestartWhen,
+    ShutdownOn,
+)
 from supervisor.core.record import replace
 from supervisor.core.schedule import Outcome, Schedule
 from supervisor.core.update import Leaving
+from supervisor.core.update_config import Order, UpdateConfig
 
 from .worlds import World, plan_of, program
 
@@ -75,15 +90,29 @@ def test_the_container_is_ready_when_an_update_leaves_nothing_to_wait_for(after:
     assert world.update(*after).fleet.ready_at == 2.0
 
 
-def test_events_of_one_batch_lead_to_what_they_lead_to_one_by_one() -> None:
+def test_the_container_is_ready_when_a_new_process_takes_over_from_one_that_never_was_healthy() -> None:
+    ready = Readiness(notify="systemd")
+    check = HealthCheck(TcpProbe("127.0.0.1", 80))
+    web = replace(WEB, ready=ready, healthcheck=check, update_config=UpdateConfig(order=Order.START_FIRST))
+    world = World(plan_of(web)).begin().happens("web", BecameReady(1)).tell(RollAsked((ONE,)))
+    successor = world.spawned[-1]
+    assert (successor == ONE, world.fleet.ready_at) == (False, None)
+    world.tell(Happened(successor, BecameReady(2))).tell(Happened(successor, Probed(2, True, "")))
+    assert world.fleet.ready_at == 0.0
+
+
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_events_of_one_batch_lead_to_what_they_lead_to_one_by_one(steps: int) -> None:
     job = replace(program("job"), kind=ProgramType.ONESHOT, restart=Restart(RestartWhen.NEVER))
     job = replace(job, schedule=Schedule(interval=10.0))
     world = World(plan_of(job, DB)).begin().pass_to(10.0)
+    world.fleet = replace(world.fleet, steps_left=steps)
     events = (
         Happened(("job", 1), ProcessExited(1, 0, None)),
         Happened(("job", 1), Swept(1)),
         Asked((("db", 1),), StopRequested()),
-        Updated(plan_of(job, WEB)),
+        Updated(plan_of(job, WEB, program("api"), program("cache"))),
+        TimePassed(),
         TimePassed(),
     )
     plan, fleet = world.plan, world.fleet

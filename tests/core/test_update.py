@@ -7,10 +7,11 @@ from signal import SIGKILL, SIGQUIT, SIGTERM
 import pytest
 
 from supervisor.core.container import Asked, Over, ScaleAsked, Serving, ShutdownAsked, Updated
-from supervisor.core.events import StartRequested, StopRequested
+from supervisor.core.events import Notified, StartRequested, StopRequested
 from supervisor.core.health import Health
 from supervisor.core.healthcheck import HealthCheck, TcpProbe
 from supervisor.core.life import Exited, Fatal, Pending, Running, Stopped, Stopping
+from supervisor.core.notice import Notice
 from supervisor.core.plan import make_plan
 from supervisor.core.program import (
     Condition,
@@ -591,3 +592,17 @@ def test_a_number_of_instances_at_run_time_counts_for_what_follows_a_program_tha
     world.tell(ScaleAsked("web", 2)).pass_to(60.0)
     assert world.plan == replace(plan_of(DB, other(WEB, scale=2)), scaled={"web": (1, 2)})
     assert sorted(world.pids) == [("db", 1), ("web", 1), ("web", 2)]
+
+
+def test_what_depends_on_a_program_from_now_on_holds_it_back() -> None:
+    world = up(DB, program("web"), program("other"), obeys={"web": ()}).stop("web")
+    world.update(DB, WEB, program("other")).stop("db")
+    assert (world.fleet.held, world.alive) == ({"db": 1}, ["db", "other", "web"])
+    assert world.pass_to(60.0).stop_order == ["web", "db"]
+
+
+def test_a_start_that_has_asked_for_more_time_keeps_it_through_an_update_of_another_program() -> None:
+    slow = replace(program("web"), ready=Readiness(notify="systemd", timeout=5.0))
+    world = up(DB, slow).happens("web", Notified(1, Notice(extend_by=60.0)))
+    world.update(replace(DB, start_retries=3), slow).pass_to(60.0)
+    assert (world.life("web").generation, world.stop_order) == (1, [])
