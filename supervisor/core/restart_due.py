@@ -125,7 +125,7 @@ def _is_too_large(state: LimitState, instance: InstanceId) -> bool:
 
 def _is_free(turn: Settling, name: str) -> bool:
     """Whether no instance of the program is on its way up or down."""
-    if name in turn.leaving or turn.is_rolling(name):
+    if turn.is_rolling(name):
         return False
     resting = Running | Stopped | Backoff | Exited | Fatal
     lives = (turn.lives[i] for i in turn.plan.programs[name].everyone)
@@ -138,19 +138,19 @@ def act_if_due(turn: Settling) -> Iterator[Asked | RollAsked]:
         if turn.now >= state.look_at:
             state = replace(state, look_at=inf, is_looking=True)
             turn.orders.append(MeasureMemory(name))
-        if turn.now >= state.act_at and _is_free(turn, name):
+        if turn.now >= state.act_at:
+            state = _kept(turn, name, state)  # this event may have changed what the instances are doing
+        if turn.now >= state.act_at:
             limits, runs = _limits(turn, name), _runs(turn, name)
-            due = {i: _due_at(turn, i, run, limits, state) for i, run in runs.items()}
-            instance = min(due, key=due.__getitem__, default=None)
-            if instance is not None and turn.now >= due[instance]:
-                turn.changes.append(_reason(turn, instance, runs[instance], limits, state))
-                until = turn.now + RETRY_INTERVAL
-                state = replace(
-                    state,
-                    over={i: excess for i, excess in state.over.items() if i != instance},
-                    asked={**state.asked, instance: (turn.lives[instance].generation, until)},
-                )
-                yield _request(turn, instance)
+            instance = min(runs, key=lambda i: _due_at(turn, i, runs[i], limits, state))
+            turn.changes.append(_reason(turn, instance, runs[instance], limits, state))
+            until = turn.now + RETRY_INTERVAL
+            state = replace(
+                state,
+                over={i: excess for i, excess in state.over.items() if i != instance},
+                asked={**state.asked, instance: (turn.lives[instance].generation, until)},
+            )
+            yield _request(turn, instance)
         turn.limits[name] = state
 
 

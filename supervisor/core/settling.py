@@ -188,7 +188,7 @@ class Settling:
         is_start = follows and not isinstance(event, StopRequested)
         runs = is_start and (isinstance(event, RestartRequested) or self.lives[instance].goal is Goal.DOWN)
         wanted = tuple(other for other in going.wanted if other != instance)
-        run_next = tuple(other for other in going.run_next if other != instance or (is_start and not runs))
+        run_next = tuple(other for other in going.run_next if other != instance)
         going = replace(
             going,
             wanted=(*wanted, instance) if is_start else wanted,

@@ -509,3 +509,21 @@ def test_a_pause_leaves_a_watch_alone_that_waits_for_nothing() -> None:
 def test_an_update_begins_the_first_watch_of_a_table() -> None:
     world = _world(program("web")).update(WEB)
     assert (list(world.watched), world.file_looks) == ([RELOADS], [(10.0, "/certs")])
+
+
+def test_a_reload_is_no_longer_owed_to_what_has_failed_for_good() -> None:
+    web = replace(STARTS, restart=NEVER, shutdown_on=ShutdownOn.NEVER)
+    world = _change(World(plan_of(web, OTHER)).begin().pass_to(5.0), RELOADS).pass_to(20.0).exits("web", 7)
+    assert (type(world.phase("web")), world.fleet.files[RELOADS].owed) == (Fatal, ())
+
+
+def test_a_hint_that_comes_during_a_look_is_the_time_of_what_waits_for_the_end_of_a_rolling_restart() -> None:
+    web = replace(WEB, watch=(CONFIG,), scale=2, update_config=UpdateConfig(delay=60.0))
+    world = _world(web).tell(RollAsked((("web", 1), ("web", 2)))).pass_to(20.0)
+    fleet = advance(world.plan, world.fleet, FilesTouched((RESTARTS,)), 20.0).fleet
+    fleet = advance(world.plan, fleet, TimePassed(), 22.0).fleet
+    found = advance(world.plan, fleet, FilesLooked(RESTARTS, ("a",)), 22.2).fleet.files[RESTARTS]
+    assert (found.last_hint, found.look_at) == (20.0, 23.2)
+    fleet = advance(world.plan, fleet, FilesTouched((RESTARTS,)), 22.1).fleet
+    found = advance(world.plan, fleet, FilesLooked(RESTARTS, ("a",)), 22.2).fleet.files[RESTARTS]
+    assert (found.last_hint, found.look_at) == (22.1, 23.2)

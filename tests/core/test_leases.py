@@ -31,6 +31,7 @@ from supervisor.core.hook import Hook, HookKind
 from supervisor.core.leasing import CONTACT_LIMIT
 from supervisor.core.life import Backoff as BackoffPhase
 from supervisor.core.life import (
+    Blame,
     Claiming,
     Exit,
     Exited,
@@ -333,6 +334,13 @@ def test_a_lease_is_renewed_in_every_phase_with_a_process(phase: Starting | Runn
         Life(Goal.UP, renewed, generation=1),
         (),
     )
+
+
+@pytest.mark.parametrize("phase", [Starting(LEASED, 60.0), Running(LEASED)])
+def test_a_lost_lease_ends_what_starts_and_what_runs(phase: Phase) -> None:
+    after, _ = advance(MIGRATE, Life(Goal.UP, phase, generation=1), LeaseEnded(1, "taken over"), 35.0)
+    assert isinstance(after.phase, Stopping)
+    assert (after.phase.blame, after.phase.run.lease) == (Blame("lost its lease: taken over"), Lease(40.0, inf))
 
 
 def test_what_is_left_of_a_run_has_until_the_end_of_a_lost_lease() -> None:

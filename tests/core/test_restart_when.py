@@ -17,10 +17,18 @@ from supervisor.core.container import (
     TimePassed,
 )
 from supervisor.core.counters import Counters
-from supervisor.core.events import DependenciesChecked, RestartRequested, Spawned, StartRequested, StopRequested
+from supervisor.core.events import (
+    DependenciesChecked,
+    Notified,
+    RestartRequested,
+    Spawned,
+    StartRequested,
+    StopRequested,
+)
 from supervisor.core.fleet import advance, next_deadline
 from supervisor.core.life import Backoff, Exited, Fatal, Run, Running, Stopped
 from supervisor.core.log_events import LogEvent, describe_container_change
+from supervisor.core.notice import Notice
 from supervisor.core.program import Program, Restart, RestartDelay, RestartWhen, ShutdownOn, SignalStep
 from supervisor.core.record import replace
 from supervisor.core.restart_due import Excess, LimitState
@@ -408,3 +416,12 @@ def test_each_process_that_stays_is_left_alone_for_a_time_of_its_own() -> None:
     assert world.fleet.limits["web"].asked == {("web", 1): (1, 1401.0), ("web", 2): (1, 1401.0)}
     world.pass_to(1700.0)
     assert [due[:2] for due in world.restarts_due[2:]] == [(1601.0, ("web", 1)), (1601.0, ("web", 2))]
+
+
+def test_what_is_due_waits_where_another_instance_is_lost_at_that_moment() -> None:
+    web = replace(TWO, restart_when=AGE, watchdog=99.0, stop=(SignalStep(SIGTERM, 1000.0),))
+    world = _world(web, obeys={"web": ()})
+    world.pass_to(50.0).happens("web", Notified(1, Notice(is_alive=True)), number=1).pass_to(99.9)
+    turn = advance(world.plan, world.fleet, TimePassed(), 100.0)
+    assert [type(life.phase).__name__ for life in turn.fleet.lives.values()] == ["Running", "Stopping"]
+    assert [change for change in turn.changes if isinstance(change, RestartDue)] == []

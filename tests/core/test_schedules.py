@@ -23,7 +23,7 @@ from supervisor.core.container import (
     TimePassed,
     Updated,
 )
-from supervisor.core.events import Event, RestartRequested, ScheduleResumed, StartRequested, StopRequested
+from supervisor.core.events import BecameReady, Event, RestartRequested, ScheduleResumed, StartRequested, StopRequested
 from supervisor.core.fleet import advance, new_fleet, next_deadline
 from supervisor.core.life import (
     Backoff,
@@ -224,7 +224,7 @@ def test_a_clock_that_is_set_forward_by_a_little_brings_the_next_run_forward() -
     assert (world.spawned, world.fleet.schedules["job"].due_at) == ([], 40.0)
 
 
-@pytest.mark.parametrize("back", [0.5, 30.0, HOUR])
+@pytest.mark.parametrize("back", [0.5, 30.0, HOUR, 3 * HOUR])
 def test_a_clock_that_is_set_back_repeats_no_run(back: float) -> None:
     world = begun(job(MINUTELY)).pass_to(60.0).exits("job").set_clock(-back)
     assert world.fleet.schedules["job"].due_at == pytest.approx(120.0 + back)
@@ -681,8 +681,23 @@ def test_a_run_that_waits_for_its_retry_is_tried_at_once(request_: Event, due_at
 
 
 def test_a_start_while_the_run_that_was_stopped_is_still_there_runs_it_again() -> None:
-    world = begun(job(), WEB, obeys={"job": ()}).pass_to(10.0).stop("job").ask(StartRequested(), "job").pass_to(20.5)
+    world = begun(job(Schedule(interval=60.0)), WEB, obeys={"job": ()}).pass_to(60.0).stop("job")
+    world.ask(StartRequested(), "job").pass_to(71.0)
     assert world.spawned.count(("job", 1)) == 2
+
+
+def test_a_restart_replaces_a_run_that_has_reported_that_it_is_ready() -> None:
+    world = begun(job()).pass_to(10.0).happens("job", BecameReady(1)).ask(RestartRequested(), "job")
+    assert world.spawned == [("job", 1)] * 2
+
+
+def test_a_start_during_an_update_leaves_the_run_under_way_and_the_interval_alone() -> None:
+    world = begun(job(), WEB).pass_to(10.0).update(job(command=("other",)), WEB).pass_to(13.0)
+    world.ask(StartRequested(), "job")
+    assert (world.deaths, world.fleet.leaving["job"].run_next) == ([], ())
+    assert world.fleet.schedules["job"].due_at == 20.0
+    world.exits("job").pass_to(19.0)
+    assert (world.spawned.count(("job", 1)), world.plan.programs["job"].command) == (1, ("other",))
 
 
 def test_a_start_of_a_cron_job_leaves_its_times_alone() -> None:

@@ -201,6 +201,7 @@ STOP, START, RESTART = StopRequested(), StartRequested(), RestartRequested()
         ([(ONE, STOP), (TWO, STOP), (ONE, START)], (ONE,), (ONE,)),
         ([(ONE, RESTART), (TWO, RESTART), (ONE, STOP)], (TWO,), (TWO,)),
         ([(ONE, RESTART), (ONE, START)], (TWO, ONE), (ONE,)),
+        ([(ONE, RESTART), (TWO, RESTART)], (ONE, TWO), (ONE, TWO)),
         ([(THREE, START)], (ONE, TWO), ()),
         ([(THREE, RESTART)], (ONE, TWO), ()),
     ],
