@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -441,6 +442,14 @@ def test_the_markers_stand_while_their_programs_do(turned: Turn) -> None:
     assert (container.run_dir / "ready").exists()
     container.shut_down()
     assert [path for path in container.run_dir.rglob("*") if path.is_file()] == []
+
+
+def test_a_run_dir_that_is_gone_is_made_again_by_the_next_marker(turned: Turn) -> None:
+    container = turned(program("late", min_uptime=0.1)).begin()
+    shutil.rmtree(container.run_dir)
+    container.run_until(lambda: is_running(container, "late"))
+    assert (container.run_dir / "health" / "late").exists()
+    container.shut_down()
 
 
 @pytest.mark.parametrize("how", ["shutdown", "stop", "restart"])
