@@ -100,6 +100,15 @@ def test_everybody_else_imports_the_module_itself(name: str) -> None:
     assert Path(file).stem in (name.rpartition(".")[2], "__init__")
 
 
+def test_a_module_that_is_read_unexpectedly_is_loaded_once_and_the_others_are_not() -> None:
+    """As in another release of Python."""
+    forget = "from supervisor import asyncio_parts\nasyncio_parts.STAND_INS['typing'].clear()\n"
+    unready = LOAD.replace("load_asyncio()\n", f"{forget}load_asyncio()\n")
+    script = "import asyncio, typing; print(asyncio.timeouts.final is typing.final, 'inspect' in sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", unready + script]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "True False"
+
+
 def test_modules_that_are_loaded_already_are_used_as_they_are() -> None:
     script = "import asyncio; print(asyncio.log.logger is logging.getLogger('asyncio'))"
     command = [sys.executable, "-I", "-S", "-c", f"import logging\n{LOAD}{script}"]

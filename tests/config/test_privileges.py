@@ -42,6 +42,19 @@ def test_every_user_that_cannot_be_switched_to_is_a_problem_with_its_place(open_
     )
 
 
+def test_groups_without_a_user_are_reported_at_their_own_key(open_folder: Path) -> None:
+    table = open_folder / "supinit.yaml"
+    table.write_text("programs:\n  web: {command: x, group_add: ['54321']}\n")
+
+    def problems() -> tuple[str, ...]:
+        with pytest.raises(ConfigError) as caught:
+            load(str(table), {})
+        return caught.value.problems
+
+    [problem] = elsewhere(problems, NOBODY)
+    assert problem.startswith(f"{table}:2:32: programs.web.group_add: ")
+
+
 @pytest.mark.parametrize("key", ["pre_start", "post_start", "pre_stop", "post_stop"])
 def test_so_is_the_user_of_a_hook(open_folder: Path, key: str) -> None:
     table = open_folder / "supinit.yaml"

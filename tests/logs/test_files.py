@@ -436,6 +436,7 @@ def test_where_no_thread_can_be_created_lines_are_lost_and_counted_until_one_can
         resource.setrlimit(resource.RLIMIT_NPROC, (1, hard))
         sink = FileSink(str(path), LogSettings())
         sink.write((b"a\n",), source, 2)
+        assert select.select([sink.descriptor], [], [], 0)[0], "the pump is told to report it"
         is_done, failure = sink.flush(), sink.failure
         resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
         sink.write((b"b\n",), source, 2)

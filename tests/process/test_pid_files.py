@@ -69,6 +69,13 @@ def test_the_pid_of_an_earlier_run_is_removed_before_the_next_one(tmp_path: Path
     forget_pid(str(path))  # nothing is there to remove
 
 
+def test_a_relative_path_is_one_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pid").write_text("42\n")
+    monkeypatch.chdir(tmp_path)
+    forget_pid("pid")
+    assert not (tmp_path / "pid").exists()
+
+
 def test_what_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
     """The program's user may have made the link."""
     (tmp_path / "target").write_text("42\n")
