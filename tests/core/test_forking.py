@@ -181,7 +181,8 @@ def test_an_end_that_is_reported_again_changes_nothing() -> None:
 
 def test_without_a_pid_file_nothing_is_looked_for_while_the_command_runs() -> None:
     assert OneLife(WEB).spawn().phase == Starting(RUN, 60.0, search=DaemonSearch())
-    assert OneLife(WITH_FILE).spawn().phase == Starting(RUN, 60.0, search=DaemonSearch(look_at=LOOK_INTERVAL))
+    web = OneLife(WITH_FILE).spawn()
+    assert (web.phase, web.actions) == (Starting(RUN, 60.0, search=DaemonSearch(look_at=LOOK_INTERVAL)), ())
 
 
 def test_a_start_that_was_extended_stays_so_when_the_command_has_ended() -> None:

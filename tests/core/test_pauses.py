@@ -149,6 +149,13 @@ def test_nothing_is_due_before_the_deadline(phase: Phase) -> None:
     assert pass_deadline(BEAT, life, 9.0)[0] != life or pass_deadline(BEAT, life, 9.0)[1]
 
 
+@pytest.mark.parametrize("phase", [Pending(("db",)), Starting(replace(RUN, lease=None), inf), Stopped()])
+def test_where_there_is_no_deadline_nothing_is_ever_due(phase: Phase) -> None:
+    life = Life(Goal.UP, phase)
+    assert next_deadline(life) is None
+    assert pass_deadline(BEAT, life, 1e9) == (life, ())
+
+
 def test_only_a_sign_of_life_satisfies_the_watchdog() -> None:
     world = _running().pass_to(1.0).happens("beat", Notified(1, Notice(status="serving")))
     phase = world.phase("beat")

@@ -540,6 +540,10 @@ def test_a_request_forgets_what_was_wanted_before(event: Event, phase: Phase) ->
     assert advance(job, ASKED_BEFORE, event, 5.0)[0] == Life(Goal.UP, phase, since=5.0)
 
 
+def test_without_a_schedule_there_is_none_to_resume() -> None:
+    assert OneLife(WEB).refuses(ScheduleResumed())
+
+
 def test_what_is_asked_for_already_is_not_asked_for_again() -> None:
     assert OneLife(WEB).tell(StartRequested(), DependenciesChecked()).refuses(StartRequested())
 
