@@ -18,6 +18,7 @@ from supervisor.core.program import (
     LogMode,
     LogSettings,
     Program,
+    Readiness,
     Settings,
     SignalStep,
     Table,
@@ -40,6 +41,11 @@ def test_start_waves_put_dependencies_first_in_the_tables_order() -> None:
 
 def test_stop_waves_put_dependants_first_in_the_tables_order() -> None:
     assert stop_waves(plan_of(*STACK)) == (("proxy", "cron"), ("web",), ("db", "cache"))
+
+
+def test_a_program_is_in_the_wave_after_the_last_one_of_what_it_depends_on() -> None:
+    plan = plan_of(program("web", "db", "cache"), program("cache", "db"), program("db"))
+    assert start_waves(plan) == (("db",), ("cache",), ("web",))
 
 
 def test_a_plan_names_every_program_and_who_depends_on_it() -> None:
@@ -172,6 +178,23 @@ def test_what_had_to_complete_is_not_alive_when_its_dependants_stop() -> None:
 )
 def test_output_passes_by_supinit_where_it_has_nothing_to_do_with_it(log: LogSettings, passes_by: bool) -> None:
     assert log.passes_by is passes_by
+
+
+def test_the_output_of_a_process_takes_two_pipes_unless_its_order_is_kept() -> None:
+    assert (LogSettings().pipes, LogSettings(redirect_stderr=True).pipes) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("ready", "is_in_output"),
+    [
+        (Readiness(), False),
+        (Readiness(notify="systemd"), False),
+        (Readiness(log="up"), True),
+        (Readiness(fail_log="no"), True),
+    ],
+)
+def test_readiness_is_looked_for_in_the_output_where_a_pattern_says_so(ready: Readiness, is_in_output: bool) -> None:
+    assert ready.is_in_output is is_in_output
 
 
 def test_the_control_socket_is_in_run_dir_unless_the_table_names_another_place() -> None:

@@ -356,8 +356,8 @@ def test_a_view_that_reuses_parts_of_the_one_before_is_the_one_that_is_made_anew
     follow(world.exits("other", 7))
     follow(world.pass_to(15.0).probed("web", passed=False))
     follow(world.pass_to(30.0).probed("web", passed=True))
-    follow(world.update(CHECKED, replace(crashing, shutdown_on=ShutdownOn.NEVER), JOB))
     follow(world.exits("other", 7))
+    follow(world.update(CHECKED, replace(crashing, shutdown_on=ShutdownOn.NEVER), JOB))
     follow(world.update(CHECKED, replace(crashing, scale=2), JOB))
     follow(world.pass_to(40.0))
     follow(world.update(CHECKED, replace(crashing, scale=1), JOB))
@@ -383,6 +383,12 @@ def test_the_age_of_a_pass_is_that_of_the_instances_that_have_passed() -> None:
     passed = replace(unchecked, last_pass_at=2.0)
     lives = {("web", n): Life(phase=Running(RUN), health_state=s) for n, s in ((1, unchecked), (2, passed))}
     assert project(plan_of(replace(WEB, scale=2)), Fleet(lives)).healthy_programs == {"web": 2.0}
+
+
+def test_programs_are_in_service_until_they_are_stopped() -> None:
+    world = World(plan_of(WEB)).begin()
+    assert project(world.plan, world.fleet).in_service
+    assert not project(world.plan, world.tell(ShutdownAsked("SIGTERM")).fleet).in_service
 
 
 def test_views_are_equal_to_what_shows_the_same_only() -> None:
@@ -433,11 +439,13 @@ def test_views_do_not_keep_the_views_before_them() -> None:
     world = World(plan_of(WEB)).begin()
     before = project(world.plan, world.fleet)
     assert before.instances
-    old = ref(before.views)
-    after = project(world.plan, world.pass_to(2.0).fleet, before)
+    unseen = project(world.plan, world.pass_to(1.0).fleet, before)
+    old = [ref(before.views), ref(unseen.views)]
+    after = project(world.plan, world.stop("web").fleet, unseen)
+    del before, unseen
+    assert [view() is None for view in old] == [False, True]
     assert after.instances
-    del before
-    assert old() is None
+    assert [view() for view in old] == [None, None]
 
 
 def test_what_runs_until_its_turn_to_stop_has_no_marker_any_more() -> None:
