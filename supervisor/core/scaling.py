@@ -14,17 +14,17 @@ from supervisor.core.update import Leaving, replace_entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.core.plan import Plan
     from supervisor.core.program import InstanceId, Program
     from supervisor.core.settling import Settling
 
 
 def ask_scale(turn: Settling, name: str, scale: int) -> None:
     """Start new instances, or stop the newest ones, unless the program's instances are being replaced or removed."""
-    program, going = turn.plan.programs.get(name), turn.leaving.get(name)
-    if program is None or turn.is_rolling(name):
-        return
-    becomes = program if going is None else going.becomes
-    if becomes is None or obstacle_to_scale(program, scale) is not None:
+    becomes = entry_to_scale(turn.plan, turn.leaving, name)
+    if becomes is None or obstacle_to_scale(becomes, scale) is not None or turn.is_rolling(name):
         return
     now = becomes.scale
     own, _ = turn.plan.scaled.get(name, (now, now))
@@ -33,6 +33,12 @@ def ask_scale(turn: Settling, name: str, scale: int) -> None:
     if scale != now:
         turn.changes.append(ScaleChange(name, now, scale))
     change_scale(turn, name, scale)
+
+
+def entry_to_scale(plan: Plan, leaving: Mapping[str, Leaving], name: str) -> Program | None:
+    """Return the entry that a scale is for: the one that the program is about to have. None: it is removed."""
+    going = leaving.get(name)
+    return plan.programs.get(name) if going is None else going.becomes
 
 
 def _beside(program: Program, scale: int) -> tuple[InstanceId, ...]:
@@ -53,7 +59,7 @@ def obstacle_to_scale(program: Program, scale: int) -> str | None:
 def change_scale(turn: Settling, name: str, scale: int) -> None:
     """Bring a program to another number of instances."""
     program, going = turn.plan.programs[name], turn.leaving.get(name)
-    becomes = program if going is None else going.becomes
+    becomes = entry_to_scale(turn.plan, turn.leaving, name)
     assert becomes is not None
     if scale == becomes.scale:
         return

@@ -11,7 +11,7 @@ from supervisor.core.container import Asked, RollAsked, Updated
 from supervisor.core.events import RestartRequested, StopRequested
 from supervisor.core.lanes import first_lane, other_lane
 from supervisor.core.plan import make_plan
-from supervisor.core.program import InstanceId, Settings, Table
+from supervisor.core.program import InstanceId, Program, Settings, Table
 from supervisor.core.record import replace
 from supervisor.core.tree import Usage
 from supervisor.core.update_config import FailureAction, Order, UpdateConfig
@@ -163,3 +163,28 @@ def test_the_figures_of_an_instance_are_found_after_its_new_process_has_taken_ov
     assert {key: entry[key] for key in figures} == figures
     assert "1000" in ask(container, socket_path, "/v1/status", "text/plain").text.splitlines()[1]
     assert 'resident_memory_bytes{instance="1",program="web"} 1000' in ask(container, socket_path, "/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("after", "sentence"),
+    [
+        ((), "an update is about to remove it"),
+        (
+            (replace(service("web"), is_main=True),),
+            "it is the main program, which has stdin and the terminal, so there is exactly one of it",
+        ),
+    ],
+    ids=["removed", "main program"],
+)
+def test_a_scale_during_an_update_is_one_of_what_the_program_becomes(
+    socket_path: str, after: tuple[Program, ...], sentence: str
+) -> None:
+    container = SteeredContainer(service("web"), service("db"), obedient=False).begin()
+    container.take(Updated(make_plan(Table(Settings(), (*after, service("db"))))))
+
+    async def scenario() -> Reply:
+        async with served(container, socket_path) as control:
+            return await control.ask("POST", "/v1/programs/web/scale", {"instances": 2})
+
+    reply = asyncio.run(scenario())
+    assert (reply.status, reply.json["error"]["message"]) == (409, f"cannot scale web to 2: {sentence}")

@@ -535,8 +535,9 @@ def test_an_instance_that_is_down_takes_its_entry_at_once() -> None:
     assert released(world) == [("true",), ("new",), ("true",)]
 
 
-def test_a_rollback_also_brings_back_what_was_replaced() -> None:
-    before = replace(WEB, update_config=replace(CONFIG, failure_action=FailureAction.ROLLBACK))
+@pytest.mark.parametrize("monitor", [5.0, 0.0])
+def test_a_rollback_also_brings_back_what_was_replaced(monitor: float) -> None:
+    before = replace(WEB, update_config=UpdateConfig(monitor=monitor, failure_action=FailureAction.ROLLBACK))
     world = up(before).update(new(before))
     world.pass_to(world.now + 1.0)
     assert released(world) == [("new",), ("new",), ("true",)]

@@ -29,7 +29,10 @@ from supervisor.core.program import (
     Program,
     ProgramType,
     Readiness,
+    Restart,
     RestartDelay,
+    RestartWhen,
+    ShutdownOn,
     SignalStep,
 )
 from supervisor.core.record import replace
@@ -142,6 +145,19 @@ def test_every_failure_is_kept_where_the_roll_continues() -> None:
     world = fails(fails(roll(up(acting(FailureAction.CONTINUE)))), 2, 7).pass_to(40.0)
     assert world.fleet.rolls["web"].failed == ((ONE, "exited with code 1"), (TWO, "exited with code 7"))
     assert world.fleet.rolls["web"].reason == "web:1 exited with code 1, web:2 exited with code 7"
+
+
+def test_of_several_that_fail_at_the_same_moment_the_last_one_is_the_reason() -> None:
+    once = Restart(RestartWhen.ON_FAILURE, 1)
+    db = replace(program("db"), restart=once, restart_delay=RestartDelay(5.0), shutdown_on=ShutdownOn.NEVER)
+    config = replace(CONFIG, parallelism=2)
+    world = up(replace(WEB, depends_on=(Dependency("db"),), update_config=config), db).exits("db", 7)
+    roll(world)
+    assert phases(world) == ["Pending", "Pending", "Running"]
+    world.unspawnable = {"db": ("cannot be started", 127)}
+    world.pass_to(10.0)
+    assert [instance for instance, _ in world.fleet.rolls["web"].failed] == [ONE, TWO]
+    assert world.fleet.rolls["web"].reason == "web:2 depends on db, which cannot be started"
 
 
 def test_an_instance_keeps_its_place_until_delay_is_over_and_is_watched_for_monitor() -> None:
@@ -648,7 +664,7 @@ def test_an_update_of_one_program_leaves_the_rolls_of_others_alone() -> None:
         "web": Outcome.COMPLETED,
         "api": Outcome.GIVEN_UP,
     }
-    assert {name: each.serial for name, each in world.fleet.rolls.items()} == {"web": 1, "api": 1}
+    assert {name: each.total for name, each in world.fleet.rolls.items()} == {"web": 3, "api": 3}
     assert world.plan == plan_of(new(web), replace(new(api), update_config=None))
 
 
@@ -911,6 +927,12 @@ def test_a_scale_of_what_is_unknown_or_about_to_be_removed_changes_nothing() -> 
     before = world.fleet
     assert scale(scale(world, 5, "nobody"), 5).fleet == before
     assert list(world.pass_to(30.0).plan.programs) == ["db"]
+
+
+def test_what_is_about_to_be_the_main_program_stays_the_only_one() -> None:
+    web = replace(WEB, scale=1, update_config=None)
+    world = scale(up(web, obeys=SLOW).update(replace(web, is_main=True)), 2).pass_to(60.0)
+    assert world.plan == plan_of(replace(web, is_main=True))
 
 
 def test_each_scale_is_told_with_the_number_before_it() -> None:

@@ -59,7 +59,7 @@ async def restart(console: Console, request: Request, name: str) -> Response:
 
 async def scale(console: Console, request: Request, name: str) -> Response:
     """Change the number of instances of one program, and wait until the new ones are up and the others are gone."""
-    from supervisor.core.scaling import obstacle_to_scale
+    from supervisor.core.scaling import entry_to_scale, obstacle_to_scale
 
     container, body = console.container, read_body(request)
     wait, number = read_wait(body), _read_scale(body.get("instances"))
@@ -68,7 +68,10 @@ async def scale(console: Console, request: Request, name: str) -> Response:
         raise RequestError(400, "invalid_name", f"cannot scale {name}: name one program, without an instance")
     if container.snapshot.stopping:
         raise RequestError(409, "stopping", f"cannot scale {name}: the container is stopping")
-    if (obstacle := obstacle_to_scale(container.plan.programs[name], number)) is not None:
+    entry = entry_to_scale(container.plan, container.snapshot.fleet.leaving, name)
+    if entry is None:
+        raise RequestError(409, "failed", f"cannot scale {name} to {number}: an update is about to remove it")
+    if (obstacle := obstacle_to_scale(entry, number)) is not None:
         raise RequestError(409, "failed", f"cannot scale {name} to {number}: {obstacle}")
     refuse_during_roll(console, "scale", (name,))
     note(console, request, f"scale {number}", name)
