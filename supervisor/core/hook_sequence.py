@@ -54,7 +54,7 @@ def clean_up(program: Program, life: Life, phase: Sweeping, index: int, jitter: 
     hook = program.post_stop[index]
     label = f"{HookKind.POST_STOP.value} {hook.label}"
     limit = hook.timeout + GRACE if phase.pace == 1.0 else hook.timeout * phase.pace
-    phase = replace(phase, deadline=now + limit, hook=label, hook_index=index, jitter=jitter)
+    phase = replace(phase, deadline=now + limit, signal=SIGKILL, hook=label, hook_index=index, jitter=jitter)
     action = RunHooks(life.generation, HookKind.POST_STOP, index, (hook,), phase.pace, phase.run.pid, phase.exit)
     return replace(life, phase=phase), (action,)
 

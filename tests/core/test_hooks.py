@@ -172,6 +172,7 @@ def test_post_stop_hooks_run_when_everything_is_gone_and_hold_the_program_up_unt
     web.tell(Swept(1))
     exit_ = Exit(None, SIGTERM, 0.0)
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 0, (CLEAN,), 1.0, 100, exit_)]
+    assert web.phase == Sweeping(RUN, exit_, 10.0 + GRACE, 10.0, SIGKILL, True, hook="post_stop clean")
     assert (web.life.is_alive, next_deadline(web.life)) == (True, 10.0 + GRACE)
     web.tell(_ended(HookKind.POST_STOP, 0, "post_stop clean exited with code 1"))
     assert list(web.actions) == [RunHooks(1, HookKind.POST_STOP, 1, (LEAVE,), 1.0, 100, exit_)]
