@@ -435,6 +435,23 @@ def test_a_refused_update_names_the_step_that_has_failed(open_folder: Path, part
     assert (ending["result"], ending["left"]) == (0, 0), ending["log"]
 
 
+def test_a_probe_that_fails_around_a_pause_is_made_again_before_its_answer_counts(open_folder: Path) -> None:
+    def meddle(container: Turned, loop: Loop) -> None:
+        answers = iter((probes.ProbeResult(False, "too late"), probes.ProbeResult(True, "in time")))
+
+        async def ask(*_: object) -> probes.ProbeResult:
+            loop._note_pause(1.0)
+            return next(answers)
+
+        probes.ask = ask  # type: ignore[assignment]
+        end_after(container, loop, lambda: "program.became_healthy program=part" in container.log)
+
+    check = HealthCheck(ExecProbe(("true",)), retries=1, interval=LIMIT, start_interval=LIMIT)
+    ending = run(open_folder, crashing(), program("part", *SLEEP, healthcheck=check), meddle=meddle)
+    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
+    assert "program.became_unhealthy" not in ending["log"]
+
+
 def test_a_file_system_that_does_not_answer_holds_up_nothing_but_its_watch(open_folder: Path) -> None:
     """The end of supinit does not wait for the thread of the look either."""
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from supervisor.client import AsyncClient, Client, Gap, Mirror, UnreachableError
+from supervisor.client import AsyncClient, Client, Gap, Mirror, RefusedError, UnreachableError
 from supervisor.client.answers import Event
 from supervisor.client.mirror import Following
 from supervisor.control.console import Console
@@ -213,6 +213,21 @@ def test_retries_come_less_and_less_often_until_patience_is_over() -> None:
     following.renew(mirror.status, [])
     assert following.pause_after(error, 100.0) == 0.1
     assert Following(mirror, None).pause_after(error, 1e9) == 0.1
+
+
+def test_it_ends_with_a_container_whose_last_events_do_not_arrive() -> None:
+    mirror, error = snapshot(SteeredContainer(service("web")).begin()), UnreachableError("cannot reach supinit")
+    mirror.take(event(7, "container.shutdown_begun", cause="asked"))
+    following = Following(mirror, 0.0)
+    assert (following.pause_after(error, 1.0), following.is_over) == (0.0, True)
+
+
+def test_a_stream_that_breaks_off_continues_and_a_refusal_ends_it() -> None:
+    following = Following(snapshot(SteeredContainer(service("web"))), 10.0)
+    broken_off = RefusedError(0, "broken_off", "cannot continue: the client reads too slowly")
+    assert (following.pause_after(broken_off, 1.0), following.needs_status) == (0.0, False)
+    with pytest.raises(RefusedError, match="no rights"):
+        following.pause_after(RefusedError(403, "forbidden", "no rights"), 1.0)
 
 
 # ---- both clients
