@@ -5,6 +5,7 @@ supinit's own are changed for the moment of the call. No other thread of supinit
 
 from __future__ import annotations
 
+import errno
 import os
 
 from supervisor.errors import SpawnError
@@ -27,7 +28,8 @@ def posix_spawn(
 ) -> int:
     """Start a process in its own session, with default dispositions and an empty mask; return its pid.
 
-    `descriptors`: each with its number in the process. Raises OSError, or SpawnError for the working directory.
+    `descriptors`: each with its number in the process. Raises OSError, or SpawnError for the working directory. With
+    EPERM, fork(2) may succeed.
     """
     home = _enter(working_dir) if working_dir is not None else None
     before = os.umask(umask) if umask is not None else None
@@ -52,7 +54,10 @@ def posix_spawn(
 
 def _enter(working_dir: str) -> int:
     """Change the working directory. Return a descriptor of the previous one."""
-    home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        home = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # supinit may not enter its own working directory, so it could not come back
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from None
     try:
         os.chdir(working_dir)
     except OSError as error:

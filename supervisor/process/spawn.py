@@ -116,7 +116,8 @@ def spawn(launch: Launch) -> int:
             except PermissionError as error:
                 if error.errno != errno.EPERM:
                     raise
-                # older seccomp profiles refuse clone3(2), which glibc uses for posix_spawn but not for fork
+                # older seccomp profiles refuse clone3(2), which glibc uses for posix_spawn but not for fork (and
+                # posix_spawn.py names a reason of its own)
         return _fork(launch, path)
     except OSError as error:
         raise cannot_execute(path, error) from None

@@ -128,6 +128,19 @@ def test_a_process_starts_in_its_working_dir_with_its_umask(
     assert surroundings()[:3] == before[:3]
 
 
+def test_a_working_dir_is_entered_from_one_that_supinit_may_not_enter_itself(nursery: Nursery, tmp_path: Path) -> None:
+    """Such as /root, the working directory of an image that runs as another user."""
+
+    def start() -> str:
+        os.chdir(tmp_path)
+        tmp_path.chmod(0o700)
+        os.setuid(NOBODY)
+        nursery.start("sh", "-c", "pwd; umask", working_dir="/usr", umask=0o027)
+        return " ".join(nursery.ear.lines(2))
+
+    assert elsewhere(start) == "/usr 0027"
+
+
 def test_a_command_with_a_slash_is_looked_up_from_working_dir(
     nursery: Nursery, way: dict[str, Any], tmp_path: Path
 ) -> None:
