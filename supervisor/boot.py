@@ -64,7 +64,7 @@ def run(options: Options, opening: Opening | None = None) -> int:
     remains = 0 if is_init() else _end_remains(settings.run_dir)
     if not is_init() and not become_subreaper():
         raise StartError("cannot become a child subreaper: orphans would be lost (Linux 3.4 and newer can do it)")
-    pump = Pump(*container_sinks())
+    pump = Pump(*container_sinks(), ground.epoll)
     journal = Journal(settings.log, pump.sinks[1])
     own = dict(inherited_environment())
     engine = Engine(
@@ -164,8 +164,9 @@ def _first_plan(options: Options, opening: Opening | None) -> tuple[Plan, str]:
         return _read_plan(options), "" if opening is None else opening.not_compiled
     from supervisor.config.plan_pickle import load_plan
 
+    data, opening.compiled = opening.compiled.plan, None  # it would stay in memory for the container's life
     try:
-        plan = load_plan(opening.compiled.plan)
+        plan = load_plan(data)
     except Exception as error:  # whatever a damaged file leads to
         return _read_plan(options), f"it is damaged: {error!r}"
     finally:

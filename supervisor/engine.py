@@ -155,6 +155,7 @@ class Engine:
             if not self.launcher.opened:  # they would be taken for orphans
                 self.reap()
             self.pass_time()
+        self.launcher.end_opened()
 
     def ask(self, event: Asked | RollAsked | ScaleAsked | ShutdownAsked | Fault) -> None:
         """Decide on a request, before anything else that waits for a decision."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import time
 
 from supervisor.health.marker_folder import MarkerFolder
@@ -26,6 +27,8 @@ class Groundwork:
         self.folder.open()
         self.inbox = Inbox()
         self.inbox.open(named_signals)
+        self.epoll = select.epoll()
+        """What watches the output of the processes."""
         self.identity = new_identity()
 
 

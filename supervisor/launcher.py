@@ -12,6 +12,7 @@ from supervisor.core.life import Exited
 from supervisor.core.program import Readiness
 from supervisor.core.record import assert_never, replace
 from supervisor.errors import ExecutableBusy, SpawnError, StartError
+from supervisor.logs.new_pipes import close_all
 from supervisor.process.children import Main
 from supervisor.process.descriptors import shortage
 from supervisor.process.environment import fingerprint, make_environment, marks_of, notify_variables
@@ -78,10 +79,7 @@ class Launcher:
         self.nofile: int | None = None
         """The soft RLIMIT_NOFILE of the processes; None: supinit's own."""
         self.opened: dict[InstanceId, Opened] = {}
-        """What an opening has started, and the core has not ordered yet.
-
-        If it never does, the container is ending already, and what is left is swept.
-        """
+        """What an opening has started, and the core has not ordered yet."""
 
     @cached_property
     def _claims(self) -> Claims:
@@ -210,6 +208,16 @@ class Launcher:
             return SpawnFailed(generation, str(cannot_start(error)), None, chance())
         self._children.adopt(Main(instance, generation), opened.pid)
         return _spawned(program, generation, opened.pid)
+
+    def end_opened(self) -> None:
+        """End what an opening has started and the core does not order any more: the container is ending already.
+
+        Nobody would read their output. They are reaped as orphans, and what they have started is swept.
+        """
+        while self.opened:
+            _, opened = self.opened.popitem()
+            close_all(opened.pipes)
+            os.killpg(opened.pid, SIGKILL)
 
     def stale_files(self, plan: Plan) -> dict[str, tuple[str, ...]]:
         """Return, by program, the keys that name a file whose content has changed since the program was started.

@@ -82,7 +82,7 @@ def _start(first: FirstStart, own: Mapping[str, str], null: int, ground: Groundw
         marks(*first["instance"], ground.identity),
     )
     path = find_executable(first["command"][0], environment.get("PATH", DEFAULT_PATH))
-    ours, theirs = new_pipes(first["pipes"])
+    ours, theirs = new_pipes(first["pipes"], ground.epoll)
     streams = (null, 0), (theirs[0], 1), (theirs[-1], 2)
     try:
         pid = posix_spawn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -104,7 +105,9 @@ class Turned:
         self.run_dir = folder / "run"
         paths = [folder / name for name in ("out", "log")]
         self.outputs = [os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) for path in paths]
-        self.pump = Pump(*(Sink(descriptor) for descriptor in self.outputs))
+        self.epoll = select.epoll()
+        stdout, stderr = map(Sink, self.outputs)
+        self.pump = Pump(stdout, stderr, self.epoll)
         self.folder_of_markers = MarkerFolder(str(self.run_dir))
         self.folder_of_markers.open()
         self.markers = Markers(self.folder_of_markers)
@@ -160,7 +163,7 @@ class Turned:
             listener.close()
         for descriptor in (*notices._pipes, *self.pump._pipes, self.pump.null, *self.outputs):
             os.close(descriptor)
-        self.pump._epoll.close()
+        self.epoll.close()
         self.engine.orders.signalling.close()
         self.folder_of_markers.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,9 +13,10 @@ MODE = 0o622
 """So that a program that gives up its privileges by itself can still open /dev/stdout, but not read from it."""
 
 
-def new_pipes(count: int) -> tuple[list[int], list[int]]:
+def new_pipes(count: int, epoll: select.epoll) -> tuple[list[int], list[int]]:
     """Return the ends that supinit reads, without ever waiting, and the ends for the process.
 
+    The epoll watches the former before anything is written, since it reports pipes in the order of their first writes.
     Raises OSError; none is left open then.
     """
     ours: list[int] = []
@@ -26,6 +28,7 @@ def new_pipes(count: int) -> tuple[list[int], list[int]]:
             theirs.append(write_end)
             os.set_blocking(read_end, False)
             os.fchmod(write_end, MODE)
+            epoll.register(read_end, select.EPOLLIN)
     except OSError:
         close_all((*ours, *theirs))
         raise

@@ -54,7 +54,8 @@ OVERFLOW = 16 << 20
 class Pump:
     """All pipes. Readable (`fileno`) when a pipe or a destination needs attention."""
 
-    def __init__(self, stdout: Sink, stderr: Sink) -> None:
+    def __init__(self, stdout: Sink, stderr: Sink, epoll: select.epoll | None = None) -> None:
+        """`epoll`: where an opening has registered pipes already (groundwork.py)."""
         self.sinks = (stdout, stderr)
         self.tails = Tails()
         self.outputs: dict[InstanceId, Output] = {}
@@ -62,7 +63,7 @@ class Pump:
         """Takes a level, an event and its values: what operators should know about the destinations."""
         self.fault: Callable[[str, BaseException], None] = lambda *_: None
         """Takes an error that nobody expected, which concerns one pipe."""
-        self._epoll = select.epoll()
+        self._epoll = epoll or select.epoll()
         self._destinations = Destinations(stdout, stderr, self._epoll, self._note_error)
         self._pipes: dict[int, Pipe] = {}
         self._by_instance: dict[InstanceId, tuple[int, ...]] = {}
@@ -103,7 +104,7 @@ class Pump:
             return Outlet(1, 1 if program.log.redirect_stderr else 2)
         if program.log.passes_by and not program.ready.is_in_output:
             return Outlet(self.null, self.null)
-        ours, theirs = new_pipes(program.log.pipes)
+        ours, theirs = new_pipes(program.log.pipes, self._epoll)
         try:
             self.connect(program, instance, ours, report)
             if program.credentials is not None and os.geteuid() == 0:
@@ -117,18 +118,27 @@ class Pump:
     def connect(
         self, program: Program, instance: InstanceId, read_ends: Sequence[int], report: Report | None = None
     ) -> None:
-        """Read the pipes of a new process, stdout first. Raises OSError; all of them are closed then.
+        """Read the pipes (new_pipes.py) of a new process, stdout first. Raises OSError; all of them are closed then.
 
         `report` gets the first line that a readiness pattern matches (logs/readiness.py).
         """
+        try:
+            destinations = [self._destinations.of(program, stream) for stream, _ in enumerate(read_ends)]
+        except OSError:
+            close_all(read_ends)
+            raise
+        first = first_lane(instance)
+        output = self.outputs.setdefault(first, Output(first))
+        tail = self.tails.of(instance)
+        tail.limit = program.log.tail
         for stream, read_end in enumerate(read_ends):
-            try:
-                self._connect(program, instance, stream, read_end, report if program.ready.is_in_output else None)
-            except OSError:
-                for connected in read_ends[:stream]:
-                    self._close(self._pipes[connected])
-                close_all(read_ends[stream:])
-                raise
+            pipe = Pipe(read_end, instance, stream, output, tail, self._note_slow)
+            pipe.connect(program, destinations[stream], self._bucket_of(program))
+            if report is not None and program.ready.is_in_output:
+                pipe.watch(program, report)
+                self._watched.add(pipe)
+            self._pipes[read_end] = pipe
+            self._by_instance[instance] = (*self._by_instance.get(instance, ()), read_end)
 
     def is_clogged(self, instance: InstanceId) -> bool:
         """Return whether a destination stalls and no more of an earlier process's last output can be kept for it.
@@ -149,23 +159,6 @@ class Pump:
         `since`: leave out what was read before, in seconds since the epoch.
         """
         return self.tails.of(instance).last_lines(since)
-
-    def _connect(
-        self, program: Program, instance: InstanceId, stream: int, read_end: int, report: Report | None
-    ) -> None:
-        destinations = self._destinations.of(program, stream)
-        self._epoll.register(read_end, select.EPOLLIN)
-        first = first_lane(instance)
-        output = self.outputs.setdefault(first, Output(first))
-        tail = self.tails.of(instance)
-        tail.limit = program.log.tail
-        pipe = Pipe(read_end, instance, stream, output, tail, self._note_slow)
-        pipe.connect(program, destinations, self._bucket_of(program))
-        if report is not None:
-            pipe.watch(program, report)
-            self._watched.add(pipe)
-        self._pipes[read_end] = pipe
-        self._by_instance[instance] = (*self._by_instance.get(instance, ()), read_end)
 
     def insert(self, program: Program, instance: InstanceId, stream: int, severity: str, data: bytes) -> None:
         """Pass on whole lines that a program did not write to its pipes but sent to syslog."""
