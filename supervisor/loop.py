@@ -55,6 +55,7 @@ class Loop:
         self._tasks = Tasks(engine, self._loop, partial(self._fail, "task"))
         self._container = RunningContainer(engine, self._tasks, self._loop)
         self._pump_timer: asyncio.TimerHandle | None = None
+        self._lease_timer: asyncio.TimerHandle | None = None
         self._servers: list[Server] = []
         self._control: Server | None = None
         self._console: Console | None = None
@@ -225,7 +226,7 @@ class Loop:
         """After an update, hear of the signals that it names and keep the markers' lease."""
         before, self._plan = self._plan, self._engine.plan
         self._engine.faults.attempt("update", self._inbox.open, signals_named_by(self._plan))
-        if before.settings.marker_lease is None:
+        if before.settings.marker_lease != self._plan.settings.marker_lease:
             self._renew_markers()
         self._engine.faults.attempt("schedule", self._watch_clock)
         if not self._engine.fleet.leaving:  # an update is complete
@@ -247,10 +248,12 @@ class Loop:
     # ---- services that come after the first children
 
     def _renew_markers(self) -> None:
+        if self._lease_timer is not None:
+            self._lease_timer.cancel()  # an update may have changed the lease
         lease = self._engine.plan.settings.marker_lease
         if lease is not None:
             self._engine.faults.attempt("marker", self._engine.renew_markers)
-            self._loop.call_later(lease, self._guard(self._renew_markers))
+            self._lease_timer = self._loop.call_later(lease, self._guard(self._renew_markers))
 
     def _settle_in(self) -> None:
         attempt = self._engine.faults.attempt

@@ -500,6 +500,30 @@ def test_a_watch_that_hangs_has_one_thread_and_works_again_once_its_look_has_end
     assert looks.read_text() == "x xx"
 
 
+def test_updates_leave_one_timer_for_the_lease_of_the_markers(open_folder: Path) -> None:
+    timers: list[int] = []
+
+    def meddle(container: Turned, loop: Loop) -> None:
+        def update(lease: float | None) -> None:
+            settings = replace(container.engine.plan.settings, marker_lease=lease)
+            container.engine.plan = replace(container.engine.plan, settings=settings)
+            loop._note_plan()
+
+        def toggle() -> None:
+            for lease in (100.0, None, 100.0, 50.0, 100.0):
+                update(lease)
+                pending = [t for t in loop._loop._scheduled if not t.cancelled()]  # type: ignore[attr-defined]
+                timers.append(sum(t.when() > loop._loop.time() + 40.0 for t in pending))
+            (open_folder / "timers").write_text(str(timers))
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        loop._loop.call_later(0.1, toggle)
+
+    ending = run(open_folder, polite("web"), meddle=meddle)
+    assert (ending["result"], ending["left"], ending["errors"]) == (0, 0, {}), ending["log"]
+    assert (open_folder / "timers").read_text() == "[1, 0, 1, 1, 1]"
+
+
 def test_output_that_can_no_longer_be_taken_ends_the_container(open_folder: Path) -> None:
     """In order, or, where it fails faster than the stop goes, without the loop (boot.py)."""
 
