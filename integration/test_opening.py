@@ -121,6 +121,21 @@ def test_what_cannot_be_started_is_reported_by_the_engine(run: Run) -> None:
     assert container.end() == 0, container.output
 
 
+def test_a_list_that_is_not_understood_is_left_to_the_engine(run: Run, tmp_path: Path) -> None:
+    """Such as that of another build of supinit. The second start fails in the opening."""
+    change = (
+        "import sys; from supervisor.config.compiled import *; path = sys.argv[-1]\n"
+        "compiled, _ = read_compiled(path, os.environ); compiled.head['first'][1].clear()\n"
+        "open(path + '.compiled', 'wb').write(file_of(compiled))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    container = run({"a": SLEEP, "b": SLEEP}, inside=(sys.executable, "-c", change), is_compiled=True)
+    container.await_state("b", "RUNNING")
+    assert "compiled_table_ignored" not in container.output
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0, container.output
+
+
 def test_what_the_core_does_not_want_any_more_is_ended(run: Run) -> None:
     """The container ends because of a program that no opening starts, before the core has come to the last ones."""
     broken = {"command": ["/no/such/program"], "nice": 0}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 
 from supervisor.config.compiled import read_compiled
-from supervisor.errors import SpawnError
 from supervisor.groundwork import Groundwork
 from supervisor.logs.new_pipes import close_all, new_pipes
 from supervisor.process.descriptors import shortage
@@ -66,7 +65,7 @@ def open_table(path: str) -> Opening:
                 if shortage() is not None:
                     break
                 opening.opened[first["instance"]] = _start(first, own, null, ground)
-        except (OSError, SpawnError, ValueError, MemoryError):
+        except Exception:  # whatever it is, such as a list that another build of supinit has made
             pass  # rule 2
         finally:
             os.close(null)
@@ -74,7 +73,7 @@ def open_table(path: str) -> Opening:
 
 
 def _start(first: FirstStart, own: Mapping[str, str], null: int, ground: Groundwork) -> Opened:
-    """Start one process. Raises OSError, SpawnError or ValueError; nothing is left of it then."""
+    """Start one process. If it raises anything, nothing is left of it."""
     environment = put_together(
         own if first["inherits_environment"] else {},
         first["environment"],

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
         """What an opening starts, in order. It may be empty."""
 
 
+PARTS = {"origin", "run_dir", "signals", "first"}
+"""The keys of a head."""
 MAX_BYTES = 64 * 1024 * 1024
 NUMBER = 8
 """Bytes of the hash, and of the length of the head after it."""
@@ -85,6 +87,8 @@ def read_compiled(path: str, environ: Mapping[str, str]) -> tuple[Compiled | Non
             return None, "it is damaged, or another version of Python has made it"
         end = 2 * NUMBER + int.from_bytes(data[NUMBER : 2 * NUMBER])
         compiled = Compiled(marshal.loads(data[2 * NUMBER : end]), data[end:])  # noqa: S302  # it is only read where it is trusted
+        if compiled.head.keys() != PARTS:
+            return None, "another build of supinit has made it"
         reason = next(_differences(compiled.head["origin"], path, environ), "")
         return (None, reason) if reason else (compiled, "")
     except FileNotFoundError:

@@ -270,8 +270,12 @@ def test_it_is_not_used_by_another_version_of_python(table: str, monkeypatch: py
 
 
 def test_a_head_that_is_none_is_not_used(table: str) -> None:
-    Path(f"{table}.compiled").write_bytes(file_of(Compiled({}, b"")))  # type: ignore[typeddict-item]
-    assert reason(table) == "it is damaged: KeyError('origin')"
+    """Such as that of another build of the same version."""
+    compiled, _ = read_compiled(table, ENVIRON)
+    assert compiled is not None
+    for head in ({}, {**compiled.head, "more": 1}, {key: compiled.head[key] for key in ("origin", "run_dir")}):
+        Path(f"{table}.compiled").write_bytes(file_of(Compiled(head, compiled.plan)))  # type: ignore[arg-type]
+        assert reason(table) == "another build of supinit has made it"
 
 
 class Call:
