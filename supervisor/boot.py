@@ -169,8 +169,6 @@ def _first_plan(options: Options, opening: Opening | None) -> tuple[Plan, str]:
         plan = load_plan(data)
     except Exception as error:  # whatever a damaged file leads to
         return _read_plan(options), f"it is damaged: {error!r}"
-    finally:
-        opening.compiled = None  # as much memory as the plan itself
     return _with_options(plan, options), ""
 
 

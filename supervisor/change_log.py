@@ -62,7 +62,7 @@ class ChangeLog:
             return (describe_container_change(change),)
         if (program := change.program) is None:
             return ()
-        self._counters.note({program.name: program}, change)
+        self._counters.note(program, change)
         return tuple(describe_change(program, change))
 
     def note_phase(self, before: Fleet, after: Fleet) -> None:

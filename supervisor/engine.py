@@ -40,7 +40,7 @@ from supervisor.core.container import (
 )
 from supervisor.core.counters import Counters
 from supervisor.core.life import Starting
-from supervisor.core.log_events import describe_update
+from supervisor.core.log_events import describe_pause, describe_update
 from supervisor.core.routing import Forward, Ignore, Shutdown, Update, route
 from supervisor.core.signals import signal_name
 from supervisor.core.snapshot import project
@@ -190,7 +190,7 @@ class Engine:
     def resume(self, paused_for: float) -> None:
         """Note that supinit itself could not run for that many seconds. Call it before anything that is due."""
         if paused_for >= LONG_PAUSE:
-            self.journal.write("warning", "container.resumed", paused_for=round(paused_for, 3))
+            self.journal.put(describe_pause(paused_for))
         self.feed(Resumed(paused_for))
 
     def happen(self, instance: InstanceId, event: Event) -> None:
@@ -202,7 +202,7 @@ class Engine:
         name = signal_name(signal)
         match route(self.plan, signal):
             case Shutdown():
-                self.journal.is_held = True  # until the end of the turn, as what it leads to
+                self.journal.is_held = True  # so that it is written with the events that it leads to
                 self.journal.write("info", "signal.received", signal=name, does="shutdown")
                 self.ask(ShutdownAsked(f"{name} was received"))
             case Update():
@@ -332,7 +332,7 @@ class Engine:
             turn = core.advance(self.plan, self.fleet, event, time.monotonic())
         except Exception as error:
             self.faults.note("core", error)
-            self._events.popleft()  # dropped if the second try fails too, and nothing else with it
+            self._events.popleft()  # if it fails by itself, too, only this one is dropped
             turn = core.advance(self.plan, self.fleet, events[0], time.monotonic())
         else:
             for _ in events:

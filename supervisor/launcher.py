@@ -69,7 +69,7 @@ class Launcher:
         self._busy: dict[InstanceId, int] = {}
         """How often in a row the start of an instance has been put off because its executable was being written."""
         self._fingerprints: dict[InstanceId, dict[str, int]] = {}
-        """What the files of each instance that has some held when it was started."""
+        """For each instance with env_file or secret files: what they held when it was started."""
         self._terminal: Handover | None = None
         """The terminal of the main program, once one was started with a terminal."""
         self.sockets: Sockets | None = None

@@ -11,8 +11,6 @@ from supervisor.core.watch import WatchAction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from supervisor.core.container import Change, ContainerChange
     from supervisor.core.health import HealthState
     from supervisor.core.life import Exit
@@ -81,7 +79,7 @@ class Counters:
     def of(self, instance: InstanceId) -> InstanceCounters:
         return self.instances.setdefault(first_lane(instance), InstanceCounters())
 
-    def note(self, programs: Mapping[str, Program], change: Change) -> None:
+    def note(self, program: Program, change: Change) -> None:
         """Count what one step of an instance shows."""
         before, after = change.before, change.after
         if isinstance(before.phase, Spawning) and after.run is not None:
@@ -93,7 +91,7 @@ class Counters:
             entry.oom_kills += after.last_exit.out_of_memory
             if isinstance(before.phase, Stopping):
                 entry.stop_seconds.observe(after.since - before.since)
-        if has_come_to_kill(programs[change.instance[0]], before, after):
+        if has_come_to_kill(program, before, after):
             self.of(change.instance).kills += 1
         if before.health_state is not None and after.health_state is not None:
             self._note_probe(change.instance, before.health_state, after.health_state)

@@ -274,7 +274,7 @@ def _pass_time(turn: Settling) -> None:
 
 def _continue(turn: Settling) -> None:
     """Do more of the work for which the turns before had no steps left."""
-    names, turn.unsettled = turn.unsettled[:STEPS], turn.unsettled[STEPS:]  # a look at all each time is quadratic
+    names, turn.unsettled = turn.unsettled[:STEPS], turn.unsettled[STEPS:]  # all of them each time would be quadratic
     turn.continue_at, turn.steps_left = turn.now if turn.unsettled else None, STEPS
     # those that have waited longest come first, so that a crash loop cannot keep them waiting
     turn.touched[:0] = [name for name in names if name in turn.plan.programs]

@@ -43,7 +43,7 @@ class Once(Record):
     order: str | None = None
     store: Store | None = None
     namespace: str = ""
-    """With a store: tells applications that share it apart."""
+    """With a store: keeps applications that share it apart."""
     lease: float = LEASE
 
     @property

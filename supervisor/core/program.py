@@ -300,7 +300,7 @@ class Program(Record):
     def instances(self) -> tuple[InstanceId, ...]:
         """The instances that serve, each in its lane."""
         if self.scale == 1 and not self.second_lane:
-            return ((self.name, 1),)  # nearly always, and it is asked for all the time
+            return ((self.name, 1),)  # the common case, on the hot path
         if not self.second_lane:
             return tuple((self.name, number) for number in range(1, self.scale + 1))
         from supervisor.core.lanes import SecondLane

@@ -234,7 +234,7 @@ class SteeredContainer:
             self.plan = turn.plan or self.plan
             for change in turn.changes:
                 if isinstance(change, Change) and change.program is not None:
-                    self.counters.note({change.program.name: change.program}, change)
+                    self.counters.note(change.program, change)
                     for note in describe_change(change.program, change):
                         self.journal.put(note)
                 elif isinstance(change, RollChange):

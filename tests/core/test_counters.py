@@ -37,7 +37,7 @@ def _world(subject: Program, **obeys: tuple[int, ...]) -> World:
 def _count(world: World) -> Counters:
     counters = Counters()
     for change in world.changes:
-        counters.note(world.plan.programs, change)
+        counters.note(world.plan.programs[change.instance[0]], change)
     return counters
 
 
@@ -65,7 +65,7 @@ def test_a_start_is_counted_once(min_uptime: float) -> None:
 def test_what_is_stopped_as_soon_as_it_is_there_was_started() -> None:
     counters, web = Counters(), OneLife(WEB).tell(StartRequested(), DependenciesChecked(), StopRequested())
     before = web.life
-    counters.note({"web": WEB}, Change(("web", 1), before, web.tell(Spawned(1, 100)).life))
+    counters.note(WEB, Change(("web", 1), before, web.tell(Spawned(1, 100)).life))
     assert counters.of(("web", 1)).starts == 1
 
 
@@ -102,7 +102,7 @@ def test_a_process_that_outlives_sigkill_for_a_while_is_killed_once() -> None:
         (ProcessExited(1, 0), 13.5),
     ):
         before = web.life
-        counters.note({"web": WEB}, Change(("web", 1), before, web.tell(event, at=at).life))
+        counters.note(WEB, Change(("web", 1), before, web.tell(event, at=at).life))
     entry = counters.of(("web", 1))
     assert (entry.kills, entry.exits, entry.stop_seconds.total_seconds) == (1, {"0": 1}, 11.5)
 
@@ -170,15 +170,15 @@ def test_a_probe_that_a_stop_cut_off_is_not_counted() -> None:
 def test_a_step_without_news_counts_nothing() -> None:
     world = _world(WEB, web=(SIGTERM,)).exits("web", 7)
     counters, life = _count(world), world.life("web")
-    counters.note(world.plan.programs, Change(("web", 1), life, life))
-    counters.note(world.plan.programs, Change(("web", 1), life, Life()))
+    counters.note(world.plan.programs["web"], Change(("web", 1), life, life))
+    counters.note(world.plan.programs["web"], Change(("web", 1), life, Life()))
     assert counters.of(("web", 1)).exits == {"7": 1}
 
 
 def test_a_step_between_two_probes_is_not_a_probe() -> None:
     state = HealthState(0.0, due=9.0, ended_at=1.0)
     counters, before = Counters(), Life(phase=Running(Run(100, 0.0)), health_state=state)
-    counters.note({"web": WEB}, Change(("web", 1), before, replace(before, status_text="ok")))
+    counters.note(WEB, Change(("web", 1), before, replace(before, status_text="ok")))
     assert counters.instances == {}
 
 
@@ -243,7 +243,7 @@ def test_a_probe_takes_the_time_from_its_beginning_to_its_end(ended_at: float, s
     after = HealthState(0.0, due=9.0, ended_at=ended_at, last_pass_at=ended_at)
     counters, phase = Counters(), Running(Run(100, 0.0))
     change = Change(("web", 1), Life(phase=phase, health_state=before), Life(phase=phase, health_state=after))
-    counters.note({"web": WEB}, change)
+    counters.note(WEB, change)
     entry = counters.of(("web", 1))
     assert (entry.probe_seconds.total_seconds, sum(entry.probe_seconds.counts)) == (seconds, 1)
     assert entry.probe_failures == 0
