@@ -121,7 +121,7 @@ def test_what_cannot_be_started_is_reported_by_the_engine(run: Run) -> None:
     assert container.end() == 0, container.output
 
 
-def test_a_list_that_is_not_understood_is_left_to_the_engine(run: Run, tmp_path: Path) -> None:
+def test_a_list_that_is_not_understood_is_left_to_the_engine(run: Run) -> None:
     """Such as that of another build of supinit. The second start fails in the opening."""
     change = (
         "import sys; from supervisor.config.compiled import *; path = sys.argv[-1]\n"

@@ -116,3 +116,17 @@ def test_a_run_dir_that_another_supinit_has_taken_meanwhile_is_left_to_it(run: R
     for container in (first, second):
         container.signal(signal.SIGTERM)
         assert container.end() == 0
+
+
+@pytest.mark.parametrize("is_compiled", [False, True], ids=["from the table", "compiled"])
+def test_a_program_may_clear_run_dir_before_the_control_socket_is_there(
+    run: Run, tmp_path: Path, is_compiled: bool
+) -> None:
+    """Such as an entrypoint script that begins with rm -rf /run/*."""
+    clear = ["sh", "-c", f"rm -rf {tmp_path}/container-0; echo cleared; exec sleep 600"]
+    container = run({"web": {"command": clear}}, is_compiled=is_compiled)
+    container.expect("web | cleared")
+    container.await_state("web", "RUNNING")
+    assert not container.err.has("control.failed")
+    container.signal(signal.SIGTERM)
+    assert container.end() == 0, container.output

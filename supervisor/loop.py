@@ -301,6 +301,7 @@ class Loop:
         self._console = Console(
             self._container, self._container.usage, self._engine.journal.write, fault=self._engine.faults.note
         )
+        self._engine.faults.attempt("repair", self._engine.repair)  # a program that has started may have cleared /run
         await self._try_to_serve_control()
         self._engine.run_dir.keepers.append(partial(self._engine.faults.attempt, "control", self._look_after_control))
         settings = self._engine.plan.settings
