@@ -105,7 +105,7 @@ def test_a_watchdog_goes_on_after_the_notify_sockets_are_back(run: Run) -> None:
 
 def test_a_run_dir_that_another_supinit_has_taken_meanwhile_is_left_to_it(run: Run, tmp_path: Path) -> None:
     first = run({"plain": PLAIN})
-    first.await_ready()
+    first.await_state("plain", "RUNNING")  # the control socket is there, before which supinit repairs run_dir itself
     lose(first, "removed")
     second = run({"other": PLAIN}, settings={"run_dir": str(first.run_dir)})
     second.expect("container.became_ready")
