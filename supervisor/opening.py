@@ -1,10 +1,11 @@
 """The opening: the first programs of a compiled table start before most of supinit is loaded.
 
-A compiled table lists the plain programs that the core would start first. Starting them takes some ten modules, and the
-engine takes eighty. So they start first, and the engine follows while they are starting up themselves.
+A compiled table lists the plain programs that the core starts first. To start them takes twenty small modules; the
+engine takes ninety. So they are started first, and the engine is loaded while they start up.
 
-Rule 1: the engine is none the wiser. When it orders such a start, the launcher takes the process over.
-Rule 2: what fails here has not happened. The opening ends with it, and the engine does the rest and reports on it.
+Rule 1: the engine decides as if nothing had been started. When it orders one of these starts, the launcher uses the
+        process that is there.
+Rule 2: a start that fails leaves nothing behind and ends the opening. The engine does the rest, and reports what fails.
 docs/decisions/0051-the-opening.md has the figures.
 """
 
@@ -40,7 +41,7 @@ class Opened:
 
 
 class Opening:
-    """How a start from the table at `path` has begun."""
+    """What has been read and started before the engine is loaded."""
 
     def __init__(self) -> None:
         self.compiled: Compiled | None = None
@@ -55,20 +56,21 @@ def open_table(path: str) -> Opening:
     """Start the first programs of a table if it is compiled. Raises StartError if run_dir cannot be used."""
     opening = Opening()
     opening.compiled, opening.not_compiled = read_compiled(path, os.environ)
-    if opening.compiled is not None and opening.compiled.head["first"] and is_init():
-        head = opening.compiled.head
-        ground = opening.groundwork = Groundwork(head["run_dir"], head["signals"])
-        own = inheritable(inherited_environment())
-        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            for first in head["first"]:
-                if shortage() is not None:
-                    break
-                opening.opened[first["instance"]] = _start(first, own, null, ground)
-        except Exception:  # whatever it is, such as a list that another build of supinit has made
-            pass  # rule 2
-        finally:
-            os.close(null)
+    if opening.compiled is None or not opening.compiled.head["first"] or not is_init():
+        return opening
+    head = opening.compiled.head
+    ground = opening.groundwork = Groundwork(head["run_dir"], head["signals"])
+    own = inheritable(inherited_environment())
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for first in head["first"]:
+            if shortage() is not None:
+                break
+            opening.opened[first["instance"]] = _start(first, own, null, ground)
+    except Exception:  # whatever it is, such as a list that another build of supinit has made
+        pass  # rule 2
+    finally:
+        os.close(null)
     return opening
 
 
