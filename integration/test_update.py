@@ -152,7 +152,7 @@ def test_a_shutdown_in_the_middle_of_an_update_ends_well(run: Run) -> None:
 def test_lines_of_a_process_that_goes_on_are_written_by_the_new_settings(run: Run, tmp_path: Path) -> None:
     gate, path = tmp_path / "gate", tmp_path / "log"
     os.mkfifo(gate)
-    script = f"printf 'before\\nbeg'; while read line < {gate}; do echo \"$$line\"; done"
+    script = f"exec 3<> {gate}; printf 'before\\nbeg'; while read line <&3; do echo \"$$line\"; done"
     program = quick("/bin/sh", "-c", script)
     whole = {"flush_after": "1h"}
     container = run({"web": program | {"log": whole}})
