@@ -72,7 +72,7 @@ def phases(world: World) -> list[str]:
     return [type(world.fleet.lives[i].phase).__name__ for i in world.plan.programs["web"].instances]
 
 
-# ---- the whole course
+# ---- from its beginning to its end
 
 
 def test_a_restart_tells_each_step_and_keeps_the_sum_of_it() -> None:
