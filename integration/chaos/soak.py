@@ -2,7 +2,7 @@
 
 `python -m integration.chaos.soak --share 0.1` does a tenth of it. Memory, descriptors and the CPU of an idle second are
 measured after a first tenth of each, when buffers and histories are full, and after the rest. `--rounds 3` does it all
-three times in one container.
+three times in one container, `--stages updates` only these.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from integration.container import Container
 
 ORPHANS = "while :; do (sleep 0 &); (sleep 0 &); (sleep 0 &); (sleep 0 &); done"
 PROGRAMS = {
-    "restarted": COMMON | {"command": ["sh", "-c", "exit 1"], "restart_delay": {"initial": "10ms", "max": "60ms"}},
+    "restarted": COMMON | {"command": ["sh", "-c", "exit 1"], "restart_delay": {"initial": "10ms", "max": "30ms"}},
     "orphans": COMMON | {"command": ["sh", "-c", ORPHANS], "autostart": False},
     "talking": COMMON | {"command": ["yes", "0123456789abcdefghijklmnopqrstuvwxyz"], "autostart": False},
     "quiet": COMMON | {"command": ["sleep", "100000"]},
@@ -128,13 +128,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m integration.chaos.soak", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="supinit-soak-"))
     soak = Soak(folder)
     try:
         soak.container.request("POST", "/v1/programs/restarted/stop")
-        for stage, amount in list(STAGES.items()) * options.rounds:
-            act = getattr(soak, stage)
+        for stage in options.stages * options.rounds:
+            act, amount = getattr(soak, stage), STAGES[stage]
             act(amount * options.share * 0.1)
             before, began = soak.measured(), time.monotonic()
             act(amount * options.share * 0.9)
