@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
-REST, REST_LIMIT = 0.1, 5.0
+REST, REST_LIMIT = 0.1, 10.0
 """Seconds over which a contender that is at rest uses next to no CPU time, and in which it has to come to rest."""
-AT_REST = 0.002
-"""CPU seconds within REST."""
+AT_REST = 0.02
+"""CPU seconds within one second of rest."""
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
@@ -24,14 +24,14 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return nanoseconds / 1e9
 
 
-def await_rest(pids: Sequence[int]) -> None:
-    """Wait until the processes have started up, as far as their CPU time tells."""
+def await_rest(pids: Sequence[int], quiet: float = REST) -> None:
+    """Wait until the processes have started up, as far as their CPU time tells over `quiet` seconds."""
     limit = monotonic() + REST_LIMIT
     before = cpu_seconds(pids)
     while monotonic() < limit:
-        sleep(REST)
+        sleep(quiet)
         now = cpu_seconds(pids)
-        if now - before < AT_REST:
+        if now - before < AT_REST * quiet:
             return
         before = now
 

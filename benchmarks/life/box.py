@@ -15,7 +15,7 @@ from time import monotonic, monotonic_ns, sleep
 
 from benchmarks.contest import Failed
 from benchmarks.processes import Processes
-from benchmarks.usage import await_rest
+from benchmarks.usage import REST, await_rest
 
 SOURCE = Path(__file__).with_name("stopwatch.c")
 LIMIT = 60.0
@@ -112,9 +112,9 @@ class Box:
         """Return the processes that do not belong to a child: the init and its helpers."""
         return [pid for pid, is_child in self.pids().items() if not is_child or pid == self.init]
 
-    def rest(self) -> None:
-        """Wait until nothing but waiting is done."""
-        await_rest(self.supervisors())
+    def rest(self, quiet: float = REST) -> None:
+        """Wait until nothing but waiting has been done for `quiet` seconds."""
+        await_rest(self.supervisors(), quiet)
 
     def stop(self, signal_number: int = signal.SIGTERM) -> float:
         """Signal PID 1, and return the seconds until it is gone."""
