@@ -36,7 +36,7 @@ class Panel:
 
 
 YOUNG = "a child is killed 0.1 s after its start"
-SUPERVISORS = ("supinit", "s6", "runit", "honcho", "circus", "pm2", "supervisord")
+SUPERVISORS = ("supinit, compiled", "supinit", "s6", "runit", "honcho", "circus", "pm2", "supervisord")
 PANELS = (
     Panel("From exec to the first of 20 programs", "lifecycle", "20 programs", "first", SUPERVISORS),
     Panel("From exec to the last of 100 programs", "lifecycle", "100 programs", "last", SUPERVISORS),
