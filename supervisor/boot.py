@@ -53,6 +53,27 @@ def run(options: Options, opening: Opening | None = None) -> int:
 
     `opening`: how the start from a table file has begun. None: nothing has been read and nothing started.
     """
+    engine, inbox = _make_engine(options, opening)
+    has_failed = False
+    try:
+        engine.begin()
+        _loop(engine, inbox)
+    except BaseException as error:
+        engine.faults.note("supinit", error)
+        has_failed = True
+    try:
+        code, reason = _end(engine, inbox, has_failed)
+        _close(engine)
+        leave_last_words(reason, engine.last_lines)
+    except BaseException as error:
+        engine.faults.note("supinit", error)
+        engine.faults.attempt("output", engine.journal.close)
+        code = INTERNAL_ERROR
+    return code
+
+
+def _make_engine(options: Options, opening: Opening | None) -> tuple[Engine, Inbox]:
+    """Make everything that the first programs need. Raises ConfigError or StartError."""
     plan, not_compiled = _first_plan(options, opening)
     settings = plan.settings
     if len(os.fsencode(settings.socket_path)) > MAX_SOCKET_PATH:
@@ -86,31 +107,21 @@ def run(options: Options, opening: Opening | None = None) -> int:
         from supervisor.logs.syslog import Syslog
 
         engine.syslog = Syslog(settings.syslog, pump, engine.find_program)
-    has_failed = False
-    try:
-        engine.begin()
-        _loop(engine, ground.inbox)
-    except BaseException as error:
-        engine.faults.note("supinit", error)
-        has_failed = True
-    try:
-        code, reason = _end(engine, ground.inbox, has_failed)
-        if engine.children.register is not None:
-            engine.children.register.remove()
-        engine.launcher.take_terminal_back()
-        if engine.launcher.sockets is not None:
-            engine.launcher.sockets.close()
-        journal.open()
-        if engine.syslog is not None:
-            engine.syslog.take()
-            engine.syslog.close()
-        pump.flush(FLUSH_LIMIT, journal.close)
-        leave_last_words(reason, engine.last_lines)
-    except BaseException as error:
-        engine.faults.note("supinit", error)
-        engine.faults.attempt("output", journal.close)
-        code = INTERNAL_ERROR
-    return code
+    return engine, ground.inbox
+
+
+def _close(engine: Engine) -> None:
+    """Give back what supinit holds, and write out the last lines."""
+    if engine.children.register is not None:
+        engine.children.register.remove()
+    engine.launcher.take_terminal_back()
+    if engine.launcher.sockets is not None:
+        engine.launcher.sockets.close()
+    engine.journal.open()
+    if engine.syslog is not None:
+        engine.syslog.take()
+        engine.syslog.close()
+    engine.pump.flush(FLUSH_LIMIT, engine.journal.close)
 
 
 def _end(engine: Engine, inbox: Inbox, has_failed: bool) -> tuple[int, str]:

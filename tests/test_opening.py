@@ -54,7 +54,7 @@ def test_output_comes_in_the_order_of_the_first_writes(turned: Callable[..., Tur
 
 
 def test_a_process_whose_output_cannot_be_read_is_replaced(turned: Callable[..., Turned], tmp_path: Path) -> None:
-    """There is no descriptor for its log file."""
+    """Its log file cannot be opened, because all descriptors are in use."""
     log = LogSettings(file=str(tmp_path / "log"))
     container = turned(program("web", "sleep", "600", restart=Restart(RestartWhen.ALWAYS), log=log))
     started = open_one(container, "web", "sleep", "600")

@@ -111,7 +111,7 @@ class LinesAreSeen:
 
     def check(self, place: SectionReading) -> None:
         ready, log = place.values.get("ready"), place.values.get("log")
-        watches = ready is not None and (ready.log is not None or ready.fail_log is not None)
+        watches = ready is not None and ready.is_in_output
         if watches and log is not None and log.mode is LogMode.INHERIT:
             place.problem_with(
                 "log", "mode: inherit cannot be used with ready.log or ready.fail_log: supinit does not see the output"

@@ -12,6 +12,7 @@ from signal import SIGHUP, SIGINT, SIGPWR, SIGQUIT, SIGRTMIN, SIGTERM
 
 from supervisor.core.hook import Hook, HookStep, RuntimeDirectory
 from supervisor.core.idle_shutdown import IdleShutdown
+from supervisor.core.lanes import SecondLane
 from supervisor.core.protocol import DEFAULT_RUN_DIR, SOCKET_NAME
 from supervisor.core.record import Record
 
@@ -30,7 +31,6 @@ Signal = int
 """A signal's number. Where it has a name it is a `signal.Signals`, which has none between SIGRTMIN and SIGRTMAX."""
 
 READY_TIMEOUT = 60.0
-"""Seconds that a service has to become ready, by default."""
 
 InstanceId = tuple[str, int]
 """One running copy of a program: its name, and its number from 1 to `scale`."""
@@ -219,7 +219,6 @@ class LogSettings(Record):
 
     @property
     def pipes(self) -> int:
-        """How many pipes the output of a process takes."""
         return 1 if self.redirect_stderr else 2
 
     @property
@@ -301,10 +300,6 @@ class Program(Record):
         """The instances that serve, each in its lane."""
         if self.scale == 1 and not self.second_lane:
             return ((self.name, 1),)  # the common case, on the hot path
-        if not self.second_lane:
-            return tuple((self.name, number) for number in range(1, self.scale + 1))
-        from supervisor.core.lanes import SecondLane
-
         numbers = (SecondLane(n) if n in self.second_lane else n for n in range(1, self.scale + 1))
         return tuple((self.name, number) for number in numbers)
 

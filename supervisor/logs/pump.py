@@ -98,7 +98,7 @@ class Pump:
     def open(self, program: Program, instance: InstanceId, report: Report | None = None) -> Outlet:
         """Return what a new process of the program writes to. The caller closes `ours` once the process has them.
 
-        `report`: as in `connect`. Raises OSError if there are no descriptors left; none is used then.
+        `report`: as in `connect`. Raises OSError, after closing what it has opened, when descriptors run out.
         """
         if program.log.mode is LogMode.INHERIT:
             return Outlet(1, 1 if program.log.redirect_stderr else 2)

@@ -72,6 +72,11 @@ def phases(world: World) -> list[str]:
     return [type(world.fleet.lives[i].phase).__name__ for i in world.plan.programs["web"].instances]
 
 
+def one_is_replaced() -> Roll:
+    """Return an update of WEB that has replaced the first instance, and not begun with the third."""
+    return Roll(1, "update", CONFIG, (THREE,), total=3, becomes=new(WEB), before=WEB, replaced=(ONE,))
+
+
 # ---- from its beginning to its end
 
 
@@ -93,17 +98,8 @@ def test_a_restart_tells_each_step_and_keeps_the_sum_of_it() -> None:
 
 def test_an_update_tells_each_step_and_keeps_the_sum_of_it() -> None:
     world = up(WEB).update(new(WEB)).pass_to(3.0)
-    assert world.fleet.rolls["web"] == Roll(
-        1,
-        "update",
-        CONFIG,
-        pending=(THREE,),
-        total=3,
-        becomes=new(WEB),
-        before=WEB,
-        under_way=(Replacement(ONE, 1, ready_at=3.0, watched_until=8.0), Replacement(TWO, 1)),
-        replaced=(ONE,),
-    )
+    under_way = (Replacement(ONE, 1, ready_at=3.0, watched_until=8.0), Replacement(TWO, 1))
+    assert world.fleet.rolls["web"] == replace(one_is_replaced(), under_way=under_way)
     assert world.plan.entries == {ONE: new(WEB), TWO: new(WEB)}
     world.pass_to(30.0)
     assert world.fleet.rolls["web"] == Roll(
@@ -120,18 +116,9 @@ def test_a_pause_tells_the_failure_and_keeps_what_is_left() -> None:
         " run supctl update, or supctl restart --rolling web to go on as it is; with the old table, supctl update"
         " undoes it",
     ]
-    assert world.fleet.rolls["web"] == Roll(
-        1,
-        "update",
-        CONFIG,
-        pending=(THREE,),
-        total=3,
-        becomes=new(WEB),
-        before=WEB,
-        replaced=(ONE,),
-        failed=((TWO, "exited with code 1"),),
-        outcome=Outcome.PAUSED,
-        reason="web:2 exited with code 1",
+    reason = "exited with code 1"
+    assert world.fleet.rolls["web"] == replace(
+        one_is_replaced(), failed=((TWO, reason),), outcome=Outcome.PAUSED, reason=f"web:2 {reason}"
     )
 
 
